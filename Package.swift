@@ -1,0 +1,148 @@
+// swift-tools-version: 6.2
+// Martlet: an IPsec VPN gateway. The floors are described in ARCHITECTURE.md; `ArchitectureTests` holds them.
+import PackageDescription
+
+/// Every target of ours is compiled the same way: strict memory safety, warnings are errors, imports say what they mean.
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func floor(_ name: String, _ dependencies: [Target.Dependency] = [], extra: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict + extra)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "MartletIKE", targets: ["IKEv2Engine", "IKECore", "GatewayModel", "IKEMessages"]),
+        .library(name: "MartletESP", targets: ["ESPEngine", "IPPackets"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        // Alphabet
+        .target(name: "CWipe"),
+        floor("WireFormat", ["CWipe"], extra: [.enableExperimentalFeature("Lifetimes")]),
+        floor("NetworkTypes"),
+        floor("Clockwork"),
+
+        // Grammar
+        .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto")]),
+        floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
+        floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
+        floor("IPPackets", ["WireFormat", "NetworkTypes"]),
+        floor("ViciMessages", ["WireFormat"]),
+
+        // Thought
+        floor("GatewayModel", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
+        floor("IKECore", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
+        floor(
+            "IKEv2Engine",
+            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
+        floor(
+            "ESPEngine",
+            ["WireFormat", "NetworkTypes", "Clockwork", "CIPsecCrypto", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+
+        // Hands
+        .target(name: "CLinux"),
+        floor("LinuxSystem", ["CLinux", "WireFormat", "NetworkTypes", "Clockwork"]),
+        floor(
+            "UserspacePlane",
+            [
+                "LinuxSystem", "ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "WireFormat", "NetworkTypes",
+                "Clockwork",
+            ]),
+
+        // House
+        floor("SwanctlConfig", ["GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
+        floor(
+            "ViciServer",
+            ["ViciMessages", "GatewayModel", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", "IPsecCrypto"]),
+        floor(
+            "Gateway",
+            [
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "UserspacePlane", "ESPEngine",
+                "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
+                "Clockwork", "WireFormat",
+            ]),
+
+        // Doors
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
+                "UserspacePlane", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
+            ],
+            swiftSettings: strict),
+
+        // Proof
+        floor(
+            "SimulatedNetwork",
+            [
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
+        .executableTarget(
+            name: "martlet-simulate",
+            dependencies: ["SimulatedNetwork", "Clockwork", "WireFormat", argumentParser],
+            path: "Sources/Simulate", swiftSettings: strict),
+        .executableTarget(
+            name: "martlet-bench",
+            dependencies: [
+                "SimulatedNetwork", "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto",
+                "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", argumentParser,
+            ],
+            path: "Sources/Bench", swiftSettings: strict),
+
+        // Tests
+        tests("WireFormatTests", ["WireFormat"]),
+        tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests("ClockworkTests", ["Clockwork"]),
+        tests(
+            "IPsecCryptoTests", ["IPsecCrypto", "WireFormat", "Clockwork"], resources: [.copy("Vectors")]),
+        tests(
+            "IKEMessagesTests", ["IKEMessages", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"],
+            resources: [.copy("Captures")]),
+        tests(
+            "ESPEngineTests",
+            ["ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork"],
+            resources: [.copy("Vectors")]),
+        tests("ViciMessagesTests", ["ViciMessages", "WireFormat"]),
+        tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "IKEv2EngineTests",
+            [
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat", "SimulatedNetwork",
+            ]),
+        tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "UserspacePlaneTests",
+            [
+                "UserspacePlane", "ESPEngine", "IPPackets", "LinuxSystem", "GatewayModel", "IPsecCrypto",
+                "NetworkTypes", "Clockwork", "WireFormat",
+            ]),
+        tests(
+            "GatewayTests",
+            [
+                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
+                "UserspacePlane", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+            ]),
+        tests("ArchitectureTests", []),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu11
+)

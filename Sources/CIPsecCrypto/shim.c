@@ -1,0 +1,1 @@
+#include "CIPsecCrypto.h"

@@ -1,0 +1,70 @@
+/// All addresses from one to another of the same family, both included.
+public struct AddressRange: Hashable, Sendable {
+    /// The lowest address.
+    public let lower: IPAddress
+    /// The highest address.
+    public let upper: IPAddress
+
+    /// The range; nil when the families differ or the ends are the wrong way round.
+    public init?(_ lower: IPAddress, _ upper: IPAddress) {
+        guard lower.family == upper.family, lower <= upper else { return nil }
+        self.init(unchecked: lower, upper)
+    }
+
+    init(unchecked lower: IPAddress, _ upper: IPAddress) {
+        self.lower = lower
+        self.upper = upper
+    }
+
+    /// The range that holds `address` alone.
+    public init(host address: IPAddress) { self.init(unchecked: address, address) }
+
+    /// Which family.
+    public var family: IPAddress.Family { lower.family }
+
+    /// Whether `address` lies in the range.
+    public func contains(_ address: IPAddress) -> Bool {
+        address.family == family && lower.bits <= address.bits && address.bits <= upper.bits
+    }
+
+    /// Whether all of `other` lies in the range.
+    public func contains(_ other: AddressRange) -> Bool { contains(other.lower) && contains(other.upper) }
+
+    /// What both have in common; nil when that is nothing.
+    public func intersection(_ other: AddressRange) -> AddressRange? {
+        guard family == other.family else { return nil }
+        return AddressRange(max(lower, other.lower), min(upper, other.upper))
+    }
+
+    /// The fewest blocks that cover the range exactly, in order.
+    public var prefixes: [IPPrefix] {
+        var prefixes: [IPPrefix] = []
+        var start = lower.bits
+        while true {
+            var length = family.bitWidth
+            // Grow the block while it stays aligned and inside.
+            while length > 0 {
+                let size = UInt128(family.bitWidth - length + 1)
+                let mask = size == 128 ? UInt128.max : (UInt128(1) << size) - 1
+                guard start & mask == 0, start | mask <= upper.bits else { break }
+                length -= 1
+            }
+            guard let prefix = IPPrefix(IPAddress(family, bits: start), length: length) else { return prefixes }
+            prefixes.append(prefix)
+            guard prefix.last.bits < upper.bits else { return prefixes }
+            start = prefix.last.bits + 1
+        }
+    }
+
+    /// The one block that the range is; nil when it takes more than one.
+    public var prefix: IPPrefix? {
+        let difference = lower.bits ^ upper.bits
+        guard difference & (difference &+ 1) == 0, lower.bits & difference == 0 else { return nil }
+        return IPPrefix(lower, length: family.bitWidth - (128 - difference.leadingZeroBitCount))
+    }
+}
+
+extension AddressRange: CustomStringConvertible {
+    /// The block when it is one, else `from..to`, as the field writes it.
+    public var description: String { prefix.map { $0.description } ?? "\(lower)..\(upper)" }
+}

@@ -1,0 +1,104 @@
+/// Reads network-order fields from bytes that somebody else owns.
+///
+/// It owns a position, nothing else: it never copies unless asked, never allocates to skip, and never traps on what it
+/// reads. All arithmetic on lengths that came from the wire happens here and cannot overflow. Every read names its
+/// field, so that an error says which field was short, what it needed and what was there.
+public struct WireReader: ~Escapable, ~Copyable {
+    private let span: Span<UInt8>
+
+    /// Octets already read, counted from the start of this reader.
+    public private(set) var offset = 0
+
+    /// Reads from the start of `span`.
+    @_lifetime(copy span)
+    public init(_ span: Span<UInt8>) {
+        self.span = span
+    }
+
+    /// Octets not read yet.
+    public var remaining: Int { span.count - offset }
+
+    /// Whether everything has been read.
+    public var isAtEnd: Bool { remaining == 0 }
+
+    /// Reads one octet.
+    public mutating func uint8(_ field: StaticString) throws(WireError) -> UInt8 {
+        try require(1, field)
+        defer { offset += 1 }
+        return span[offset]
+    }
+
+    /// Reads two octets, most significant first.
+    public mutating func uint16(_ field: StaticString) throws(WireError) -> UInt16 {
+        try require(2, field)
+        defer { offset += 2 }
+        return UInt16(span[offset]) << 8 | UInt16(span[offset + 1])
+    }
+
+    /// Reads four octets, most significant first.
+    public mutating func uint32(_ field: StaticString) throws(WireError) -> UInt32 {
+        try require(4, field)
+        let high = try uint16(field)
+        return UInt32(high) << 16 | UInt32(try uint16(field))
+    }
+
+    /// Reads eight octets, most significant first.
+    public mutating func uint64(_ field: StaticString) throws(WireError) -> UInt64 {
+        try require(8, field)
+        let high = try uint32(field)
+        return UInt64(high) << 32 | UInt64(try uint32(field))
+    }
+
+    /// Reads `count` octets into an array of their own.
+    public mutating func bytes(_ count: Int, _ field: StaticString) throws(WireError) -> [UInt8] {
+        try require(count, field)
+        defer { offset += count }
+        var copy: [UInt8] = []
+        copy.reserveCapacity(count)
+        for index in offset..<(offset + count) { copy.append(span[index]) }
+        return copy
+    }
+
+    /// Reads everything that is left.
+    public mutating func rest(_ field: StaticString = "rest") throws(WireError) -> [UInt8] {
+        try bytes(remaining, field)
+    }
+
+    /// Passes over `count` octets.
+    public mutating func skip(_ count: Int, _ field: StaticString) throws(WireError) {
+        try require(count, field)
+        offset += count
+    }
+
+    /// The next `count` octets, still where they are.
+    @_lifetime(copy self)
+    public mutating func span(_ count: Int, _ field: StaticString) throws(WireError) -> Span<UInt8> {
+        try require(count, field)
+        defer { offset += count }
+        return span.extracting(offset..<(offset + count))
+    }
+
+    /// A reader of its own for a nested structure of `count` octets; end it with ``finish(_:)``.
+    @_lifetime(copy self)
+    public mutating func child(_ count: Int, _ field: StaticString) throws(WireError) -> WireReader {
+        try require(count, field)
+        defer { offset += count }
+        return WireReader(span.extracting(offset..<(offset + count)))
+    }
+
+    /// Looks at the next octet without reading it.
+    public func peek() -> UInt8? {
+        remaining > 0 ? span[offset] : nil
+    }
+
+    /// Ends the reading: octets that nobody read are an error.
+    public consuming func finish(_ structure: StaticString) throws(WireError) {
+        if remaining > 0 { throw .trailing(structure: String(describing: structure), count: remaining) }
+    }
+
+    private func require(_ count: Int, _ field: StaticString) throws(WireError) {
+        guard count >= 0, count <= remaining else {
+            throw .short(field: String(describing: field), needed: count, had: remaining)
+        }
+    }
+}
