@@ -151,7 +151,9 @@ extension String {
     fileprivate func firstRange(ofDoubleColon: Void) -> Range<String.Index>? {
         var previous: String.Index?
         for index in indices {
-            if self[index] == ":", let before = previous, self[before] == ":" { return before..<self.index(after: index) }
+            if self[index] == ":", let before = previous, self[before] == ":" {
+                return before..<self.index(after: index)
+            }
             previous = index
         }
         return nil

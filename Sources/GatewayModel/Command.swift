@@ -1,0 +1,22 @@
+/// What people and programs ask an engine to do.
+public enum Command: Hashable, Sendable {
+    /// Bring up a child of a connection, and the IKE SA when there is none; without a child, all that the connection
+    /// names.
+    case initiate(connection: String, child: String?)
+    /// Close IKE SAs with their children, or single children.
+    case terminate(Target)
+    /// Close everything and accept nothing new: the gateway stops.
+    case shutdown
+
+    /// What to close.
+    public enum Target: Hashable, Sendable {
+        /// All IKE SAs of a connection.
+        case connection(String)
+        /// All Child SAs of this name; of one connection when it is named.
+        case child(String, connection: String?)
+        /// One IKE SA.
+        case ikeSA(IKESAID)
+        /// One Child SA.
+        case childSA(ChildSAID)
+    }
+}

@@ -1,0 +1,162 @@
+public import Clockwork
+public import IPsecCrypto
+public import NetworkTypes
+
+/// One configured peer or group of peers: how to reach it, how both ends prove who they are, what may be tunnelled.
+///
+/// It is a value that a configuration reader makes and an engine only reads. It never holds a secret.
+public struct Connection: Hashable, Sendable {
+    /// The name by which people know it.
+    public var name: String
+    /// Our addresses that it may use; empty for any.
+    public var localAddresses: [AddressPattern]
+    /// The peer's addresses; empty for any, and then only the peer can start.
+    public var remoteAddresses: [AddressPattern]
+    /// The UDP port from which we start; 500 unless configured. On any port but 500 messages carry the non-ESP marker.
+    public var localPort: UInt16
+    /// The peer's UDP port to which we start; 500 unless configured.
+    public var remotePort: UInt16
+    /// The peer's UDP port for messages with the non-ESP marker; 4500 unless the peer is told otherwise.
+    public var remoteNATTraversalPort: UInt16
+    /// IKE proposals, the preferred first.
+    public var proposals: [Proposal]
+    /// What we prove.
+    public var local: Authentication
+    /// What the peer has to prove.
+    public var remote: PeerAuthentication
+    /// What may be tunnelled.
+    public var children: [ChildTemplate]
+    /// Silence after which the peer is asked whether it lives; zero never asks.
+    public var dpdDelay: Interval
+    /// Whether ESP travels in UDP even where no NAT is seen.
+    public var forcesEncapsulation: Bool
+    /// What a second IKE SA with the same identities does.
+    public var uniqueness: Uniqueness
+    /// How often a connection that did not come up is tried, 0 for ever.
+    public var keyingTries: Int
+    /// When the IKE SA is to be rekeyed, counted from its establishment; zero never.
+    public var rekeyTime: Interval
+    /// How long after a due rekeying the IKE SA is closed.
+    public var overTime: Interval
+    /// How requests are repeated.
+    public var retransmission: RetransmissionSchedule
+
+    /// A connection with this field's defaults.
+    public init(name: String) {
+        self.name = name
+        localAddresses = []
+        remoteAddresses = []
+        localPort = 500
+        remotePort = 500
+        remoteNATTraversalPort = 4500
+        proposals = []
+        local = Authentication(method: .sharedKey, identity: nil)
+        remote = PeerAuthentication(method: .sharedKey, identity: .any)
+        children = []
+        dpdDelay = .zero
+        forcesEncapsulation = false
+        uniqueness = .no
+        keyingTries = 1
+        rekeyTime = .hours(4)
+        overTime = .minutes(24)
+        retransmission = RetransmissionSchedule()
+    }
+
+    /// The child of this name.
+    public func child(named name: String) -> ChildTemplate? { children.first { $0.name == name } }
+
+    /// How an end proves who it is.
+    public enum AuthenticationMethod: String, Hashable, Sendable {
+        /// A key that both ends know.
+        case sharedKey = "psk"
+    }
+
+    /// What we prove: how, and as whom (nil: as our address).
+    public struct Authentication: Hashable, Sendable {
+        /// How.
+        public var method: AuthenticationMethod
+        /// As whom.
+        public var identity: Identity?
+        /// Made by a configuration reader.
+        public init(method: AuthenticationMethod, identity: Identity?) {
+            self.method = method
+            self.identity = identity
+        }
+    }
+
+    /// What the peer has to prove: how, and as whom.
+    public struct PeerAuthentication: Hashable, Sendable {
+        /// How.
+        public var method: AuthenticationMethod
+        /// As whom; nil in ``identity`` stands for the address from which it comes.
+        public var identity: IdentityPattern?
+        /// Made by a configuration reader.
+        public init(method: AuthenticationMethod, identity: IdentityPattern?) {
+            self.method = method
+            self.identity = identity
+        }
+    }
+
+    /// What to do about a second IKE SA between the same identities.
+    public enum Uniqueness: String, Hashable, Sendable {
+        /// Keep both, and do not look at INITIAL_CONTACT.
+        case never
+        /// Keep both unless the peer says INITIAL_CONTACT.
+        case no
+        /// The new one wins.
+        case replace
+        /// The old one wins.
+        case keep
+    }
+}
+
+/// Addresses as a configuration names them.
+public enum AddressPattern: Hashable, Sendable, CustomStringConvertible {
+    /// Any address.
+    case any
+    /// This block, or this one address.
+    case prefix(IPPrefix)
+    /// From one to another.
+    case range(AddressRange)
+    /// A host name, to be looked up when the connection starts.
+    case name(String)
+
+    /// Whether `address` is one of them; a name matches nothing until it has been looked up.
+    public func contains(_ address: IPAddress) -> Bool {
+        switch self {
+        case .any: true
+        case .prefix(let prefix): prefix.contains(address)
+        case .range(let range): range.contains(address)
+        case .name: false
+        }
+    }
+
+    /// The one address that it stands for; nil when there are several.
+    public var single: IPAddress? {
+        switch self {
+        case .prefix(let prefix) where prefix.isHost: prefix.address
+        case .range(let range) where range.lower == range.upper: range.lower
+        default: nil
+        }
+    }
+
+    /// How closely it names an address.
+    public var specificity: Int {
+        switch self {
+        case .any: 0
+        case .range: 1
+        case .prefix(let prefix): 1 + prefix.length
+        case .name: 200
+        }
+    }
+
+    /// As a configuration file writes it.
+    public var description: String {
+        switch self {
+        case .any: "%any"
+        case .prefix(let prefix): prefix.isHost ? prefix.address.description : prefix.description
+        case .range(let range): range.description
+        case .name(let name): name
+        }
+    }
+}

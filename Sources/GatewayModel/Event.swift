@@ -1,0 +1,99 @@
+public import Clockwork
+public import IPsecCrypto
+public import NetworkTypes
+
+/// Something that happened, in the one vocabulary that the log, the metrics, the control protocol and the tests read.
+public struct Event: Hashable, Sendable {
+    /// When.
+    public var time: Instant
+    /// To which IKE SA; nil when it belongs to none.
+    public var ikeSA: IKESAID?
+    /// To which connection, by name; nil when none is known (yet).
+    public var connection: String?
+    /// What.
+    public var kind: Kind
+
+    /// Something that happened.
+    public init(time: Instant, ikeSA: IKESAID?, connection: String?, kind: Kind) {
+        self.time = time
+        self.ikeSA = ikeSA
+        self.connection = connection
+        self.kind = kind
+    }
+
+    /// What happened.
+    public enum Kind: Hashable, Sendable {
+        /// An IKE SA went from one state to another.
+        case ikeStateChanged(from: IKESAState, to: IKESAState)
+        /// The IKE SA is up.
+        case ikeEstablished(IKESASummary)
+        /// The IKE SA is gone.
+        case ikeClosed(CloseReason)
+        /// IKE algorithms were chosen.
+        case ikeProposalChosen(Proposal)
+        /// NAT was looked for.
+        case natDetected(local: Bool, remote: Bool)
+        /// The ends moved to another path.
+        case pathChanged(from: Path, to: Path)
+        /// A Child SA is up.
+        case childInstalled(ChildSASummary)
+        /// A Child SA is gone.
+        case childClosed(ChildSASummary, CloseReason)
+        /// We or the peer refused, or nobody answered. `child` names the child when the IKE SA goes on without it.
+        case refused(Refusal, child: String?)
+        /// A message was sent: its one-line summary and size.
+        case sent(String, bytes: Int, Path)
+        /// A message was received: its one-line summary and size.
+        case received(String, bytes: Int, Path)
+        /// A request was sent again: how often so far.
+        case retransmitted(exchange: String, messageID: UInt32, attempt: Int)
+        /// A request came again and got the same answer.
+        case answeredAgain(messageID: UInt32)
+        /// A datagram was dropped.
+        case dropped(DropReason, Path)
+        /// A cookie was asked for, by us or by the peer.
+        case cookieDemanded(byUs: Bool)
+        /// The peer wants another key exchange group.
+        case keyExchangeRetried(from: Transform, to: Transform)
+        /// The peer was asked whether it lives, and does.
+        case peerAlive
+    }
+
+    /// Why an SA ended.
+    public enum CloseReason: Hashable, Sendable {
+        /// Somebody here asked for it.
+        case asked
+        /// The peer deleted it.
+        case byPeer
+        /// It could not be set up, or came down.
+        case failed(Refusal)
+        /// The peer no longer answers.
+        case peerDead
+        /// Its IKE SA ended.
+        case ikeSAEnded
+        /// Its lifetime ended.
+        case expired
+        /// A newer one took its place.
+        case replaced
+        /// The gateway stops.
+        case shutdown
+    }
+
+    /// Why a datagram was dropped without an answer.
+    public enum DropReason: Hashable, Sendable {
+        /// It can't be parsed; the clause says what is wrong.
+        case malformed(String)
+        /// Its SPIs are nobody's.
+        case unknownSPI
+        /// Its integrity check failed.
+        case forged
+        /// Its message ID lies outside the window.
+        case outsideWindow(messageID: UInt32)
+        /// It came where it makes no sense: a request before authentication, a response to nothing.
+        case unexpected(String)
+        /// Too many half-open IKE SAs.
+        case tooManyHalfOpen
+        /// Too many answers of this kind in this second.
+        case rateLimited
+    }
+}

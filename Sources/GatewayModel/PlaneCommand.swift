@@ -1,0 +1,69 @@
+public import Clockwork
+public import NetworkTypes
+
+/// What a data plane is asked to do, in an order that has meaning: an inbound SA is installed before the peer may use it,
+/// the outbound one and the policies after.
+public enum PlaneCommand: Sendable {
+    /// Adds one direction of a Child SA.
+    case install(SecurityAssociation)
+    /// Takes one direction away.
+    case remove(SecurityAssociation.Direction, spi: UInt32)
+    /// Sends the packets that these selectors pair through the outbound SA `spi`, in place of what the Child SA's
+    /// policies said before, and blocks them in clear from now on.
+    case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], spi: UInt32)
+    /// Ends the protection: the packets go in clear again, or stay blocked because nobody asked for them to.
+    case unprotect(ChildSAID, staysBlocked: Bool)
+    /// The outer addresses of a Child SA are others now.
+    case move(ChildSAID, Path, SecurityAssociation.Encapsulation)
+    /// Keeps the NAT's mapping of this path alive, one octet every `interval`; zero stops it.
+    case keepAlive(Path, every: Interval)
+}
+
+/// What a data plane tells by itself.
+public enum PlaneEvent: Sendable, Hashable {
+    /// An authenticated packet came from another address than the SA's.
+    case mappingChanged(ChildSAID, Path)
+    /// A packet came for an SPI that is nobody's.
+    case unknownSPI(UInt32, Path)
+    /// The outbound SA is about to run out of sequence numbers.
+    case sequenceExhausted(ChildSAID)
+    /// A packet wants a protected path that has no SA.
+    case acquire(connection: String, child: String)
+}
+
+/// Traffic of one direction of a Child SA.
+public struct SACounters: Hashable, Sendable {
+    /// Packets carried.
+    public var packets: UInt64
+    /// Octets of inner packets carried.
+    public var bytes: UInt64
+    /// When the last packet was carried.
+    public var lastUse: Instant?
+    /// Packets dropped since their sequence number was old or seen.
+    public var replays: UInt64
+    /// Packets dropped since their integrity check failed.
+    public var forgeries: UInt64
+
+    /// Nothing yet.
+    public init(
+        packets: UInt64 = 0, bytes: UInt64 = 0, lastUse: Instant? = nil, replays: UInt64 = 0, forgeries: UInt64 = 0
+    ) {
+        self.packets = packets
+        self.bytes = bytes
+        self.lastUse = lastUse
+        self.replays = replays
+        self.forgeries = forgeries
+    }
+}
+
+/// Where SAs and policies live and packets are carried: in user space, in a kernel, or in a simulation.
+///
+/// Commands are obeyed in order. A plane never negotiates and never forgets an SA by itself.
+public protocol DataPlane: AnyObject {
+    /// Obeys one command. Throws when the system refuses; the message says what and why.
+    func obey(_ command: PlaneCommand) throws
+    /// The traffic of an SA's direction; nil when there is no such SA.
+    func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters?
+    /// Takes out what the plane has to tell.
+    func takeEvents() -> [PlaneEvent]
+}

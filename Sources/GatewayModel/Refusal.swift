@@ -1,0 +1,89 @@
+public import Clockwork
+public import IPsecCrypto
+public import NetworkTypes
+
+/// Why a tunnel, or a part of it, did not come up or came down: the facts, not the sentence.
+///
+/// Where we are the one that refuses, it holds both sides' values; where the peer refuses, what we sent. It never holds a
+/// secret. Telemetry turns it into words.
+public enum Refusal: Error, Hashable, Sendable {
+    // We refuse.
+
+    /// No configured connection has these addresses.
+    case noConnection(Path)
+    /// No IKE proposal suits both.
+    case noIKEProposal(ours: [Proposal], theirs: [Proposal])
+    /// No ESP proposal suits both.
+    case noChildProposal(child: String, ours: [Proposal], theirs: [Proposal])
+    /// The peer is somebody else than the configuration says.
+    case identityMismatch(expected: [IdentityPattern], received: Identity)
+    /// The peer asks for somebody whom we are not.
+    case notUs(asked: Identity, ours: [Identity])
+    /// There is no secret for these two identities.
+    case noSecret(local: Identity, remote: Identity)
+    /// The peer's proof does not match: with a shared key, the keys differ.
+    case wrongProof(local: Identity, remote: Identity, method: Connection.AuthenticationMethod)
+    /// The peer proves itself in another way than the configuration asks for.
+    case wrongMethod(expected: Connection.AuthenticationMethod, received: UInt8, remote: Identity)
+    /// No packets that both would tunnel. Selectors are named from our side.
+    case selectorsDisjoint(
+        oursLocal: [TrafficSelector], oursRemote: [TrafficSelector], theirsLocal: [TrafficSelector],
+        theirsRemote: [TrafficSelector])
+    /// The peer chose something that we did not offer.
+    case choseWhatWasNotOffered(what: String)
+    /// The peer's message breaks the protocol.
+    case malformed(exchange: String, reason: String)
+    /// The key exchange failed: the peer's public value is not one.
+    case badKeyExchange(group: Transform, reason: String)
+    /// The data plane would not take it.
+    case planeRefused(reason: String)
+    /// Too many half-open IKE SAs.
+    case tooManyHalfOpen(Path)
+
+    // The peer refuses.
+
+    /// The peer answered with an error notify; `offer` is what we had sent.
+    case byPeer(notify: UInt16, name: String, exchange: String, offer: Offer)
+
+    // Nobody answers.
+
+    /// No answer after all tries.
+    case noAnswer(exchange: String, path: Path, tries: Int, waited: Interval)
+    /// The connection's own addresses are unknown: no route, or the name can't be looked up.
+    case noPath(remote: String, reason: String)
+    /// A question to another part of the gateway was not answered in time.
+    case noInternalAnswer(question: String)
+
+    /// What we had sent when the peer refused.
+    public struct Offer: Hashable, Sendable {
+        /// Both ends.
+        public var path: Path
+        /// The IKE or ESP proposals.
+        public var proposals: [Proposal]
+        /// Whom we said we are.
+        public var localIdentity: Identity?
+        /// Whom we asked for, or expect.
+        public var remoteIdentity: IdentityPattern?
+        /// How we proved it.
+        public var method: Connection.AuthenticationMethod?
+        /// Packets on our side.
+        public var localSelectors: [TrafficSelector]
+        /// Packets on the peer's side.
+        public var remoteSelectors: [TrafficSelector]
+
+        /// What we had sent.
+        public init(
+            path: Path, proposals: [Proposal] = [], localIdentity: Identity? = nil,
+            remoteIdentity: IdentityPattern? = nil, method: Connection.AuthenticationMethod? = nil,
+            localSelectors: [TrafficSelector] = [], remoteSelectors: [TrafficSelector] = []
+        ) {
+            self.path = path
+            self.proposals = proposals
+            self.localIdentity = localIdentity
+            self.remoteIdentity = remoteIdentity
+            self.method = method
+            self.localSelectors = localSelectors
+            self.remoteSelectors = remoteSelectors
+        }
+    }
+}

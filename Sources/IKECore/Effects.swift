@@ -1,0 +1,31 @@
+public import GatewayModel
+
+/// One thing that an engine wants done.
+public enum Effect: Sendable {
+    /// Send this datagram.
+    case send(Datagram)
+    /// Tell the data plane.
+    case plane(PlaneCommand)
+    /// Answer this question, when there is an answer.
+    case ask(Ticket, Query)
+    /// This happened.
+    case publish(Event)
+}
+
+/// What an engine wants done, in order: the order is part of the meaning.
+public struct Effects: Sendable {
+    /// What is to be done, the first first.
+    public private(set) var list: [Effect] = []
+
+    /// Starts empty.
+    public init() {}
+
+    /// Adds one more thing at the end.
+    public mutating func append(_ effect: Effect) { list.append(effect) }
+
+    /// Takes out everything, in order.
+    public mutating func take() -> [Effect] {
+        defer { list.removeAll(keepingCapacity: true) }
+        return list
+    }
+}

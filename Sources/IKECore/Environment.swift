@@ -1,0 +1,59 @@
+public import Clockwork
+public import GatewayModel
+
+/// All that an engine may know besides its inputs.
+public struct Environment {
+    /// The time.
+    public var now: Instant
+    /// Chance: the system's generator, or a seed in the simulator.
+    public var entropy: any Entropy
+
+    /// An environment.
+    public init(now: Instant, entropy: any Entropy) {
+        self.now = now
+        self.entropy = entropy
+    }
+}
+
+/// What an engine is configured to do: connections and limits. A value; a change is a new one.
+public struct Configuration: Hashable, Sendable {
+    /// The connections, in the order of the file.
+    public var connections: [Connection]
+    /// The limits.
+    public var limits: Limits
+
+    /// A configuration.
+    public init(connections: [Connection] = [], limits: Limits = Limits()) {
+        self.connections = connections
+        self.limits = limits
+    }
+
+    /// The connection of this name.
+    public func connection(named name: String) -> Connection? { connections.first { $0.name == name } }
+}
+
+/// What protects an engine from too much of anything.
+public struct Limits: Hashable, Sendable {
+    /// Half-open IKE SAs above which a cookie is asked for.
+    public var cookieThreshold: Int
+    /// Half-open IKE SAs from one address above which no more are accepted; 0 for no limit.
+    public var halfOpenPerAddress: Int
+    /// Half-open IKE SAs above which no more are accepted; 0 for no limit.
+    public var halfOpenTotal: Int
+    /// How long a half-open IKE SA may take.
+    public var halfOpenTimeout: Interval
+    /// How long a question may take.
+    public var answerTimeout: Interval
+    /// How often the path through a NAT is kept alive; zero never.
+    public var keepAlive: Interval
+
+    /// This field's defaults.
+    public init() {
+        cookieThreshold = 30
+        halfOpenPerAddress = 0
+        halfOpenTotal = 10_000
+        halfOpenTimeout = .seconds(30)
+        answerTimeout = .seconds(30)
+        keepAlive = .seconds(20)
+    }
+}

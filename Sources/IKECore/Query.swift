@@ -1,0 +1,66 @@
+public import GatewayModel
+public import IPsecCrypto
+public import NetworkTypes
+
+/// The number of a question that an engine asked; each is answered at most once, in any order, or never.
+public struct Ticket: RawRepresentable, Hashable, Sendable {
+    /// The number.
+    public let rawValue: UInt64
+    /// The question with this number.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// A question about what an engine does not do itself: find a way, use a credential.
+public enum Query: Sendable {
+    /// Which of our addresses reaches which of the peer's? (Route lookup, later also names.)
+    case path(Connection)
+    /// Prove that we are `proof.signer`.
+    case prove(Proof)
+    /// Is this proof of the peer's true?
+    case verify(Proof, received: [UInt8])
+
+    /// What is proved in IKE_AUTH (RFC 7296 §2.15).
+    public struct Proof: Sendable {
+        /// The connection's name.
+        public var connection: String
+        /// How.
+        public var method: Connection.AuthenticationMethod
+        /// Who proves.
+        public var signer: Identity
+        /// To whom.
+        public var other: Identity
+        /// The IKE SA's pseudorandom function.
+        public var prf: Transform
+        /// The octets to be signed or hashed.
+        public var octets: [UInt8]
+
+        /// What is proved.
+        public init(
+            connection: String, method: Connection.AuthenticationMethod, signer: Identity, other: Identity,
+            prf: Transform, octets: [UInt8]
+        ) {
+            self.connection = connection
+            self.method = method
+            self.signer = signer
+            self.other = other
+            self.prf = prf
+            self.octets = octets
+        }
+    }
+}
+
+/// The answer to a ``Query``.
+public enum Answer: Sendable {
+    /// This way.
+    case path(Path)
+    /// There is no way; the clause says why.
+    case noPath(String)
+    /// The AUTH payload's data.
+    case proof([UInt8])
+    /// The peer's proof is true.
+    case verified
+    /// The peer's proof is false.
+    case falseProof
+    /// There is no secret for these identities.
+    case noSecret
+}
