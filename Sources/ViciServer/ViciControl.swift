@@ -72,14 +72,16 @@ public final class ViciControl {
 
     /// Lets `write` take octets that wait for a client; it returns how many it took.
     public func drain<Failure: Error>(
-        _ id: SessionID, _ write: (RawSpan) throws(Failure) -> Int
+        _ id: SessionID, _ write: ([UInt8]) throws(Failure) -> Int
     ) throws(Failure) {
         guard let session = sessions[id] else { return }
-        repeat {
+        // A few rounds, so that one long listing leaves the thread to others; what is left goes when the socket is
+        // found writable again.
+        for _ in 0..<8 where session.pendingOutput > 0 {
             try session.drain(write)
+            if session.pendingOutput > 0 { return }
             proceed(session, id)
-        } while session.pendingOutput > 0 && session.pendingOutput < ViciSession.Limit.listingLowWater
-            && session.continueListing()
+        }
     }
 
     /// Octets that wait for a client.

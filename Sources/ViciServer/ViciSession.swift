@@ -10,6 +10,8 @@ final class ViciSession {
     enum Limit {
         /// Octets that wait for the client. A client that lets more pile up has lost its connection.
         static let output = 4 << 20
+        /// Octets that are written at once.
+        static let chunk = 64 << 10
         /// Octets below which a listing goes on.
         static let listingLowWater = 128 << 10
         /// Requests that wait behind the one being carried out.
@@ -95,9 +97,9 @@ final class ViciSession {
     var pendingOutput: Int { output.count - sent }
 
     /// Lets `write` take octets off the front of the output; it returns how many it took.
-    func drain<Failure: Error>(_ write: (RawSpan) throws(Failure) -> Int) throws(Failure) {
+    func drain<Failure: Error>(_ write: ([UInt8]) throws(Failure) -> Int) throws(Failure) {
         while pendingOutput > 0 {
-            let taken = try write(output.span.extracting(sent...).bytes)
+            let taken = try write(Array(output[sent...].prefix(Limit.chunk)))
             guard taken > 0 else { return }
             sent += min(taken, pendingOutput)
             if sent == output.count {
