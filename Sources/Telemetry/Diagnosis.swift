@@ -1,3 +1,4 @@
+import Clockwork
 public import GatewayModel
 import IPsecCrypto
 import NetworkTypes
