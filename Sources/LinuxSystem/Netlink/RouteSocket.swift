@@ -123,8 +123,8 @@ public final class RouteSocket {
 
     /// Makes a pair of links that are each other's other end. Each may be born in another namespace.
     public func addPair(
-        _ first: String, in firstNamespace: NetworkNamespace? = nil, _ second: String,
-        in secondNamespace: NetworkNamespace? = nil
+        _ first: String, _ second: String, firstIn firstNamespace: NetworkNamespace? = nil,
+        secondIn secondNamespace: NetworkNamespace? = nil
     ) throws(SystemError) {
         try Self.checkName(first)
         try Self.checkName(second)
