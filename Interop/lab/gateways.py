@@ -182,7 +182,10 @@ class Martlet(Gateway):
         return [self.executable, "run", "--config", self.configuration_file, "--vici", self.uri], {}
 
     def load(self):
-        """Nothing to do: the daemon reads its configuration itself."""
+        """The daemon reads its configuration itself; this waits until it says so."""
+        eventually(
+            lambda: any(each.get("name") == CONNECTION for each in self._connections()), 5,
+            f"{self.name} knows the connection {CONNECTION}")
 
     def status(self):
         """What `martlet status --json` says, as a tree."""
@@ -194,10 +197,13 @@ class Martlet(Gateway):
 
     def last_errors(self):
         """Every `last_error` of every connection: (connection name, error)."""
+        return [(each.get("name"), each["last_error"]) for each in self._connections() if each.get("last_error")]
+
+    def _connections(self):
         connections = self.status().get("connections")
         if not isinstance(connections, list):
             raise Failure("`martlet status --json` has no list `connections`")
-        return [(each.get("name"), each["last_error"]) for each in connections if each.get("last_error")]
+        return connections
 
 
 def missing(kinds, executable):

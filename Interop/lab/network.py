@@ -14,7 +14,8 @@ import os
 from .processes import Failure, eventually, run
 
 _SERIAL = itertools.count(1)
-_PREFIX = "martlet-lab-"
+#: Names of namespaces and directories: this, the runner's process id, and a suffix.
+PREFIX = "martlet-lab-"
 
 #: Route types that swallow packets: a gateway may leave these behind, to fail closed.
 CLOSED_ROUTES = {"blackhole", "unreachable", "prohibit"}
@@ -41,7 +42,7 @@ class Network:
 
     def __init__(self):
         serial = next(_SERIAL)
-        self.a, self.b = (Side(letter, f"{_PREFIX}{os.getpid()}-{serial}{letter}") for letter in "ab")
+        self.a, self.b = (Side(letter, f"{PREFIX}{os.getpid()}-{serial}{letter}") for letter in "ab")
         self.sides = (self.a, self.b)
 
     def up(self):
@@ -203,10 +204,14 @@ def remove_namespace(name):
     run(["ip", "netns", "delete", name])
 
 
+def owner_is_dead(name):
+    """Whether a namespace or directory is named after a runner that is no more."""
+    owner = name.removeprefix(PREFIX).split("-")[0]
+    return name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}")
+
+
 def sweep():
     """Removes namespaces whose runner is dead: only a runner killed by SIGKILL leaves any."""
     for line in run(["ip", "netns", "list"]).out.splitlines():
-        name = line.split()[0] if line.split() else ""
-        owner = name.removeprefix(_PREFIX).split("-")[0]
-        if name.startswith(_PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-            remove_namespace(name)
+        if line.strip() and owner_is_dead(line.split()[0]):
+            remove_namespace(line.split()[0])

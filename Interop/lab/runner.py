@@ -13,7 +13,7 @@ import traceback
 from .bench import Bench
 from .cases import all_cases
 from .gateways import Martlet, missing
-from .network import sweep
+from .network import PREFIX, owner_is_dead, sweep
 from .processes import Failure, TimedOut
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -37,6 +37,9 @@ def main(arguments):
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     signal.signal(signal.SIGALRM, _too_long)
     sweep()
+    for name in os.listdir(tempfile.gettempdir()):
+        if owner_is_dead(name):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
     results = []
     try:
         for case in cases:
@@ -78,7 +81,7 @@ def _too_long(*_):
 
 def _run(case, options):
     """One case, from nothing to nothing."""
-    directory = tempfile.mkdtemp(prefix="martlet-lab-")
+    directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     begin = time.monotonic()
     passed, note, bench = False, "", None
     try:
