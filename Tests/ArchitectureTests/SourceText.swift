@@ -34,9 +34,12 @@ private struct Lexer {
     }
 
     private func at(_ text: String) -> Bool {
-        let wanted = Array(text)
-        return position + wanted.count <= input.count
-            && Array(input[position..<(position + wanted.count)]) == wanted
+        var index = position
+        for character in text {
+            guard index < input.count, input[index] == character else { return false }
+            index += 1
+        }
+        return true
     }
 
     /// Copies `count` characters, or leaves a blank (or the line break) in place of each.
