@@ -46,7 +46,7 @@ def compare(bench, options):
         if "(null)" in stats:
             raise Failure(f"{gateway.name}: --stats lacks a field: {stats}")
         version = gateway.swanctl("--version", "--daemon").require().out
-        if not re.match(r"\S+ \S+ \S+ \(Linux, \S+, \S+\)$|strongSwan \S+ \S+ ", version) or "(null)" in version:
+        if not re.match(r"\S+ \S+ \S+ \(Linux, \S+, \S+\)$", version) or "(null)" in version:
             raise Failure(f"{gateway.name}: --version says {version!r}")
     bench.left.terminate().require()
     bench.require_down()
