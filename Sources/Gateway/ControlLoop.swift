@@ -5,7 +5,12 @@ import LinuxSystem
 ///
 /// It owns the poller. It never does anything itself, and nothing that it calls may wait.
 final class ControlLoop {
-    private let poller: Poller
+    /// What waits. Somebody who watches descriptors of its own takes tokens from ``foreignTokens`` on.
+    let poller: Poller
+    /// Where tokens begin that are not given out here.
+    static let foreignTokens: UInt64 = 1 << 32
+    /// Gets the events of such tokens.
+    var onForeignEvent: ((PollEvent) -> Void)?
     private var sources: [UInt64: (Readiness) -> Void] = [:]
     private var deadlines: [(due: () -> Instant?, fire: () -> Void)] = []
     private var afterEach: [() -> Void] = []
@@ -24,11 +29,6 @@ final class ControlLoop {
         try poller.add(descriptor, token: lastToken, interests)
         sources[lastToken] = handler
         return lastToken
-    }
-
-    /// Waits for something else at a descriptor that was added.
-    func change(_ token: UInt64, _ descriptor: Descriptor, _ interests: Readiness) throws(SystemError) {
-        try poller.modify(descriptor, token: token, interests)
     }
 
     /// Forgets a descriptor, which may be closed then.
@@ -56,7 +56,13 @@ final class ControlLoop {
             let earliest = deadlines.compactMap { $0.due() }.min()
             let pause = earliest.map { max(.zero, $0 - MonotonicClock.now()) }
             try poller.wait(timeout: pause, into: &events)
-            for event in events { sources[event.token]?(event.readiness) }
+            for event in events {
+                if event.token >= Self.foreignTokens {
+                    onForeignEvent?(event)
+                } else {
+                    sources[event.token]?(event.readiness)
+                }
+            }
             let now = MonotonicClock.now()
             for deadline in deadlines {
                 if let due = deadline.due(), due <= now { deadline.fire() }
