@@ -6,6 +6,8 @@ enum Intent: Hashable {
     case deleteIKESA(Event.CloseReason)
     /// Close a Child SA.
     case deleteChild(ChildSAID, Event.CloseReason)
+    /// Tell the peer to take away a Child SA that never came up here; holds our SPI of it.
+    case deleteOrphan(UInt32)
     /// Make a Child SA from the template of this name.
     case createChild(String)
     /// Ask the peer whether it lives.
@@ -15,7 +17,7 @@ enum Intent: Hashable {
     var priority: Int {
         switch self {
         case .deleteIKESA: 0
-        case .deleteChild: 1
+        case .deleteChild, .deleteOrphan: 1
         case .createChild: 3
         case .probe: 4
         }
@@ -25,7 +27,7 @@ enum Intent: Hashable {
     var description: String {
         switch self {
         case .deleteIKESA: "IKE_DELETE"
-        case .deleteChild: "CHILD_DELETE"
+        case .deleteChild, .deleteOrphan: "CHILD_DELETE"
         case .createChild: "CHILD_CREATE"
         case .probe: "IKE_DPD"
         }

@@ -1,3 +1,4 @@
+import IKEMessages
 import IPsecCrypto
 import WireFormat
 

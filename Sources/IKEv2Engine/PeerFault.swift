@@ -19,6 +19,8 @@ enum PeerFault: Error, Hashable {
     case malformed(ExchangeType, GrammarError, isResponse: Bool)
     /// The peer is not, or does not prove to be, whom we talk to.
     case unauthenticated(Refusal)
+    /// The peer refused to authenticate us, or itself.
+    case refused(Refusal)
     /// The peer's answer is not one to our request.
     case wrongAnswer(Refusal)
 
@@ -52,6 +54,7 @@ enum PeerFault: Error, Hashable {
         case .malformed(let exchange, let error, isResponse: true):
             .closeSession(nil, .malformed(exchange: exchange.description, reason: error.description))
         case .unauthenticated(let refusal): .closeSession(NotifyPayload(.authenticationFailed), refusal)
+        case .refused(let refusal): .closeSession(nil, refusal)
         case .wrongAnswer(let refusal): .abandonExchange(refusal)
         }
     }

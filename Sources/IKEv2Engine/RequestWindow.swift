@@ -20,6 +20,8 @@ struct RequestWindow {
         fileprivate(set) var deadline: Instant
         /// How often it was sent again.
         fileprivate(set) var attempt: Int
+        /// How often it is sent again at most.
+        fileprivate let limit: Int
     }
 
     /// What a moment brings.
@@ -48,14 +50,17 @@ struct RequestWindow {
     var isFree: Bool { inFlight == nil && nextID != nil }
 
     /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
+    /// `tries` makes it give up earlier than the schedule says.
     mutating func open(
-        _ exchange: ExchangeType, _ datagrams: [[UInt8]], now: Instant, _ entropy: inout some Entropy
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, now: Instant,
+        _ entropy: inout some Entropy
     ) {
         guard inFlight == nil, let id = nextID else { return }
         nextID = id == .max ? nil : id + 1
         let pause = schedule.pause(after: 0, &entropy) ?? schedule.timeout
         inFlight = InFlight(
-            id: id, exchange: exchange, datagrams: datagrams, sent: now, deadline: now + pause, attempt: 0)
+            id: id, exchange: exchange, datagrams: datagrams, sent: now, deadline: now + pause, attempt: 0,
+            limit: min(schedule.tries, tries ?? schedule.tries))
     }
 
     /// Whether a response with this message ID and exchange answers the request under way.
@@ -76,7 +81,8 @@ struct RequestWindow {
     mutating func tick(now: Instant, _ entropy: inout some Entropy) -> Tick {
         guard var request = inFlight, request.deadline <= now else { return .idle }
         request.attempt += 1
-        guard let pause = schedule.pause(after: request.attempt, &entropy) else {
+        let pause = schedule.pause(after: request.attempt, &entropy)
+        guard let pause, request.attempt <= request.limit else {
             inFlight = nil
             return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)
         }

@@ -3,27 +3,21 @@ import GatewayModel
 import IKECore
 import NetworkTypes
 
-/// One call of the endpoint: the time, chance, the configuration, and what is to be done, in order.
+/// One call of the endpoint: the time, chance, the configuration, the shared tables, and what is to be done, in order.
 ///
 /// It lives as long as the call. States and exchanges know the world through it and through nothing else.
 struct Turn {
-    /// The time.
-    let now: Instant
     /// The connections and the limits.
     let configuration: Configuration
-    /// Chance and the time again, as the caller lent it.
+    /// What all IKE SAs share.
+    let tables: EndpointTables
+    /// Time and chance, as the caller lent them.
     var environment: Environment
     /// What is to be done.
     var effects: Effects
-    /// Tickets are counted up over the endpoint's life.
-    var tickets: TicketCounter
 
-    /// Puts a question and returns its ticket.
-    mutating func ask(_ query: Query) -> Ticket {
-        let ticket = tickets.next()
-        effects.append(.ask(ticket, query))
-        return ticket
-    }
+    /// The time.
+    var now: Instant { environment.now }
 
     /// Tells the data plane.
     mutating func plane(_ command: PlaneCommand) { effects.append(.plane(command)) }
@@ -33,27 +27,24 @@ struct Turn {
         effects.append(.publish(Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)))
     }
 
+    /// Says that something was refused, and keeps the reason.
+    mutating func refuse(_ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?) {
+        let event = Event(
+            time: now, ikeSA: ikeSA, connection: connection, kind: .refused(refusal, child: child))
+        tables.refusals.record(event, refusal)
+        effects.append(.publish(event))
+    }
+
     /// Sends a datagram.
     mutating func send(_ bytes: [UInt8], _ path: Path, _ socket: IKESocket) {
         effects.append(.send(Datagram(bytes, path: path, socket: socket)))
     }
 
-    /// A random 64-bit number that is not zero: an IKE SPI.
-    mutating func spi() -> UInt64 {
+    /// A random IKE SPI, which is never zero.
+    mutating func newSPI() -> UInt64 {
         while true {
             let value = environment.entropy.uint64()
             if value != 0 { return value }
         }
-    }
-}
-
-/// The numbers of questions, never used twice.
-struct TicketCounter: Hashable {
-    private var last: UInt64 = 0
-
-    /// The next number.
-    mutating func next() -> Ticket {
-        last &+= 1
-        return Ticket(rawValue: last)
     }
 }
