@@ -52,7 +52,6 @@ struct AuthInitiator: ~Copyable {
     ) -> Phase {
         let template = context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
-        context.wanted.removeAll { $0 == template?.name }
         var notifies = offer?.notifies ?? []
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
@@ -221,7 +220,8 @@ struct VerifyingInitiator: ~Copyable {
                 context.withdraw(offer, peerInstalledIt: answer.child != nil, &turn)
             }
         }
-        for name in context.wanted { context.agenda.add(.createChild(name)) }
+        for name in context.wanted where name != offer?.template.name { context.agenda.add(.createChild(name)) }
+        context.wanted = []
         return Established(keys: keys).proceed(context, &turn)
     }
 }

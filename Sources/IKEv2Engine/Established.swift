@@ -50,11 +50,12 @@ struct Established: ~Copyable {
             case .fresh:
                 context.followNAT(arrival.path, &turn)
                 context.responses.accept()
-                return try answer(opened, arrival, context, &turn)
+                if let reason = try answer(opened, arrival, context, &turn) { return .closed(reason) }
             }
         } catch {
             return settle(error, message.header, arrival, context, &turn)
         }
+        return proceed(context, &turn)
     }
 
     /// Opens a request. One that is authentic and breaks its grammar takes up its message ID like any other.
@@ -94,9 +95,10 @@ struct Established: ~Copyable {
     }
 
     /// Answers a fresh request.
-    private consuming func answer(
+    /// - Returns: Why the IKE SA ends with it; nil when it goes on.
+    private borrowing func answer(
         _ request: OpenedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
-    ) throws(PeerFault) -> Phase {
+    ) throws(PeerFault) -> Event.CloseReason? {
         switch request.header.exchange {
         case .informational: return try answerInformational(request, arrival, context, &turn)
         case .createChildSA:
@@ -109,12 +111,12 @@ struct Established: ~Copyable {
             // An exchange that was never negotiated; nothing in it can be meant for us.
             context.respond(to: request.header, arrival, [.notify(NotifyPayload(.invalidSyntax))], keys, &turn)
         }
-        return proceed(context, &turn)
+        return nil
     }
 
-    private consuming func answerInformational(
+    private borrowing func answerInformational(
         _ request: OpenedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
-    ) throws(PeerFault) -> Phase {
+    ) throws(PeerFault) -> Event.CloseReason? {
         let parts: Informational
         do throws(GrammarError) {
             parts = try Informational(request)
@@ -127,12 +129,12 @@ struct Established: ~Copyable {
                 notify: fatal.type.rawValue, name: fatal.type.description, exchange: "IKE_AUTH",
                 offer: context.offer(context.algorithms.map { [$0] } ?? []))
             context.refuse(refusal, &turn)
-            return .closed(.failed(refusal))
+            return .failed(refusal)
         }
         if parts.deletesIKESA {
             context.enter(.deleting, &turn)
             context.respond(to: request.header, arrival, [], keys, &turn)
-            return .closed(.byPeer)
+            return .byPeer
         }
         var closed: [UInt32] = []
         for delete in parts.deletes {
@@ -142,7 +144,7 @@ struct Established: ~Copyable {
         let answer = closed.isEmpty ? [] : [DeletePayload(.children(.esp, spis: closed))]
         let response = Informational(isResponse: true, deletes: answer)
         context.respond(to: request.header, arrival, response.payloads, keys, &turn)
-        return proceed(context, &turn)
+        return nil
     }
 
     /// A response came.

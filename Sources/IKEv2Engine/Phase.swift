@@ -41,15 +41,27 @@ enum Phase: ~Copyable {
     case closed(Event.CloseReason)
 
     /// Why it is over; nil while it is not.
-    var closeReason: Event.CloseReason? { if case .closed(let reason) = self { reason } else { nil } }
+    var closeReason: Event.CloseReason? {
+        switch self {
+        case .closed(let reason): reason
+        default: nil
+        }
+    }
 
     /// Whether both have proved who they are.
-    var isEstablished: Bool { if case .established = self { true } else { false } }
+    var isEstablished: Bool {
+        switch self {
+        case .established: true
+        default: false
+        }
+    }
 
     /// Whether it is neither established nor at its end.
     var isConnecting: Bool {
         switch self {
-        case .established, .leaving, .closed: false
+        case .established: false
+        case .leaving: false
+        case .closed: false
         default: true
         }
     }
@@ -108,6 +120,11 @@ enum Phase: ~Copyable {
     mutating func gaveUp(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) {
         switch consume self {
         case .established:
+            // Somebody here waits for the end already: that is why it ends, then.
+            for case .deleteIKESA(let reason) in context.agenda.intents {
+                self = .closed(reason)
+                return
+            }
             context.refuse(refusal, &turn)
             self = .closed(.peerDead)
         case .leaving(let state): self = .closed(state.reason)
@@ -122,9 +139,18 @@ enum Phase: ~Copyable {
         switch consume self {
         case .established(let state):
             context.agenda.add(.deleteIKESA(reason))
+            context.requests.curtail(now: turn.now)
             self = state.proceed(context, &turn)
         case .leaving(let state): self = .leaving(state)
         case .closed(let reason): self = .closed(reason)
+        default: self = .closed(reason)
+        }
+    }
+
+    /// The IKE SA ends, and nobody is told.
+    mutating func abandon(_ reason: Event.CloseReason) {
+        switch consume self {
+        case .closed(let first): self = .closed(first)
         default: self = .closed(reason)
         }
     }

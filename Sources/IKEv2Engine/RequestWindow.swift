@@ -21,7 +21,7 @@ struct RequestWindow {
         /// How often it was sent again.
         fileprivate(set) var attempt: Int
         /// How often it is sent again at most.
-        fileprivate let limit: Int
+        fileprivate var limit: Int
     }
 
     /// What a moment brings.
@@ -70,6 +70,14 @@ struct RequestWindow {
 
     /// The request was answered, or is given up.
     mutating func close() { inFlight = nil }
+
+    /// Nobody cares much about the answer any more: the request is not sent again, and given up after the first pause.
+    mutating func curtail(now: Instant) {
+        guard var request = inFlight else { return }
+        request.limit = request.attempt
+        request.deadline = min(request.deadline, now + schedule.timeout)
+        inFlight = request
+    }
 
     /// The request was refused before any key was agreed: its successor carries message ID 0 again (RFC 7296 §2.6).
     mutating func restart() {

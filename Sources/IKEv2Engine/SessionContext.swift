@@ -85,6 +85,8 @@ final class SessionContext {
     var lastHeard: Instant
     /// Whether the peer said that it has no other IKE SA with us.
     var saidInitialContact = false
+    /// Whether the uniqueness policy was applied, once, when it was established.
+    var isUnique = false
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
     /// Whether our own NAT detection hash is made to mismatch.
