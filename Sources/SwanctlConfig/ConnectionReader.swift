@@ -148,7 +148,7 @@ struct ConnectionReader {
                 remedy: "keep one '\(name)' section")
         }
         if rounds.isEmpty {
-            diagnostics.error(
+            diagnostics.missing(
                 reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
         }
         return rounds.first
@@ -158,9 +158,14 @@ struct ConnectionReader {
         _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
         let method = round.text("auth")
         if method == "psk" { return }
-        let what = method.map { "auth = \($0) is not supported yet" } ?? "auth defaults to pubkey, which is not supported yet"
-        diagnostics.error(
-            method == nil ? round.view.location : round.location(of: "auth"), "\(round.path): \(what)",
-            remedy: "write auth = psk, and a secret in secrets { ike-… { } }")
+        let remedy = "write auth = psk, and a secret in secrets { ike-… { } }"
+        if let method {
+            diagnostics.error(
+                round.location(of: "auth"), "\(round.path): auth = \(method) is not supported yet", remedy: remedy)
+        } else {
+            diagnostics.missing(
+                round.view.location, "\(round.path): auth defaults to pubkey, which is not supported yet",
+                remedy: remedy)
+        }
     }
 }

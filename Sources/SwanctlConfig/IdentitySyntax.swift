@@ -12,6 +12,7 @@ enum IdentitySyntax {
         if let hex = suffix(of: text, behind: "@#") { return .keyID(try octets(hex, text)) }
         if let address = suffix(of: text, behind: "@@") { return .rfc822(address) }
         if let name = suffix(of: text, behind: "@") { return .fqdn(name) }
+        if text == "@" { throw ValueProblem("'@' alone is nobody", remedy: "quote what begins with @#, since # begins a comment") }
         if let typed = try explicit(text) { return typed }
         if text.utf8.contains(UInt8(ascii: "=")) {
             throw ValueProblem(

@@ -17,6 +17,7 @@ public struct LoadedConfiguration: Sendable {
     public init(path: String, source: any FileSource) throws(ConfigurationErrors) {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
+        diagnostics.isComplete = diagnostics.errors.isEmpty
         let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
         (connections, secrets) = builder.build()
@@ -64,7 +65,7 @@ struct ConfigurationBuilder {
     private func finish(_ root: SectionReader) {
         for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
             if resolver.isReferenced(section.name) { continue }
-            if let meant = KnownKeys.root.suggestion(for: section.name) {
+            if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
                 diagnostics.error(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
             } else {

@@ -85,7 +85,7 @@ enum SecretReader {
             }
         }
         guard let setting = reader.setting("secret"), let written = setting.value else {
-            diagnostics.error(
+            diagnostics.missing(
                 reader.view.location, "\(reader.path) has no secret", remedy: "add secret = …")
             return nil
         }
