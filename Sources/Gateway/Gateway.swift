@@ -1,7 +1,7 @@
 public import Clockwork
 public import GatewayModel
 public import IKECore
-import IKEv2Engine
+public import IKEv2Engine
 import IPsecCrypto
 public import SwanctlConfig
 

@@ -6,6 +6,7 @@ import GatewayModel
 import IKECore
 import LinuxSystem
 import NetworkTypes
+import Telemetry
 import UserspacePlane
 import WireFormat
 
@@ -118,7 +119,7 @@ final class DemoRun {
         switch event.kind {
         case .sent(let summary, _, _): say("  \(name.padded(7))→ \(summary)")
         case .refused(let refusal, let child):
-            refusals.append("\(name): \(refusalText(refusal, child))")
+            refusals.append("\(name): \(Diagnosis(refusal, child: child).text)")
             loop.stop()
         case .childInstalled:
             installed.insert(name)

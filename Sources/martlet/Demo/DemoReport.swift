@@ -1,6 +1,8 @@
 import Clockwork
 import Gateway
 import GatewayModel
+import IPsecCrypto
+import NetworkTypes
 
 /// What the demonstration found: what `martlet demo` shows and `--json` prints.
 struct DemoReport: Codable, Equatable {

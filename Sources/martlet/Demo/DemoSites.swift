@@ -1,3 +1,4 @@
+import Clockwork
 import Gateway
 import GatewayModel
 import IKECore
