@@ -11,6 +11,13 @@ public struct IKEDatagram: Hashable, Sendable {
     public let path: Path
     /// Whether it had the non-ESP marker, so that the answer needs one too.
     public let hadMarker: Bool
+
+    /// A message between two ends.
+    public init(bytes: [UInt8], path: Path, hadMarker: Bool) {
+        self.bytes = bytes
+        self.path = path
+        self.hadMarker = hadMarker
+    }
 }
 
 /// What the packet threads hand to the control thread: IKE messages and events.
