@@ -106,7 +106,7 @@ enum Swanctl {
         let text = String(decoding: output, as: UTF8.self)
         // The plugins it finds on this machine are its own affair.
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            .filter { !$0.hasPrefix("plugin '") && !$0.hasPrefix("loaded plugins") }
+            .filter { !$0.hasPrefix("plugin '") }
         return (process.terminationStatus, lines.joined(separator: "\n"))
     }
 }
