@@ -89,19 +89,22 @@ import ViciMessages
         #expect(refused > 500)
     }
 
-    @Test(arguments: [
-        ([], ViciError.short(field: "packet type", needed: 1, had: 0)), ([8], .packetType(8)),
-        ([0], .short(field: "name length", needed: 1, had: 0)), ([0, 0], .name), ([0, 1, 7], .name),
-        ([0, 1, 0xff], .name), ([2, 0], .trailing(count: 1)), ([3, 1, 120, 9], .trailing(count: 1)),
-        ([1, 9], .elementType(9)), ([1, 0], .elementType(0)), ([1, 2], .misplaced("a section ends that never began")),
-        ([1, 6], .misplaced("a list ends that never began")),
-        ([1, 5, 0, 0], .misplaced("a list item stands outside a list")), ([1, 1, 1, 97], .unbalanced("a")),
-        ([1, 4, 1, 97], .unbalanced("a")), ([1, 4, 1, 97, 3, 1, 97, 0, 0], .misplaced("only items may stand in a list")),
-        ([1, 4, 1, 97, 4, 1, 98], .misplaced("only items may stand in a list")),
-        ([1, 4, 1, 97, 7], .elementType(7)),
-        ([1, 3, 1, 97, 0, 2, 0], .short(field: "value", needed: 2, had: 1)),
-        ([1, 3, 1, 97, 0, 0, 3, 1, 97, 0, 0], .duplicate("a")), ([1, 3, 0, 0, 0], .name),
-    ] as [([UInt8], ViciError)])
+    @Test(
+        arguments: [
+            ([], ViciError.short(field: "packet type", needed: 1, had: 0)), ([8], .packetType(8)),
+            ([0], .short(field: "name length", needed: 1, had: 0)), ([0, 0], .name), ([0, 1, 7], .name),
+            ([0, 1, 0xff], .name), ([2, 0], .trailing(count: 1)), ([3, 1, 120, 9], .trailing(count: 1)),
+            ([1, 9], .elementType(9)), ([1, 0], .elementType(0)),
+            ([1, 2], .misplaced("a section ends that never began")),
+            ([1, 6], .misplaced("a list ends that never began")),
+            ([1, 5, 0, 0], .misplaced("a list item stands outside a list")), ([1, 1, 1, 97], .unbalanced("a")),
+            ([1, 4, 1, 97], .unbalanced("a")),
+            ([1, 4, 1, 97, 3, 1, 97, 0, 0], .misplaced("only items may stand in a list")),
+            ([1, 4, 1, 97, 4, 1, 98], .misplaced("only items may stand in a list")),
+            ([1, 4, 1, 97, 7], .elementType(7)),
+            ([1, 3, 1, 97, 0, 2, 0], .short(field: "value", needed: 2, had: 1)),
+            ([1, 3, 1, 97, 0, 0, 3, 1, 97, 0, 0], .duplicate("a")), ([1, 3, 0, 0, 0], .name),
+        ] as [([UInt8], ViciError)])
     func refusals(_ octets: [UInt8], _ expected: ViciError) {
         #expect(throws: expected) { try ViciPacket(parsing: octets.span) }
     }

@@ -54,7 +54,9 @@ final class ServerThread: @unchecked Sendable {
             server.expire()
             for event in events where server.owns(event.token) { server.handle(event) }
             wakeup.drain()
-            for job in lock.withLock({ defer { work = [] }; return work }) { job(gateway, server) }
+            for job in lock.withLock({
+                defer { work = [] }; return work
+            }) { job(gateway, server) }
             if lock.withLock({ isStopping }) { return }
         }
     }

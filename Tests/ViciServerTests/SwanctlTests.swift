@@ -105,19 +105,27 @@ struct SwanctlTests {
                 """)
     }
 
-    @Test(arguments: [
-        (["--initiate", "--child", "net"], 0, ["[IKE] working on net", "initiate completed successfully"]),
-        (["--initiate", "--ike", "gw"], 0, ["[IKE] working on gw", "initiate completed successfully"]),
-        (["--initiate", "--child", "bad"], 1, ["[IKE] working on bad", "initiate failed: there is no child 'bad'"]),
-        (
-            ["--initiate", "--child", "slow", "--timeout", "1"], 1,
-            ["[IKE] working on slow", "initiate failed: not done in the time given; it goes on"]
-        ),
-        (["--terminate", "--ike", "gw"], 0, ["[IKE] working on terminate", "terminate completed successfully"]),
-        (["--terminate", "--child-id", "9"], 0, ["[IKE] working on terminate", "terminate completed successfully"]),
-        (["--reload-settings"], 0, []), (["--list-algs"], 0, ["encryption:", "  AES_CBC[martlet]", "  AES_GCM_16[martlet]"]),
-        (["--list-certs"], 2, ["list-certs request failed: No such file or directory"]),
-    ] as [([String], Int32, [String])])
+    @Test(
+        arguments: [
+            (["--initiate", "--child", "net"], 0, ["[IKE] working on net", "initiate completed successfully"]),
+            (["--initiate", "--ike", "gw"], 0, ["[IKE] working on gw", "initiate completed successfully"]),
+            (
+                ["--initiate", "--child", "bad"], 1,
+                ["[IKE] working on bad", "initiate failed: there is no child 'bad'"]
+            ),
+            (
+                ["--initiate", "--child", "slow", "--timeout", "1"], 1,
+                ["[IKE] working on slow", "initiate failed: not done in the time given; it goes on"]
+            ),
+            (["--terminate", "--ike", "gw"], 0, ["[IKE] working on terminate", "terminate completed successfully"]),
+            (
+                ["--terminate", "--child-id", "9"], 0,
+                ["[IKE] working on terminate", "terminate completed successfully"]
+            ),
+            (["--reload-settings"], 0, []),
+            (["--list-algs"], 0, ["encryption:", "  AES_CBC[martlet]", "  AES_GCM_16[martlet]"]),
+            (["--list-certs"], 2, ["list-certs request failed: No such file or directory"]),
+        ] as [([String], Int32, [String])])
     func commands(_ arguments: [String], _ status: Int32, _ lines: [String]) throws {
         let server = try obedientServer()
         defer { server.stop() }

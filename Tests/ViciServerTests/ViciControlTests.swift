@@ -66,12 +66,14 @@ import ViciMessages
             .register("control-log"), .request("initiate", ViciTree { $0["child"] = "net" }),
             .request("version", ViciTree()))
         #expect(try bench.read() == [.confirmed])
-        #expect(bench.gateway.initiations == [
-            ViciInitiation(connection: nil, child: "net", respectsLimits: false, wait: .untilDone)
-        ])
+        #expect(
+            bench.gateway.initiations == [
+                ViciInitiation(connection: nil, child: "net", respectsLimits: false, wait: .untilDone)
+            ])
         let pending = try #require(ticket)
         bench.control.log(pending, ViciLogLine(group: "IKE", level: 2, text: "too detailed"))
-        bench.control.log(pending, ViciLogLine(group: "ENC", connection: "gw", ikeSA: IKESAID(rawValue: 3), text: "sent"))
+        bench.control.log(
+            pending, ViciLogLine(group: "ENC", connection: "gw", ikeSA: IKESAID(rawValue: 3), text: "sent"))
         bench.control.complete(pending, .failure("it did not work"))
         bench.control.complete(pending, .success)
         let packets = try bench.read()
@@ -85,28 +87,46 @@ import ViciMessages
 
     @Test func timeouts() throws {
         let bench = try Bench()
-        try bench.send(.request("initiate", ViciTree { $0["ike"] = "gw"; $0["timeout"] = "1500" }))
+        try bench.send(
+            .request(
+                "initiate",
+                ViciTree {
+                    $0["ike"] = "gw"; $0["timeout"] = "1500"
+                }))
         #expect(bench.control.nextDeadline == bench.gateway.now + .milliseconds(1500))
         bench.control.expire()
         #expect(try bench.read() == [])
         bench.gateway.now = bench.gateway.now + .milliseconds(1500)
         bench.control.expire()
         #expect(
-            try bench.read().map(\.description) == ["response {success=no errmsg=not done in the time given; it goes on}"])
+            try bench.read().map(\.description) == [
+                "response {success=no errmsg=not done in the time given; it goes on}"
+            ])
         #expect(bench.control.nextDeadline == nil)
         // Not waiting at all: the answer is there at once.
-        try bench.send(.request("terminate", ViciTree { $0["ike-id"] = "7"; $0["timeout"] = "-1"; $0["force"] = "yes" }))
+        try bench.send(
+            .request(
+                "terminate",
+                ViciTree {
+                    $0["ike-id"] = "7"; $0["timeout"] = "-1"; $0["force"] = "yes"
+                }))
         #expect(try bench.read().map(\.description) == ["response {success=yes}"])
-        #expect(bench.gateway.terminations == [
-            ViciTermination(target: .ikeSA(IKESAID(rawValue: 7)), force: true, wait: .none)
-        ])
+        #expect(
+            bench.gateway.terminations == [
+                ViciTermination(target: .ikeSA(IKESAID(rawValue: 7)), force: true, wait: .none)
+            ])
     }
 
     @Test(arguments: [
         ("initiate", ViciTree(), "missing configuration name: give 'child' or 'ike'"),
         ("terminate", ViciTree(), "missing terminate selector: give 'child', 'ike', 'child-id' or 'ike-id'"),
         ("terminate", ViciTree { $0["ike-id"] = "x" }, "'ike-id' is a number"),
-        ("initiate", ViciTree { $0["ike"] = "gw"; $0["timeout"] = "soon" }, "'timeout' is a number of milliseconds, 0 or -1"),
+        (
+            "initiate",
+            ViciTree {
+                $0["ike"] = "gw"; $0["timeout"] = "soon"
+            }, "'timeout' is a number of milliseconds, 0 or -1"
+        ),
         ("list-sas", ViciTree { $0["ike-id"] = "-3" }, "'ike-id' is a number"),
     ])
     func wrongArguments(_ command: String, _ arguments: ViciTree, _ message: String) throws {
@@ -118,8 +138,10 @@ import ViciMessages
 
     @Test(arguments: [
         (ViciTree(), 1), (ViciTree { $0["ike"] = "gw" }, 1), (ViciTree { $0["ike"] = "x" }, 0),
-        (ViciTree { $0["ike-id"] = "7" }, 1), (ViciTree { $0["ike-id"] = "8" }, 0), (ViciTree { $0["child"] = "net" }, 1),
-        (ViciTree { $0["child"] = "x" }, 0), (ViciTree { $0["child-id"] = "9" }, 1), (ViciTree { $0["child-id"] = "1" }, 0),
+        (ViciTree { $0["ike-id"] = "7" }, 1), (ViciTree { $0["ike-id"] = "8" }, 0),
+        (ViciTree { $0["child"] = "net" }, 1),
+        (ViciTree { $0["child"] = "x" }, 0), (ViciTree { $0["child-id"] = "9" }, 1),
+        (ViciTree { $0["child-id"] = "1" }, 0),
     ])
     func listingFilters(_ arguments: ViciTree, _ count: Int) throws {
         let bench = try Bench()
@@ -186,7 +208,12 @@ import ViciMessages
         let bench = try Bench()
         var ticket: ViciTicket?
         bench.gateway.onCommand = { given, _ in ticket = given }
-        try bench.send(.request("initiate", ViciTree { $0["ike"] = "gw"; $0["timeout"] = "1000" }))
+        try bench.send(
+            .request(
+                "initiate",
+                ViciTree {
+                    $0["ike"] = "gw"; $0["timeout"] = "1000"
+                }))
         bench.control.close(bench.client)
         let pending = try #require(ticket)
         bench.control.log(pending, ViciLogLine(group: "IKE", text: "to nobody"))
@@ -239,9 +266,12 @@ import ViciMessages
         #expect(sa.section("child-sas")?.section("net-9")?["bytes-in"] == "3456")
     }
 
-    @Test(arguments: [
-        (0, "Jan 1 00:00:00 1970 UTC"), (951_782_399, "Feb 28 23:59:59 2000 UTC"), (951_782_400, "Feb 29 00:00:00 2000 UTC"),
-        (1_795_262_400, "Nov 21 12:00:00 2026 UTC"), (4_107_542_400, "Mar 1 00:00:00 2100 UTC"), (-1, "Dec 31 23:59:59 1969 UTC"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "Jan 1 00:00:00 1970 UTC"), (951_782_399, "Feb 28 23:59:59 2000 UTC"),
+            (951_782_400, "Feb 29 00:00:00 2000 UTC"),
+            (1_795_262_400, "Nov 21 12:00:00 2026 UTC"), (4_107_542_400, "Mar 1 00:00:00 2100 UTC"),
+            (-1, "Dec 31 23:59:59 1969 UTC"),
+        ] as [(Int64, String)])
     func dates(_ seconds: Int64, _ text: String) { #expect(ReadableTime.text(unixTime: seconds) == text) }
 }
