@@ -167,6 +167,12 @@ import Testing
         let received = try ends.receive(2, with: DatagramBatch(capacity: 4, slotSize: 64))
         #expect(received.datagrams == [[1], [2]])
         #expect(try ends.from.receive(into: batch) == 0)
+        // And now the report is there before the batch is sent.
+        #expect(try ends.from.send([0], along: Path(local: ends.path.local, remote: closed)))
+        #expect(try ends.from.descriptor.wait(milliseconds: 2000))
+        let second = ends.from.send(batch, 1..<3)
+        #expect(second.sent == 2 && second.dropped == 0)
+        #expect(try ends.receive(2, with: DatagramBatch(capacity: 4, slotSize: 64)).datagrams == [[1], [2]])
     }
 
     @Test("An absurd size is an error, not a crash")
@@ -178,33 +184,44 @@ import Testing
 
     @Test("A full socket says where to go on", .needsRoot)
     func fullSocket() throws {
-        try Support.withNamespace("full") { namespace, route in
-            // Nobody reads the device, so that packets stay charged to the socket.
-            let tun = try namespace.run { try TunDevice(nameTemplate: "full0") }
-            try tun.bringUp(using: route)
-            try tun.addAddress(try Support.address("10.9.0.1"), prefixLength: 24, using: route)
-            let socket = try namespace.run { try UDPSocket.bind(Endpoint(.unspecified(.v4), 0)) }
-            try socket.setSendBuffer(8192)
-            let batch = try DatagramBatch(capacity: 64, slotSize: 1200)
-            let path = Path(local: socket.localEndpoint, remote: Endpoint(try Support.address("10.9.0.2"), 4500))
-            for index in 0..<64 { batch.load(index, [UInt8](repeating: UInt8(index), count: 1000), path: path) }
-            var next = 0
-            var blocked = 0
-            var seen: [UInt8] = []
-            var packet = [UInt8](repeating: 0, count: 2000)
-            while next < 64 {
-                let report = socket.send(batch, next..<64)
-                #expect(report.dropped == 0)
-                #expect(report.next == next + report.sent)
-                next = report.next
-                blocked += next < 64 ? 1 : 0
-                while let count = try tun.read(into: &packet) {
-                    if count == 1028, packet[0] == 0x45 { seen.append(packet[1027]) }
+        try Support.withNamespace("full-a") { near, route in
+            try Support.withNamespace("full-b") { far, farRoute in
+                try route.addPair("left0", "right0", secondIn: far)
+                let left = try route.link(named: "left0").index
+                let right = try farRoute.link(named: "right0").index
+                try route.change(left, LinkChange(up: true))
+                try farRoute.change(right, LinkChange(up: true))
+                try route.add(
+                    InterfaceAddress(interface: left, address: try Support.address("10.9.0.1"), prefixLength: 24))
+                let from = try near.run { try UDPSocket.bind(Endpoint(.unspecified(.v4), 0)) }
+                let to = try far.run { try UDPSocket.bind(Endpoint(.unspecified(.v4), 4500)) }
+                try from.setSendBuffer(8192)
+                let batch = try DatagramBatch(capacity: 64, slotSize: 1200)
+                let remote = Endpoint(try Support.address("10.9.0.2"), 4500)
+                let path = Path(local: from.localEndpoint, remote: remote)
+                for index in 0..<64 { batch.load(index, [UInt8](repeating: UInt8(index), count: 1000), path: path) }
+                // Nobody has the address yet: packets wait for ARP, at the socket's expense.
+                let first = from.send(batch, 0..<64)
+                #expect(first.next > 0 && first.next < 64)
+                #expect(first.sent == first.next && first.dropped == 0)
+                #expect(from.send(batch, first.next..<64).sent == 0)
+                try farRoute.add(
+                    InterfaceAddress(interface: right, address: remote.address, prefixLength: 24))
+                var next = first.next
+                while next < 64 {
+                    try #require(try from.descriptor.wait(writing: true, milliseconds: 5000))
+                    let report = from.send(batch, next..<64)
+                    #expect(report.dropped == 0)
+                    #expect(report.next == next + report.sent)
+                    next = report.next
                 }
-                #expect(try socket.descriptor.wait(writing: true, milliseconds: 2000))
+                var seen: [UInt8] = []
+                let inbox = try DatagramBatch(capacity: 64, slotSize: 1200)
+                while seen.count < 64, try to.descriptor.wait(milliseconds: 2000) {
+                    for index in 0..<(try to.receive(into: inbox)) { seen.append(inbox.bytes(index)[999]) }
+                }
+                #expect(seen == Array(0..<64))
             }
-            #expect(blocked > 0)
-            #expect(seen == Array(0..<64))
         }
     }
 }

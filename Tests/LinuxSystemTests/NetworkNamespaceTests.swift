@@ -8,7 +8,7 @@ import Testing
         let before = try RouteSocket().links().map(\.index)
         try Support.withNamespace("own") { namespace, _ in
             try namespace.run {
-                try RouteSocket().addLink("only-here", kind: "dummy")
+                try RouteSocket().addLink("only-here", kind: "bridge")
             }
             let inside = try namespace.run { try RouteSocket().links().map(\.name) }
             #expect(Set(inside) == ["lo", "only-here"])

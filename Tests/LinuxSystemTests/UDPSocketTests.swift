@@ -18,8 +18,7 @@ import Testing
         let server = try UDPSocket.bind(Endpoint(.unspecified(address.family), 0))
         let client = try UDPSocket.bind(Endpoint(address, 0))
         let path = Path(local: client.localEndpoint, remote: Endpoint(address, server.localEndpoint.port))
-        let sent = unsafe try client.send([1, 2, 3].span.bytes, along: path, trafficClass: 0xb9)
-        #expect(sent)
+        #expect(try client.send([1, 2, 3], along: path, trafficClass: 0xb9))
         try server.awaitDatagram()
         var buffer = [UInt8](repeating: 0, count: 64)
         let information = try #require(try server.receive(into: &buffer))
@@ -55,15 +54,13 @@ import Testing
         let client = try UDPSocket.bind(Endpoint(Self.v4, 0))
         let remote = Endpoint(Self.v4, server.localEndpoint.port)
         let path = Path(local: client.localEndpoint, remote: remote)
-        let sent = unsafe try client.send([1].span.bytes, along: path, trafficClass: 0x28)
-        #expect(sent)
+        #expect(try client.send([1], along: path, trafficClass: 0x28))
         try server.awaitDatagram()
         var buffer = [UInt8](repeating: 0, count: 8)
         let request = try #require(try server.receive(into: &buffer))
         #expect(request.path == path.reversed)
         #expect(request.trafficClass == 0x28)
-        let answered = unsafe try server.send([2].span.bytes, along: request.path, trafficClass: 0x50)
-        #expect(answered)
+        #expect(try server.send([2], along: request.path, trafficClass: 0x50))
         try client.awaitDatagram()
         let reply = try #require(try client.receive(into: &buffer))
         #expect(reply.path.remote == remote)
@@ -145,6 +142,55 @@ import Testing
         let second = try UDPSocket.bind(first.localEndpoint, options: options)
         #expect(second.localEndpoint == first.localEndpoint)
         #expect(throws: SystemError.self) { try UDPSocket.bind(first.localEndpoint) }
+    }
+
+    @Test("A mark steers a socket's datagrams by the rules; a device binds it", .needsRoot)
+    func markAndDevice() throws {
+        try Support.withNamespace("mark") { namespace, route in
+            let far = Endpoint(try Support.address("127.0.0.9"), 4500)
+            try route.add(Route(to: IPPrefix(host: far.address), kind: .prohibit, table: 1220))
+            // Before the rule for local addresses.
+            let local = Rule(.v4, priority: 0, table: 255, protocolNumber: 2)
+            try route.add(Rule(.v4, priority: 20, table: 255))
+            #expect(try route.delete(local) == .removed)
+            try route.add(Rule(.v4, priority: 10, table: 1220, mark: 0x99))
+            let (plain, marked) = try namespace.run {
+                var options = SocketOptions()
+                options.device = "lo"
+                let plain = try UDPSocket.bind(Endpoint(.unspecified(.v4), 0), options: options)
+                // Linux sends by a bound device even where routes refuse.
+                options.device = nil
+                options.mark = 0x99
+                return (plain, try UDPSocket.bind(Endpoint(.unspecified(.v4), 0), options: options))
+            }
+            #expect(try plain.send([1], along: Path(local: plain.localEndpoint, remote: far)))
+            let path = Path(local: marked.localEndpoint, remote: far)
+            let error = try #require(throws: SystemError.self) { try marked.send([1], along: path) }
+            #expect(error.errno == .accessDenied)
+            #expect(error.context == "\(path)")
+            try marked.setMark(0)
+            #expect(try marked.send([1], along: path))
+        }
+    }
+
+    @Test(
+        "A raw ESP socket gives IPv4 packets with, IPv6 packets without their header", .needsRoot, arguments: [v4, v6])
+    func rawSocket(address: IPAddress) throws {
+        try Support.withNamespace("raw\(address.family)") { namespace, _ in
+            let socket = try namespace.run { try RawSocket(protocolNumber: 50, address: address) }
+            let path = Path(local: Endpoint(address, 0), remote: Endpoint(address, 0))
+            let batch = try DatagramBatch(capacity: 4, slotSize: 256)
+            for index in 0..<4 { batch.load(index, [UInt8(index), 1, 2, 3, 4, 5, 6, 7], path: path) }
+            #expect(socket.send(batch, 0..<4).sent == 4)
+            try socket.awaitDatagram()
+            #expect(try socket.receive(into: batch) == 4)
+            for index in 0..<4 {
+                let bytes = batch.bytes(index)
+                #expect(batch[index].path == path)
+                #expect(bytes.count == (address.family == .v4 ? 28 : 8))
+                #expect(bytes.suffix(8) == [UInt8(index), 1, 2, 3, 4, 5, 6, 7])
+            }
+        }
     }
 
     @Test("A socket bound to a device that is not there says which")

@@ -126,9 +126,11 @@ extension DatagramSocket {
     }
 
     /// Sends one datagram; false when the socket's buffer is full.
-    public func send(_ bytes: [UInt8], along path: Path) throws(SystemError) -> Bool {
+    public func send(
+        _ bytes: [UInt8], along path: Path, interface: UInt32 = 0, trafficClass: UInt8 = 0
+    ) throws(SystemError) -> Bool {
         // Octets have no padding: a span of them is a raw span.
-        try send(unsafe bytes.span.bytes, along: path)
+        try send(unsafe bytes.span.bytes, along: path, interface: interface, trafficClass: trafficClass)
     }
 
     /// Sends the slots of `range` in order. A slot that the kernel refuses is dropped, and the others go on; a train
