@@ -25,6 +25,8 @@ let package = Package(
         .target(name: "FuzzSupport", swiftSettings: strict),
         fuzzer("FuzzMessage"),
         fuzzer("FuzzOpened"),
+        fuzzer("FuzzVici"),
+        fuzzer("FuzzSwanctl"),
     ],
     swiftLanguageModes: [.v6]
 )

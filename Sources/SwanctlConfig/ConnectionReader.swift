@@ -108,7 +108,8 @@ struct ConnectionReader {
         }
         noteWithoutEffect("fragmentation", unless: ["no"], "IKE fragmentation (RFC 7383) is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
-        noteWithoutEffect("dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
+        noteWithoutEffect(
+            "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
         _ = reader.read("send_certreq", or: true, ValueSyntax.bool)
         _ = reader.read("send_cert", or: 0) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])

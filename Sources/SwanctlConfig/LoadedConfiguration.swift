@@ -86,7 +86,8 @@ struct ConfigurationBuilder {
             reviewStart(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
-            if case .exactly? = connection.remote.identity {} else if remotes.isEmpty {
+            if case .exactly? = connection.remote.identity {
+            } else if remotes.isEmpty {
                 diagnostics.warning(
                     location, "connection '\(connection.name)' lets in everybody who has a secret that fits",
                     remedy: "name the peer with remote { id = … }, or give it one address in remote_addrs")
@@ -107,7 +108,8 @@ struct ConfigurationBuilder {
         for (secret, owners) in zip(secrets, peers) where owners.count > 1 {
             let names = owners.prefix(5).map { "'\($0)'" }.joined(separator: ", ")
             diagnostics.warning(
-                secret.location, "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
+                secret.location,
+                "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
                     + " the others", remedy: "give each peer a secret of its own")
         }
     }

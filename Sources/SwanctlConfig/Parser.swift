@@ -88,7 +88,8 @@ struct Parser {
                 diagnostics.error(token.location, what)
                 lexer.skipLine()
             case .openBrace, .colon, .comma, .dot, .equals:
-                diagnostics.error(token.location, "a name is missing here", remedy: "write 'name = value' or 'name { }'")
+                diagnostics.error(
+                    token.location, "a name is missing here", remedy: "write 'name = value' or 'name { }'")
                 // A brace without a name still has its end.
                 if token.kind == .openBrace {
                     descend(into: "?", token.location, [], &open)

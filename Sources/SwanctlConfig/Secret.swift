@@ -76,7 +76,8 @@ enum SecretReader {
                     continue
                 }
                 if text.contains("*") {
-                    throw ValueProblem("'\(text)': a secret's owner can't hold a star", remedy: "name the owner, or %any")
+                    throw ValueProblem(
+                        "'\(text)': a secret's owner can't hold a star", remedy: "name the owner, or %any")
                 }
                 identities.append(identity)
             } catch {

@@ -134,11 +134,13 @@ struct SectionReader {
                 location, "\(join(name)): unknown \(kind) '\(name)'", remedy: "did you mean '\(meant)'?")
         } else if other != nil {
             diagnostics.error(
-                location, "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
+                location,
+                "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
                 remedy: isSection ? "write '\(name) = …'" : "write '\(name) { … }'")
         } else {
             diagnostics.error(
-                location, "\(join(name)): unknown \(kind) '\(name)'", remedy: "remove it; swanctl.conf(5) lists all keys")
+                location, "\(join(name)): unknown \(kind) '\(name)'",
+                remedy: "remove it; swanctl.conf(5) lists all keys")
         }
     }
 }

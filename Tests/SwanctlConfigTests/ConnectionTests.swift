@@ -102,7 +102,10 @@ import Testing
         ("@moon", .exactly(.fqdn("moon"))), ("@@moon", .exactly(.rfc822("moon"))),
         ("a@example.net", .exactly(.rfc822("a@example.net"))), ("@#4d61", .exactly(.keyID([0x4d, 0x61]))),
         ("192.0.2.1", .exactly(Identity(IPAddress(v4: 0xc000_0201)))), ("%any", .any), ("*", .any), ("::", .any),
-        ("2001:db8::1", .exactly(Identity(.ipv6Address, [0x20, 1, 0xd, 0xb8] + [UInt8](repeating: 0, count: 11) + [1]))),
+        (
+            "2001:db8::1",
+            .exactly(Identity(.ipv6Address, [0x20, 1, 0xd, 0xb8] + [UInt8](repeating: 0, count: 11) + [1]))
+        ),
         ("some:thing", .exactly(.keyID(Array("some:thing".utf8)))), ("keyid:abc", .exactly(.keyID(Array("abc".utf8)))),
         ("fqdn:10.0.0.1", .exactly(.fqdn("10.0.0.1"))), ("email:x", .exactly(.rfc822("x"))),
         ("ipv4:192.0.2.1", .exactly(Identity(IPAddress(v4: 0xc000_0201)))), ("{11}:#00ff", .exactly(.keyID([0, 255]))),

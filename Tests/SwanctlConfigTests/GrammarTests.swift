@@ -154,8 +154,10 @@ import WireFormat
             return Int(truncatingIfNeeded: state >> 33) % bound
         }
         let original = Array(
-            connection("dpd_delay = 10s\nproposals = aes128-sha256-x25519, default", child: "local_ts = 10.1.0.0/16[tcp/80]")
-                .utf8)
+            connection(
+                "dpd_delay = 10s\nproposals = aes128-sha256-x25519, default", child: "local_ts = 10.1.0.0/16[tcp/80]"
+            )
+            .utf8)
         let signs = Array("{}=\"#:,.\n%*0@[]-".utf8)
         var refused = 0
         for _ in 0..<3_000 {
