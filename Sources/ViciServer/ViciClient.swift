@@ -93,6 +93,13 @@ public final class ViciClient {
         return answer ?? ViciTree()
     }
 
+    /// What `martlet status` shows, of any size: the sections `connections`, `sas` and `refusals`.
+    public func status(timeout: Interval? = .seconds(30)) throws(ViciClientError) -> ViciTree {
+        var parts: [ViciTree] = []
+        _ = try call(StatusReport.name, streaming: StatusReport.name, timeout: timeout) { parts.append($0) }
+        return StatusReport.joined(parts)
+    }
+
     /// Registers for events, which ``nextEvent(timeout:)`` then gives out.
     public func register(for events: [String], timeout: Interval? = .seconds(30)) throws(ViciClientError) {
         for event in events { try register(.register(event), event, timeout) }
