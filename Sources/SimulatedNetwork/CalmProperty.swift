@@ -1,0 +1,38 @@
+import GatewayModel
+import IKECore
+
+/// Without faults a handshake takes four messages, two more for each cookie and each other key exchange group, and
+/// nothing is sent twice.
+final class CalmProperty: Property {
+    let name = "four messages"
+
+    private var datagrams = 0
+    private var detours = 0
+    private var established = 0
+
+    func sent(_ datagram: Datagram, by host: SimulatedHost, _ report: inout Report) { datagrams += 1 }
+
+    func handled(_ moment: Moment, _ report: inout Report) {
+        for case .publish(let event) in moment.effects {
+            switch event.kind {
+            case .cookieDemanded(byUs: true): detours += 1
+            case .keyExchangeRetried: detours += 1
+            case .ikeEstablished: established += 1
+            case .retransmitted, .answeredAgain, .dropped, .refused:
+                report.violation(name, moment.host, "happened without faults: \(event.kind)")
+            default: break
+            }
+        }
+    }
+
+    func reached(_ stage: Stage, _ simulation: Simulation, _ report: inout Report) {
+        guard stage == .settled else { return }
+        if established != 2 {
+            report.violation(name, nil, "\(established) ends say that the IKE SA is established, not 2")
+        }
+        if detours > 2 { report.violation(name, nil, "\(detours) detours, at most 2 make sense") }
+        if datagrams != 4 + 2 * detours {
+            report.violation(name, nil, "\(datagrams) datagrams with \(detours) detours, not \(4 + 2 * detours)")
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import Clockwork
+import GatewayModel
+import IKECore
+
+/// Whoever asks for a tunnel hears what became of it, in bounded time: it is up, or somebody refused.
+final class CommandProperty: Property {
+    let name = "commands end"
+
+    private struct Pending {
+        var host: Int
+        var connection: String
+        var asked: Instant
+        var due: Instant
+    }
+
+    private let bound: Interval
+    private var pending: [Pending] = []
+
+    /// `bound` is the longest that an initiation may take.
+    init(bound: Interval) { self.bound = bound }
+
+    func handled(_ moment: Moment, _ report: inout Report) {
+        if let connection = Self.connection(moment.input) {
+            pending.append(
+                Pending(
+                    host: moment.host.index, connection: connection, asked: moment.time, due: moment.time + bound))
+        }
+        guard !pending.isEmpty else { return }
+        pending.removeAll { $0.host == moment.host.index && Self.hasEnded($0.connection, moment) }
+        for late in pending where late.due < moment.time {
+            report.violation(
+                name, nil, "\(late.connection) was initiated by host \(late.host) at \(late.asked) without an outcome")
+        }
+    }
+
+    func restarted(_ host: SimulatedHost, _ report: inout Report) {
+        pending.removeAll { $0.host == host.index }
+    }
+
+    func reached(_ stage: Stage, _ simulation: Simulation, _ report: inout Report) {
+        guard stage != .triedAgain else { return }
+        for late in pending where late.due < simulation.now {
+            report.violation(
+                name, nil, "\(late.connection) was initiated by host \(late.host) at \(late.asked) without an outcome")
+        }
+    }
+
+    private static func connection(_ input: Input) -> String? {
+        switch input {
+        case .command(.initiate(let connection, _)): connection
+        case .plane(.acquire(let connection, _)): connection
+        default: nil
+        }
+    }
+
+    private static func hasEnded(_ connection: String, _ moment: Moment) -> Bool {
+        for case .publish(let event) in moment.effects where event.connection == connection {
+            switch event.kind {
+            case .childInstalled, .childClosed, .ikeClosed, .refused: return true
+            default: break
+            }
+        }
+        return moment.after.contains { summary in
+            summary.connection == connection && summary.children.contains { $0.state == .installed }
+        }
+    }
+}
