@@ -1,0 +1,82 @@
+/// The protocols that may use an algorithm.
+public struct AlgorithmUse: OptionSet, Hashable, Sendable {
+    /// One bit for each protocol.
+    public let rawValue: UInt8
+    /// The protocols with these bits.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// In an IKE SA.
+    public static let ike = Self(rawValue: 1)
+    /// In an ESP SA (and, for a key exchange, in the exchange that makes one).
+    public static let esp = Self(rawValue: 2)
+    /// In either.
+    public static let both: Self = [.ike, .esp]
+}
+
+/// One algorithm that Martlet can carry out.
+public struct Algorithm: Hashable, Sendable {
+    /// Its numbers.
+    public let transform: Transform
+    /// What a configuration calls it (swanctl's spelling), and what we print.
+    public let keyword: String
+    /// Other spellings that a configuration may use.
+    public let aliases: [String]
+    /// What status output calls it, without its key length: `AES_GCM_16`.
+    public let displayName: String
+    /// Where it may be used.
+    public let uses: AlgorithmUse
+    /// Why it is used only when a configuration names it; nil when nothing speaks against it.
+    public let weakness: String?
+    /// How it is carried out.
+    public let specification: AlgorithmSpecification
+
+    /// Every spelling, the canonical one first.
+    public var keywords: [String] { [keyword] + aliases }
+
+    /// Whether it is used only when a configuration names it.
+    public var explicitOnly: Bool { weakness != nil }
+
+    init(
+        _ transform: Transform, _ keyword: String, _ aliases: [String] = [], displayName: String, uses: AlgorithmUse,
+        weakness: String? = nil, _ specification: AlgorithmSpecification
+    ) {
+        self.transform = transform
+        self.keyword = keyword
+        self.aliases = aliases
+        self.displayName = displayName
+        self.uses = uses
+        self.weakness = weakness
+        self.specification = specification
+    }
+}
+
+/// Every algorithm that Martlet knows, found by number or by name.
+///
+/// It owns the look-ups; the facts are in one table (`AlgorithmTable`). It never decides which algorithm is used.
+public enum AlgorithmRegistry {
+    /// All of them, in the order in which listings show them.
+    public static let algorithms: [Algorithm] = AlgorithmTable.entries
+
+    private static let byTransform: [Transform: Algorithm] = Dictionary(
+        algorithms.map { ($0.transform, $0) }, uniquingKeysWith: { first, _ in first })
+
+    private static let byKeyword: [String: Algorithm] = Dictionary(
+        algorithms.flatMap { algorithm in algorithm.keywords.map { ($0, algorithm) } },
+        uniquingKeysWith: { first, _ in first })
+
+    /// The algorithm with these numbers; nil when Martlet does not have it.
+    public static func algorithm(for transform: Transform) -> Algorithm? { byTransform[transform] }
+
+    /// The algorithm with this name, in lower case and in any of its spellings.
+    public static func algorithm(named keyword: String) -> Algorithm? { byKeyword[keyword] }
+
+    /// How the algorithm with these numbers is carried out.
+    public static func specification(of transform: Transform) -> AlgorithmSpecification? {
+        byTransform[transform]?.specification
+    }
+
+    /// Whether this encryption brings its own integrity.
+    public static func isAEAD(_ transform: Transform) -> Bool {
+        if case .aead = specification(of: transform) { true } else { false }
+    }
+}

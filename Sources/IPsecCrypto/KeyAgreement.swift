@@ -1,0 +1,203 @@
+import CIPsecCrypto
+public import Clockwork
+public import WireFormat
+
+/// Our half of one key exchange: an ephemeral private value, and what its public value is on the wire.
+///
+/// It owns the private value, inside a key of libcrypto's that is wiped when this object goes. The private value is
+/// made from the entropy it is given and nothing else, so that a seeded run repeats. It is used for one exchange only;
+/// it never decides which group is used. Making one and using it takes 40 µs to several milliseconds: not for a thread
+/// that has packets to send.
+@safe
+public final class KeyAgreement: @unchecked Sendable {
+    // `@unchecked`: libcrypto's key is never changed once made, and its reference count is atomic.
+
+    /// The group.
+    public let group: Transform
+    /// Our public value in IKE's wire form: a MODP number padded to the modulus (RFC 7296 §3.4), x and y of a point
+    /// (RFC 5903 §7), the 32 octets of X25519 (RFC 8031 §3).
+    public let publicValue: [UInt8]
+
+    private let specification: KeyExchangeSpecification
+    private let key: OpaquePointer
+
+    /// Octets of a public value in `group`; nil when Martlet does not have the group.
+    public static func publicValueLength(of group: Transform) -> Int? {
+        guard case .keyExchange(let specification) = AlgorithmRegistry.specification(of: group),
+            specification != .none
+        else { return nil }
+        return specification.publicValueLength
+    }
+
+    /// Makes a private value from `entropy`, and the public value that belongs to it.
+    public convenience init(group: Transform, entropy: inout some Entropy) throws(KeyAgreementError) {
+        guard case .keyExchange(let specification) = AlgorithmRegistry.specification(of: group) else {
+            throw .unknownGroup(group)
+        }
+        // A curve's order lies so close to a power of two (P-521's and P-384's within 2⁻¹⁹⁰, P-256's within 2⁻³²) that
+        // a second draw is rare and a third never seen; the bound is there for a broken source of entropy.
+        for _ in 0..<64 {
+            guard let length = specification.privateValueLength else { throw .unknownGroup(group) }
+            let value = SecretBytes(count: length) { octets in
+                entropy.fill(&octets)
+                if case .ecp(_, _, let mask) = specification { octets[0] &= mask }
+            }
+            do throws(KeyAgreementError) {
+                try self.init(group: group, privateValue: value)
+                return
+            } catch .publicValueRefused {
+                continue
+            }
+        }
+        throw .libraryRefused(group)
+    }
+
+    /// The key for a private value that is given: test vectors.
+    /// - Throws: `publicValueRefused` when the value is out of the group's range: draw another.
+    init(group: Transform, privateValue: SecretBytes) throws(KeyAgreementError) {
+        guard case .keyExchange(let specification) = AlgorithmRegistry.specification(of: group),
+            specification.privateValueLength != nil
+        else { throw .unknownGroup(group) }
+        let form = LibraryForm(specification)
+        guard let publicValue = form.publicValue(of: privateValue) else { throw .publicValueRefused(group) }
+        guard let key = unsafe form.key(publicValue, privateValue) else { throw .libraryRefused(group) }
+        self.group = group
+        self.specification = specification
+        self.publicValue = publicValue
+        unsafe self.key = key
+    }
+
+    deinit {
+        // Made by `init`; libcrypto wipes the private value in it.
+        unsafe martlet_key_free(key)
+    }
+
+    /// The shared secret: g^ir as RFC 7296 §2.14 uses it. For MODP padded to the modulus; for a curve the x coordinate
+    /// (RFC 5903 §9, errata to RFC 4753); for X25519 its 32 octets.
+    public func sharedSecret(with peer: [UInt8]) throws(KeyAgreementError) -> SecretBytes {
+        let expected = specification.publicValueLength
+        guard peer.count == expected else {
+            throw .publicValueLength(group, expected: expected, had: peer.count)
+        }
+        let form = LibraryForm(specification)
+        guard form.isInRange(peer), let peerKey = unsafe form.key(peer, nil) else { throw .publicValueRefused(group) }
+        defer { unsafe martlet_key_free(peerKey) }
+        var derived = false
+        let secret = SecretBytes(count: specification.sharedSecretLength) { output in
+            unsafe output.withUnsafeMutableBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return }
+                // libcrypto writes exactly `count` octets; both keys live until after the call.
+                derived =
+                    unsafe martlet_derive(key, peerKey, form.validates, form.pads, base, buffer.count) == 1
+            }
+        }
+        // libcrypto refuses secrets that an attacker can force: zero for X25519 (RFC 7748 §6.1), 0, 1 and p-1 for MODP.
+        guard derived else { throw .publicValueRefused(group) }
+        return secret
+    }
+}
+
+extension KeyExchangeSpecification {
+    /// Octets of a private value; nil where there is none.
+    fileprivate var privateValueLength: Int? {
+        switch self {
+        case .none: nil
+        case .modp(_, _, let exponentLength): exponentLength
+        case .ecp(_, let length, _): length
+        case .x25519: 32
+        }
+    }
+}
+
+/// A group as libcrypto takes it.
+private struct LibraryForm {
+    let specification: KeyExchangeSpecification
+
+    init(_ specification: KeyExchangeSpecification) { self.specification = specification }
+
+    /// Whether libcrypto's own check of the peer's value runs. For the safe primes it costs six times the exponentiation
+    /// and finds nothing beyond the range that ``isInRange(_:)`` checks.
+    var validates: Int32 { if case .modp = specification { 0 } else { 1 } }
+
+    /// Whether the secret is padded to the modulus.
+    var pads: Int32 { if case .modp = specification { 1 } else { 0 } }
+
+    func isInRange(_ peer: [UInt8]) -> Bool {
+        guard case .modp(let bits, _, _) = specification else { return true }
+        return unsafe peer.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return false }
+            // Read during the call only.
+            return unsafe martlet_modp_in_range(Int32(bits), base, buffer.count) == 1
+        }
+    }
+
+    /// The public value in wire form; nil when the private one is out of range.
+    func publicValue(of privateValue: SecretBytes) -> [UInt8]? {
+        // An uncompressed point begins with an octet of its own that IKE leaves away.
+        var header = 0
+        if case .ecp = specification { header = 1 }
+        var output = [UInt8](repeating: 0, count: specification.publicValueLength + header)
+        let done = privateValue.withSpan { secret in
+            unsafe secret.withUnsafeBufferPointer { source in
+                unsafe output.withUnsafeMutableBufferPointer { target in
+                    guard let from = source.baseAddress, let to = target.baseAddress else { return false }
+                    // Each call reads and writes exactly the octets it is told of.
+                    switch specification {
+                    case .none: return false
+                    case .modp(let bits, _, _):
+                        return unsafe martlet_modp_public(Int32(bits), from, source.count, to, target.count) == 1
+                    case .ecp(let library, _, _):
+                        return unsafe martlet_ecp_public(library, from, source.count, to, target.count) == 1
+                    case .x25519:
+                        guard source.count == 32, let key = unsafe martlet_x25519_key(from, to) else { return false }
+                        unsafe martlet_key_free(key)
+                        return true
+                    }
+                }
+            }
+        }
+        return done ? Array(output.dropFirst(header)) : nil
+    }
+
+    /// libcrypto's key for a public value and, if there is one, its private value; nil when it refuses them: a point
+    /// that is not on the curve. The caller frees it.
+    func key(_ publicValue: [UInt8], _ privateValue: SecretBytes?) -> OpaquePointer? {
+        guard let privateValue else { return unsafe key(publicValue, secret: nil, count: 0) }
+        return unsafe privateValue.withSpan { span in
+            unsafe span.withUnsafeBufferPointer { buffer in
+                unsafe key(publicValue, secret: buffer.baseAddress, count: buffer.count)
+            }
+        }
+    }
+
+    /// Unsafe: `secret` must point at `count` octets.
+    private func key(_ publicValue: [UInt8], secret: UnsafePointer<UInt8>?, count: Int) -> OpaquePointer? {
+        switch specification {
+        case .none: return nil
+        case .modp(_, let library, _):
+            return unsafe publicValue.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return nil }
+                // libcrypto copies both during the call.
+                return unsafe martlet_group_key("DH", library, base, buffer.count, secret, count)
+            }
+        case .ecp(let library, _, _):
+            return unsafe ([4] + publicValue).withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return nil }
+                // As above.
+                return unsafe martlet_group_key("EC", library, base, buffer.count, secret, count)
+            }
+        case .x25519:
+            var ignored = [UInt8](repeating: 0, count: 32)
+            return unsafe publicValue.withUnsafeBufferPointer { buffer in
+                unsafe ignored.withUnsafeMutableBufferPointer { output in
+                    guard let base = buffer.baseAddress, let target = output.baseAddress, buffer.count == 32 else {
+                        return nil
+                    }
+                    // X25519 keys have 32 octets, public and private; checked here and by the caller.
+                    guard let secret = unsafe secret, count == 32 else { return unsafe martlet_x25519_peer(base) }
+                    return unsafe martlet_x25519_key(secret, target)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+import CIPsecCrypto
+import WireFormat
+
+/// Protects the packets of one direction of one SA: ESP (RFC 4303), or IKE's Encrypted payload (RFC 7296 §3.14).
+///
+/// It owns keyed contexts of libcrypto's and works in place on a buffer that is its caller's; it allocates nothing per
+/// packet. It never pads, never chooses an IV, never counts: the caller lays the packet out and says where what is.
+/// No combination of ranges makes it touch memory outside of the buffer: what does not fit is refused.
+@safe
+public final class PacketCipher: @unchecked Sendable {
+    // `@unchecked`: confined to one thread at a time by its owner; it may be handed over, never shared.
+
+    /// Which way packets go through.
+    public enum Direction: Hashable, Sendable {
+        /// Outbound.
+        case seal
+        /// Inbound.
+        case open
+    }
+
+    /// Octets of the IV that each packet carries.
+    public let ivLength: Int
+    /// Octets of the ICV that each packet carries.
+    public let icvLength: Int
+    /// What the text's length must be a multiple of; 1 for a stream cipher. (ESP wants 4 at least: the caller's matter.)
+    public let blockLength: Int
+    /// Whether one algorithm does both encryption and integrity.
+    public let isAEAD: Bool
+    /// Which way packets go through.
+    public let direction: Direction
+
+    private let isCCM: Int32
+    private let saltLength: Int
+    private let cipher: OpaquePointer?
+    private let mac: OpaquePointer?
+    /// Salt and IV put together (16 octets), then the associated data of an AEAD with the high half of an extended
+    /// sequence number put in (12 octets). Its own memory, so that no packet costs an allocation.
+    private let scratch: UnsafeMutablePointer<UInt8>
+    private static let scratchLength = 28
+
+    /// Makes the contexts and gives them their keys.
+    public init(
+        encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction
+    ) throws(CryptoError) {
+        guard let lengths = Self.keyMaterialLength(encryption: encryption, integrity: integrity) else {
+            throw AlgorithmRegistry.specification(of: encryption) == nil || integrity != nil
+                ? .unknownAlgorithm(encryption) : .integrityMissing(encryption)
+        }
+        guard keys.encryption.count == lengths.encryption else {
+            throw .keyLength(encryption, expected: lengths.encryption, had: keys.encryption.count)
+        }
+        guard keys.integrity.count == lengths.integrity else {
+            throw .keyLength(integrity ?? encryption, expected: lengths.integrity, had: keys.integrity.count)
+        }
+        let shape = Shape(encryption)
+        ivLength = shape.ivLength
+        blockLength = shape.blockLength
+        isAEAD = shape.isAEAD
+        isCCM = shape.isCCM ? 1 : 0
+        saltLength = shape.saltLength
+        self.direction = direction
+
+        var hash: HashFunction?
+        if let integrity, !isAEAD, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity) {
+            hash = mac.hash
+            icvLength = mac.icvLength
+        } else {
+            icvLength = shape.icvLength
+        }
+
+        // Freed in `deinit`; overwritten there, since it holds the salt.
+        unsafe scratch = .allocate(capacity: Self.scratchLength)
+        unsafe scratch.initialize(repeating: 0, count: Self.scratchLength)
+        unsafe cipher = shape.makeContext(key: keys.encryption, direction)
+        unsafe mac = hash.flatMap { unsafe KeyedHash.makeContext($0, key: keys.integrity) }
+        keys.encryption.withSpan { material in
+            // `saltLength` is at most 4, and the key's length was checked.
+            for index in 0..<saltLength { unsafe scratch[index] = material[shape.keyLength + index] }
+        }
+        // Counter mode starts each packet's counter at 1 (RFC 3686 §4).
+        if shape.isCounter { unsafe scratch[15] = 1 }
+        if unsafe shape.library != nil && cipher == nil { throw .libraryRefused(encryption) }
+        if unsafe hash != nil && mac == nil { throw .libraryRefused(integrity ?? encryption) }
+    }
+
+    deinit {
+        // Everything here was made by `init` and belongs to nobody else.
+        unsafe scratch.update(repeating: 0, count: Self.scratchLength)
+        unsafe scratch.deallocate()
+        if let cipher = unsafe cipher { unsafe martlet_cipher_free(cipher) }
+        if let mac = unsafe mac { unsafe martlet_mac_free(mac) }
+    }
+
+    /// Octets of keying material that one direction takes; nil when the two do not make a protection: an unknown
+    /// algorithm, or a cipher without integrity. An AEAD takes no integrity key, whatever `integrity` says.
+    public static func keyMaterialLength(encryption: Transform, integrity: Transform?) -> KeyMaterialLength? {
+        switch AlgorithmRegistry.specification(of: encryption) {
+        case .aead(let aead):
+            return KeyMaterialLength(encryption: aead.keyLength + aead.saltLength, integrity: 0)
+        case .cipher(let cipher):
+            guard let integrity, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity) else {
+                return nil
+            }
+            return KeyMaterialLength(encryption: cipher.keyLength + cipher.saltLength, integrity: mac.keyLength)
+        default: return nil
+        }
+    }
+
+    /// Encrypts `text` in place and writes the ICV at `icv`.
+    ///
+    /// All positions count from the start of `buffer`. The ICV of a cipher with a MAC covers associated data, IV and
+    /// text, then `extraAssociatedData` (RFC 4303 §2.8). An AEAD authenticates the associated data; with
+    /// `extraAssociatedData` these are ESP's 8 octets, and the four are put between SPI and sequence number
+    /// (RFC 4106 §5).
+    /// - Parameters:
+    ///   - associatedData: ESP's SPI and sequence number; in IKE, everything up to and with the Encrypted payload's
+    ///     generic header (RFC 5282 §5.1).
+    ///   - extraAssociatedData: The high half of an extended sequence number; nil without ESN.
+    ///   - iv: Where the caller has put the IV: never used before with this key, and for CBC not to be predicted.
+    ///   - text: What is encrypted, padding included.
+    ///   - icv: Where the ICV begins.
+    /// - Returns: false when the ranges do not fit the buffer or the algorithm, or this object opens; the buffer must
+    ///   then not be sent.
+    public func seal(
+        _ buffer: inout MutableRawSpan, associatedData: Range<Int>, extraAssociatedData: UInt32?, iv: Range<Int>,
+        text: Range<Int>, icv: Int
+    ) -> Bool {
+        let count = buffer.byteCount
+        guard direction == .seal, fits(count, associatedData, extraAssociatedData, iv, text, icv) else { return false }
+        return unsafe buffer.withUnsafeMutableBytes { raw in
+            // All ranges were checked against the buffer, which outlives the closure.
+            guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+            let words = unsafe base + text.lowerBound
+            if isAEAD {
+                guard let cipher = unsafe cipher else { return false }
+                unsafe makeNonce(base + iv.lowerBound)
+                let (data, length) = unsafe makeAssociatedData(base, associatedData, extraAssociatedData)
+                return unsafe martlet_aead_seal(
+                    cipher, isCCM, scratch, data, length, words, Int32(text.count), base + icv, Int32(icvLength)) == 1
+            }
+            guard unsafe encipher(base + iv.lowerBound, words, text.count) else { return false }
+            guard let mac = unsafe authenticate(base, associatedData, iv, text, extraAssociatedData) else {
+                return false
+            }
+            return unsafe martlet_mac_finish(mac, base + icv, icvLength) == 1
+        }
+    }
+
+    /// Verifies the ICV at `icv` and, only when it is right, leaves the decrypted `text` in place.
+    ///
+    /// The parameters are those of ``seal(_:associatedData:extraAssociatedData:iv:text:icv:)``.
+    /// - Returns: false when the packet is not authentic, when the ranges do not fit, or this object seals. The text
+    ///   is then either untouched or overwritten with zeros: plaintext that is not authentic is never left behind.
+    public func open(
+        _ buffer: inout MutableRawSpan, associatedData: Range<Int>, extraAssociatedData: UInt32?, iv: Range<Int>,
+        text: Range<Int>, icv: Int
+    ) -> Bool {
+        let count = buffer.byteCount
+        guard direction == .open, fits(count, associatedData, extraAssociatedData, iv, text, icv) else { return false }
+        return unsafe buffer.withUnsafeMutableBytes { raw in
+            // All ranges were checked against the buffer, which outlives the closure.
+            guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+            let words = unsafe base + text.lowerBound
+            if isAEAD {
+                guard let cipher = unsafe cipher else { return false }
+                unsafe makeNonce(base + iv.lowerBound)
+                let (data, length) = unsafe makeAssociatedData(base, associatedData, extraAssociatedData)
+                return unsafe martlet_aead_open(
+                    cipher, isCCM, scratch, data, length, words, Int32(text.count), base + icv, Int32(icvLength)) == 1
+            }
+            guard let mac = unsafe authenticate(base, associatedData, iv, text, extraAssociatedData),
+                unsafe martlet_mac_verify(mac, base + icv, icvLength) == 1
+            else { return false }
+            return unsafe encipher(base + iv.lowerBound, words, text.count)
+        }
+    }
+
+    // MARK: Parts of a packet
+
+    /// Whether every range lies in a buffer of `count` octets and suits the algorithm.
+    @inline(__always)
+    private func fits(
+        _ count: Int, _ associatedData: Range<Int>, _ extra: UInt32?, _ iv: Range<Int>, _ text: Range<Int>,
+        _ icv: Int
+    ) -> Bool {
+        guard count <= Int(Int32.max), associatedData.lowerBound >= 0, associatedData.upperBound <= count,
+            iv.lowerBound >= 0, iv.upperBound <= count, text.lowerBound >= 0, text.upperBound <= count, icv >= 0,
+            icv <= count, icvLength <= count - icv, iv.count == ivLength
+        else { return false }
+        guard blockLength == 1 || text.count & (blockLength - 1) == 0 else { return false }
+        return !isAEAD || extra == nil || associatedData.count == 8
+    }
+
+    /// Puts the packet's IV behind the salt. Unsafe: `iv` must point at `ivLength` octets, which with the salt are at
+    /// most 16.
+    @inline(__always)
+    private func makeNonce(_ iv: UnsafePointer<UInt8>) {
+        unsafe (scratch + saltLength).update(from: iv, count: ivLength)
+    }
+
+    /// The associated data as an AEAD wants them. Unsafe: `range` must lie within `base`, and hold 8 octets if there
+    /// is a high half.
+    @inline(__always)
+    private func makeAssociatedData(
+        _ base: UnsafePointer<UInt8>, _ range: Range<Int>, _ high: UInt32?
+    ) -> (UnsafePointer<UInt8>, Int32) {
+        let start = unsafe base + range.lowerBound
+        guard let high else { return unsafe (start, Int32(range.count)) }
+        let data = unsafe scratch + 16
+        unsafe data.update(from: start, count: 4)
+        unsafe UnsafeMutableRawPointer(data + 4).storeBytes(of: high.bigEndian, as: UInt32.self)
+        unsafe (data + 8).update(from: start + 4, count: 4)
+        return unsafe (UnsafePointer(data), 12)
+    }
+
+    /// CBC, counter mode, or nothing. Unsafe: both pointers must be good for the lengths that were checked.
+    @inline(__always)
+    private func encipher(_ iv: UnsafePointer<UInt8>, _ text: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
+        guard let cipher = unsafe cipher else { return true }
+        unsafe makeNonce(iv)
+        return unsafe martlet_cipher_apply(cipher, direction == .seal ? 1 : 0, scratch, text, Int32(count)) == 1
+    }
+
+    /// Feeds the MAC with what it covers. Unsafe: the ranges must lie within `base`.
+    @inline(__always)
+    private func authenticate(
+        _ base: UnsafePointer<UInt8>, _ associatedData: Range<Int>, _ iv: Range<Int>, _ text: Range<Int>,
+        _ high: UInt32?
+    ) -> OpaquePointer? {
+        guard let mac = unsafe mac, unsafe martlet_mac_restart(mac) == 1 else { return nil }
+        var done: Bool
+        if associatedData.upperBound == iv.lowerBound, iv.upperBound == text.lowerBound {
+            let length = text.upperBound - associatedData.lowerBound
+            done = unsafe martlet_mac_update(mac, base + associatedData.lowerBound, length) == 1
+        } else {
+            done = unsafe martlet_mac_update(mac, base + associatedData.lowerBound, associatedData.count) == 1
+            done = unsafe done && martlet_mac_update(mac, base + iv.lowerBound, iv.count) == 1
+            done = unsafe done && martlet_mac_update(mac, base + text.lowerBound, text.count) == 1
+        }
+        if var high = high?.bigEndian {
+            // Four octets of this frame, read during the call only.
+            done = unsafe done && martlet_mac_update(mac, &high, 4) == 1
+        }
+        return unsafe done ? mac : nil
+    }
+}
+
+/// The sizes of an encryption algorithm, AEAD or not.
+private struct Shape {
+    var library: String?
+    var isAEAD = false
+    var isCCM = false
+    var isCounter = false
+    var keyLength = 0
+    var saltLength = 0
+    var ivLength = 0
+    var icvLength = 0
+    var blockLength = 1
+
+    init(_ encryption: Transform) {
+        switch AlgorithmRegistry.specification(of: encryption) {
+        case .aead(let aead):
+            library = aead.library
+            isAEAD = true
+            isCCM = aead.isCCM
+            keyLength = aead.keyLength
+            saltLength = aead.saltLength
+            ivLength = aead.ivLength
+            icvLength = aead.icvLength
+        case .cipher(let cipher):
+            library = cipher.mode == .null ? nil : cipher.library
+            isCounter = cipher.mode == .counter
+            keyLength = cipher.keyLength
+            saltLength = cipher.saltLength
+            ivLength = cipher.ivLength
+            blockLength = cipher.blockLength
+        default: break
+        }
+    }
+
+    /// A keyed context; nil for NULL encryption or when libcrypto refuses. The caller frees it.
+    func makeContext(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
+        guard let library, let algorithm = LibraryAlgorithms.cipher(library) else { return nil }
+        return unsafe key.withSpan { span in
+            unsafe span.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress, buffer.count == keyLength + saltLength else { return nil }
+                // libcrypto copies the key's `keyLength` octets during the call.
+                return unsafe martlet_cipher_new(
+                    algorithm.pointer, direction == .seal ? 1 : 0, base,
+                    isAEAD ? Int32(saltLength + ivLength) : 0, Int32(icvLength))
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+/// Proposals as swanctl.conf writes them: `aes128gcm16-prfsha256-x25519`.
+extension Proposal {
+    /// Reads a proposal for IKE or ESP.
+    ///
+    /// Several algorithms of one type are alternatives, the first is preferred. In IKE, PRFs that are not named follow
+    /// from the integrity algorithms; beside an AEAD that is all an integrity algorithm does. In ESP an integrity
+    /// algorithm beside an AEAD does nothing (configurations in the field carry it), and without `esn` or `noesn`
+    /// sequence numbers have 32 bits. Letter case does not matter.
+    public init(parsing text: String, for securityProtocol: SecurityProtocol) throws(ProposalSyntaxError) {
+        var parser = ProposalParser(text, securityProtocol)
+        self = try parser.parse()
+    }
+
+    /// The proposal in swanctl's syntax. What was parsed comes back in a form that parses to the same; a transform that
+    /// Martlet does not have is shown by its numbers.
+    public var text: String {
+        let shown = transforms.filter { transform in
+            // The default goes without saying.
+            transform != .noesn || transforms(of: .sequenceNumbers).count > 1
+        }
+        return shown.map(\.description).joined(separator: "-")
+    }
+
+    /// What to offer and accept where the configuration says nothing: strong algorithms only, AEAD first.
+    public static func defaults(for securityProtocol: SecurityProtocol) -> [Proposal] {
+        let aeads: [Transform] = [.aes128gcm16, .aes256gcm16, .chacha20poly1305]
+        let prfs: [Transform] = [.prfsha256, .prfsha384, .prfsha512]
+        let groups: [Transform] = [.x25519, .ecp256, .ecp384, .ecp521, .modp3072, .modp4096]
+        let integrity: [Transform] = [.sha256, .sha384, .sha512]
+        switch securityProtocol {
+        case .ike:
+            return [
+                Proposal(.ike, aeads + prfs + groups),
+                Proposal(.ike, [.aes256, .aes128] + integrity + prfs + groups),
+            ]
+        case .esp:
+            return [
+                Proposal(.esp, aeads + [.noesn]),
+                Proposal(.esp, [.aes256, .aes128] + integrity + [.noesn]),
+            ]
+        default: return []
+        }
+    }
+
+    /// The same without transforms of one type: without a key exchange, for IKE_AUTH (RFC 7296 §1.2).
+    public func removing(_ type: TransformType) -> Proposal {
+        Proposal(securityProtocol, transforms.filter { $0.type != type })
+    }
+}
+
+extension Proposal: CustomStringConvertible {
+    /// The proposal in swanctl's syntax.
+    public var description: String { text }
+}
+
+/// Reads one proposal, word by word.
+private struct ProposalParser {
+    private struct Word {
+        let text: String
+        let column: Int
+        let algorithm: Algorithm
+        var transform: Transform { algorithm.transform }
+        var isAEAD: Bool { if case .aead = algorithm.specification { true } else { false } }
+    }
+
+    private let text: String
+    private let securityProtocol: SecurityProtocol
+    private let use: AlgorithmUse
+    private var words: [Word] = []
+
+    init(_ text: String, _ securityProtocol: SecurityProtocol) {
+        self.text = text
+        self.securityProtocol = securityProtocol
+        use = securityProtocol == .ike ? .ike : .esp
+    }
+
+    mutating func parse() throws(ProposalSyntaxError) -> Proposal {
+        guard securityProtocol == .ike || securityProtocol == .esp else {
+            throw fault(.unsupportedProtocol(securityProtocol))
+        }
+        try readWords()
+        let encryption = ofType(.encryption)
+        guard let firstCipher = encryption.first else {
+            throw fault(.encryptionMissing, suggestion: Transform.aes128gcm16.description)
+        }
+        if let odd = encryption.first(where: { $0.isAEAD != firstCipher.isAEAD }) { throw fault(.mixesAEAD, odd) }
+        let integrity = ofType(.integrity)
+        if !firstCipher.isAEAD && integrity.isEmpty {
+            throw fault(.integrityMissing, firstCipher, suggestion: Transform.sha256.description)
+        }
+
+        var transforms = encryption.map(\.transform)
+        if !firstCipher.isAEAD { transforms += integrity.map(\.transform) }
+        let groups = ofType(.keyExchange).map(\.transform)
+        if securityProtocol == .ike {
+            transforms += try prfs(firstCipher, integrity)
+            guard !groups.isEmpty else {
+                throw fault(.keyExchangeMissing, suggestion: Transform.x25519.description)
+            }
+        }
+        transforms += groups
+        if securityProtocol == .esp {
+            let sequenceNumbers = ofType(.sequenceNumbers).map(\.transform)
+            transforms += sequenceNumbers.isEmpty ? [.noesn] : sequenceNumbers
+        }
+        return Proposal(securityProtocol, transforms)
+    }
+
+    private mutating func readWords() throws(ProposalSyntaxError) {
+        var column = 1
+        for piece in text.split(separator: "-", omittingEmptySubsequences: false) {
+            defer { column += piece.count + 1 }
+            let word = String(piece.trimmingSpaces())
+            let indent = piece.prefix { $0 == " " || $0 == "\t" }.count
+            if word.isEmpty && text.allSatisfy({ $0 == " " || $0 == "\t" }) { throw fault(.empty) }
+            guard let algorithm = AlgorithmRegistry.algorithm(named: word.lowercased()) else {
+                throw fault(.unknownWord, word, column + indent, suggestion: nearestKeyword(to: word.lowercased()))
+            }
+            guard algorithm.uses.contains(use) else {
+                throw fault(.notFor(securityProtocol), word, column + indent, suggestion: substitute(for: algorithm))
+            }
+            guard !words.contains(where: { $0.transform == algorithm.transform }) else {
+                throw fault(.repeated, word, column + indent)
+            }
+            words.append(Word(text: word, column: column + indent, algorithm: algorithm))
+        }
+    }
+
+    /// The PRFs that are named, else those that the integrity algorithms stand for.
+    private func prfs(_ cipher: Word, _ integrity: [Word]) throws(ProposalSyntaxError) -> [Transform] {
+        let named = ofType(.prf).map(\.transform)
+        guard named.isEmpty else { return named }
+        let derived = integrity.compactMap { word in
+            guard case .integrity(let mac) = word.algorithm.specification else { return Transform?.none }
+            return AlgorithmRegistry.prf(with: mac.hash)
+        }
+        guard !derived.isEmpty else { throw fault(.prfMissing, cipher, suggestion: Transform.prfsha256.description) }
+        return derived
+    }
+
+    /// What serves instead of an algorithm that the protocol has no use for.
+    private func substitute(for algorithm: Algorithm) -> String? {
+        guard securityProtocol == .esp, case .prf(let prf) = algorithm.specification else { return nil }
+        return AlgorithmRegistry.integrity(with: prf.hash)?.description
+    }
+
+    /// The known word with the fewest changed letters; nil when every word would need changes to most of its letters.
+    private func nearestKeyword(to word: String) -> String? {
+        var best: (keyword: String, distance: Int)?
+        for algorithm in AlgorithmRegistry.algorithms where algorithm.uses.contains(use) {
+            for keyword in algorithm.keywords {
+                let distance = editDistance(Array(word.utf8), Array(keyword.utf8))
+                if distance < best?.distance ?? Int.max { best = (keyword, distance) }
+            }
+        }
+        guard let best, best.distance <= max(2, best.keyword.utf8.count / 2) else { return nil }
+        return best.keyword
+    }
+
+    private func ofType(_ type: TransformType) -> [Word] { words.filter { $0.transform.type == type } }
+
+    private func fault(
+        _ problem: ProposalSyntaxError.Problem, _ word: String? = nil, _ column: Int? = nil,
+        suggestion: String? = nil
+    ) -> ProposalSyntaxError {
+        ProposalSyntaxError(text: text, problem: problem, word: word, column: column, suggestion: suggestion)
+    }
+
+    private func fault(
+        _ problem: ProposalSyntaxError.Problem, _ word: Word, suggestion: String? = nil
+    ) -> ProposalSyntaxError {
+        fault(problem, word.text, word.column, suggestion: suggestion)
+    }
+}
+
+extension AlgorithmRegistry {
+    /// The PRF built on this hash.
+    public static func prf(with hash: HashFunction) -> Transform? {
+        algorithms.first { $0.specification == .prf(.init(hash: hash)) }?.transform
+    }
+
+    /// The integrity algorithm built on this hash.
+    public static func integrity(with hash: HashFunction) -> Transform? {
+        algorithms.first { algorithm in
+            if case .integrity(let mac) = algorithm.specification { mac.hash == hash } else { false }
+        }?.transform
+    }
+}
+
+extension Substring {
+    fileprivate func trimmingSpaces() -> Substring {
+        var rest = self
+        while rest.first == " " || rest.first == "\t" { rest.removeFirst() }
+        while rest.last == " " || rest.last == "\t" { rest.removeLast() }
+        return rest
+    }
+}
+
+/// Letters to insert, delete or replace (Levenshtein). Words longer than 32 letters are not compared.
+private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    guard left.count <= 32, right.count <= 32 else { return Int.max }
+    var row = Array(0...right.count)
+    for (index, letter) in left.enumerated() {
+        var diagonal = row[0]
+        row[0] = index + 1
+        for column in right.indices {
+            let above = row[column + 1]
+            let replaced = diagonal + (letter == right[column] ? 0 : 1)
+            row[column + 1] = min(replaced, above + 1, row[column] + 1)
+            diagonal = above
+        }
+    }
+    return row[right.count]
+}
