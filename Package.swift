@@ -27,6 +27,14 @@ let package = Package(
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "MartletIKE", targets: ["IKEv2Engine", "IKECore", "GatewayModel", "IKEMessages"]),
         .library(name: "MartletESP", targets: ["ESPEngine", "IPPackets"]),
+        // Every library target: what the separate Fuzz package builds against.
+        .library(
+            name: "MartletParts",
+            targets: [
+                "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
+                "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")

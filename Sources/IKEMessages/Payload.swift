@@ -1,0 +1,79 @@
+/// One payload of a message: its kind and its body.
+public enum Payload: Hashable, Sendable {
+    /// SA.
+    case securityAssociation(SecurityAssociationPayload)
+    /// KE.
+    case keyExchange(KeyExchangePayload)
+    /// IDi.
+    case initiatorIdentification(IdentificationPayload)
+    /// IDr.
+    case responderIdentification(IdentificationPayload)
+    /// CERT.
+    case certificate(CertificatePayload)
+    /// CERTREQ.
+    case certificateRequest(CertificateRequestPayload)
+    /// AUTH.
+    case authentication(AuthenticationPayload)
+    /// Ni or Nr.
+    case nonce(NoncePayload)
+    /// N.
+    case notify(NotifyPayload)
+    /// D.
+    case delete(DeletePayload)
+    /// V.
+    case vendorID(VendorIDPayload)
+    /// TSi.
+    case initiatorSelectors(TrafficSelectorPayload)
+    /// TSr.
+    case responderSelectors(TrafficSelectorPayload)
+    /// CP.
+    case configuration(ConfigurationPayload)
+    /// EAP.
+    case eap(EAPPayload)
+    /// A payload that is not understood and is not critical.
+    case unknown(PayloadType, UnknownPayload)
+
+    /// Its type.
+    public var type: PayloadType {
+        switch self {
+        case .securityAssociation: .securityAssociation
+        case .keyExchange: .keyExchange
+        case .initiatorIdentification: .initiatorIdentification
+        case .responderIdentification: .responderIdentification
+        case .certificate: .certificate
+        case .certificateRequest: .certificateRequest
+        case .authentication: .authentication
+        case .nonce: .nonce
+        case .notify: .notify
+        case .delete: .delete
+        case .vendorID: .vendorID
+        case .initiatorSelectors: .initiatorSelectors
+        case .responderSelectors: .responderSelectors
+        case .configuration: .configuration
+        case .eap: .eap
+        case .unknown(let type, _): type
+        }
+    }
+
+    /// Its body.
+    public var body: any PayloadBody {
+        switch self {
+        case .securityAssociation(let body): body
+        case .keyExchange(let body): body
+        case .initiatorIdentification(let body): body
+        case .responderIdentification(let body): body
+        case .certificate(let body): body
+        case .certificateRequest(let body): body
+        case .authentication(let body): body
+        case .nonce(let body): body
+        case .notify(let body): body
+        case .delete(let body): body
+        case .vendorID(let body): body
+        case .initiatorSelectors(let body): body
+        case .responderSelectors(let body): body
+        case .configuration(let body): body
+        case .eap(let body): body
+        case .unknown(_, let body): body
+        }
+    }
+}
