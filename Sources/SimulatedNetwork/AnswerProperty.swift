@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import NetworkTypes
 
 /// Every request that arrives whole at its IKE SA is answered; a repeated one gets the same octets again; and nobody
 /// gives up on a request whose answer arrived (RFC 7296 §2.1).
