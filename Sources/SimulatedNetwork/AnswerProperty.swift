@@ -157,7 +157,8 @@ final class AnswerProperty: Property {
                 report.violation(name, moment.host, "a repeated IKE_SA_INIT request made a second IKE SA")
             }
             let sa = SA(host: moment.host.index, spis: before)
-            let isWaiting = !Self.isUp(summary.state) && lastAnswered[sa] == 0
+            let isWaiting =
+                !Self.isUp(summary.state) && lastAnswered[sa] == 0
                 && !obligations.contains { $0.key.sa == sa }
             if answer == nil, isWaiting {
                 report.violation(name, moment.host, "a repeated IKE_SA_INIT request was not answered")

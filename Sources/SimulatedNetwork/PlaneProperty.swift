@@ -23,6 +23,7 @@ final class PlaneProperty: Property {
                 hasChanged = true
                 if association.direction == .inbound {
                     installed[moment.host.index, default: [:]][association.spi, default: []].append(association)
+                    checkInbound(association, moment.host, &report)
                 } else {
                     checkOutbound(association, moment.host, hasAnswered: hasAnswered, &report)
                 }
@@ -52,6 +53,19 @@ final class PlaneProperty: Property {
             report.violation(name, host, "\(peer.name) has other keys for the same SPI")
         } else if !candidates.contains(where: { $0.mirrors(association) }) {
             report.violation(name, host, "\(peer.name) has other selectors for the same SPI")
+        }
+    }
+
+    /// Who answered has installed its outbound SA already: ours must fit it.
+    private func checkInbound(_ association: SecurityAssociation, _ host: SimulatedHost, _ report: inout Report) {
+        let senders = hosts.compactMap { peer in
+            peer.plane.outbound[association.spi].flatMap { $0.path.remote.address == host.publicAddress ? $0 : nil }
+        }
+        guard !senders.isEmpty else { return }
+        if !senders.contains(where: { $0.sharesKeys(with: association) }) {
+            report.violation(name, host, "the peer has other keys for the same SPI")
+        } else if !senders.contains(where: { $0.mirrors(association) }) {
+            report.violation(name, host, "the peer has other selectors for the same SPI")
         }
     }
 

@@ -31,8 +31,10 @@ public enum Stage: Hashable, Sendable {
     case settled
     /// A connection was initiated once more, without faults, and had its time.
     case triedAgain
-    /// Everything was terminated, and had its time.
+    /// Everything was terminated, without faults, a few seconds ago.
     case terminated
+    /// The longest that anything may linger has passed since.
+    case over
 }
 
 /// One input of one engine, with everything around it.

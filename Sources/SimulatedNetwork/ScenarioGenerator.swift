@@ -49,7 +49,8 @@ struct ScenarioGenerator {
 
     private mutating func gateway(_ index: Int) -> Scenario.Gateway {
         let usesV6 = seed % 8 == 5
-        let address = usesV6
+        let address =
+            usesV6
             ? IPAddress(.v6, bits: 0x2001_0db8 << 96 | UInt128(index + 1))
             : IPAddress(v4: 0xc000_0201 + UInt32(index))
         let name = ["a", "b", "c"][index]

@@ -1,6 +1,6 @@
 public import Clockwork
-public import IKECore
 import GatewayModel
+public import IKECore
 
 /// Runs one seed from the first message to the last trace of it, and says what was not true.
 public struct ScenarioRun {
@@ -110,8 +110,10 @@ public struct ScenarioRun {
         guard simulation.report.violations.isEmpty else { return }
 
         terminate(simulation)
-        guard simulation.run(until: simulation.now + scenario.initiationBound) else { return }
+        guard simulation.run(until: simulation.now + .seconds(8)) else { return }
         simulation.reach(.terminated)
+        guard simulation.run(until: simulation.now + scenario.initiationBound) else { return }
+        simulation.reach(.over)
     }
 
     /// Ends everything, each connection from one end or from both at once.

@@ -25,7 +25,8 @@ final class SettlementProperty: Property {
         case .triedAgain:
             checkAgreement(simulation, &report)
             for pair in pairs { checkTunnel(pair, simulation, &report) }
-        case .terminated: checkNothingLeft(simulation, &report)
+        case .terminated: checkClosed(simulation, &report)
+        case .over: checkNothingLeft(simulation, &report)
         }
     }
 
@@ -65,7 +66,8 @@ final class SettlementProperty: Property {
     ) -> String? {
         for child in summary.children {
             guard let mirror = other.children.first(where: { $0.outboundSPI == child.inboundSPI }) else {
-                return "\(host.name) receives with SPI \(Hex.encode(child.inboundSPI)), \(peer.name) has no such Child SA"
+                return
+                    "\(host.name) receives with SPI \(Hex.encode(child.inboundSPI)), \(peer.name) has no such Child SA"
             }
             if mirror.inboundSPI != child.outboundSPI { return "the ends disagree on the SPIs of a Child SA" }
             if Set(mirror.localSelectors) != Set(child.remoteSelectors)
@@ -92,9 +94,12 @@ final class SettlementProperty: Property {
         case .works:
             for (host, peer) in [(ends[0], ends[1]), (ends[1], ends[0])] {
                 let children = host.summaries.filter { $0.connection == pair.connection }.flatMap { $0.children }
-                if children.isEmpty { report.violation(name, host, "\(pair.connection) has no Child SA without faults") }
+                if children.isEmpty {
+                    report.violation(name, host, "\(pair.connection) has no Child SA without faults")
+                }
                 for child in children {
-                    guard let policy = host.plane.policies[child.id], let packet = simulation.packet(for: policy, of: host)
+                    guard let policy = host.plane.policies[child.id],
+                        let packet = simulation.packet(for: policy, of: host)
                     else {
                         report.violation(name, host, "Child SA \(child.id) does not protect anything")
                         continue
@@ -108,6 +113,17 @@ final class SettlementProperty: Property {
             if !refusals.contains(pair.connection) {
                 report.violation(name, nil, "\(pair.connection) does not come up and nobody says why")
             }
+        }
+    }
+
+    /// Nobody had to find out by silence: the peer was told.
+    private func checkClosed(_ simulation: Simulation, _ report: inout Report) {
+        for host in simulation.hosts {
+            if let summary = host.summaries.first(where: { $0.state == .established }) {
+                report.violation(
+                    name, host, "IKE SA \(summary.id) is still established after everything was terminated")
+            }
+            if !host.plane.isEmpty { report.violation(name, host, "left in the plane: \(host.plane.summary)") }
         }
     }
 

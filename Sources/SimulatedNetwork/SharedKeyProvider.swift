@@ -1,5 +1,5 @@
-public import IKECore
 import GatewayModel
+public import IKECore
 import IPsecCrypto
 import NetworkTypes
 public import WireFormat

@@ -39,7 +39,8 @@ extension Simulation {
         else { return nil }
         return VirtualPacket(
             association: association, source: local.addresses.lower, destination: remote.addresses.upper,
-            ipProtocol: local.ipProtocol == .any ? (remote.ipProtocol == .any ? .udp : remote.ipProtocol)
+            ipProtocol: local.ipProtocol == .any
+                ? (remote.ipProtocol == .any ? .udp : remote.ipProtocol)
                 : local.ipProtocol,
             sourcePort: Self.port(local.ports), destinationPort: Self.port(remote.ports))
     }

@@ -166,8 +166,10 @@ extension ToyEngine {
             return
         }
         sa.giveUpAt = nil
+        let answer = sa.pending
+        sa.pending = nil
         establish(sa, &environment, &effects)
-        guard let words = sa.pending?.words, words.count == 7, let peerSPI = UInt32(words[3]),
+        guard let words = answer?.words, words.count == 7, let peerSPI = UInt32(words[3]),
             let far = ToyWords.selector(words[5]), let near = ToyWords.selector(words[6])
         else {
             let refusal = Refusal.byPeer(
@@ -196,10 +198,12 @@ extension ToyEngine {
         let parts = request[4].split(separator: " ").map { String($0) }
         let offered = ToyWords.proposals(parts.last ?? "", .esp)
         guard let template = sa.connection.child(named: parts[0]), let peerSPI = UInt32(request[3]),
-            let theirs = ToyWords.selector(request[5]), let ours = ToyWords.selector(request[6]),
+            let asked = ToyWords.selector(request[5]), let ours = ToyWords.selector(request[6]),
             let chosen = ToyWords.choice(offered, template.proposals),
             let range = template.localSelectors.first?.addresses,
-            let near = ours.intersection(TrafficSelector(range))
+            let far = template.remoteSelectors.first?.addresses,
+            let near = ours.intersection(TrafficSelector(range)),
+            let theirs = asked.intersection(TrafficSelector(far))
         else {
             let refusal = Refusal.noChildProposal(child: parts[0], ours: [], theirs: offered)
             publish(sa, .refused(refusal, child: parts[0]), environment, &effects)

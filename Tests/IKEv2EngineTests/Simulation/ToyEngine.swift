@@ -124,8 +124,15 @@ final class ToyEngine: SimulatedEngine {
     private func initiate(
         _ name: String, _ child: String?, _ environment: inout Environment, _ effects: inout Effects
     ) {
+        if let sa = sas.first(where: { $0.connection.name == name && $0.state == .established }) {
+            // The toy has one child for each IKE SA: a second one is refused.
+            if sa.child == nil {
+                let refusal = Refusal.noInternalAnswer(question: "another child")
+                publish(sa, .refused(refusal, child: child), environment, &effects)
+            }
+            return
+        }
         guard let connection = configuration.connection(named: name),
-            !sas.contains(where: { $0.connection.name == name && $0.state == .established }),
             let remote = connection.remoteAddresses.first?.single
         else { return }
         let spi = environment.entropy.uint64() | 1
