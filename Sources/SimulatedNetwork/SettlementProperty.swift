@@ -99,7 +99,7 @@ final class SettlementProperty: Property {
                 }
                 for child in children {
                     guard let policy = host.plane.policies[child.id],
-                        let packet = simulation.packet(for: policy, of: host)
+                        let packet = simulation.packet(for: policy, of: child.id, at: host)
                     else {
                         report.violation(name, host, "Child SA \(child.id) does not protect anything")
                         continue

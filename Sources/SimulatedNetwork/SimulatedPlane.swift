@@ -21,8 +21,8 @@ public final class SimulatedPlane: DataPlane {
 
     /// SAs of packets that come in, by SPI.
     public private(set) var inbound: [UInt32: SecurityAssociation] = [:]
-    /// SAs of packets that go out, by SPI.
-    public private(set) var outbound: [UInt32: SecurityAssociation] = [:]
+    /// SAs of packets that go out, the oldest first. Their SPIs were chosen by peers: two may be the same.
+    public private(set) var outbound: [SecurityAssociation] = []
     /// What is protected.
     public private(set) var policies: [ChildSAID: Policy] = [:]
     /// Paths that are kept alive.
@@ -63,11 +63,7 @@ public final class SimulatedPlane: DataPlane {
             if inbound.removeValue(forKey: spi) == nil { complain("removes an inbound SA that is not there", spi) }
             carried[.inbound]?[spi] = nil
         case .remove(.outbound, let spi):
-            if outbound.removeValue(forKey: spi) == nil { complain("removes an outbound SA that is not there", spi) }
-            carried[.outbound]?[spi] = nil
-            if policies.values.contains(where: { $0.spi == spi }) {
-                complain("removes an outbound SA that a policy still uses", spi)
-            }
+            removeOutbound(spi)
         case .protect(let child, let local, let remote, let spi): protect(child, local, remote, spi)
         case .unprotect(let child, _):
             if policies.removeValue(forKey: child) == nil {
@@ -76,6 +72,29 @@ public final class SimulatedPlane: DataPlane {
         case .move(let child, let path, let encapsulation): move(child, path, encapsulation)
         case .keepAlive(let path, let interval): keepAlives[path] = interval > .zero ? interval : nil
         }
+    }
+
+    /// The SAs of packets that go out with this SPI.
+    public func outbound(_ spi: UInt32) -> [SecurityAssociation] { outbound.filter { $0.spi == spi } }
+
+    /// The SA of a policy's packets.
+    public func outbound(_ child: ChildSAID, _ spi: UInt32) -> SecurityAssociation? {
+        outbound.first { $0.spi == spi && $0.child == child }
+    }
+
+    /// The command names an SPI alone, and two peers may have chosen the same: the SA that no policy uses is meant.
+    private func removeOutbound(_ spi: UInt32) {
+        let candidates = outbound(spi)
+        guard !candidates.isEmpty else {
+            complain("removes an outbound SA that is not there", spi)
+            return
+        }
+        guard let unused = candidates.first(where: { policies[$0.child]?.spi != spi }) else {
+            complain("removes an outbound SA that a policy still uses", spi)
+            return
+        }
+        outbound.removeAll { $0.spi == spi && $0.child == unused.child }
+        carried[.outbound]?[spi] = nil
     }
 
     private func install(_ association: SecurityAssociation) {
@@ -94,13 +113,13 @@ public final class SimulatedPlane: DataPlane {
             if !inbound.values.contains(where: { $0.child == association.child }) {
                 complain("installs an outbound SA before its inbound one", spi)
             }
-            if outbound.updateValue(association, forKey: spi) != nil { complain("installs an outbound SA twice", spi) }
+            if outbound(association.child, spi) != nil { complain("installs an outbound SA twice", spi) }
+            outbound.append(association)
         }
     }
 
     private func protect(_ child: ChildSAID, _ local: [TrafficSelector], _ remote: [TrafficSelector], _ spi: UInt32) {
-        if outbound[spi] == nil { complain("protects packets with an outbound SA that is not there", spi) }
-        if outbound[spi]?.child != child { complain("protects packets with another child's SA", spi) }
+        if outbound(child, spi) == nil { complain("protects packets with an outbound SA that is not there", spi) }
         if local.isEmpty || remote.isEmpty { complain("protects no packets", spi) }
         policies[child] = Policy(local: local, remote: remote, spi: spi)
     }
@@ -112,9 +131,9 @@ public final class SimulatedPlane: DataPlane {
             inbound[spi]?.encapsulation = encapsulation
             found = true
         }
-        for spi in outbound.keys.sorted() where outbound[spi]?.child == child {
-            outbound[spi]?.path = path
-            outbound[spi]?.encapsulation = encapsulation
+        for index in outbound.indices where outbound[index].child == child {
+            outbound[index].path = path
+            outbound[index].encapsulation = encapsulation
         }
         if !found { complaints.append("moves Child SA \(child), which is not there") }
     }
@@ -131,7 +150,7 @@ public final class SimulatedPlane: DataPlane {
 
     /// The traffic of an SA's direction; nil when there is no such SA.
     public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters? {
-        guard (direction == .inbound ? inbound : outbound)[spi] != nil else { return nil }
+        guard direction == .inbound ? inbound[spi] != nil : !outbound(spi).isEmpty else { return nil }
         return carried[direction]?[spi] ?? SACounters()
     }
 

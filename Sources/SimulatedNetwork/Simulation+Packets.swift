@@ -24,8 +24,8 @@ enum PacketRefusal: String {
 extension Simulation {
     /// Sends one packet for each of a host's policies.
     func sendTraffic(from host: SimulatedHost) {
-        for (_, policy) in host.plane.orderedPolicies {
-            guard let packet = packet(for: policy, of: host), !host.isCutOff else { continue }
+        for (child, policy) in host.plane.orderedPolicies {
+            guard let packet = packet(for: policy, of: child, at: host), !host.isCutOff else { continue }
             host.plane.count(.outbound, policy.spi, now)
             guard !host.dice.chance(host.link.loss) else { continue }
             launch(.esp(packet), from: host, packet.association.path)
@@ -33,8 +33,8 @@ extension Simulation {
     }
 
     /// A packet that a policy protects.
-    func packet(for policy: SimulatedPlane.Policy, of host: SimulatedHost) -> VirtualPacket? {
-        guard let association = host.plane.outbound[policy.spi], let local = policy.local.first,
+    func packet(for policy: SimulatedPlane.Policy, of child: ChildSAID, at host: SimulatedHost) -> VirtualPacket? {
+        guard let association = host.plane.outbound(child, policy.spi), let local = policy.local.first,
             let remote = policy.remote.first
         else { return nil }
         return VirtualPacket(

@@ -185,6 +185,10 @@ extension ToyEngine {
     private func establish(_ sa: SA, _ environment: inout Environment, _ effects: inout Effects) {
         sa.state = .established
         touch(sa, environment)
+        if sa.isInitiator {
+            sa.isKeptAlive = true
+            effects.append(.plane(.keepAlive(sa.path, every: configuration.limits.keepAlive)))
+        }
         if let summary = summaries().first(where: { $0.id == sa.id }) {
             publish(sa, .ikeEstablished(summary), environment, &effects)
         }

@@ -35,6 +35,7 @@ final class ToyEngine: SimulatedEngine {
         var giveUpAt: Instant?
         var probeAt: Instant?
         var isDeleteWanted = false
+        var isKeptAlive = false
 
         init(
             _ id: IKESAID, _ connection: Connection, isInitiator: Bool, spis: (UInt64, UInt64), path: Path,
@@ -260,6 +261,9 @@ final class ToyEngine: SimulatedEngine {
             effects.append(.plane(.remove(.inbound, spi: child.inboundSPI)))
         }
         sas.removeAll { $0 === sa }
+        if sa.isKeptAlive, !sas.contains(where: { $0.isKeptAlive && $0.path == sa.path }) {
+            effects.append(.plane(.keepAlive(sa.path, every: .zero)))
+        }
         if let refusal { publish(sa, .refused(refusal, child: nil), environment, &effects) }
         publish(sa, .ikeClosed(reason), environment, &effects)
     }
