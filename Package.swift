@@ -129,6 +129,12 @@ let package = Package(
             ["ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork"],
             resources: [.copy("Vectors")]),
         tests("ViciMessagesTests", ["ViciMessages", "WireFormat"]),
+        tests(
+            "ViciServerTests",
+            [
+                "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",

@@ -111,14 +111,18 @@ EVP_PKEY *_Nullable martlet_group_key(
     return NULL;
 }
 
-int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int validate, int pad, uint8_t *secret, size_t length) {
+int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int pad, uint8_t *secret, size_t length) {
     size_t written = length;
+    EVP_PKEY_CTX *check = EVP_PKEY_CTX_new_from_pkey(NULL, peer, NULL);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    int done = context && EVP_PKEY_derive_init(context) == 1
+    // The quick check sees to range and curve. What the full one adds, a multiplication by the group's order, costs more
+    // than the derivation and finds nothing in groups whose order is prime (or twice a prime: RFC 6989 §2.1).
+    int done = check && EVP_PKEY_public_check_quick(check) == 1 && context && EVP_PKEY_derive_init(context) == 1
                && (!pad || EVP_PKEY_CTX_set_dh_pad(context, 1) == 1)
-               && EVP_PKEY_derive_set_peer_ex(context, peer, validate) == 1
+               && EVP_PKEY_derive_set_peer_ex(context, peer, 0) == 1
                && EVP_PKEY_derive(context, secret, &written) == 1 && written == length;
     EVP_PKEY_CTX_free(context);
+    EVP_PKEY_CTX_free(check);
     if (!done) ERR_clear_error();
     return done;
 }

@@ -80,35 +80,45 @@ public struct IKEHeader: Hashable, Sendable {
     /// INVALID_MAJOR_VERSION. Fails when the header is short or its length is not the datagram's.
     public init(peeking datagram: Span<UInt8>) throws(GrammarError) {
         var reader = WireReader(datagram)
-        self = try Self.parse(&reader).header
+        let prefix = try Prefix(parsing: &reader)
+        try prefix.requireLength(datagram.count)
+        self = prefix.header
     }
 
     /// The same for an array.
     public init(peeking datagram: [UInt8]) throws(GrammarError) { try self.init(peeking: datagram.span) }
 
-    /// The header and the type of the first payload. `reader` must hold the datagram and nothing else.
-    static func parse(_ reader: inout WireReader) throws(GrammarError) -> (header: IKEHeader, first: PayloadType) {
-        let available = reader.remaining
+    /// What the 28 octets say: the header and the framing around it.
+    struct Prefix {
+        /// The header.
         let header: IKEHeader
+        /// The type of the first payload.
         let first: PayloadType
+        /// The length that the header states.
         let length: UInt32
-        do throws(WireError) {
-            let initiatorSPI = try reader.uint64("initiator SPI")
-            let responderSPI = try reader.uint64("responder SPI")
-            first = PayloadType(rawValue: try reader.uint8("next payload"))
-            let version = IKEVersion(rawValue: try reader.uint8("version"))
-            let exchange = ExchangeType(rawValue: try reader.uint8("exchange type"))
-            let flags = Flags(rawValue: try reader.uint8("flags"))
-            let messageID = try reader.uint32("message ID")
-            length = try reader.uint32("length")
-            header = IKEHeader(
-                initiatorSPI: initiatorSPI, responderSPI: responderSPI, version: version, exchange: exchange,
-                flags: flags, messageID: messageID)
-        } catch {
-            throw .header(error)
+
+        init(parsing reader: inout WireReader) throws(GrammarError) {
+            do throws(WireError) {
+                let initiatorSPI = try reader.uint64("initiator SPI")
+                let responderSPI = try reader.uint64("responder SPI")
+                first = PayloadType(rawValue: try reader.uint8("next payload"))
+                let version = IKEVersion(rawValue: try reader.uint8("version"))
+                let exchange = ExchangeType(rawValue: try reader.uint8("exchange type"))
+                let flags = Flags(rawValue: try reader.uint8("flags"))
+                let messageID = try reader.uint32("message ID")
+                length = try reader.uint32("length")
+                header = IKEHeader(
+                    initiatorSPI: initiatorSPI, responderSPI: responderSPI, version: version, exchange: exchange,
+                    flags: flags, messageID: messageID)
+            } catch {
+                throw .header(error)
+            }
         }
-        guard Int(length) == available else { throw .lengthMismatch(stated: length, datagram: available) }
-        return (header, first)
+
+        /// Refuses a length that is not the datagram's.
+        func requireLength(_ count: Int) throws(GrammarError) {
+            guard Int(length) == count else { throw .lengthMismatch(stated: length, datagram: count) }
+        }
     }
 
     /// Appends the header with a length of zero, which the caller patches at ``lengthOffset``.

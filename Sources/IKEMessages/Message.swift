@@ -69,9 +69,12 @@ public enum ReceivedMessage: Hashable, Sendable {
     public init(parsing datagram: Span<UInt8>) throws(GrammarError) {
         guard datagram.count <= Message.maximumLength else { throw .messageTooLong(datagram.count) }
         var reader = WireReader(datagram)
-        let (header, first) = try IKEHeader.parse(&reader)
+        let prefix = try IKEHeader.Prefix(parsing: &reader)
+        let header = prefix.header
+        // The version first: what another version means by its length is not ours to judge.
         guard header.version.major == IKEVersion.v2.major else { throw .unsupportedVersion(header.version) }
-        let walk = try PayloadChain.walk(from: first, &reader)
+        try prefix.requireLength(datagram.count)
+        let walk = try PayloadChain.walk(from: prefix.first, &reader)
         if walk.stop == .none {
             self = .clear(Message(header, walk.payloads))
             return

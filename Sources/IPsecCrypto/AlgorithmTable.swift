@@ -9,7 +9,8 @@ enum AlgorithmTable {
     private static let ciphers: [Algorithm] =
         sizes.map { bits in
             cipher(
-                12, bits, "aes\(bits)", bits == 128 ? ["aes"] : [], "AES_CBC", "AES-\(bits)-CBC", .cbc, iv: 16, block: 16)
+                12, bits, "aes\(bits)", bits == 128 ? ["aes"] : [], "AES_CBC", "AES-\(bits)-CBC", .cbc, iv: 16,
+                block: 16)
         }
         + sizes.map { bits in
             cipher(13, bits, "aes\(bits)ctr", [], "AES_CTR", "AES-\(bits)-CTR", .counter, salt: 4, iv: 8)

@@ -59,12 +59,11 @@ public final class KeyAgreement: @unchecked Sendable {
             specification.privateValueLength != nil
         else { throw .unknownGroup(group) }
         let form = LibraryForm(specification)
-        guard let publicValue = form.publicValue(of: privateValue) else { throw .publicValueRefused(group) }
-        guard let key = unsafe form.key(publicValue, privateValue) else { throw .libraryRefused(group) }
+        guard let pair = unsafe form.pair(privateValue) else { throw .publicValueRefused(group) }
         self.group = group
         self.specification = specification
-        self.publicValue = publicValue
-        unsafe self.key = key
+        unsafe publicValue = pair.publicValue
+        unsafe key = pair.key
     }
 
     deinit {
@@ -80,7 +79,7 @@ public final class KeyAgreement: @unchecked Sendable {
             throw .publicValueLength(group, expected: expected, had: peer.count)
         }
         let form = LibraryForm(specification)
-        guard form.isInRange(peer), let peerKey = unsafe form.key(peer, nil) else { throw .publicValueRefused(group) }
+        guard form.isInRange(peer), let peerKey = unsafe form.key(peer) else { throw .publicValueRefused(group) }
         defer { unsafe martlet_key_free(peerKey) }
         var derived = false
         let secret = SecretBytes(count: specification.sharedSecretLength) { output in
@@ -88,7 +87,7 @@ public final class KeyAgreement: @unchecked Sendable {
                 guard let base = buffer.baseAddress else { return }
                 // libcrypto writes exactly `count` octets; both keys live until after the call.
                 derived =
-                    unsafe martlet_derive(key, peerKey, form.validates, form.pads, base, buffer.count) == 1
+                    unsafe martlet_derive(key, peerKey, form.pads, base, buffer.count) == 1
             }
         }
         // libcrypto refuses secrets that an attacker can force: zero for X25519 (RFC 7748 §6.1), 0, 1 and p-1 for MODP.
@@ -115,13 +114,12 @@ private struct LibraryForm {
 
     init(_ specification: KeyExchangeSpecification) { self.specification = specification }
 
-    /// Whether libcrypto's own check of the peer's value runs. For the safe primes it costs six times the exponentiation
-    /// and finds nothing beyond the range that ``isInRange(_:)`` checks.
-    var validates: Int32 { if case .modp = specification { 0 } else { 1 } }
-
     /// Whether the secret is padded to the modulus.
     var pads: Int32 { if case .modp = specification { 1 } else { 0 } }
 
+    private var isCurve: Bool { if case .ecp = specification { true } else { false } }
+
+    /// Whether a MODP value lies strictly between 1 and p-1 (RFC 6989 §2.1).
     func isInRange(_ peer: [UInt8]) -> Bool {
         guard case .modp(let bits, _, _) = specification else { return true }
         return unsafe peer.withUnsafeBufferPointer { buffer in
@@ -131,72 +129,49 @@ private struct LibraryForm {
         }
     }
 
-    /// The public value in wire form; nil when the private one is out of range.
-    func publicValue(of privateValue: SecretBytes) -> [UInt8]? {
+    /// The public value in wire form, and libcrypto's key for both; nil when the private value is out of range. The
+    /// caller frees the key.
+    func pair(_ privateValue: SecretBytes) -> (publicValue: [UInt8], key: OpaquePointer)? {
         // An uncompressed point begins with an octet of its own that IKE leaves away.
-        var header = 0
-        if case .ecp = specification { header = 1 }
+        let header = isCurve ? 1 : 0
         var output = [UInt8](repeating: 0, count: specification.publicValueLength + header)
-        let done = privateValue.withSpan { secret in
+        let key = unsafe privateValue.withSpan { secret -> OpaquePointer? in
             unsafe secret.withUnsafeBufferPointer { source in
                 unsafe output.withUnsafeMutableBufferPointer { target in
-                    guard let from = source.baseAddress, let to = target.baseAddress else { return false }
-                    // Each call reads and writes exactly the octets it is told of.
+                    guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
+                    // Each call reads and writes exactly the octets it is told of; X25519's are 32 and 32.
                     switch specification {
-                    case .none: return false
-                    case .modp(let bits, _, _):
-                        return unsafe martlet_modp_public(Int32(bits), from, source.count, to, target.count) == 1
+                    case .none: return nil
+                    case .modp(let bits, let library, _):
+                        let (size, length) = (target.count, source.count)
+                        guard unsafe martlet_modp_public(Int32(bits), from, length, to, size) == 1 else { return nil }
+                        return unsafe martlet_group_key("DH", library, to, size, from, length)
                     case .ecp(let library, _, _):
-                        return unsafe martlet_ecp_public(library, from, source.count, to, target.count) == 1
+                        let (size, length) = (target.count, source.count)
+                        guard unsafe martlet_ecp_public(library, from, length, to, size) == 1 else { return nil }
+                        return unsafe martlet_group_key("EC", library, to, size, from, length)
                     case .x25519:
-                        guard source.count == 32, let key = unsafe martlet_x25519_key(from, to) else { return false }
-                        unsafe martlet_key_free(key)
-                        return true
+                        guard source.count == 32, target.count == 32 else { return nil }
+                        return unsafe martlet_x25519_key(from, to)
                     }
                 }
             }
         }
-        return done ? Array(output.dropFirst(header)) : nil
+        return unsafe key.map { unsafe (Array(output.dropFirst(header)), $0) }
     }
 
-    /// libcrypto's key for a public value and, if there is one, its private value; nil when it refuses them: a point
-    /// that is not on the curve. The caller frees it.
-    func key(_ publicValue: [UInt8], _ privateValue: SecretBytes?) -> OpaquePointer? {
-        guard let privateValue else { return unsafe key(publicValue, secret: nil, count: 0) }
-        return unsafe privateValue.withSpan { span in
-            unsafe span.withUnsafeBufferPointer { buffer in
-                unsafe key(publicValue, secret: buffer.baseAddress, count: buffer.count)
-            }
-        }
-    }
-
-    /// Unsafe: `secret` must point at `count` octets.
-    private func key(_ publicValue: [UInt8], secret: UnsafePointer<UInt8>?, count: Int) -> OpaquePointer? {
-        switch specification {
-        case .none: return nil
-        case .modp(_, let library, _):
-            return unsafe publicValue.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return nil }
-                // libcrypto copies both during the call.
-                return unsafe martlet_group_key("DH", library, base, buffer.count, secret, count)
-            }
-        case .ecp(let library, _, _):
-            return unsafe ([4] + publicValue).withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return nil }
-                // As above.
-                return unsafe martlet_group_key("EC", library, base, buffer.count, secret, count)
-            }
-        case .x25519:
-            var ignored = [UInt8](repeating: 0, count: 32)
-            return unsafe publicValue.withUnsafeBufferPointer { buffer in
-                unsafe ignored.withUnsafeMutableBufferPointer { output in
-                    guard let base = buffer.baseAddress, let target = output.baseAddress, buffer.count == 32 else {
-                        return nil
-                    }
-                    // X25519 keys have 32 octets, public and private; checked here and by the caller.
-                    guard let secret = unsafe secret, count == 32 else { return unsafe martlet_x25519_peer(base) }
-                    return unsafe martlet_x25519_key(secret, target)
-                }
+    /// libcrypto's key for a peer's public value; nil when it refuses it: a point that is not on the curve. The caller
+    /// frees it.
+    func key(_ publicValue: [UInt8]) -> OpaquePointer? {
+        let encoded = isCurve ? [4] + publicValue : publicValue
+        return unsafe encoded.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return nil }
+            // libcrypto copies the value during the call.
+            switch specification {
+            case .none: return nil
+            case .modp(_, let library, _): return unsafe martlet_group_key("DH", library, base, buffer.count, nil, 0)
+            case .ecp(let library, _, _): return unsafe martlet_group_key("EC", library, base, buffer.count, nil, 0)
+            case .x25519: return buffer.count == 32 ? unsafe martlet_x25519_peer(base) : nil
             }
         }
     }

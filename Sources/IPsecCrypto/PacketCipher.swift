@@ -38,49 +38,63 @@ public final class PacketCipher: @unchecked Sendable {
     private let scratch: UnsafeMutablePointer<UInt8>
     private static let scratchLength = 28
 
-    /// Makes the contexts and gives them their keys.
-    public init(
+    /// Makes the contexts and gives them their keys. An AEAD takes no integrity algorithm: one that is given does nothing.
+    public convenience init(
         encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction
     ) throws(CryptoError) {
-        guard let lengths = Self.keyMaterialLength(encryption: encryption, integrity: integrity) else {
-            throw AlgorithmRegistry.specification(of: encryption) == nil || integrity != nil
-                ? .unknownAlgorithm(encryption) : .integrityMissing(encryption)
+        guard let specification = AlgorithmRegistry.specification(of: encryption) else {
+            throw .unknownAlgorithm(encryption)
         }
-        guard keys.encryption.count == lengths.encryption else {
-            throw .keyLength(encryption, expected: lengths.encryption, had: keys.encryption.count)
+        var mac: IntegritySpecification?
+        switch specification {
+        case .aead: break
+        case .cipher:
+            guard let integrity else { throw .integrityMissing(encryption) }
+            guard case .integrity(let found) = AlgorithmRegistry.specification(of: integrity) else {
+                throw .unknownAlgorithm(integrity)
+            }
+            mac = found
+        default: throw .unknownAlgorithm(encryption)
         }
-        guard keys.integrity.count == lengths.integrity else {
-            throw .keyLength(integrity ?? encryption, expected: lengths.integrity, had: keys.integrity.count)
+        try self.init(
+            PacketShape(specification), mac, keys: keys, direction: direction, names: (encryption, integrity))
+    }
+
+    /// The same for an algorithm of any sizes, up to a nonce of 16 octets; `names` are for errors.
+    init(
+        _ shape: PacketShape, _ integrity: IntegritySpecification?, keys: PacketKeys, direction: Direction,
+        names: (encryption: Transform, integrity: Transform?)
+    ) throws(CryptoError) {
+        let material = shape.keyLength + shape.saltLength
+        guard keys.encryption.count == material else {
+            throw .keyLength(names.encryption, expected: material, had: keys.encryption.count)
         }
-        let shape = Shape(encryption)
+        guard keys.integrity.count == integrity?.keyLength ?? 0 else {
+            throw .keyLength(
+                names.integrity ?? names.encryption, expected: integrity?.keyLength ?? 0, had: keys.integrity.count)
+        }
         ivLength = shape.ivLength
+        icvLength = integrity?.icvLength ?? shape.icvLength
         blockLength = shape.blockLength
         isAEAD = shape.isAEAD
         isCCM = shape.isCCM ? 1 : 0
         saltLength = shape.saltLength
         self.direction = direction
 
-        var hash: HashFunction?
-        if let integrity, !isAEAD, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity) {
-            hash = mac.hash
-            icvLength = mac.icvLength
-        } else {
-            icvLength = shape.icvLength
-        }
-
         // Freed in `deinit`; overwritten there, since it holds the salt.
         unsafe scratch = .allocate(capacity: Self.scratchLength)
         unsafe scratch.initialize(repeating: 0, count: Self.scratchLength)
         unsafe cipher = shape.makeContext(key: keys.encryption, direction)
-        unsafe mac = hash.flatMap { unsafe KeyedHash.makeContext($0, key: keys.integrity) }
+        unsafe mac = integrity.flatMap { unsafe KeyedHash.makeContext($0.hash, key: keys.integrity) }
+        // A context that was not made may mean a nonce too long for `scratch`: nothing is written before this.
+        if unsafe shape.library != nil && cipher == nil { throw .libraryRefused(names.encryption) }
+        if unsafe integrity != nil && mac == nil { throw .libraryRefused(names.integrity ?? names.encryption) }
         keys.encryption.withSpan { material in
-            // `saltLength` is at most 4, and the key's length was checked.
+            // The salt follows the key; both lengths were checked.
             for index in 0..<saltLength { unsafe scratch[index] = material[shape.keyLength + index] }
         }
         // Counter mode starts each packet's counter at 1 (RFC 3686 §4).
         if shape.isCounter { unsafe scratch[15] = 1 }
-        if unsafe shape.library != nil && cipher == nil { throw .libraryRefused(encryption) }
-        if unsafe hash != nil && mac == nil { throw .libraryRefused(integrity ?? encryption) }
     }
 
     deinit {
@@ -242,53 +256,5 @@ public final class PacketCipher: @unchecked Sendable {
             done = unsafe done && martlet_mac_update(mac, &high, 4) == 1
         }
         return unsafe done ? mac : nil
-    }
-}
-
-/// The sizes of an encryption algorithm, AEAD or not.
-private struct Shape {
-    var library: String?
-    var isAEAD = false
-    var isCCM = false
-    var isCounter = false
-    var keyLength = 0
-    var saltLength = 0
-    var ivLength = 0
-    var icvLength = 0
-    var blockLength = 1
-
-    init(_ encryption: Transform) {
-        switch AlgorithmRegistry.specification(of: encryption) {
-        case .aead(let aead):
-            library = aead.library
-            isAEAD = true
-            isCCM = aead.isCCM
-            keyLength = aead.keyLength
-            saltLength = aead.saltLength
-            ivLength = aead.ivLength
-            icvLength = aead.icvLength
-        case .cipher(let cipher):
-            library = cipher.mode == .null ? nil : cipher.library
-            isCounter = cipher.mode == .counter
-            keyLength = cipher.keyLength
-            saltLength = cipher.saltLength
-            ivLength = cipher.ivLength
-            blockLength = cipher.blockLength
-        default: break
-        }
-    }
-
-    /// A keyed context; nil for NULL encryption or when libcrypto refuses. The caller frees it.
-    func makeContext(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
-        guard let library, let algorithm = LibraryAlgorithms.cipher(library) else { return nil }
-        return unsafe key.withSpan { span in
-            unsafe span.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress, buffer.count == keyLength + saltLength else { return nil }
-                // libcrypto copies the key's `keyLength` octets during the call.
-                return unsafe martlet_cipher_new(
-                    algorithm.pointer, direction == .seal ? 1 : 0, base,
-                    isAEAD ? Int32(saltLength + ivLength) : 0, Int32(icvLength))
-            }
-        }
     }
 }

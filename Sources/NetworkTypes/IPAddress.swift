@@ -101,7 +101,7 @@ extension IPAddress: LosslessStringConvertible {
         var head = groups(of: text[...])
         var tail: [UInt16]? = []
         if let gap = text.firstRange(ofDoubleColon: ()) {
-            head = groups(of: text[..<gap.lowerBound])
+            head = groups(of: text[..<gap.lowerBound], mayEndDotted: false)
             tail = groups(of: text[gap.upperBound...])
             guard let front = head, let back = tail, front.count + back.count <= 7 else { return nil }
             head = front + [UInt16](repeating: 0, count: 8 - front.count - back.count)
@@ -111,13 +111,13 @@ extension IPAddress: LosslessStringConvertible {
     }
 
     /// The 16-bit groups that `text` spells, the last two possibly as dotted IPv4; nil when one is malformed.
-    private static func groups(of text: Substring) -> [UInt16]? {
+    private static func groups(of text: Substring, mayEndDotted: Bool = true) -> [UInt16]? {
         if text.isEmpty { return [] }
         var groups: [UInt16] = []
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count <= 8 else { return nil }
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
+            if mayEndDotted, index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
                 guard let word = parseV4(part) else { return nil }
                 groups += [UInt16(word >> 16), UInt16(word & 0xffff)]
             } else {

@@ -167,7 +167,7 @@ int martlet_ecp_public(
     const char *group, const uint8_t *private_value, size_t private_length, uint8_t *public_value,
     size_t public_length);
 
-// The shared secret, exactly `length` octets. `validate` asks libcrypto for its own full check of the peer's value.
-int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int validate, int pad, uint8_t *secret, size_t length);
+// The shared secret, exactly `length` octets; with `pad`, padded to the modulus.
+int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int pad, uint8_t *secret, size_t length);
 
 #pragma clang assume_nonnull end

@@ -1,0 +1,1 @@
+"""The interop lab: two gateways, two network namespaces, one wire."""

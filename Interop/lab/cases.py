@@ -1,0 +1,74 @@
+"""The list of cases. Each is a name, the two kinds of gateway (the left one initiates), and a procedure on a bench."""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+from . import crash, establish, refusal, shapes
+from .scenario import SUITES, Scenario
+
+PAIRINGS = [
+    ("strongswan", "strongswan"), ("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet", "martlet"),
+]
+
+
+@dataclass
+class Case:
+    """One row of the report."""
+
+    name: str
+    left: str
+    right: str
+    scenario: Callable[[], Scenario]
+    procedure: Callable
+    timeout: int = 90
+    #: Whether the short run of continuous integration includes it.
+    ci: bool = False
+    tags: list = field(default_factory=list)
+
+
+def _short(kind):
+    return {"strongswan": "ss", "martlet": "martlet"}[kind]
+
+
+def all_cases():
+    """Every case, controls first: when strongSwan cannot talk to itself, no other row means anything."""
+    cases = []
+    for left, right in PAIRINGS:
+        pair = f"{_short(left)}/{_short(right)}"
+        for suite in SUITES:
+            cases.append(Case(
+                f"{pair} {suite.name}", left, right, lambda suite=suite: Scenario(suite=suite), establish.tunnel))
+        cases.append(Case(
+            f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
+        cases.append(Case(
+            f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        for refused in refusal.REFUSALS:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario,
+                lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
+        if (left, right) != ("martlet", "martlet"):
+            cases.append(Case(f"{pair} swanctl-shapes", left, right, Scenario, shapes.compare))
+        if right == "strongswan":
+            cases.append(Case(
+                f"{pair} killed", left, right, Scenario,
+                crash.killed if left == "martlet" else crash.killed_leaks))
+    for case in cases:
+        case.ci = case.name in CI
+    return cases
+
+
+#: A dozen rows that touch every suite, both roles, every procedure and both controls.
+CI = {
+    "ss/ss aes128gcm16-prfsha256-x25519",
+    "ss/ss killed",
+    "martlet/ss aes128gcm16-prfsha256-x25519",
+    "ss/martlet aes256-sha256-modp2048",
+    "martlet/martlet chacha20poly1305-prfsha256-ecp256",
+    "martlet/ss ipv6-outside",
+    "martlet/ss both-initiate",
+    "ss/martlet wrong-psk",
+    "martlet/ss no-common-ike-proposal",
+    "ss/martlet disjoint-selectors",
+    "martlet/ss swanctl-shapes",
+    "martlet/ss killed",
+}

@@ -1,0 +1,56 @@
+# Martlet's front door. `make` alone lists what there is; .ci/run calls only these targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SWIFT ?= swift
+SEEDS ?= 10000
+SECONDS ?= 60
+RELEASE := .build/release
+
+.PHONY: help setup deps build demo test interop sim fuzz bench check fmt docs clean
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Installs what building, testing and the interop lab need, from apt; says what; replaces nothing.
+	@Scripts/setup lab
+
+deps:
+	@Scripts/setup build
+
+build: deps ## Builds the release executables: martlet, martlet-simulate, martlet-bench.
+	$(SWIFT) build -c release
+
+demo: build ## Builds, then brings up a tunnel between two gateways in one process and pings through it.
+	$(RELEASE)/martlet demo
+
+test: deps ## Runs all unit tests and test vectors.
+	$(SWIFT) test
+
+interop: build ## Runs Martlet against strongSwan in network namespaces (root; CASES='--only NAME' or --ci).
+	Interop/selftest
+	Interop/run $(CASES)
+
+sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication.
+	$(RELEASE)/martlet-simulate --seeds $(SEEDS)
+
+fuzz: deps ## Fuzzes every target for SECONDS=60 each.
+	Fuzz/run $(SECONDS)
+
+bench: build ## Measures handshakes and packets.
+	$(RELEASE)/martlet-bench
+
+check: deps ## Format, architecture, file lengths, debts and machine paths.
+	$(SWIFT) format lint --strict --parallel --recursive Sources Tests
+	Scripts/check
+	$(SWIFT) test --filter ArchitectureTests
+
+fmt: ## Formats Sources and Tests in place.
+	$(SWIFT) format format --in-place --parallel --recursive Sources Tests
+
+docs: deps ## Builds the symbol graphs; fails when a public declaration of a library has no documentation.
+	Scripts/docs
+
+clean: ## Removes everything that was built.
+	rm -rf .build Fuzz/.build

@@ -1,0 +1,147 @@
+import Clockwork
+import GatewayModel
+import IPPackets
+import IPsecCrypto
+import NetworkTypes
+
+/// Opens the packets of one inbound SA, in place (RFC 4303 §3.4, RFC 4301 §5.2).
+///
+/// It owns the replay window, the keyed cipher and the selectors. It never allocates. The order is always: replay check,
+/// integrity check, then the window moves, then what is inside is looked at.
+@safe
+struct Decapsulator: ~Copyable {
+    let spi: UInt32
+    let child: ChildSAID
+    /// Where the peer's packets should come from; what another address says is reported once.
+    var remote: Endpoint
+    private let isExtended: Bool
+    private let ivLength: Int
+    private let icvLength: Int
+    private let blockLength: Int
+    private var window: ReplayWindow
+    // Owned: retained in `init`, released in `deinit`. Unmanaged, so that opening counts no references.
+    private let cipher: Unmanaged<PacketCipher>
+    // The SA's own counters, which outlive this (see InboundSA).
+    private let counters: UnsafePointer<LiveCounters>
+    private let localSelectors: [CompiledSelector]
+    private let remoteSelectors: [CompiledSelector]
+
+    init(
+        spi: UInt32, child: ChildSAID, remote: Endpoint, isExtended: Bool, cipher: PacketCipher,
+        window: consuming ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
+        counters: UnsafePointer<LiveCounters>
+    ) {
+        self.spi = spi
+        self.child = child
+        self.remote = remote
+        self.isExtended = isExtended
+        ivLength = cipher.ivLength
+        icvLength = cipher.icvLength
+        blockLength = cipher.blockLength
+        self.window = window
+        self.localSelectors = localSelectors.map { CompiledSelector($0) }
+        self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
+        unsafe self.cipher = .passRetained(cipher)
+        unsafe self.counters = counters
+    }
+
+    deinit { unsafe cipher.release() }
+
+    /// The highest sequence number that was authentic.
+    var highestSequence: UInt64 { window.highest }
+
+    /// A payload that was authentic.
+    struct Payload {
+        /// Where it is.
+        let range: Range<Int>
+        /// What it is.
+        let nextHeader: IPProtocolNumber
+        /// Whether its sequence number is higher than all before.
+        let isNewest: Bool
+    }
+
+    /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
+    mutating func open(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, now: Instant
+    ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        let payload = try open(&buffer, packet: packet)
+        let version: UInt8
+        switch payload.nextHeader {
+        case .ipv4: version = 4
+        case .ipv6: version = 6
+        case .none: throw .dummy
+        default: throw .badNextHeader
+        }
+        let bytes = buffer.bytes.extracting(payload.range)
+        guard !bytes.isEmpty, bytes.uint8(at: 0) >> 4 == version else { throw .malformedInner }
+        let fields: PacketSelectorFields
+        do { fields = try PacketSelectorFields(parsing: bytes) } catch { throw .malformedInner }
+        guard
+            selects(remoteSelectors.span, fields.source, fields.ipProtocol.rawValue, fields.sourcePort),
+            selects(localSelectors.span, fields.destination, fields.ipProtocol.rawValue, fields.destinationPort)
+        else { throw .outsideSelectors }
+        // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
+        let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
+        unsafe counters.pointee.carried(inner.count, now: now)
+        return (inner, payload.isNewest)
+    }
+
+    /// Opens the ESP packet at `packet` and returns where its payload is, whatever it carries.
+    mutating func open(_ buffer: inout MutableRawSpan, packet: Range<Int>) throws(DropReason) -> Payload {
+        let ivStart = packet.lowerBound + ESPHeader.length
+        let text = (ivStart + ivLength)..<max(ivStart + ivLength, packet.upperBound - icvLength)
+        guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount,
+            packet.count >= ESPHeader.length + ivLength + ESPHeader.trailerLength + icvLength,
+            text.count % blockLength == 0
+        else { throw .malformedESP }
+
+        let low = buffer.bytes.uint32(at: packet.lowerBound + 4)
+        let sequence: UInt64
+        if isExtended {
+            guard
+                let recovered = SequenceRecovery.sequence(low: low, highest: window.highest, window: window.size)
+            else { throw replayed() }
+            sequence = recovered
+        } else {
+            sequence = UInt64(low)
+        }
+        guard window.isFresh(sequence) else { throw replayed() }
+
+        let high = isExtended ? UInt32(truncatingIfNeeded: sequence >> 32) : nil
+        let isAuthentic = unsafe cipher._withUnsafeGuaranteedRef { cipher in
+            // `self` holds a reference for as long as it lives.
+            cipher.open(
+                &buffer, associatedData: packet.lowerBound..<ivStart, extraAssociatedData: high,
+                iv: ivStart..<text.lowerBound, text: text, icv: text.upperBound)
+        }
+        guard isAuthentic else {
+            unsafe counters.pointee.forged()
+            throw .forged
+        }
+        let isNewest = window.accept(sequence)
+
+        let padding = Int(buffer.bytes.uint8(at: text.upperBound - 2))
+        let end = text.upperBound - ESPHeader.trailerLength - padding
+        guard end >= text.lowerBound else { throw .badPadding }
+        var wrong: UInt8 = 0
+        for index in 0..<padding {
+            wrong |= buffer.bytes.uint8(at: end + index) ^ UInt8(truncatingIfNeeded: index + 1)
+        }
+        guard wrong == 0 else { throw .badPadding }
+        return Payload(
+            range: text.lowerBound..<end,
+            nextHeader: IPProtocolNumber(rawValue: buffer.bytes.uint8(at: text.upperBound - 1)), isNewest: isNewest)
+    }
+
+    private func replayed() -> DropReason {
+        unsafe counters.pointee.replayed()
+        return .replayed
+    }
+
+    private func selects(
+        _ selectors: Span<CompiledSelector>, _ address: IPAddress, _ ipProtocol: UInt8, _ port: UInt16?
+    ) -> Bool {
+        for index in selectors.indices where selectors[index].matches(address, ipProtocol, port) { return true }
+        return false
+    }
+}

@@ -1,0 +1,57 @@
+/// Why a packet went no further: every reason there is, so that each can be counted.
+///
+/// It carries nothing, so that dropping a packet costs no allocation.
+public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
+    // From the peer.
+
+    /// Too short for ESP, or of a length that its cipher cannot have made.
+    case malformedESP
+    /// No SA has this SPI.
+    case unknownSPI
+    /// The sequence number was seen, or lies before the window.
+    case replayed
+    /// The integrity check failed.
+    case forged
+    /// The padding is not 1, 2, 3…, or longer than the packet.
+    case badPadding
+    /// What was inside is neither IPv4 nor IPv6.
+    case badNextHeader
+    /// A dummy packet: it was sent to be dropped (RFC 4303 §2.6).
+    case dummy
+    /// What was inside is not a well-formed packet of its family.
+    case malformedInner
+    /// What was inside is not what the SA may carry (RFC 4301 §5.2).
+    case outsideSelectors
+
+    // From our side.
+
+    /// What should be protected is not a well-formed packet.
+    case malformedPacket
+    /// No policy speaks of it.
+    case noPolicy
+    /// A policy forbids it to leave in clear, and there is no SA.
+    case blocked
+    /// Its SA is gone.
+    case noSA
+    /// The SA has no sequence numbers left.
+    case sequenceExhausted
+    /// The buffer has no room for what ESP adds.
+    case noRoom
+    /// The cipher would not take it.
+    case cipherRefused
+
+    // On the way.
+
+    /// A keep-alive: it has done its work.
+    case keepAlive
+    /// Neither ESP nor IKE nor a keep-alive.
+    case malformedDatagram
+    /// The datagram was longer than the buffer.
+    case truncated
+    /// The queue to the control thread was full.
+    case controlQueueFull
+    /// The socket would not send it.
+    case sendFailed
+    /// The inner packet could not be handed over.
+    case deliveryFailed
+}

@@ -1,0 +1,126 @@
+import Clockwork
+import GatewayModel
+import IPPackets
+import IPsecCrypto
+import NetworkTypes
+
+/// Seals the packets of one outbound SA, in place (RFC 4303 §3.3).
+///
+/// It owns the sequence numbers, the IVs made from them, and the keyed cipher: whoever has it is the only one who seals
+/// with this key. It never allocates and never looks up a policy.
+@safe
+struct Encapsulator: ~Copyable {
+    let spi: UInt32
+    let serial: UInt32
+    private let isExtended: Bool
+    private var ivSource: IVSource
+    private let ivLength: Int
+    private let icvLength: Int
+    private let alignment: Int
+    private var sequence: OutboundSequence
+    private var warned = false
+    // Owned: retained in `init`, released in `deinit`. Unmanaged, so that sealing counts no references.
+    private let cipher: Unmanaged<PacketCipher>
+    // The SA's own counters, which outlive this (see OutboundSA).
+    private let counters: UnsafePointer<LiveCounters>
+
+    /// `lastSequence` counts as used already.
+    init(
+        spi: UInt32, serial: UInt32, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
+        lastSequence: UInt64 = 0, counters: UnsafePointer<LiveCounters>
+    ) {
+        self.spi = spi
+        self.serial = serial
+        self.isExtended = isExtended
+        ivLength = cipher.ivLength
+        icvLength = cipher.icvLength
+        alignment = max(cipher.blockLength, ESPHeader.alignment)
+        // Stream ciphers count; block ciphers in CBC must not be predicted.
+        ivSource = cipher.ivLength == 0 ? .none : cipher.blockLength == 1 ? .counter(start: ivStart) : .unpredictable
+        sequence = OutboundSequence(extended: isExtended, last: lastSequence)
+        unsafe self.cipher = .passRetained(cipher)
+        unsafe self.counters = counters
+    }
+
+    deinit { unsafe cipher.release() }
+
+    /// The last sequence number that was used.
+    var lastSequence: UInt64 { sequence.last }
+
+    /// Octets before the inner packet: SPI, sequence number, IV.
+    var headroom: Int { ESPHeader.length + ivLength }
+
+    /// Octets after the inner packet at most: padding, trailer, ICV.
+    var tailroom: Int { alignment - 1 + ESPHeader.trailerLength + icvLength }
+
+    /// Goes on with the numbers and IVs of another one with the same keys, so that none is used twice.
+    mutating func proceed(from other: borrowing Encapsulator) {
+        sequence = other.sequence
+        ivSource = other.ivSource
+        warned = other.warned
+    }
+
+    /// True once, when the SA should be replaced since its sequence numbers run out.
+    mutating func takeExhaustionWarning() -> Bool {
+        guard !warned, sequence.isRunningOut else { return false }
+        warned = true
+        return true
+    }
+
+    /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is.
+    mutating func seal(
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant
+    ) throws(DropReason) -> Range<Int> {
+        guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
+            throw .malformedPacket
+        }
+        let nextHeader: IPProtocolNumber
+        switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
+        case 4: nextHeader = .ipv4
+        case 6: nextHeader = .ipv6
+        default: throw .malformedPacket
+        }
+        let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random)
+        unsafe counters.pointee.carried(inner.count, now: now)
+        return packet
+    }
+
+    /// Puts any payload into an ESP packet around it, and returns where that is.
+    mutating func seal(
+        _ buffer: inout MutableRawSpan, payload: Range<Int>, nextHeader: IPProtocolNumber,
+        random: inout UnpredictableOctets
+    ) throws(DropReason) -> Range<Int> {
+        let start = payload.lowerBound - headroom
+        // The text ends at a multiple of the alignment: padding, its length, the next header.
+        let unpadded = payload.count + ESPHeader.trailerLength
+        let padding = (alignment - unpadded % alignment) % alignment
+        let text = payload.lowerBound..<(payload.upperBound + padding + ESPHeader.trailerLength)
+        let end = text.upperBound + icvLength
+        guard start >= 0, payload.upperBound <= buffer.byteCount, end <= buffer.byteCount else { throw .noRoom }
+        // From here on the number is used, whatever comes: it can never be given to another packet.
+        guard let number = sequence.take() else { throw .sequenceExhausted }
+
+        buffer.put(spi, at: start)
+        buffer.put(UInt32(truncatingIfNeeded: number), at: start + 4)
+        let iv = (start + ESPHeader.length)..<payload.lowerBound
+        switch ivSource {
+        case .counter(let first): buffer.put(first &+ number, at: iv.lowerBound)
+        case .unpredictable: random.write(ivLength, into: &buffer, at: iv.lowerBound)
+        case .none: break
+        }
+        for index in 0..<padding {
+            buffer.put(UInt8(truncatingIfNeeded: index + 1), at: payload.upperBound + index)
+        }
+        buffer.put(UInt8(truncatingIfNeeded: padding), at: text.upperBound - 2)
+        buffer.put(nextHeader.rawValue, at: text.upperBound - 1)
+        let high = isExtended ? UInt32(truncatingIfNeeded: number >> 32) : nil
+        let sealed = unsafe cipher._withUnsafeGuaranteedRef { cipher in
+            // `self` holds a reference for as long as it lives.
+            cipher.seal(
+                &buffer, associatedData: start..<(start + ESPHeader.length), extraAssociatedData: high, iv: iv,
+                text: text, icv: text.upperBound)
+        }
+        guard sealed else { throw .cipherRefused }
+        return start..<end
+    }
+}

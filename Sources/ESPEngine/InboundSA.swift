@@ -1,0 +1,70 @@
+public import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// An inbound SA, ready to be put into an ``InboundSADatabase``.
+///
+/// It owns the ``Decapsulator`` and the counters. Any thread may make it, hand it over and read its counters; only the
+/// thread that has the database it is in may open with it.
+@safe
+public final class InboundSA: @unchecked Sendable {
+    // `@unchecked`: everything that changes lies behind `decapsulator`, which one thread at a time uses, and behind
+    // `live`, whose fields are atomic.
+
+    /// The number in its packets: ours, laid out as ``SPILayout`` says.
+    public let spi: UInt32
+    /// The Child SA that it belongs to.
+    public let child: ChildSAID
+    // Both are made in `init` and freed in `deinit`, the decapsulator first.
+    let decapsulator: UnsafeMutablePointer<Decapsulator>
+    private let live: UnsafeMutablePointer<LiveCounters>
+
+    /// The most selectors of one side: all that one payload can hold (RFC 7296 §3.13).
+    public static let maximumSelectors = 255
+
+    /// Makes the SA's cipher, window and counters.
+    public convenience init(_ association: SecurityAssociation) throws(SAError) {
+        guard association.mode == .tunnel else { throw .transportMode }
+        guard association.spi > 255 else { throw .reservedSPI(association.spi) }
+        try self.init(association, highestSequence: 0)
+    }
+
+    /// With numbers up to `highestSequence` seen already: for test vectors.
+    init(_ association: SecurityAssociation, highestSequence: UInt64) throws(SAError) {
+        let selectors = max(association.localSelectors.count, association.remoteSelectors.count)
+        guard selectors <= Self.maximumSelectors else {
+            throw .tooManySelectors(selectors, limit: Self.maximumSelectors)
+        }
+        guard let window = ReplayWindow(size: association.replayWindow, highest: highestSequence) else {
+            throw .replayWindow(association.replayWindow)
+        }
+        let cipher: PacketCipher
+        do {
+            cipher = try PacketCipher(
+                encryption: association.encryption, integrity: association.integrity,
+                keys: PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey),
+                direction: .open)
+        } catch { throw .cipher(error) }
+        spi = association.spi
+        child = association.child
+        unsafe live = .allocate(capacity: 1)
+        unsafe live.initialize(to: LiveCounters())
+        unsafe decapsulator = .allocate(capacity: 1)
+        unsafe decapsulator.initialize(
+            to: Decapsulator(
+                spi: association.spi, child: association.child, remote: association.path.remote,
+                isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
+                localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
+                counters: UnsafePointer(live)))
+    }
+
+    deinit {
+        unsafe decapsulator.deinitialize(count: 1)
+        unsafe decapsulator.deallocate()
+        unsafe live.deinitialize(count: 1)
+        unsafe live.deallocate()
+    }
+
+    /// Its traffic.
+    public var counters: SACounters { unsafe live.pointee.snapshot }
+}

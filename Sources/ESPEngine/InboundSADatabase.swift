@@ -1,0 +1,113 @@
+public import Clockwork
+public import GatewayModel
+import IPPackets
+public import NetworkTypes
+
+/// The inbound SAs, found by the index in their SPI, and the one `open` of the project.
+///
+/// It belongs to the thread that receives. SAs come and go between packets; a packet costs no allocation, no lock and no
+/// reference count.
+@safe
+public struct InboundSADatabase: ~Copyable {
+    // `places[i]` points into `owners[i]`, which keeps it alive: both are only ever changed together.
+    private var places: UnsafeMutableBufferPointer<UnsafeMutablePointer<Decapsulator>?>
+    private var owners: [InboundSA?]
+    /// What was dropped, by reason.
+    public let drops: DropCounters
+    /// How many SAs there are.
+    public private(set) var count = 0
+
+    /// Starts empty.
+    public init(drops: DropCounters = DropCounters()) {
+        self.drops = drops
+        owners = []
+        unsafe places = .allocate(capacity: 0)
+    }
+
+    deinit { unsafe places.deallocate() }
+
+    /// A packet that was opened.
+    public struct Opened: Sendable {
+        /// Where the inner packet is.
+        public let inner: Range<Int>
+        /// The Child SA that it came by.
+        public let child: ChildSAID
+        /// Whether it is the newest of its SA, and came from elsewhere than ``move(spi:remote:)`` or the installation
+        /// said: the peer's address changed. Told once for every new address.
+        public let hasMoved: Bool
+    }
+
+    /// Adds an SA. What was there with the same SPI is replaced.
+    public mutating func install(_ association: InboundSA) throws(SAError) {
+        let index = SPILayout.index(of: association.spi)
+        if index < owners.count, let there = owners[index] {
+            guard there.spi == association.spi else { throw .indexTaken(spi: association.spi) }
+            count -= 1
+        }
+        grow(to: index + 1)
+        owners[index] = association
+        unsafe places[index] = association.decapsulator
+        count += 1
+    }
+
+    /// Takes an SA away; nil when there is none with this SPI.
+    @discardableResult
+    public mutating func remove(spi: UInt32) -> InboundSA? {
+        let index = SPILayout.index(of: spi)
+        guard index < owners.count, let association = owners[index], association.spi == spi else { return nil }
+        unsafe places[index] = nil
+        owners[index] = nil
+        count -= 1
+        return association
+    }
+
+    /// The peer of an SA is at `remote` now.
+    public mutating func move(spi: UInt32, remote: Endpoint) {
+        guard let found = unsafe place(of: spi) else { return }
+        unsafe found.pointee.remote = remote
+    }
+
+    /// Opens the ESP packet at `packet`, which came from `remote`, in place. Whatever is dropped is counted.
+    public mutating func open(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, from remote: Endpoint, now: Instant
+    ) throws(DropReason) -> Opened {
+        do throws(DropReason) {
+            guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount, packet.count >= ESPHeader.length else {
+                throw .malformedESP
+            }
+            let spi = buffer.bytes.uint32(at: packet.lowerBound)
+            // The pointer is used before anything can change the table.
+            guard let found = unsafe place(of: spi) else { throw .unknownSPI }
+            let (inner, isNewest) = unsafe try found.pointee.open(&buffer, packet: packet, now: now)
+            let expected = unsafe found.pointee.remote
+            let hasMoved = isNewest && expected != remote
+            if hasMoved { unsafe found.pointee.remote = remote }
+            return Opened(inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved)
+        } catch {
+            drops.count(error)
+            throw error
+        }
+    }
+
+    /// The place of exactly this SPI. The pointer is good until the table changes.
+    private func place(of spi: UInt32) -> UnsafeMutablePointer<Decapsulator>? {
+        let index = SPILayout.index(of: spi)
+        guard index < owners.count, let found = unsafe places[index], unsafe found.pointee.spi == spi else {
+            return nil
+        }
+        return unsafe found
+    }
+
+    /// Makes room for so many places, always doubling: at most the 2²⁰ that an index can name.
+    private mutating func grow(to needed: Int) {
+        guard needed > owners.count else { return }
+        var capacity = max(64, owners.count)
+        while capacity < needed { capacity *= 2 }
+        let larger = UnsafeMutableBufferPointer<UnsafeMutablePointer<Decapsulator>?>.allocate(capacity: capacity)
+        unsafe larger.initialize(repeating: nil)
+        for index in owners.indices { unsafe larger[index] = places[index] }
+        unsafe places.deallocate()
+        unsafe places = larger
+        owners.append(contentsOf: repeatElement(nil, count: capacity - owners.count))
+    }
+}

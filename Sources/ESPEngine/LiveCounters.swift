@@ -1,0 +1,37 @@
+import Clockwork
+import GatewayModel
+import Synchronization
+
+/// The counters of one SA: written by the one thread that carries its packets, read by any.
+///
+/// Relaxed atomics with a single writer are plain loads and stores: no lock, no locked instruction.
+struct LiveCounters: ~Copyable {
+    private let packets = Atomic<UInt64>(0)
+    private let bytes = Atomic<UInt64>(0)
+    private let lastUse = Atomic<Int64>(.min)
+    private let replays = Atomic<UInt64>(0)
+    private let forgeries = Atomic<UInt64>(0)
+
+    /// A packet was carried, with so many octets inside.
+    @inline(__always)
+    func carried(_ octets: Int, now: Instant) {
+        packets.store(packets.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        bytes.store(bytes.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: octets), ordering: .relaxed)
+        lastUse.store(now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// A packet was old or seen.
+    func replayed() { replays.store(replays.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+
+    /// A packet's integrity check failed.
+    func forged() { forgeries.store(forgeries.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+
+    /// A copy. The fields are read one after the other while the writer goes on.
+    var snapshot: SACounters {
+        let last = lastUse.load(ordering: .relaxed)
+        return SACounters(
+            packets: packets.load(ordering: .relaxed), bytes: bytes.load(ordering: .relaxed),
+            lastUse: last == .min ? nil : Instant(nanoseconds: last), replays: replays.load(ordering: .relaxed),
+            forgeries: forgeries.load(ordering: .relaxed))
+    }
+}

@@ -1,0 +1,73 @@
+public import Clockwork
+public import GatewayModel
+import IPsecCrypto
+
+/// An outbound SA, ready to be put into an ``OutboundSADatabase``.
+///
+/// It owns the ``Encapsulator`` and the counters. Any thread may make it, hand it over and read its counters; only the
+/// thread that has the database it is in may seal with it.
+@safe
+public final class OutboundSA: @unchecked Sendable {
+    // `@unchecked`: everything that changes lies behind `encapsulator`, which one thread at a time uses, and behind
+    // `live`, whose fields are atomic.
+
+    /// The number in its packets.
+    public let spi: UInt32
+    /// The Child SA that it belongs to.
+    public let child: ChildSAID
+    /// Tells it from every other SA that had or will have its place.
+    public let serial: UInt32
+    /// For two SAs with the same SPI: whether they have the same keys.
+    private let keys: PacketKeys
+    // Both are made in `init` and freed in `deinit`, the encapsulator first.
+    let encapsulator: UnsafeMutablePointer<Encapsulator>
+    private let live: UnsafeMutablePointer<LiveCounters>
+
+    /// Makes the SA's cipher and counters.
+    ///
+    /// `serial` is the caller's own count of SAs. The IVs start at a random place.
+    public convenience init(
+        _ association: SecurityAssociation, serial: UInt32, entropy: inout some Entropy
+    ) throws(SAError) {
+        guard association.mode == .tunnel else { throw .transportMode }
+        try self.init(association, serial: serial, ivStart: entropy.uint64(), lastSequence: 0)
+    }
+
+    /// With given numbers: for test vectors, and for what goes on where another left off.
+    init(
+        _ association: SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64
+    ) throws(SAError) {
+        let keys = PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey)
+        let cipher: PacketCipher
+        do {
+            cipher = try PacketCipher(
+                encryption: association.encryption, integrity: association.integrity, keys: keys, direction: .seal)
+        } catch { throw .cipher(error) }
+        spi = association.spi
+        child = association.child
+        self.serial = serial
+        self.keys = keys
+        unsafe live = .allocate(capacity: 1)
+        unsafe live.initialize(to: LiveCounters())
+        unsafe encapsulator = .allocate(capacity: 1)
+        unsafe encapsulator.initialize(
+            to: Encapsulator(
+                spi: association.spi, serial: serial, isExtended: association.usesExtendedSequenceNumbers,
+                cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, counters: UnsafePointer(live)))
+    }
+
+    deinit {
+        unsafe encapsulator.deinitialize(count: 1)
+        unsafe encapsulator.deallocate()
+        unsafe live.deinitialize(count: 1)
+        unsafe live.deallocate()
+    }
+
+    /// Its traffic.
+    public var counters: SACounters { unsafe live.pointee.snapshot }
+
+    /// Whether both have the same keys, so that one of them may not count from the start.
+    func hasKeys(of other: OutboundSA) -> Bool {
+        keys.encryption == other.keys.encryption && keys.integrity == other.keys.integrity
+    }
+}

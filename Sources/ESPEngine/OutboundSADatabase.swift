@@ -1,0 +1,117 @@
+public import Clockwork
+
+/// Which outbound SA a policy means: a place, and which of all SAs that were ever there.
+public struct OutboundHandle: Hashable, Sendable {
+    /// The place in the database.
+    public let slot: Int32
+    /// The SA's ``OutboundSA/serial``.
+    public let serial: UInt32
+
+    /// A place and an SA.
+    public init(slot: Int32, serial: UInt32) {
+        self.slot = slot
+        self.serial = serial
+    }
+}
+
+/// The outbound SAs by slot, and the one `seal` of the project.
+///
+/// It belongs to the thread that transmits. SAs come and go between packets; a packet costs no allocation, no lock and no
+/// reference count.
+@safe
+public struct OutboundSADatabase: ~Copyable {
+    // `places[i]` points into `owners[i]`, which keeps it alive: both are only ever changed together.
+    private var places: UnsafeMutableBufferPointer<UnsafeMutablePointer<Encapsulator>?>
+    private var owners: [OutboundSA?]
+    private var random: UnpredictableOctets
+    /// What was dropped, by reason.
+    public let drops: DropCounters
+    /// How many SAs there are.
+    public private(set) var count = 0
+
+    /// The most slots.
+    public static let capacity = 1 << 20
+
+    /// Starts empty. `entropy` makes the IVs that must not be predicted.
+    public init(drops: DropCounters = DropCounters(), entropy: any Entropy & Sendable) {
+        self.drops = drops
+        owners = []
+        random = UnpredictableOctets(entropy)
+        unsafe places = .allocate(capacity: 0)
+    }
+
+    deinit { unsafe places.deallocate() }
+
+    /// A packet that was sealed.
+    public struct Sealed: Sendable {
+        /// Where the ESP packet is.
+        public let packet: Range<Int>
+        /// Whether the SA should be replaced since its sequence numbers run out. Told once.
+        public let isRunningOut: Bool
+    }
+
+    /// Adds an SA at a slot, in place of what was there. If that has the same SPI and keys, the new one goes on with its
+    /// sequence numbers and IVs.
+    public mutating func install(_ association: OutboundSA, at slot: Int32) throws(SAError) {
+        guard slot >= 0, Int(slot) < Self.capacity else { throw .tableFull }
+        let index = Int(slot)
+        grow(to: index + 1)
+        if let there = owners[index] {
+            if there.spi == association.spi, there.hasKeys(of: association) {
+                unsafe association.encapsulator.pointee.proceed(from: there.encapsulator.pointee)
+            }
+        } else {
+            count += 1
+        }
+        owners[index] = association
+        unsafe places[index] = association.encapsulator
+    }
+
+    /// Takes the SA at a slot away, if it is still the one that the handle means.
+    @discardableResult
+    public mutating func remove(_ handle: OutboundHandle) -> OutboundSA? {
+        let index = Int(handle.slot)
+        guard owners.indices.contains(index), let association = owners[index], association.serial == handle.serial
+        else { return nil }
+        unsafe places[index] = nil
+        owners[index] = nil
+        count -= 1
+        return association
+    }
+
+    /// Seals the inner packet at `inner` in place; `buffer` needs room around it (see ``headroom``, ``tailroom``).
+    /// Whatever is dropped is counted.
+    public mutating func seal(
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, by handle: OutboundHandle, now: Instant
+    ) throws(DropReason) -> Sealed {
+        do throws(DropReason) {
+            let index = Int(handle.slot)
+            // The pointer is used before anything can change the table.
+            guard index >= 0, index < owners.count, let found = unsafe places[index],
+                unsafe found.pointee.serial == handle.serial
+            else { throw .noSA }
+            let packet = unsafe try found.pointee.seal(&buffer, inner: inner, random: &random, now: now)
+            return Sealed(packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning())
+        } catch {
+            drops.count(error)
+            throw error
+        }
+    }
+
+    /// Room that any SA needs before the inner packet: SPI, sequence number, the longest IV.
+    public static let headroom = 24
+    /// Room that any SA needs after it: padding, trailer, the longest ICV.
+    public static let tailroom = 15 + 2 + 32
+
+    private mutating func grow(to needed: Int) {
+        guard needed > owners.count else { return }
+        var capacity = max(64, owners.count)
+        while capacity < needed { capacity *= 2 }
+        let larger = UnsafeMutableBufferPointer<UnsafeMutablePointer<Encapsulator>?>.allocate(capacity: capacity)
+        unsafe larger.initialize(repeating: nil)
+        for index in owners.indices { unsafe larger[index] = places[index] }
+        unsafe places.deallocate()
+        unsafe places = larger
+        owners.append(contentsOf: repeatElement(nil, count: capacity - owners.count))
+    }
+}

@@ -1,0 +1,227 @@
+public import GatewayModel
+public import IPPackets
+public import NetworkTypes
+
+/// Which outgoing packets are protected, and by which SA (RFC 4301 §4.4.1): the longest remote block decides, within it
+/// the narrowest selectors, and among equals the newest.
+///
+/// It belongs to the thread that transmits, which changes it in place between packets: a change costs one walk down the
+/// trie, however many policies there are, so there is nothing to build aside and to swap. A lookup never allocates.
+public struct PolicyDatabase: ~Copyable {
+    /// What is to be done with a packet.
+    public enum Verdict: Hashable, Sendable {
+        /// It goes through this SA.
+        case protect(OutboundHandle)
+        /// It goes nowhere.
+        case block
+        /// No policy speaks of it.
+        case none
+    }
+
+    /// What a policy says.
+    public enum Action: Hashable, Sendable {
+        /// Packets go through this SA.
+        case protect(OutboundHandle)
+        /// Packets go nowhere.
+        case block
+    }
+
+    private struct Entry {
+        var local: CompiledSelector
+        var remote: CompiledSelector
+        var action: Action
+        /// What comes before what in a block: blocking after protecting, the wide after the narrow, the old after the
+        /// new.
+        var rank: (UInt8, UInt8, UInt64)
+        var next: Int32
+    }
+
+    private struct Place {
+        var family: IPAddress.Family
+        var key: UInt128
+        var length: Int
+        var entry: Int32
+    }
+
+    private var v4 = PolicyTrie()
+    private var v6 = PolicyTrie()
+    private var entries: [Entry] = []
+    private var free: [Int32] = []
+    private var places: [ChildSAID: [Place]] = [:]
+    private var nextOrder: UInt64 = 0
+
+    /// The most entries that one Child SA's selectors may be spread into.
+    public static let maximumEntries = 4096
+
+    /// Starts empty.
+    public init() {}
+
+    /// Child SAs that have policies.
+    public var count: Int { places.count }
+
+    /// Nodes and entries in use: what a test watches.
+    var storage: (nodes: Int, entries: Int) { (v4.count + v6.count, entries.count - free.count) }
+
+    /// How many entries these selectors are spread into.
+    public static func entryCount(local: [TrafficSelector], remote: [TrafficSelector]) -> Int {
+        var count = 0
+        forEachPair(local, remote) { _, remote in
+            count += remote.addresses.prefixes.count
+            return count <= maximumEntries
+        }
+        return count
+    }
+
+    /// Pairs every local selector with every remote one of its family, in place of what this Child SA's policies said
+    /// before. The change is whole between two packets, not within one.
+    public mutating func set(
+        _ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], action: Action
+    ) throws(SAError) {
+        let count = Self.entryCount(local: local, remote: remote)
+        guard count <= Self.maximumEntries else { throw .tooManySelectors(count, limit: Self.maximumEntries) }
+        remove(child)
+        var made: [Place] = []
+        var pairs: [(TrafficSelector, TrafficSelector)] = []
+        Self.forEachPair(local, remote) { local, remote in
+            pairs.append((local, remote))
+            return true
+        }
+        for (local, remote) in pairs {
+            for prefix in remote.addresses.prefixes {
+                made.append(add(prefix, CompiledSelector(local), CompiledSelector(remote), action))
+            }
+        }
+        places[child] = made
+    }
+
+    /// Changes what this Child SA's policies say, and leaves them where they are.
+    public mutating func setAction(_ child: ChildSAID, _ action: Action) {
+        for place in places[child] ?? [] {
+            unlink(place)
+            entries[Int(place.entry)].action = action
+            entries[Int(place.entry)].rank.0 = Self.rank(action)
+            link(place)
+        }
+    }
+
+    /// Takes this Child SA's policies away.
+    public mutating func remove(_ child: ChildSAID) {
+        for place in places.removeValue(forKey: child) ?? [] {
+            unlink(place)
+            free.append(place.entry)
+        }
+    }
+
+    /// What is to be done with an outgoing packet.
+    public func verdict(for packet: PacketSelectorFields) -> Verdict {
+        let key = PolicyTrie.key(packet.destination)
+        return packet.family == .v4 ? verdict(for: packet, key, v4) : verdict(for: packet, key, v6)
+    }
+
+    @inline(__always)
+    private func verdict(for packet: PacketSelectorFields, _ key: UInt128, _ trie: PolicyTrie) -> Verdict {
+        var found: Int32 = -1
+        var cursor = trie.start
+        var index = trie.nextMatch(key, &cursor)
+        let entries = entries.span
+        let packetProtocol = packet.ipProtocol.rawValue
+        while index >= 0 {
+            // The first that matches decides for its block; a longer block decides after it.
+            while index >= 0 {
+                if entries[Int(index)].remote.matches(packet.destination, packetProtocol, packet.destinationPort),
+                    entries[Int(index)].local.matches(packet.source, packetProtocol, packet.sourcePort)
+                {
+                    found = index
+                    break
+                }
+                index = entries[Int(index)].next
+            }
+            index = trie.nextMatch(key, &cursor)
+        }
+        guard found >= 0 else { return .none }
+        switch entries[Int(found)].action {
+        case .protect(let handle): return .protect(handle)
+        case .block: return .block
+        }
+    }
+
+    // MARK: Entries
+
+    /// Pairs of one family whose protocols have something in common; `body` says whether to go on.
+    private static func forEachPair(
+        _ local: [TrafficSelector], _ remote: [TrafficSelector], _ body: (TrafficSelector, TrafficSelector) -> Bool
+    ) {
+        for here in local {
+            for there in remote where here.family == there.family {
+                let agree = here.ipProtocol == .any || there.ipProtocol == .any || here.ipProtocol == there.ipProtocol
+                guard !agree || body(here, there) else { return }
+            }
+        }
+    }
+
+    private static func rank(_ action: Action) -> UInt8 {
+        switch action {
+        case .protect: 0
+        case .block: 1
+        }
+    }
+
+    private mutating func add(
+        _ prefix: IPPrefix, _ local: CompiledSelector, _ remote: CompiledSelector, _ action: Action
+    ) -> Place {
+        var width: UInt8 = 0
+        if local.takesAnyProtocol && remote.takesAnyProtocol { width += 4 }
+        if local.takesAnyPort { width += 1 }
+        if remote.takesAnyPort { width += 1 }
+        nextOrder += 1
+        let entry = Entry(
+            local: local, remote: remote, action: action, rank: (Self.rank(action), width, .max - nextOrder), next: -1)
+        let index: Int32
+        if let reused = free.popLast() {
+            entries[Int(reused)] = entry
+            index = reused
+        } else {
+            entries.append(entry)
+            index = Int32(entries.count - 1)
+        }
+        let place = Place(
+            family: prefix.family, key: PolicyTrie.key(prefix.address), length: prefix.length, entry: index)
+        link(place)
+        return place
+    }
+
+    private mutating func link(_ place: Place) {
+        let rank = entries[Int(place.entry)].rank
+        var previous: Int32 = -1
+        var next = head(place)
+        while next >= 0, entries[Int(next)].rank < rank {
+            previous = next
+            next = entries[Int(next)].next
+        }
+        entries[Int(place.entry)].next = next
+        if previous >= 0 { entries[Int(previous)].next = place.entry } else { setHead(place, place.entry) }
+    }
+
+    private mutating func unlink(_ place: Place) {
+        let next = entries[Int(place.entry)].next
+        var index = head(place)
+        if index == place.entry {
+            setHead(place, next)
+            return
+        }
+        while index >= 0, entries[Int(index)].next != place.entry { index = entries[Int(index)].next }
+        if index >= 0 { entries[Int(index)].next = next }
+    }
+
+    private func head(_ place: Place) -> Int32 {
+        place.family == .v4 ? v4.head(place.key, place.length) : v6.head(place.key, place.length)
+    }
+
+    private mutating func setHead(_ place: Place, _ entry: Int32) {
+        if place.family == .v4 {
+            v4.setHead(place.key, place.length, entry)
+        } else {
+            v6.setHead(place.key, place.length, entry)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+/// Which sequence numbers have been seen (RFC 4303 §3.4.3), as a ring of words that is never shifted (RFC 6479).
+///
+/// It owns the ring and the highest number that was accepted. It is asked before the integrity check and told only
+/// after it: nothing that a forger sends can move it.
+public struct ReplayWindow: ~Copyable {
+    /// How many numbers back from the highest may still arrive; 0 accepts everything.
+    public let size: Int
+    /// The highest number that was accepted; 0 before the first.
+    public private(set) var highest: UInt64
+    private var ring: [UInt64]
+    private let mask: UInt64
+
+    /// The largest window.
+    public static let maximumSize = 32_768
+
+    /// A window of `size` numbers; nil unless that is 0 to ``maximumSize``. Numbers up to `highest` count as seen.
+    public init?(size: Int, highest: UInt64 = 0) {
+        guard (0...Self.maximumSize).contains(size) else { return nil }
+        self.size = size
+        self.highest = highest
+        // One word more than the window covers, so that the newest word can be cleared while the oldest still counts.
+        var words = 1
+        while size > 0, words < (size + 63) / 64 + 1 { words *= 2 }
+        ring = [UInt64](repeating: highest == 0 ? 0 : .max, count: words)
+        mask = UInt64(words - 1)
+        if highest > 0 {
+            // Numbers after `highest` in its own word are still to come.
+            ring[Int(highest >> 6 & mask)] = .max >> (63 - highest & 63)
+        }
+    }
+
+    /// Whether `sequence` has neither been seen nor lies before the window.
+    public func isFresh(_ sequence: UInt64) -> Bool {
+        guard size > 0 else { return true }
+        guard sequence > 0 else { return false }
+        if sequence > highest { return true }
+        guard highest - sequence < UInt64(size) else { return false }
+        return ring[Int(sequence >> 6 & mask)] & (1 << (sequence & 63)) == 0
+    }
+
+    /// Marks `sequence`, whose packet is authentic, as seen; true when it is higher than all before.
+    @discardableResult
+    public mutating func accept(_ sequence: UInt64) -> Bool {
+        let advances = sequence > highest
+        guard size > 0 else {
+            highest = max(highest, sequence)
+            return advances
+        }
+        if advances {
+            let steps = min((sequence >> 6) - (highest >> 6), mask + 1)
+            for step in 0..<steps { ring[Int((sequence >> 6) &- step & mask)] = 0 }
+            highest = sequence
+        } else if highest - sequence >= UInt64(size) {
+            return false
+        }
+        ring[Int(sequence >> 6 & mask)] |= 1 << (sequence & 63)
+        return advances
+    }
+}

@@ -1,0 +1,34 @@
+import Clockwork
+public import GatewayModel
+import Telemetry
+
+/// Writes events as lines: the time, which part speaks, which IKE SA, what happened.
+///
+/// It owns a level for each part and a place to write to. It never holds events back and never writes a secret: an event
+/// has none.
+public final class EventLog {
+    /// Lines above this level are not written: 0 errors only, 1 what an operator wants to know, up to 3.
+    public var level: Int
+    private let unixTime: () -> Int64
+    private let write: (String) -> Void
+
+    /// A log that gives each line to `write`.
+    public init(level: Int, unixTime: @escaping () -> Int64, write: @escaping (String) -> Void) {
+        self.level = level
+        self.unixTime = unixTime
+        self.write = write
+    }
+
+    /// Writes an event when its level is low enough.
+    public func record(_ event: Event) {
+        let text = EventText(event)
+        guard text.level <= level else { return }
+        let name = event.connection.map { name in event.ikeSA.map { "<\(name)|\($0)> " } ?? "<\(name)> " } ?? ""
+        line(text.group.rawValue, name + text.text)
+    }
+
+    /// Writes a line that no event stands for.
+    public func line(_ group: String, _ text: String) {
+        write("\(CivilTime(unixSeconds: unixTime())) [\(group)] \(text)")
+    }
+}

@@ -1,0 +1,67 @@
+public import NetworkTypes
+
+/// What selectors look at in a packet (RFC 4301 §4.4.1.1): addresses, protocol, and ports where they can be seen.
+///
+/// It owns copies of the fields and how long the packet is. It never allocates and refuses what is malformed.
+public struct PacketSelectorFields: Hashable, Sendable {
+    /// From whom.
+    public let source: IPAddress
+    /// To whom.
+    public let destination: IPAddress
+    /// What the packet carries.
+    public let ipProtocol: IPProtocolNumber
+    /// The source port; for ICMP type and code (type in the high octet); nil where a later fragment or the protocol
+    /// hides it.
+    public let sourcePort: UInt16?
+    /// The destination port; for ICMP the same as ``sourcePort``.
+    public let destinationPort: UInt16?
+    /// Octets of the packet by its own header: what follows is not part of it.
+    public let length: Int
+    /// DSCP and ECN.
+    public let trafficClass: UInt8
+
+    /// Reads the packet at the start of `bytes`, which may go on after it.
+    public init(parsing bytes: RawSpan) throws(PacketFault) {
+        guard bytes.byteCount > 0 else { throw .short }
+        let upper: Int
+        let isLaterFragment: Bool
+        switch bytes.uint8(at: 0) >> 4 {
+        case 4:
+            let header = try IPv4Header(parsing: bytes)
+            source = header.source
+            destination = header.destination
+            ipProtocol = header.ipProtocol
+            length = header.totalLength
+            trafficClass = header.trafficClass
+            upper = header.headerLength
+            isLaterFragment = header.fragmentOffset != 0
+        case 6:
+            let header = try IPv6Header(parsing: bytes)
+            source = header.source
+            destination = header.destination
+            ipProtocol = header.upperProtocol
+            length = header.totalLength
+            trafficClass = header.trafficClass
+            upper = header.upperOffset
+            isLaterFragment = header.isLaterFragment
+        default: throw .notIP
+        }
+        // A first fragment too short for its ports hides them: it then matches only selectors that take any.
+        guard !isLaterFragment, length - upper >= 4 else {
+            (sourcePort, destinationPort) = (nil, nil)
+            return
+        }
+        if ipProtocol.hasPorts {
+            sourcePort = bytes.uint16(at: upper)
+            destinationPort = bytes.uint16(at: upper + 2)
+        } else if ipProtocol.isICMP {
+            let typeAndCode = bytes.uint16(at: upper)
+            (sourcePort, destinationPort) = (typeAndCode, typeAndCode)
+        } else {
+            (sourcePort, destinationPort) = (nil, nil)
+        }
+    }
+
+    /// Which family.
+    public var family: IPAddress.Family { source.family }
+}

@@ -1,0 +1,40 @@
+internal import CLinux
+public import NetworkTypes
+
+/// A UDP socket that knows which of our addresses each datagram came to, and can choose it for each it sends.
+public final class UDPSocket: DatagramSocket {
+    /// The open socket, for a poller.
+    public let descriptor: Descriptor
+    /// The socket's family.
+    public let family: IPAddress.Family
+    /// Where it is bound; the port is the kernel's choice when none was asked for.
+    public let localEndpoint: Endpoint
+
+    private init(descriptor: Descriptor, family: IPAddress.Family, localEndpoint: Endpoint) {
+        self.descriptor = descriptor
+        self.family = family
+        self.localEndpoint = localEndpoint
+    }
+
+    /// A socket bound to `endpoint`, in the calling thread's network namespace. Port 0 takes any free port.
+    public static func bind(
+        _ endpoint: Endpoint, options: SocketOptions = SocketOptions()
+    ) throws(SystemError) -> UDPSocket {
+        let family = endpoint.address.family
+        let descriptor = Descriptor(
+            owning: try checked(martlet_datagram_socket(Int32(family.rawValue), 0), "socket", "UDP over IP\(family)"))
+        try options.apply(to: descriptor, family: family)
+        var name = martlet_endpoint(endpoint, scope: options.interface)
+        // A local variable that the shim reads.
+        _ = try checked(unsafe martlet_datagram_bind(descriptor.number, &name), "bind", "UDP \(endpoint)")
+        return UDPSocket(
+            descriptor: descriptor, family: family, localEndpoint: try boundEndpoint(descriptor, else: endpoint))
+    }
+
+    /// Lets the kernel join datagrams of one size between the same ends into a train (UDP_GRO): then every buffer must
+    /// have room for 65,535 octets. False when the kernel cannot; nothing changes then.
+    public func enableReceiveTrains() -> Bool { martlet_option_udp_gro(descriptor.number, true) == 0 }
+
+    /// Undoes ``enableReceiveTrains()``.
+    public func disableReceiveTrains() { _ = martlet_option_udp_gro(descriptor.number, false) }
+}

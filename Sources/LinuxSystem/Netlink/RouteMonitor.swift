@@ -1,0 +1,67 @@
+internal import WireFormat
+
+/// A change of links, addresses, routes or rules.
+public enum RouteEvent: Hashable, Sendable {
+    /// A link came or changed.
+    case link(Link)
+    /// A link is gone.
+    case linkRemoved(Link)
+    /// A link has an address, or something about it changed.
+    case address(InterfaceAddress)
+    /// A link lost an address.
+    case addressRemoved(InterfaceAddress)
+    /// A route came or changed.
+    case route(Route)
+    /// A route is gone.
+    case routeRemoved(Route)
+    /// Changes were lost: read the state anew.
+    case missed
+}
+
+/// Reports changes of links, addresses and routes in one network namespace as they happen.
+///
+/// It owns a netlink socket and belongs to one thread. It never waits and never asks for the state: use a
+/// ``RouteSocket`` for that, after the monitor is there.
+public final class RouteMonitor {
+    private let netlink: NetlinkSocket
+
+    /// Becomes readable when something has changed.
+    public var descriptor: Descriptor { netlink.descriptor }
+
+    /// For the calling thread's network namespace.
+    public init() throws(SystemError) {
+        netlink = try NetlinkSocket(family: 0)
+        try netlink.setReceiveBuffer(1 << 20)
+        // Links, IPv4 addresses, IPv4 routes, IPv6 addresses, IPv6 routes.
+        for group: UInt32 in [1, 5, 7, 9, 11] { try netlink.join(group: group) }
+    }
+
+    /// The changes since the last call; empty when there are none.
+    public func changes() throws(SystemError) -> [RouteEvent] {
+        let messages: [NetlinkMessage]
+        do { messages = try netlink.events() } catch {
+            guard error.errno == .noBufferSpace else { throw error }
+            return [.missed]
+        }
+        var events: [RouteEvent] = []
+        for message in messages {
+            do { if let event = try Self.event(message) { events.append(event) } } catch {
+                // A message that we cannot read is a change that we missed.
+                events.append(.missed)
+            }
+        }
+        return events
+    }
+
+    static func event(_ message: NetlinkMessage) throws(WireError) -> RouteEvent? {
+        switch message.type {
+        case 16: return .link(try Link(parsing: message))
+        case 17: return .linkRemoved(try Link(parsing: message))
+        case 20: return try InterfaceAddress(parsing: message).map { .address($0) }
+        case 21: return try InterfaceAddress(parsing: message).map { .addressRemoved($0) }
+        case 24: return try Route(parsing: message).map { .route($0) }
+        case 25: return try Route(parsing: message).map { .routeRemoved($0) }
+        default: return nil
+        }
+    }
+}

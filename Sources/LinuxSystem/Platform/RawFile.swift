@@ -1,0 +1,94 @@
+private import CLinux
+
+/// Small files, whole: configuration, keys, state.
+public enum RawFile {
+    /// All of the file at `path`; EFBIG when it is larger than `limit` octets. For ordinary files and pipes.
+    public static func read(_ path: String, limit: Int = 16 << 20) throws(SystemError) -> [UInt8] {
+        try checkedText(path, "open")
+        // A checked string, ended by a zero for the length of the call.
+        let descriptor = Descriptor(owning: try checked(unsafe martlet_open_reading(path), "open", path))
+        var contents: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let result: ReadOutcome
+            do { result = try descriptor.read(into: &chunk) } catch {
+                throw SystemError(call: "read", errno: error.errno, context: path)
+            }
+            guard case .octets(let count) = result else { return contents }
+            contents += chunk[..<count]
+            if contents.count > limit {
+                throw SystemError(call: "read", errno: .fileTooLarge, context: "\(path): more than \(limit) octets")
+            }
+        }
+    }
+
+    /// The text of the file at `path`; octets that are no UTF-8 become U+FFFD.
+    public static func readText(_ path: String, limit: Int = 16 << 20) throws(SystemError) -> String {
+        String(decoding: try read(path, limit: limit), as: UTF8.self)
+    }
+
+    /// Replaces the file at `path` by `contents` so that a reader, or a crash, finds the old or the new one, never half:
+    /// a temporary file beside it, fsync, rename, fsync of the directory. The file gets `mode` whatever the umask.
+    public static func write(_ path: String, _ contents: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
+        try checkedText(path, "open")
+        let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
+        let temporary = "\(path).\(martlet_process_identifier()).\(unique).new"
+        // Here and below: checked strings, ended by a zero for the length of each call.
+        let descriptor = Descriptor(owning: try checked(unsafe martlet_open_new(temporary, 0o600), "open", temporary))
+        do {
+            var written = 0
+            while written < contents.count {
+                // The bounds were just compared; the array lives for the length of the call.
+                let count = unsafe contents.withUnsafeBytes { bytes in
+                    unsafe martlet_write(
+                        descriptor.number, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
+                }
+                written += Int(try checked(count, "write", temporary))
+            }
+            _ = try checked(martlet_change_mode_of(descriptor.number, mode), "fchmod", temporary)
+            _ = try checked(martlet_sync(descriptor.number), "fsync", temporary)
+            _ = try checked(unsafe martlet_rename(temporary, path), "rename", path)
+        } catch {
+            _ = unsafe martlet_unlink(temporary)
+            throw error
+        }
+        try syncDirectory(of: path)
+    }
+
+    /// Removes the file at `path`; false when there was none.
+    @discardableResult
+    public static func remove(_ path: String) throws(SystemError) -> Bool {
+        try checkedText(path, "unlink")
+        // A checked string, ended by a zero for the length of the call.
+        let result = unsafe martlet_unlink(path)
+        if result == -ErrorNumber.noSuchEntry.rawValue { return false }
+        _ = try checked(result, "unlink", path)
+        return true
+    }
+
+    /// Whether there is anything at `path`.
+    public static func exists(_ path: String) -> Bool {
+        var identity = martlet_file_identity()
+        // A string ended by a zero, and a local variable that the shim fills.
+        return unsafe martlet_identify(path, &identity) == 0
+    }
+
+    /// The permission bits of the file at `path`.
+    public static func mode(_ path: String) throws(SystemError) -> UInt32 {
+        try checkedText(path, "lstat")
+        var identity = martlet_file_identity()
+        // A checked string, and a local variable that the shim fills.
+        _ = try checked(unsafe martlet_identify(path, &identity), "lstat", path)
+        return identity.mode & 0o7777
+    }
+
+    private static func syncDirectory(of path: String) throws(SystemError) {
+        let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        // A string ended by a zero for the length of the call.
+        let descriptor = Descriptor(
+            owning: try checked(unsafe martlet_open_directory(directory), "open", directory))
+        // EINVAL: a file system that cannot; then there is nothing to wait for.
+        let result = martlet_sync(descriptor.number)
+        if result != -ErrorNumber.invalidArgument.rawValue { _ = try checked(result, "fsync", directory) }
+    }
+}

@@ -1,0 +1,113 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// Makes a ``ChildTemplate`` from its section.
+///
+/// It owns the meaning of `connections.<conn>.children.<child>`.
+struct ChildReader {
+    private var reader: SectionReader
+    private var diagnostics: DiagnosticCollector { reader.diagnostics }
+
+    /// The largest replay window that the data plane keeps.
+    private static let largestReplayWindow = 32_768
+
+    init(_ reader: SectionReader) { self.reader = reader }
+
+    /// The child. Where something is wrong it holds a default, and the mistake has been reported.
+    mutating func child() -> ChildTemplate {
+        var child = ChildTemplate(name: reader.view.name)
+        child.proposals = ProposalReader.proposals(&reader, "esp_proposals", for: .esp)
+        child.localSelectors = selectors("local_ts")
+        child.remoteSelectors = selectors("remote_ts")
+        checkMode()
+        times(&child)
+        actions(&child)
+        child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
+            text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)
+        }
+        // Falls back to software elsewhere, which is where we start.
+        _ = reader.read("hw_offload", or: false) { text throws(ValueProblem) in
+            guard try ValueSyntax.word(text, [("no", true), ("auto", true), ("yes", false), ("crypto", false), ("packet", false)])
+            else { throw ValueProblem("hardware offload is not supported yet", remedy: "write no or auto") }
+            return false
+        }
+        reader.finish()
+        return child
+    }
+
+    private mutating func selectors(_ key: String) -> [SelectorTemplate] {
+        let selectors = reader.readList(key, or: []) { text throws(ValueProblem) in
+            [try SelectorSyntax.selector(text)]
+        }
+        return selectors.isEmpty ? [.dynamic] : selectors
+    }
+
+    private mutating func checkMode() {
+        guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return }
+        let isKnown = ["transport", "transport_proxy", "beet", "pass", "drop"].contains(mode.lowercased())
+        diagnostics.error(
+            reader.location(of: "mode"),
+            "\(reader.path).mode: " + (isKnown ? "mode \(mode) is not supported yet" : "'\(mode)' is not a mode"),
+            remedy: "write mode = tunnel")
+    }
+
+    /// Each of the two times follows from the other when only one is given.
+    private mutating func times(_ child: inout ChildTemplate) {
+        let hasRekey = reader.view.setting("rekey_time") != nil
+        let hasLife = reader.view.setting("life_time") != nil
+        let rekey = reader.read("rekey_time", or: .hours(1), ValueSyntax.time)
+        let life = reader.read("life_time", or: .zero, ValueSyntax.time)
+        switch (hasRekey, hasLife) {
+        case (_, false):
+            child.rekeyTime = rekey
+            child.lifeTime = rekey.scaled(by: 1.1)
+        case (false, true):
+            child.lifeTime = life
+            child.rekeyTime = life.scaled(by: 0.9)
+        case (true, true):
+            child.rekeyTime = rekey
+            child.lifeTime = life
+        }
+        if child.lifeTime > .zero, child.rekeyTime > child.lifeTime || child.rekeyTime == child.lifeTime {
+            diagnostics.warning(
+                reader.location(of: "life_time"),
+                "\(reader.path): life_time ends the SA before rekey_time can replace it",
+                remedy: "make life_time longer than rekey_time")
+        }
+        if reader.text("rand_time") != nil {
+            _ = reader.read("rand_time", or: .zero, ValueSyntax.time)
+            diagnostics.note(
+                reader.location(of: "rand_time"),
+                "\(reader.path).rand_time has no effect: Child SAs are rekeyed at rekey_time exactly",
+                remedy: "it may stay or go")
+        }
+    }
+
+    private mutating func actions(_ child: inout ChildTemplate) {
+        child.startAction = reader.read("start_action", or: .none) { text throws(ValueProblem) in
+            let word = text.filter { $0 != " " }
+            return try ValueSyntax.word(
+                word,
+                [
+                    ("none", .none), ("clear", .none), ("trap", .trap), ("route", .trap), ("hold", .trap),
+                    ("start", .start), ("restart", .start), ("trap|start", .trapAndStart),
+                    ("start|trap", .trapAndStart),
+                ])
+        }
+        child.closeAction = closeAction("close_action")
+        child.dpdAction = closeAction("dpd_action")
+    }
+
+    private mutating func closeAction(_ key: String) -> ChildTemplate.CloseAction {
+        reader.read(key, or: .none) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text,
+                [
+                    ("none", .none), ("clear", .none), ("trap", .trap), ("route", .trap), ("hold", .trap),
+                    ("start", .start), ("restart", .start),
+                ])
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// Makes a ``Connection`` from its section.
+///
+/// It owns the meaning of `connections.<conn>` and of its authentication rounds. Children are ``ChildReader``'s.
+struct ConnectionReader {
+    private var reader: SectionReader
+    private var diagnostics: DiagnosticCollector { reader.diagnostics }
+
+    init(_ reader: SectionReader) { self.reader = reader }
+
+    /// The connection. Where something is wrong it holds a default, and the mistake has been reported.
+    mutating func connection() -> Connection {
+        var connection = Connection(name: reader.view.name)
+        checkVersion()
+        addresses(&connection)
+        times(&connection)
+        connection.proposals = ProposalReader.proposals(&reader, "proposals", for: .ike)
+        connection.forcesEncapsulation = reader.read("encap", or: false, ValueSyntax.bool)
+        connection.uniqueness = reader.read("unique", or: .no) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("never", .never), ("no", .no), ("replace", .replace), ("keep", .keep)])
+        }
+        connection.keyingTries = reader.read("keyingtries", or: 1) { text throws(ValueProblem) in
+            text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
+        }
+        acceptWithoutEffect()
+        authentication(&connection)
+        if var children = reader.section("children") {
+            for child in children.sections("<child>") {
+                var childReader = ChildReader(child)
+                connection.children.append(childReader.child())
+            }
+            children.finish()
+        }
+        if connection.children.isEmpty {
+            diagnostics.warning(
+                reader.view.location, "\(reader.path) has no children, so it can tunnel nothing",
+                remedy: "add children { \(connection.name) { } }")
+        }
+        reader.finish()
+        return connection
+    }
+
+    /// Only IKEv2; 0 means "both" elsewhere.
+    private mutating func checkVersion() {
+        guard let text = reader.text("version") else { return }
+        switch text {
+        case "0", "2": break
+        case "1":
+            diagnostics.error(
+                reader.location(of: "version"), "\(reader.path).version: IKEv1 is not supported yet",
+                remedy: "write version = 2, on the peer as well")
+        default:
+            diagnostics.error(
+                reader.location(of: "version"), "\(reader.path).version: '\(text)' is not an IKE version",
+                remedy: "write version = 2")
+        }
+    }
+
+    private mutating func addresses(_ connection: inout Connection) {
+        connection.localAddresses = addressList("local_addrs")
+        connection.remoteAddresses = addressList("remote_addrs")
+        connection.localPort = port("local_port")
+        connection.remotePort = port("remote_port")
+        // Who names another port than 500 wants every message there, from the first one on.
+        if connection.remotePort != 500 { connection.remoteNATTraversalPort = connection.remotePort }
+    }
+
+    /// Empty for any.
+    private mutating func addressList(_ key: String) -> [AddressPattern] {
+        let patterns = reader.readList(key, or: []) { text throws(ValueProblem) in
+            [try ValueSyntax.addressPattern(text)]
+        }
+        return patterns.contains(.any) ? [] : patterns
+    }
+
+    private mutating func port(_ key: String) -> UInt16 {
+        reader.read(key, or: 500) { text throws(ValueProblem) in
+            UInt16(try ValueSyntax.number(text, in: 1...65_535))
+        }
+    }
+
+    private mutating func times(_ connection: inout Connection) {
+        connection.dpdDelay = reader.read("dpd_delay", or: .zero, ValueSyntax.time)
+        connection.rekeyTime = reader.read("rekey_time", or: .hours(4), ValueSyntax.time)
+        let tenth = Interval(nanoseconds: connection.rekeyTime.nanoseconds / 10)
+        connection.overTime = reader.read("over_time", or: tenth, ValueSyntax.time)
+        let reauthentication = reader.read("reauth_time", or: .zero, ValueSyntax.time)
+        if reauthentication > .zero {
+            diagnostics.error(
+                reader.location(of: "reauth_time"), "\(reader.path).reauth_time: reauthentication is not supported yet",
+                remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
+        }
+        _ = reader.read("rand_time", or: .zero, ValueSyntax.time)
+        noteWithoutEffect("rand_time", unless: ["0", "0s"], "IKE SAs are rekeyed at rekey_time exactly")
+    }
+
+    /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
+    /// shared keys.
+    private mutating func acceptWithoutEffect() {
+        _ = reader.read("mobike", or: true, ValueSyntax.bool)
+        noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
+        _ = reader.read("fragmentation", or: 0) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("yes", 0), ("accept", 1), ("force", 2), ("no", 3)])
+        }
+        noteWithoutEffect("fragmentation", unless: ["no"], "IKE fragmentation (RFC 7383) is not supported yet")
+        _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
+        noteWithoutEffect("dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
+        _ = reader.read("send_certreq", or: true, ValueSyntax.bool)
+        _ = reader.read("send_cert", or: 0) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])
+        }
+        _ = reader.read("pull", or: true, ValueSyntax.bool)
+        _ = reader.read("aggressive", or: false, ValueSyntax.bool)
+    }
+
+    private mutating func noteWithoutEffect(_ key: String, unless harmless: Set<String>, _ reason: String) {
+        guard let text = reader.text(key), !harmless.contains(text.lowercased()) else { return }
+        diagnostics.note(
+            reader.location(of: key), "\(reader.path).\(key) has no effect: \(reason)", remedy: "it may stay or go")
+    }
+
+    // MARK: Authentication
+
+    private mutating func authentication(_ connection: inout Connection) {
+        if var round = singleRound("local<suffix>", "local") {
+            checkMethod(&round)
+            connection.local.identity = round.read("id", or: nil, IdentitySyntax.identity)
+            round.finish()
+        }
+        if var round = singleRound("remote<suffix>", "remote") {
+            checkMethod(&round)
+            connection.remote.identity = round.read("id", or: .any, IdentitySyntax.pattern)
+            round.finish()
+        }
+    }
+
+    /// The only authentication round of an end; what is wrong has been reported.
+    private mutating func singleRound(_ pattern: String, _ name: String) -> SectionReader? {
+        let rounds = reader.sections(pattern)
+        if rounds.count > 1 {
+            diagnostics.error(
+                rounds[1].view.location,
+                "\(reader.path) has \(rounds.count) \(name) authentication rounds (RFC 4739); one is supported",
+                remedy: "keep one '\(name)' section")
+        }
+        if rounds.isEmpty {
+            diagnostics.error(
+                reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
+        }
+        return rounds.first
+    }
+
+    private func checkMethod(_ round: inout SectionReader) {
+        _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
+        let method = round.text("auth")
+        if method == "psk" { return }
+        let what = method.map { "auth = \($0) is not supported yet" } ?? "auth defaults to pubkey, which is not supported yet"
+        diagnostics.error(
+            method == nil ? round.view.location : round.location(of: "auth"), "\(round.path): \(what)",
+            remedy: "write auth = psk, and a secret in secrets { ike-… { } }")
+    }
+}

@@ -1,0 +1,148 @@
+public import GatewayModel
+
+/// What a configuration says, complete and consistent.
+///
+/// There is no half-loaded one: reading gives this value, or everything that is wrong.
+public struct LoadedConfiguration: Sendable {
+    /// The connections, in the order of the files.
+    public var connections: [Connection]
+    /// The secrets, in the order of the files.
+    public var secrets: [Secret]
+    /// What is worth knowing: notes and warnings.
+    public var warnings: [Diagnostic]
+    /// The files that were read, in order.
+    public var files: [String]
+
+    /// Reads the file at `path` and all that it includes.
+    public init(path: String, source: any FileSource) throws(ConfigurationErrors) {
+        let diagnostics = DiagnosticCollector()
+        let parser = Parser(path, source: source, diagnostics: diagnostics)
+        let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
+        var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
+        (connections, secrets) = builder.build()
+        files = parser.files
+        warnings = diagnostics.warnings
+        guard diagnostics.errors.isEmpty else {
+            throw ConfigurationErrors(errors: diagnostics.errors, warnings: diagnostics.warnings)
+        }
+    }
+}
+
+/// Makes connections and secrets from the tree of settings, and looks at what they mean together.
+///
+/// It owns the top of the tree and the rules that span sections.
+struct ConfigurationBuilder {
+    private let resolver: SettingsResolver
+    private let diagnostics: DiagnosticCollector
+
+    init(_ resolver: SettingsResolver, diagnostics: DiagnosticCollector) {
+        self.resolver = resolver
+        self.diagnostics = diagnostics
+    }
+
+    mutating func build() -> (connections: [Connection], secrets: [Secret]) {
+        var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
+        var connections: [Connection] = []
+        var locations: [SourceLocation] = []
+        if var section = root.section("connections") {
+            for reader in section.sections("<conn>") {
+                var connectionReader = ConnectionReader(reader)
+                connections.append(connectionReader.connection())
+                locations.append(reader.view.location)
+            }
+            section.finish()
+        }
+        var secrets: [Secret] = []
+        if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        finish(root)
+        // With mistakes in it, what sections mean together would only confuse.
+        if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
+        return (connections, secrets)
+    }
+
+    /// Unknown sections at the top are there to be inherited from: all right when somebody does.
+    private func finish(_ root: SectionReader) {
+        for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
+            if resolver.isReferenced(section.name) { continue }
+            if let meant = KnownKeys.root.suggestion(for: section.name) {
+                diagnostics.error(
+                    section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
+            } else {
+                diagnostics.warning(
+                    section.location, "section '\(section.name)' is used by nobody",
+                    remedy: "inherit from it with 'name : \(section.name) { }', or remove it")
+            }
+        }
+        root.finish(sparesUnknownSections: true)
+    }
+
+    // MARK: What sections mean together
+
+    private func review(_ connections: [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
+        // By secret (its place in the list), the peers that it is the key of.
+        var peers: [[Identity]] = Array(repeating: [], count: secrets.count)
+        for (connection, location) in zip(connections, locations) {
+            reviewStart(connection, location)
+            let remotes = remoteIdentities(connection)
+            let locals = localIdentities(connection)
+            if case .exactly? = connection.remote.identity {} else if remotes.isEmpty {
+                diagnostics.warning(
+                    location, "connection '\(connection.name)' lets in everybody who has a secret that fits",
+                    remedy: "name the peer with remote { id = … }, or give it one address in remote_addrs")
+            }
+            // Where an end's identity is its address and that is not known yet, there is nothing to compare.
+            guard !remotes.isEmpty, !locals.isEmpty else { continue }
+            for remote in remotes {
+                let fitting = locals.compactMap { local in bestSecret(secrets, local, remote) }.first
+                if let fitting {
+                    if !peers[fitting].contains(remote) { peers[fitting].append(remote) }
+                } else {
+                    diagnostics.warning(
+                        location, "connection '\(connection.name)' has no secret for '\(remote)'",
+                        remedy: "add secrets { ike-\(connection.name) { id = \(remote) secret = … } }")
+                }
+            }
+        }
+        for (secret, owners) in zip(secrets, peers) where owners.count > 1 {
+            let names = owners.prefix(5).map { "'\($0)'" }.joined(separator: ", ")
+            diagnostics.warning(
+                secret.location, "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
+                    + " the others", remedy: "give each peer a secret of its own")
+        }
+    }
+
+    private func bestSecret(_ secrets: [Secret], _ local: Identity, _ remote: Identity) -> Int? {
+        var best: (fit: Int, index: Int)?
+        for (index, secret) in secrets.enumerated() {
+            let fit = secret.fit(local: local, remote: remote)
+            if fit > best?.fit ?? 0 { best = (fit, index) }
+        }
+        return best?.index
+    }
+
+    /// Who the peer will be, as far as the configuration says.
+    private func remoteIdentities(_ connection: Connection) -> [Identity] {
+        switch connection.remote.identity {
+        case .exactly(let identity)?: [identity]
+        case .suffix?: []
+        case .any?, nil: connection.remoteAddresses.compactMap(\.single).map { Identity($0) }
+        }
+    }
+
+    private func localIdentities(_ connection: Connection) -> [Identity] {
+        connection.local.identity.map { [$0] } ?? connection.localAddresses.compactMap(\.single).map { Identity($0) }
+    }
+
+    private func reviewStart(_ connection: Connection, _ location: SourceLocation) {
+        let isReachable = connection.remoteAddresses.contains { pattern in
+            if case .name = pattern { true } else { pattern.single != nil }
+        }
+        guard !isReachable else { return }
+        for child in connection.children where child.startAction != .none {
+            diagnostics.warning(
+                location,
+                "child '\(child.name)' of connection '\(connection.name)' is to start by itself, but there is no one"
+                    + " address to start to", remedy: "name the peer's address in remote_addrs")
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import IPsecCrypto
+
+/// Reads lists of proposals.
+///
+/// It owns the word `default` and the warnings about weak algorithms. The words for algorithms are IPsecCrypto's.
+enum ProposalReader {
+    /// The proposals of a key, those of `default` when there are none.
+    static func proposals(
+        _ reader: inout SectionReader, _ key: String, for securityProtocol: SecurityProtocol
+    ) -> [Proposal] {
+        let defaults = Proposal.defaults(for: securityProtocol)
+        var proposals: [Proposal] = []
+        for proposal in reader.readList(
+            key, or: defaults,
+            { text throws(ValueProblem) -> [Proposal] in
+                if text.lowercased() == "default" { return defaults }
+                do throws(ProposalSyntaxError) {
+                    return [try Proposal(parsing: text, for: securityProtocol)]
+                } catch {
+                    throw ValueProblem(error.description)
+                }
+            })
+        where !proposals.contains(proposal) { proposals.append(proposal) }
+        if proposals.isEmpty { proposals = defaults }
+        for proposal in proposals {
+            for transform in proposal.transforms {
+                guard let algorithm = AlgorithmRegistry.algorithm(for: transform), let weakness = algorithm.weakness
+                else { continue }
+                reader.diagnostics.warning(
+                    reader.location(of: key), "\(reader.path).\(key): \(algorithm.keyword) is weak: \(weakness)",
+                    remedy: "leave it out where the peer has anything better")
+            }
+        }
+        return proposals
+    }
+}

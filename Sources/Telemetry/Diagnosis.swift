@@ -1,0 +1,265 @@
+import Clockwork
+public import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// A refusal in plain words: what happened, both sides' values or what we sent, and what to do next.
+///
+/// It owns sentences. It never decides anything and never sees a secret: a ``Refusal`` holds none.
+public struct Diagnosis: Hashable, Sendable {
+    /// A stable name for programs and for `martlet explain`.
+    public let code: String
+    /// What happened, one sentence.
+    public let summary: String
+    /// The values that differ, or what was sent, a line each.
+    public let facts: [String]
+    /// The possible causes, the likeliest first; one when it is certain.
+    public let causes: [String]
+    /// What to do next.
+    public let remedy: String
+
+    /// Everything in one paragraph, for a log line or a status field.
+    public var text: String {
+        var parts = [summary]
+        parts += facts.map { $0 + "." }
+        if causes.count == 1 {
+            parts.append("Cause: \(causes[0]).")
+        } else if !causes.isEmpty {
+            let ranked = causes.enumerated().map { "(\($0.offset + 1)) \($0.element)" }.joined(separator: "; ")
+            parts.append("Possible causes, the likeliest first: \(ranked).")
+        }
+        parts.append(remedy)
+        return parts.joined(separator: " ")
+    }
+}
+
+extension Diagnosis {
+    /// Puts a refusal into words. `child` names the child that it is about, when it is about one.
+    public init(_ refusal: Refusal, child: String? = nil) {
+        switch refusal {
+        case .byPeer(let notify, let name, let exchange, let offer):
+            self.init(peerAnswered: notify, name: name, exchange: exchange, offer: offer, child: child)
+        case .noAnswer(let exchange, let path, let tries, let waited):
+            self.init(noAnswerTo: exchange, path: path, tries: tries, waited: waited.wholeSeconds)
+        case .noIKEProposal(let ours, let theirs):
+            self.init(
+                proposalsDiffer: ours, theirs, code: "E-IKE-PROPOSAL", what: "the IKE SA", key: "proposals")
+        case .noChildProposal(let child, let ours, let theirs):
+            self.init(
+                proposalsDiffer: ours, theirs, code: "E-CHILD-PROPOSAL", what: "the child '\(child)'",
+                key: "esp_proposals")
+        case .noConnection(let path):
+            self.init(
+                code: "E-NO-CONNECTION", summary: "No connection is configured for this pair of addresses.",
+                facts: ["The peer came from \(path.remote) to our \(path.local)"],
+                causes: ["no connection has these `local_addrs` and `remote_addrs`"],
+                remedy: "Add a connection, or add the address to the one that is meant.")
+        case .identityMismatch(let expected, let received):
+            self.init(
+                code: "E-PEER-IDENTITY", summary: "The peer is somebody else than the configuration says.",
+                facts: [
+                    "The peer says \(Self.describe(received))",
+                    "We expect \(expected.map(Self.describe).joined(separator: " or "))",
+                ],
+                causes: ["the `id` of `remote` here and the `id` of `local` at the peer differ"],
+                remedy: "Set `remote { id = \(received) }` here if that is the peer, or correct the peer's identity.")
+        case .notUs(let asked, let ours):
+            self.init(
+                code: "E-OUR-IDENTITY", summary: "The peer asks for somebody whom we are not.",
+                facts: [
+                    "The peer asks for \(Self.describe(asked))",
+                    "We are \(ours.isEmpty ? "nobody" : ours.map(Self.describe).joined(separator: " or "))",
+                ],
+                causes: ["the `id` of `local` here and the `id` of `remote` at the peer differ"],
+                remedy: "Set `local { id = \(asked) }` here if that is meant, or correct what the peer asks for.")
+        case .noSecret(let local, let remote):
+            self.init(
+                code: "E-NO-SECRET", summary: "There is no shared secret for these two identities.",
+                facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
+                causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
+                remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
+        case .wrongProof(let local, let remote, let method):
+            self.init(
+                code: "E-WRONG-SECRET",
+                summary:
+                    "The peer's proof does not match: the two sides do not have the same \(Self.describe(method)).",
+                facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
+                causes: [
+                    "the shared secrets differ (a typing error, a space or a newline at the end, or one side reads hex "
+                        + "or base64 where the other reads text)"
+                ],
+                remedy: "Set the same secret on both sides; `0x…` is hex and `0s…` is base64 on ours.")
+        case .wrongMethod(let expected, let received, let remote):
+            self.init(
+                code: "E-AUTH-METHOD",
+                summary: "The peer proves itself in another way than the configuration asks for.",
+                facts: [
+                    "The peer, \(Self.describe(remote)), uses authentication method \(received)",
+                    "We expect \(Self.describe(expected))",
+                ],
+                causes: ["the `auth` of `remote` here and the `auth` of `local` at the peer differ"],
+                remedy: "Make both sides use the same authentication.")
+        case .selectorsDisjoint(let oursLocal, let oursRemote, let theirsLocal, let theirsRemote):
+            self.init(
+                code: "E-SELECTORS",
+                summary:
+                    "There are no packets that both sides would tunnel\(child.map { " in the child '\($0)'" } ?? "").",
+                facts: [
+                    "On our side we have \(Self.list(oursLocal)) and the peer asks for \(Self.list(theirsLocal))",
+                    "On the peer's side we have \(Self.list(oursRemote)) and the peer asks for \(Self.list(theirsRemote))",
+                ],
+                causes: ["`local_ts` and `remote_ts` of the two sides are not mirror images of each other"],
+                remedy: "Make `local_ts` here equal to the peer's remote networks, and `remote_ts` to its local ones.")
+        case .choseWhatWasNotOffered(let what):
+            self.init(
+                code: "E-NOT-OFFERED", summary: "The peer chose something that we had not offered.",
+                facts: ["It chose \(what)"], causes: ["the peer breaks the protocol, or somebody on the way does"],
+                remedy: "Update the peer; if it is up to date, capture the exchange and report it to its maker.")
+        case .malformed(let exchange, let reason):
+            self.init(
+                code: "E-MALFORMED", summary: "The peer's \(exchange) message breaks the protocol.",
+                facts: ["It has: \(reason)"],
+                causes: ["an error in the peer's implementation, or something on the way changes packets"],
+                remedy: "Capture the exchange (`tcpdump -w` on ports 500 and 4500) and compare both ends.")
+        case .badKeyExchange(let group, let reason):
+            self.init(
+                code: "E-KEY-EXCHANGE", summary: "The key exchange failed.",
+                facts: ["The peer's public value for \(group) is not one: \(reason)"],
+                causes: ["an error in the peer's implementation, or an attack"],
+                remedy: "Try another group in `proposals` on both sides.")
+        case .planeRefused(let reason):
+            self.init(
+                code: "E-DATA-PLANE", summary: "The tunnel was agreed on, but this system would not carry it.",
+                facts: ["The data plane says: \(reason)"], causes: [],
+                remedy: "Correct that, then bring the tunnel up again.")
+        case .tooManyHalfOpen(let path):
+            self.init(
+                code: "E-HALF-OPEN", summary: "Too many tunnels are being set up at once; this one was not accepted.",
+                facts: ["The peer is \(path.remote)"],
+                causes: ["a flood of requests", "many peers that come back at the same time"],
+                remedy: "The peer will try again by itself; raise the limit of half-open IKE SAs if this is normal.")
+        case .noPath(let remote, let reason):
+            self.init(
+                code: "E-NO-PATH", summary: "There is no way to \(remote).", facts: ["The system says: \(reason)"],
+                causes: [], remedy: "Check the address in `remote_addrs` and the routes (`ip route get \(remote)`).")
+        case .noInternalAnswer(let question):
+            self.init(
+                code: "E-INTERNAL-TIMEOUT", summary: "A part of this gateway did not answer in time.",
+                facts: ["The question was: \(question)"], causes: ["the machine is overloaded"],
+                remedy: "Look at its load; the tunnel can be brought up again at once.")
+        }
+    }
+
+    private init(proposalsDiffer ours: [Proposal], _ theirs: [Proposal], code: String, what: String, key: String) {
+        self.init(
+            code: code, summary: "No proposal for \(what) suits both sides.",
+            facts: ["We have \(Self.list(ours))", "The peer offers \(Self.list(theirs))"],
+            causes: ["the algorithms on the two sides have no common combination"],
+            remedy: "Add one of the peer's proposals to `\(key)` here, or one of ours there.")
+    }
+
+    private init(noAnswerTo exchange: String, path: Path, tries: Int, waited: Int64) {
+        let isFirst = exchange == "IKE_SA_INIT"
+        self.init(
+            code: isFirst ? "E-NO-ANSWER" : "E-SILENT",
+            summary: isFirst
+                ? "Nothing came back from \(path.remote) in \(waited) s."
+                : "The peer \(path.remote) no longer answers.",
+            facts: ["We sent \(exchange) \(tries) times from \(path.local) during \(waited) s"],
+            causes: isFirst
+                ? [
+                    "a firewall blocks UDP port \(path.remote.port)", "no IKE daemon runs at that address",
+                    "the address is wrong", "the peer does not know our address and stays silent",
+                ]
+                : [
+                    "a firewall or NAT blocks UDP port \(path.remote.port)",
+                    "the peer was restarted or lost its network",
+                    "large packets are lost on the way",
+                ],
+            remedy:
+                "Check that \(path.remote.address) answers `ping`, and that its firewall lets UDP 500 and 4500 through."
+        )
+    }
+
+    private init(
+        peerAnswered notify: UInt16, name: String, exchange: String, offer: Refusal.Offer, child: String?
+    ) {
+        let silence = "The peer does not say more than \(name)"
+        var facts = [String]()
+        let causes: [String]
+        let remedy: String
+        let code: String
+        switch notify {
+        case 14 where exchange == "IKE_SA_INIT":
+            code = "E-PEER-IKE-PROPOSAL"
+            facts = ["We offered \(Self.list(offer.proposals))"]
+            causes = [
+                "the peer's IKE proposals have no combination in common with ours",
+                "the peer has no connection for our address \(offer.path.local.address)",
+            ]
+            remedy = "Compare `proposals` with the peer's; its log says what it would accept."
+        case 14:
+            code = "E-PEER-CHILD-PROPOSAL"
+            facts = ["We offered \(Self.list(offer.proposals))"]
+            causes = [
+                "the peer's ESP proposals have no combination in common with ours", "the peer wants another PFS group",
+            ]
+            remedy = "Compare `esp_proposals` with the peer's; its log says what it would accept."
+        case 24:
+            code = "E-PEER-AUTHENTICATION"
+            facts = [
+                "We said that we are \(offer.localIdentity.map(Self.describe) ?? "nobody")",
+                "We asked for \(offer.remoteIdentity.map(Self.describe) ?? "nobody in particular")",
+                "We proved it with a \(offer.method.map(Self.describe) ?? "proof")",
+            ]
+            causes = [
+                "the shared secrets differ", "the peer expects another identity of us",
+                "the peer is not the identity that we ask for", "the peer has no secret for our identity",
+            ]
+            remedy = "Compare the secret and both `id` settings with the peer's; its log says which one it was."
+        case 38:
+            code = "E-PEER-SELECTORS"
+            facts = [
+                "On our side we offered \(Self.list(offer.localSelectors))",
+                "On the peer's side we offered \(Self.list(offer.remoteSelectors))",
+            ]
+            causes = [
+                "the peer's networks do not overlap with `local_ts` and `remote_ts`",
+                "the peer takes one pair of networks per child only",
+            ]
+            remedy = "Make `local_ts` equal to what the peer has for our side, and `remote_ts` to its own networks."
+        default:
+            code = "E-PEER-REFUSED"
+            facts = ["We had sent \(exchange) from \(offer.path.local) to \(offer.path.remote)"]
+            if !offer.proposals.isEmpty { facts.append("We offered \(Self.list(offer.proposals))") }
+            causes = ["the peer's configuration does not allow this"]
+            remedy = "The peer's log says why."
+        }
+        self.init(
+            code: code,
+            summary:
+                "The peer \(offer.path.remote.address) refused \(child.map { "the child '\($0)'" } ?? "the IKE SA") "
+                + "with \(name).",
+            facts: facts + [silence], causes: causes, remedy: remedy)
+    }
+
+    private static func describe(_ identity: Identity) -> String { "'\(identity)' (\(identity.kind))" }
+
+    private static func describe(_ pattern: IdentityPattern) -> String {
+        switch pattern {
+        case .any: "anybody"
+        case .exactly(let identity): describe(identity)
+        case .suffix(let kind, _): "'\(pattern)' (\(kind))"
+        }
+    }
+
+    private static func describe(_ method: Connection.AuthenticationMethod) -> String {
+        switch method {
+        case .sharedKey: "pre-shared key"
+        }
+    }
+
+    private static func list(_ items: [some CustomStringConvertible]) -> String {
+        items.isEmpty ? "nothing" : items.map(\.description).joined(separator: ", ")
+    }
+}

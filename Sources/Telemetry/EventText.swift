@@ -1,0 +1,110 @@
+public import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// An event as a log line.
+///
+/// It owns words; it never filters and never writes. The groups and levels are those by which this field's engineers
+/// tune their logs (1: what an operator wants to know, 2: every message, 3: what was dropped).
+public struct EventText: Sendable {
+    /// Which part of the gateway speaks.
+    public enum Group: String, Sendable {
+        case ike = "IKE"
+        case child = "CHD"
+        case network = "NET"
+    }
+
+    /// Which part speaks.
+    public let group: Group
+    /// 0 for errors, 1 for what an operator wants to know, 2 and 3 for what a person looking for a fault wants to know.
+    public let level: Int
+    /// The words, without time or names.
+    public let text: String
+
+    /// Puts an event into words.
+    public init(_ event: Event) {
+        switch event.kind {
+        case .ikeStateChanged(let from, let to):
+            self.init(.ike, 2, "state \(from.rawValue) → \(to.rawValue)")
+        case .ikeEstablished(let summary):
+            self.init(
+                .ike, 1,
+                "IKE SA established between \(summary.path.local.address)[\(summary.localIdentity?.description ?? "?")] and "
+                    + "\(summary.path.remote.address)[\(summary.remoteIdentity?.description ?? "?")]"
+                    + (summary.algorithms.map { ", \($0)" } ?? ""))
+        case .ikeClosed(let reason): self.init(.ike, 1, "IKE SA closed: \(Self.describe(reason))")
+        case .ikeProposalChosen(let proposal): self.init(.ike, 2, "chose \(proposal)")
+        case .natDetected(let local, let remote):
+            let text =
+                switch (local, remote) {
+                case (true, true): "a NAT hides both ends"
+                case (true, false): "a NAT hides us"
+                case (false, true): "a NAT hides the peer"
+                case (false, false): "no NAT on the way"
+                }
+            self.init(.ike, 2, text)
+        case .pathChanged(let from, let to): self.init(.ike, 1, "path changed from \(from) to \(to)")
+        case .childInstalled(let child):
+            self.init(
+                .child, 1,
+                "child '\(child.name)' installed: \(Self.list(child.localSelectors)) === "
+                    + "\(Self.list(child.remoteSelectors)), \(child.algorithms)")
+        case .childClosed(let child, let reason):
+            self.init(.child, 1, "child '\(child.name)' closed: \(Self.describe(reason))")
+        case .refused(let refusal, let child):
+            let diagnosis = Diagnosis(refusal, child: child)
+            self.init(child == nil ? .ike : .child, 0, "\(diagnosis.code): \(diagnosis.text)")
+        case .sent(let summary, let bytes, let path):
+            self.init(.network, 2, "sent \(summary) (\(bytes) octets) \(path.local) → \(path.remote)")
+        case .received(let summary, let bytes, let path):
+            self.init(.network, 2, "received \(summary) (\(bytes) octets) \(path.remote) → \(path.local)")
+        case .retransmitted(let exchange, let messageID, let attempt):
+            self.init(.ike, 1, "\(exchange) request \(messageID) sent again, retransmission \(attempt)")
+        case .answeredAgain(let messageID):
+            self.init(.ike, 2, "request \(messageID) came again and got the same answer")
+        case .dropped(let reason, let path):
+            self.init(.network, 3, "dropped from \(path.remote): \(Self.describe(reason))")
+        case .cookieDemanded(let byUs):
+            self.init(.ike, 1, byUs ? "many half-open IKE SAs: asked for a cookie" : "the peer asks for a cookie")
+        case .keyExchangeRetried(let from, let to):
+            self.init(.ike, 1, "the peer wants \(to) in place of \(from) for the key exchange")
+        case .peerAlive: self.init(.ike, 2, "the peer answers")
+        }
+    }
+
+    private init(_ group: Group, _ level: Int, _ text: String) {
+        self.group = group
+        self.level = level
+        self.text = text
+    }
+
+    /// Why an SA ended, as a clause.
+    public static func describe(_ reason: Event.CloseReason) -> String {
+        switch reason {
+        case .asked: "asked for here"
+        case .byPeer: "deleted by the peer"
+        case .failed(let refusal): Diagnosis(refusal).summary
+        case .peerDead: "the peer no longer answers"
+        case .ikeSAEnded: "its IKE SA ended"
+        case .expired: "its lifetime ended"
+        case .replaced: "a newer one took its place"
+        case .shutdown: "the gateway stops"
+        }
+    }
+
+    private static func describe(_ reason: Event.DropReason) -> String {
+        switch reason {
+        case .malformed(let clause): clause
+        case .unknownSPI: "its SPIs are nobody's"
+        case .forged: "its integrity check failed"
+        case .outsideWindow(let messageID): "message ID \(messageID) lies outside the window"
+        case .unexpected(let clause): clause
+        case .tooManyHalfOpen: "too many half-open IKE SAs"
+        case .rateLimited: "too many answers of this kind"
+        }
+    }
+
+    private static func list(_ selectors: [TrafficSelector]) -> String {
+        selectors.map(\.description).joined(separator: " ")
+    }
+}

@@ -1,0 +1,98 @@
+import Clockwork
+import GatewayModel
+import ViciMessages
+
+/// The arguments of the commands, read into what the gateway understands.
+///
+/// It owns the names and the spellings of arguments. It never carries anything out.
+enum ViciCommands {
+    /// Events that a client may register for.
+    static let events: Set<String> = [
+        "log", "control-log", "list-sa", "list-conn", "list-cert", "list-policy", "list-authority", "ike-updown",
+        "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert",
+    ]
+
+    /// Why arguments make no sense: one clause for the client.
+    struct Refusal: Error { let reason: String }
+
+    /// Reads the arguments of `initiate`.
+    static func initiation(_ arguments: ViciTree) throws(Refusal) -> ViciInitiation {
+        let request = ViciInitiation(
+            connection: name(arguments, "ike"), child: name(arguments, "child"),
+            respectsLimits: arguments["init-limits"].map { $0 == "yes" } ?? false, wait: try wait(arguments))
+        guard request.connection != nil || request.child != nil else {
+            throw Refusal(reason: "missing configuration name: give 'child' or 'ike'")
+        }
+        return request
+    }
+
+    /// Reads the arguments of `terminate`.
+    static func termination(_ arguments: ViciTree) throws(Refusal) -> ViciTermination {
+        let connection = name(arguments, "ike")
+        let target: Command.Target
+        if let child = name(arguments, "child") {
+            target = .child(child, connection: connection)
+        } else if let connection {
+            target = .connection(connection)
+        } else if let id = try identifier(arguments, "child-id", "child_id") {
+            target = .childSA(ChildSAID(rawValue: id))
+        } else if let id = try identifier(arguments, "ike-id", "ike_id") {
+            target = .ikeSA(IKESAID(rawValue: id))
+        } else {
+            throw Refusal(reason: "missing terminate selector: give 'child', 'ike', 'child-id' or 'ike-id'")
+        }
+        return ViciTermination(target: target, force: arguments["force"] == "yes", wait: try wait(arguments))
+    }
+
+    /// The most detailed log level that the client wants to see.
+    static func logLevel(_ arguments: ViciTree) -> Int { arguments["loglevel"].flatMap { Int($0) } ?? 1 }
+
+    /// Which IKE SAs and which of their children `list-sas` is to show.
+    struct Filter {
+        var connection: String?
+        var ikeSA: UInt32?
+        var child: String?
+        var childSA: UInt32?
+
+        init(_ arguments: ViciTree) throws(Refusal) {
+            connection = ViciCommands.name(arguments, "ike")
+            child = ViciCommands.name(arguments, "child")
+            ikeSA = try ViciCommands.identifier(arguments, "ike-id", "ike_id")
+            childSA = try ViciCommands.identifier(arguments, "child-id", "child_id")
+        }
+
+        /// Whether this child is to be shown.
+        func includes(_ summary: ChildSASummary) -> Bool {
+            (child == nil || child == summary.name) && (childSA == nil || childSA == summary.id.rawValue)
+        }
+
+        /// Whether this IKE SA is to be shown: one that has no matching child is not, when children are asked for.
+        func includes(_ summary: IKESASummary) -> Bool {
+            (connection == nil || connection == summary.connection)
+                && (ikeSA == nil || ikeSA == summary.id.rawValue)
+                && ((child == nil && childSA == nil) || summary.children.contains(where: includes))
+        }
+    }
+
+    /// How long to wait: milliseconds, 0 until there is an outcome, -1 not at all.
+    private static func wait(_ arguments: ViciTree) throws(Refusal) -> ViciWait {
+        guard let text = arguments["timeout"] else { return .untilDone }
+        guard let milliseconds = Int64(text) else {
+            throw Refusal(reason: "'timeout' is a number of milliseconds, 0 or -1")
+        }
+        return milliseconds == 0 ? .untilDone : milliseconds < 0 ? .none : .atMost(.milliseconds(milliseconds))
+    }
+
+    private static func name(_ arguments: ViciTree, _ key: String) -> String? {
+        arguments[key].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private static func identifier(_ arguments: ViciTree, _ keys: String...) throws(Refusal) -> UInt32? {
+        for key in keys {
+            guard let text = arguments[key], !text.isEmpty else { continue }
+            guard let number = UInt32(text) else { throw Refusal(reason: "'\(key)' is a number") }
+            return number == 0 ? nil : number
+        }
+        return nil
+    }
+}

@@ -1,0 +1,82 @@
+import Clockwork
+public import GatewayModel
+public import ViciMessages
+
+/// What clients that registered for it are told.
+public enum ViciEvent: Hashable, Sendable {
+    /// An IKE SA came up or went down.
+    case ikeUpDown(isUp: Bool, IKESASummary)
+    /// A Child SA came up or went down; the IKE SA's own list of children is not looked at.
+    case childUpDown(isUp: Bool, ChildSASummary, of: IKESASummary, ViciIKESA.Traffic)
+    /// A line of the log.
+    case log(ViciLogLine)
+    /// An event by its name and contents.
+    case other(String, ViciTree)
+
+    /// The name that clients register for.
+    public var name: String {
+        switch self {
+        case .ikeUpDown: "ike-updown"
+        case .childUpDown: "child-updown"
+        case .log: "log"
+        case .other(let name, _): name
+        }
+    }
+
+    /// What the event's packet carries.
+    func tree(now: Instant) -> ViciTree {
+        switch self {
+        case .ikeUpDown(let isUp, let summary):
+            return Self.merged(isUp, ViciReports.ikeSA(ViciIKESA(summary), now: now, includesChildren: false))
+        case .childUpDown(let isUp, let child, let summary, let traffic):
+            var owner = summary
+            owner.children = [child]
+            return Self.merged(isUp, ViciReports.ikeSA(ViciIKESA(owner, traffic: [child.id: traffic]), now: now))
+        case .log(let line): return line.tree(thread: 1)
+        case .other(_, let tree): return tree
+        }
+    }
+
+    /// `up` stands first, and only when it is true: clients look whether it is there.
+    private static func merged(_ isUp: Bool, _ report: ViciTree) -> ViciTree {
+        ViciTree { tree in
+            if isUp { tree.set("up", true) }
+            for entry in report.entries { tree[element: entry.name] = entry.element }
+        }
+    }
+}
+
+/// A line of the log, as clients get it.
+public struct ViciLogLine: Hashable, Sendable {
+    /// Which part of the gateway says it, three capitals as this field has it: IKE, CFG, NET, ENC, KNL, DMN…
+    public var group: String
+    /// How detailed it is: 0 for what everybody should see, 1 for the course of things, up to 4.
+    public var level: Int
+    /// The connection; nil when it belongs to none.
+    public var connection: String?
+    /// The IKE SA; nil when it belongs to none.
+    public var ikeSA: IKESAID?
+    /// What is said.
+    public var text: String
+
+    /// A line of the log.
+    public init(group: String, level: Int = 1, connection: String? = nil, ikeSA: IKESAID? = nil, text: String) {
+        self.group = group
+        self.level = level
+        self.connection = connection
+        self.ikeSA = ikeSA
+        self.text = text
+    }
+
+    /// What the event's packet carries. Text that a value can't hold is cut.
+    func tree(thread: Int?) -> ViciTree {
+        ViciTree { tree in
+            tree.set("group", group)
+            tree.set("level", level)
+            if let thread { tree.set("thread", thread) }
+            if let connection { tree.set("ikesa-name", connection) }
+            if let ikeSA { tree.set("ikesa-uniqueid", ikeSA) }
+            tree.set("msg", String(decoding: text.utf8.prefix(60_000), as: UTF8.self))
+        }
+    }
+}

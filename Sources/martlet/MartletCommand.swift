@@ -1,0 +1,35 @@
+import ArgumentParser
+import Gateway
+
+/// The executable: one command for the gateway itself and for all that people do with it.
+@main
+struct MartletCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet",
+        abstract: "An IPsec VPN gateway.",
+        discussion: """
+            Martlet joins networks over IKEv2 and ESP. See it work without any preparation:
+
+              martlet demo
+
+            Run a gateway, as root, from a configuration in swanctl.conf's syntax, then use it from another terminal:
+
+              martlet run --config /etc/martlet/swanctl.conf
+              martlet up branch
+              martlet status
+              martlet down branch
+
+            strongSwan's own tool drives it as well: swanctl --list-sas --uri unix:///var/run/charon.vici
+
+            Exit status: 0 done, 1 it failed and says why, 64 the command line makes no sense.
+            """,
+        version: MartletVersion.current,
+        subcommands: [Run.self, Up.self, Down.self, Status.self, Demo.self, Version.self])
+}
+
+/// `martlet version`.
+struct Version: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Say which Martlet this is.")
+
+    func run() { print("martlet \(MartletVersion.current) (\(MartletVersion.machine))") }
+}
