@@ -39,6 +39,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case planeRefused(reason: String)
     /// Too many half-open IKE SAs.
     case tooManyHalfOpen(Path)
+    /// These two are connected already, and the configuration says that the old IKE SA is kept.
+    case alreadyConnected(local: Identity, remote: Identity)
 
     // The peer refuses.
 

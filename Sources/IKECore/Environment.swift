@@ -21,11 +21,19 @@ public struct Configuration: Hashable, Sendable {
     public var connections: [Connection]
     /// The limits.
     public var limits: Limits
+    /// Whether ESP travels in UDP on every connection, NAT or not. It works as `forcesEncapsulation` on each of them does:
+    /// our NAT detection hash is made to mismatch, so that both ends move to the NAT traversal ports. A plane that can
+    /// only carry ESP in UDP needs it.
+    public var prefersUDPEncapsulation: Bool
+    /// Our UDP port of ``IKESocket/natTraversal``.
+    public var natTraversalPort: UInt16
 
     /// A configuration.
     public init(connections: [Connection] = [], limits: Limits = Limits()) {
         self.connections = connections
         self.limits = limits
+        prefersUDPEncapsulation = true
+        natTraversalPort = 4500
     }
 
     /// The connection of this name.

@@ -138,6 +138,12 @@ extension Diagnosis {
                 facts: ["The peer is \(path.remote)"],
                 causes: ["a flood of requests", "many peers that come back at the same time"],
                 remedy: "The peer will try again by itself; raise the limit of half-open IKE SAs if this is normal.")
+        case .alreadyConnected(let local, let remote):
+            self.init(
+                code: "E-ALREADY-CONNECTED", summary: "\(remote) is connected already, and the old tunnel is kept.",
+                facts: ["We are \(local), the peer is \(remote)"],
+                causes: ["two peers with the same identity", "a peer that lost its state and does not say so"],
+                remedy: "Give each peer an identity of its own, or set `unique = replace`.")
         case .noPath(let remote, let reason):
             self.init(
                 code: "E-NO-PATH", summary: "There is no way to \(remote).", facts: ["The system says: \(reason)"],

@@ -1,0 +1,59 @@
+import GatewayModel
+
+/// Something that we want to do on an established IKE SA as soon as no other request of ours is under way.
+enum Intent: Hashable {
+    /// Close the IKE SA.
+    case deleteIKESA(Event.CloseReason)
+    /// Close a Child SA.
+    case deleteChild(ChildSAID, Event.CloseReason)
+    /// Tell the peer to take away a Child SA that never came up here; holds our SPI of it.
+    case deleteOrphan(UInt32)
+    /// Make a Child SA from the template of this name.
+    case createChild(String)
+    /// Ask the peer whether it lives.
+    case probe
+
+    /// What goes first: smaller numbers.
+    var priority: Int {
+        switch self {
+        case .deleteIKESA: 0
+        case .deleteChild, .deleteOrphan: 1
+        case .createChild: 3
+        case .probe: 4
+        }
+    }
+
+    /// The name that status shows.
+    var description: String {
+        switch self {
+        case .deleteIKESA: "IKE_DELETE"
+        case .deleteChild, .deleteOrphan: "CHILD_DELETE"
+        case .createChild: "CHILD_CREATE"
+        case .probe: "IKE_DPD"
+        }
+    }
+}
+
+/// What we want to do next on one IKE SA: the urgent first, then in the order in which it was asked for.
+///
+/// It owns a short list. It never starts anything by itself.
+struct Agenda {
+    /// What waits, in order.
+    private(set) var intents: [Intent] = []
+
+    /// Whether nothing waits.
+    var isEmpty: Bool { intents.isEmpty }
+
+    /// Puts an intent where its priority belongs; one that waits already is not put twice.
+    mutating func add(_ intent: Intent) {
+        guard !intents.contains(intent) else { return }
+        let place = intents.firstIndex { $0.priority > intent.priority } ?? intents.endIndex
+        intents.insert(intent, at: place)
+    }
+
+    /// Takes the next one.
+    mutating func next() -> Intent? { intents.isEmpty ? nil : intents.removeFirst() }
+
+    /// Forgets the intents for which `isMoot` says so.
+    mutating func drop(where isMoot: (Intent) -> Bool) { intents.removeAll(where: isMoot) }
+}

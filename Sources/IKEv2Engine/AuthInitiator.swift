@@ -1,0 +1,250 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// The initiator between IKE_SA_INIT and IKE_AUTH: it has asked for its proof.
+struct ProvingInitiator: ~Copyable {
+    private let keys: SessionKeys
+    private let transcript: Transcript
+
+    /// Asks.
+    static func start(
+        _ keys: SessionKeys, _ transcript: Transcript, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let identity = context.connection.ownIdentity(at: context.path.local.address)
+        let proof = Query.Proof(
+            connection: context.connection.name, method: context.connection.local.method, signer: identity,
+            other: context.expectedPeer, prf: keys.suite.prf.transform,
+            octets: transcript.initiatorProof(IdentificationPayload(identity).body, keys))
+        context.localIdentity = identity
+        context.ask(.prove(proof), &turn)
+        return .proving(ProvingInitiator(keys: keys, transcript: transcript))
+    }
+
+    /// The proof is there, or there is none.
+    consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        let identity = context.localIdentity ?? Identity(context.path.local.address)
+        guard case .proof(let data) = answer else {
+            let refusal = Refusal.noSecret(local: identity, remote: context.expectedPeer)
+            context.refuse(refusal, &turn)
+            return .closed(.failed(refusal))
+        }
+        return AuthInitiator.start(keys, transcript, identity, data, context, &turn)
+    }
+}
+
+/// The initiator of IKE_AUTH, waiting for the answer (RFC 7296 §1.2).
+///
+/// It owns what it offered for the first Child SA.
+struct AuthInitiator: ~Copyable {
+    private let keys: SessionKeys
+    private let transcript: Transcript
+    private let offer: ChildOffer?
+
+    /// Sends the request.
+    static func start(
+        _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity, _ proof: [UInt8],
+        _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let template = context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
+        let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
+        var notifies = offer?.notifies ?? []
+        var asked: IdentificationPayload?
+        if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
+            asked = IdentificationPayload(peer)
+            if context.connection.uniqueness != .never,
+                turn.tables.established(local: identity, remote: peer).isEmpty
+            {
+                notifies.append(NotifyPayload(.initialContact))
+            }
+        }
+        let request = IKEAuth.Request.identified(
+            IKEAuth.Request.Identified(
+                identity: IdentificationPayload(identity), responderIdentity: asked,
+                authentication: AuthenticationPayload(.sharedKey, proof), child: offer?.negotiation,
+                notifies: notifies))
+        let state = AuthInitiator(keys: keys, transcript: transcript, offer: offer)
+        guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
+            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
+        }
+        return .authenticating(state)
+    }
+
+    /// A sealed message came.
+    consuming func receive(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        guard message.header.isResponse,
+            context.requests.isAnswered(by: message.header.messageID, message.header.exchange)
+        else {
+            context.drop(.unexpected("\(message.header.exchange) before authentication"), arrival, &turn)
+            return .authenticating(self)
+        }
+        do throws(PeerFault) {
+            let opened = try context.open(message, keys, arrival, &turn)
+            context.requests.close()
+            let response: IKEAuth.Response
+            do throws(GrammarError) {
+                response = try IKEAuth.Response(opened)
+            } catch {
+                throw PeerFault.malformed(.ikeAuth, error, isResponse: true)
+            }
+            let parts = try Self.accept(response, offer, context)
+            return VerifyingInitiator.start(keys, transcript, parts.identity, parts.answer, offer, context, &turn)
+        } catch {
+            if case .ignore(let reason) = error.dispositionBeforeAuthentication {
+                context.drop(reason, arrival, &turn)
+                return .authenticating(self)
+            }
+            return Leaving.after(error, keys, context, &turn)
+        }
+    }
+
+    /// The responder's identity and its answer; throws when it refuses, or is not the one that we expect.
+    private static func accept(
+        _ response: IKEAuth.Response, _ offer: ChildOffer?, _ context: SessionContext
+    ) throws(PeerFault) -> (identity: IdentificationPayload, answer: IKEAuth.Response.Authenticated) {
+        switch response {
+        case .notified(let notifies, _):
+            guard let error = notifies.firstError else {
+                throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: true)
+            }
+            throw .refused(
+                .byPeer(
+                    notify: error.type.rawValue, name: error.type.description, exchange: "IKE_AUTH",
+                    offer: context.offer(
+                        offer?.proposals ?? [], localSelectors: offer?.localSelectors ?? [],
+                        remoteSelectors: offer?.remoteSelectors ?? [])))
+        case .eap, .child:
+            throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: true)
+        case .authenticated(let answer):
+            guard let identity = answer.identity else {
+                throw .malformed(.ikeAuth, .missing(.responderIdentification, .ikeAuth), isResponse: true)
+            }
+            let expected = context.connection.expectedIdentity(of: context.path.remote.address)
+            guard expected.matches(Identity(identity)) else {
+                throw .unauthenticated(.identityMismatch(expected: [expected], received: Identity(identity)))
+            }
+            guard answer.authentication.method == .sharedKey else {
+                throw .unauthenticated(
+                    .wrongMethod(
+                        expected: context.connection.remote.method, received: answer.authentication.method.rawValue,
+                        remote: Identity(identity)))
+            }
+            return (identity, answer)
+        }
+    }
+}
+
+/// The initiator at the end of IKE_AUTH: it has asked whether the responder's proof is true.
+struct VerifyingInitiator: ~Copyable {
+    private let keys: SessionKeys
+    private let transcript: Transcript
+    private let answer: IKEAuth.Response.Authenticated
+    private let offer: ChildOffer?
+
+    /// Asks.
+    static func start(
+        _ keys: SessionKeys, _ transcript: Transcript, _ identity: IdentificationPayload,
+        _ answer: IKEAuth.Response.Authenticated, _ offer: ChildOffer?, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Phase {
+        let peer = Identity(identity)
+        context.remoteIdentity = peer
+        let proof = Query.Proof(
+            connection: context.connection.name, method: context.connection.remote.method, signer: peer,
+            other: context.localIdentity ?? Identity(context.path.local.address),
+            prf: keys.suite.prf.transform, octets: transcript.responderProof(identity.body, keys))
+        context.ask(.verify(proof, received: answer.authentication.data), &turn)
+        return .verifying(
+            VerifyingInitiator(keys: keys, transcript: transcript, answer: answer, offer: offer))
+    }
+
+    /// The proof is true, or it is not.
+    consuming func answer(_ verdict: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        let local = context.localIdentity ?? Identity(context.path.local.address)
+        let remote = context.remoteIdentity ?? Identity(context.path.remote.address)
+        switch verdict {
+        case .verified:
+            return established(context, &turn)
+        case .noSecret:
+            return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
+        case .falseProof, .path, .noPath, .proof:
+            return failed(
+                .unauthenticated(
+                    .wrongProof(local: local, remote: remote, method: context.connection.remote.method)), context,
+                &turn)
+        }
+    }
+
+    /// The verdict did not come in time.
+    consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        return failed(.unauthenticated(.noInternalAnswer(question: "verification")), context, &turn)
+    }
+
+    private consuming func failed(
+        _ fault: PeerFault, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        Leaving.after(fault, keys, context, &turn)
+    }
+
+    /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
+    private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.establish(&turn)
+        if let offer {
+            do throws(Refusal) {
+                guard let child = answer.child else {
+                    let error = answer.notifies.firstError
+                    throw .byPeer(
+                        notify: error?.type.rawValue ?? 0, name: error?.type.description ?? "no Child SA",
+                        exchange: "IKE_AUTH",
+                        offer: context.offer(
+                            offer.proposals, localSelectors: offer.localSelectors,
+                            remoteSelectors: offer.remoteSelectors))
+                }
+                let agreement = try offer.agreement(child, answer.notifies)
+                let installation = ChildInstallation(
+                    agreement, keys, initiatorNonce: transcript.initiatorNonce,
+                    responderNonce: transcript.responderNonce, weInitiated: true, turn)
+                guard let installation else { throw .choseWhatWasNotOffered(what: "an ESP proposal without keys") }
+                installation.installInbound(context, &turn)
+                installation.complete(context, &turn)
+            } catch {
+                context.refuse(error, child: offer.template.name, &turn)
+                context.withdraw(offer, peerInstalledIt: answer.child != nil, &turn)
+            }
+        }
+        for name in context.wanted where name != offer?.template.name { context.agenda.add(.createChild(name)) }
+        context.wanted = []
+        return Established(keys: keys).proceed(context, &turn)
+    }
+}
+
+extension SessionContext {
+    /// Whom we expect to talk to, as far as it is known: an address where anybody will do.
+    var expectedPeer: Identity {
+        if let remoteIdentity { return remoteIdentity }
+        if case .exactly(let peer) = connection.expectedIdentity(of: path.remote.address) { return peer }
+        return Identity(path.remote.address)
+    }
+}
+
+extension IdentificationPayload {
+    /// An identity as it travels.
+    init(_ identity: Identity) {
+        self.init(IdentificationType(rawValue: identity.kind.rawValue), identity.data)
+    }
+}
+
+extension Identity {
+    /// An identity that travelled.
+    init(_ payload: IdentificationPayload) {
+        self.init(Identity.Kind(rawValue: payload.type.rawValue), payload.data)
+    }
+}

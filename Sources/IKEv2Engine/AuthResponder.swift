@@ -1,0 +1,256 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// The responder of IKE_AUTH, waiting for a request that the keys open (RFC 7296 §1.2).
+///
+/// It owns the keys of an IKE SA that nobody has proved anything about yet.
+struct AuthResponder: ~Copyable {
+    let keys: SessionKeys
+    let transcript: Transcript
+
+    /// A sealed message came.
+    consuming func receive(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        guard message.header.exchange == .ikeAuth, !message.header.isResponse,
+            case .fresh = context.responses.judge(message.header.messageID)
+        else {
+            context.drop(.unexpected("\(message.header.exchange) before authentication"), arrival, &turn)
+            return .awaitingAuth(self)
+        }
+        do throws(PeerFault) {
+            let request: IKEAuth.Request.Identified
+            let opened: OpenedMessage
+            do throws(PeerFault) {
+                opened = try context.open(message, keys, arrival, &turn)
+            } catch {
+                // Even what is authentic and unreadable takes up its message ID, so that its answer can be repeated.
+                if case .ignore = error.disposition { throw error }
+                context.adopt(arrival, &turn)
+                context.responses.accept()
+                throw error
+            }
+            context.adopt(arrival, &turn)
+            context.responses.accept()
+            request = try Self.identified(opened)
+            return CheckingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
+        } catch {
+            switch error.dispositionBeforeAuthentication {
+            case .closeSession(let notify, let refusal):
+                context.refuse(refusal, &turn)
+                context.respond(
+                    to: message.header, arrival, notify.map { [.notify($0)] } ?? [], keys, &turn)
+                return .closed(.failed(refusal))
+            case .ignore(let reason): context.drop(reason, arrival, &turn)
+            case .answer, .abandonExchange: break
+            }
+            return .awaitingAuth(self)
+        }
+    }
+
+    private static func identified(_ message: OpenedMessage) throws(PeerFault) -> IKEAuth.Request.Identified {
+        do throws(GrammarError) {
+            guard case .identified(let request) = try IKEAuth.Request(message) else {
+                throw GrammarError.missing(.initiatorIdentification, .ikeAuth)
+            }
+            return request
+        } catch {
+            throw .malformed(.ikeAuth, error, isResponse: false)
+        }
+    }
+}
+
+/// The responder in the middle of IKE_AUTH: it has asked whether the initiator's proof is true.
+///
+/// It owns the request and the place to answer to. Whoever is not accepted anyway is checked all the same, so that the
+/// answer does not tell, nor the time that it takes, whom we know.
+struct CheckingResponder: ~Copyable {
+    private let keys: SessionKeys
+    private let transcript: Transcript
+    private let request: IKEAuth.Request.Identified
+    private let header: IKEHeader
+    private let arrival: Arrival
+    /// Why it is refused whatever the answer is.
+    private let objection: Refusal?
+
+    /// Finds the connection and asks.
+    static func start(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
+        _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let peer = Identity(request.identity)
+        let asked = request.responderIdentity.map { Identity($0) }
+        context.remoteIdentity = peer
+        var objection: Refusal?
+        let candidates = context.candidates(turn)
+        switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
+        case .connection(let connection): context.connection = connection
+        case .identityMismatch(let expected):
+            objection =
+                expected.isEmpty ? .noConnection(arrival.path) : .identityMismatch(expected: expected, received: peer)
+        case .notUs(let ours): objection = asked.map { .notUs(asked: $0, ours: ours) }
+        }
+        context.localIdentity = context.connection.ownIdentity(at: arrival.path.local.address)
+        let method = context.connection.remote.method
+        if objection == nil, let proof = request.authentication, proof.method != .sharedKey {
+            objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
+        }
+        if request.authentication == nil {
+            objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
+        }
+        let proof = Query.Proof(
+            connection: context.connection.name, method: method, signer: peer,
+            other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
+            octets: transcript.initiatorProof(request.identity.body, keys))
+        context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
+        return .checking(
+            CheckingResponder(
+                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+                objection: objection))
+    }
+
+    /// The proof is true, or it is not.
+    consuming func answer(_ verdict: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        let local = context.localIdentity ?? Identity(arrival.path.local.address)
+        let remote = Identity(request.identity)
+        if let objection { return refused(objection, context, &turn) }
+        switch verdict {
+        case .verified: break
+        case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
+        case .falseProof, .path, .noPath, .proof:
+            return refused(
+                .wrongProof(local: local, remote: remote, method: context.connection.remote.method), context, &turn)
+        }
+        context.saidInitialContact = request.notifies.contains(.initialContact)
+        let older = turn.tables.established(local: local, remote: remote)
+        if context.connection.uniqueness == .keep, !context.saidInitialContact, !older.isEmpty {
+            return refused(.alreadyConnected(local: local, remote: remote), context, &turn)
+        }
+        return AnsweringResponder.start(
+            keys, transcript, request, header, arrival, local: local, remote: remote, context, &turn)
+    }
+
+    /// The verdict did not come in time.
+    consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        return refused(.noInternalAnswer(question: "verification"), context, &turn)
+    }
+
+    private consuming func refused(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.refuseAuthentication(refusal, header, arrival, keys, &turn)
+    }
+}
+
+/// The responder at the end of IKE_AUTH: it has asked for its own proof.
+struct AnsweringResponder: ~Copyable {
+    private let keys: SessionKeys
+    private let transcript: Transcript
+    private let request: IKEAuth.Request.Identified
+    private let header: IKEHeader
+    private let arrival: Arrival
+    private let identities: (local: Identity, remote: Identity)
+
+    /// Asks.
+    static func start(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
+        _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let proof = Query.Proof(
+            connection: context.connection.name, method: context.connection.local.method, signer: local,
+            other: remote, prf: keys.suite.prf.transform,
+            octets: transcript.responderProof(IdentificationPayload(local).body, keys))
+        context.ask(.prove(proof), &turn)
+        return .answering(
+            AnsweringResponder(
+                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+                identities: (local, remote)))
+    }
+
+    /// The proof is there, or there is none.
+    consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        guard case .proof(let data) = answer else {
+            let refusal = Refusal.noSecret(local: identities.local, remote: identities.remote)
+            return context.refuseAuthentication(refusal, header, arrival, keys, &turn)
+        }
+        var response = IKEAuth.Response.Authenticated(
+            identity: IdentificationPayload(identities.local),
+            authentication: AuthenticationPayload(.sharedKey, data))
+        var installation: ChildInstallation?
+        if let offer = request.child {
+            do throws(ChildChoice.Rejection) {
+                let choice = try ChildChoice.choose(
+                    offer, request.notifies, withKeyExchange: false, context, &turn)
+                installation = ChildInstallation(
+                    choice.agreement, keys, initiatorNonce: transcript.initiatorNonce,
+                    responderNonce: transcript.responderNonce, weInitiated: false, turn)
+                response.child = choice.negotiation
+                response.notifies += choice.notifies
+            } catch {
+                context.refuse(error.refusal, child: error.child, &turn)
+                response.notifies.append(error.notify)
+            }
+        }
+        // Inbound first: the peer may send as soon as it has our answer.
+        installation?.installInbound(context, &turn)
+        let payloads = IKEAuth.Response.authenticated(response).payloads
+        guard context.respond(to: header, arrival, payloads, keys, &turn) else {
+            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
+        }
+        context.establish(&turn)
+        installation?.complete(context, &turn)
+        return Established(keys: keys).proceed(context, &turn)
+    }
+
+    /// The proof did not come in time.
+    consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        return context.refuseAuthentication(
+            .noInternalAnswer(question: "proof"), header, arrival, keys, &turn)
+    }
+}
+
+extension SessionContext {
+    /// The connections that suit the path and the chosen IKE proposal; the likely one when none is configured any more.
+    func candidates(_ turn: Turn) -> [Connection] {
+        let chosen = algorithms.map { [$0] } ?? []
+        return ConnectionLookup(turn.configuration.connections).candidates(for: path).filter {
+            Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
+        }
+    }
+
+    /// Ends the authentication: the peer learns that it failed, and not why.
+    func refuseAuthentication(
+        _ refusal: Refusal, _ header: IKEHeader, _ arrival: Arrival, _ keys: SessionKeys, _ turn: inout Turn
+    ) -> Phase {
+        refuse(refusal, &turn)
+        respond(to: header, arrival, [.notify(NotifyPayload(.authenticationFailed))], keys, &turn)
+        return .closed(.failed(refusal))
+    }
+
+    /// The peer's first authentic message says from where it wants to go on.
+    func adopt(_ arrival: Arrival, _ turn: inout Turn) {
+        socket = arrival.socket
+        guard arrival.path != path else { return }
+        publish(.pathChanged(from: path, to: arrival.path), &turn)
+        path = arrival.path
+    }
+
+    /// Both have proved who they are.
+    func establish(_ turn: inout Turn) {
+        established = turn.now
+        timers.remove(.halfOpen)
+        if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
+        turn.tables.refusals.clear(connection.name)
+        if nat.isLocal, turn.configuration.limits.keepAlive > .zero {
+            turn.plane(.keepAlive(path, every: turn.configuration.limits.keepAlive))
+        }
+        enter(.established, &turn)
+        publish(.ikeEstablished(summary), &turn)
+    }
+}

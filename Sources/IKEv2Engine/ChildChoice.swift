@@ -1,0 +1,158 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// What we answer to a peer's offer of a Child SA, as the responder of an exchange (RFC 7296 §2.9).
+///
+/// It owns the choice of the template, the proposal and the selectors. It installs nothing. The SPI that it takes is the
+/// IKE SA's to give back.
+enum ChildChoice {
+    /// Why there is no Child SA: what the peer is told, and what people are told.
+    struct Rejection: Error, Hashable {
+        /// For the peer.
+        let notify: NotifyPayload
+        /// For people.
+        let refusal: Refusal
+        /// The child that came nearest.
+        let child: String?
+    }
+
+    /// The choice, and the payloads that tell the peer.
+    struct Choice {
+        /// What both agree on, when the peer gets the answer.
+        let agreement: ChildAgreement
+        /// SA, TSi and TSr of the answer.
+        let negotiation: ChildNegotiation
+        /// Notifications that go with it.
+        let notifies: [NotifyPayload]
+    }
+
+    /// Chooses among the connection's children. `withKeyExchange` is false in IKE_AUTH, which has no key exchange of its
+    /// own.
+    static func choose(
+        _ offer: ChildNegotiation, _ notifies: [NotifyPayload], withKeyExchange: Bool, _ context: SessionContext,
+        _ turn: inout Turn
+    ) throws(Rejection) -> Choice {
+        let path = context.path
+        let offered = Offered(offer, withKeyExchange: withKeyExchange)
+        var selectorsRefused: Rejection?
+        var proposalRefused: Rejection?
+        for template in ranked(context.connection.children, offered, path) {
+            let candidate = Candidate(template, offered, path)
+            guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
+                if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(offered) }
+                continue
+            }
+            let ours = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
+            guard let selection = Proposal.select(from: offered.proposals.map(\.proposal), configured: ours) else {
+                if proposalRefused == nil {
+                    proposalRefused = Rejection(
+                        notify: NotifyPayload(.noProposalChosen),
+                        refusal: .noChildProposal(
+                            child: template.name, ours: ours, theirs: offered.proposals.map(\.proposal)),
+                        child: template.name)
+                }
+                continue
+            }
+            let wire = offered.proposals[selection.offeredIndex]
+            return try choice(candidate, selection.proposal, wire, notifies, context, &turn)
+        }
+        let nothing = Rejection(
+            notify: NotifyPayload(.tsUnacceptable),
+            refusal: .selectorsDisjoint(
+                oursLocal: [], oursRemote: [], theirsLocal: offered.responderSelectors,
+                theirsRemote: offered.initiatorSelectors), child: nil)
+        throw proposalRefused ?? selectorsRefused ?? nothing
+    }
+
+    private static func choice(
+        _ candidate: Candidate, _ proposal: Proposal, _ wire: Offered.Entry, _ notifies: [NotifyPayload],
+        _ context: SessionContext, _ turn: inout Turn
+    ) throws(Rejection) -> Choice {
+        guard let spi = context.children.hasRoom ? context.takeSPI(&turn) : nil else {
+            throw Rejection(
+                notify: NotifyPayload(.noAdditionalSAs), refusal: .planeRefused(reason: "no room for another Child SA"),
+                child: candidate.template.name)
+        }
+        let isTransport = candidate.template.mode == .transport && notifies.contains(.useTransportMode)
+        let agreement = ChildAgreement(
+            template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
+            mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
+            remoteSelectors: candidate.remote)
+        let negotiation = ChildNegotiation(
+            securityAssociation: SecurityAssociationPayload([
+                WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))
+            ]),
+            initiatorSelectors: TrafficSelectorPayload(candidate.remote),
+            responderSelectors: TrafficSelectorPayload(candidate.local))
+        return Choice(
+            agreement: agreement, negotiation: negotiation,
+            notifies: isTransport ? [NotifyPayload(.useTransportMode)] : [])
+    }
+
+    /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the
+    /// configuration.
+    private static func ranked(
+        _ templates: [ChildTemplate], _ offered: Offered, _ path: Path
+    ) -> [ChildTemplate] {
+        let exact = templates.filter {
+            let candidate = Candidate($0, offered, path)
+            return candidate.local == offered.responderSelectors && candidate.remote == offered.initiatorSelectors
+        }
+        return exact + templates.filter { template in !exact.contains { $0.name == template.name } }
+    }
+
+    /// The peer's offer, as far as it is understood.
+    private struct Offered {
+        struct Entry {
+            let number: UInt8
+            let spi: UInt32
+            let proposal: Proposal
+        }
+
+        let proposals: [Entry]
+        let initiatorSelectors: [TrafficSelector]
+        let responderSelectors: [TrafficSelector]
+
+        init(_ negotiation: ChildNegotiation, withKeyExchange: Bool) {
+            proposals = negotiation.securityAssociation.proposals.compactMap { wire in
+                // 1 to 255 are reserved (RFC 4303 §2.1).
+                guard wire.securityProtocol == .esp, let spi = wire.spi32, spi > 255, let proposal = wire.proposal
+                else { return nil }
+                return Entry(
+                    number: wire.number, spi: spi, proposal: withKeyExchange ? proposal : proposal.withoutKeyExchange)
+            }
+            initiatorSelectors = negotiation.initiatorSelectors.selectors
+            responderSelectors = negotiation.responderSelectors.selectors
+        }
+    }
+
+    /// One template held against the offer.
+    private struct Candidate {
+        let template: ChildTemplate
+        let ours: (local: [TrafficSelector], remote: [TrafficSelector])
+        let local: [TrafficSelector]
+        let remote: [TrafficSelector]
+
+        init(_ template: ChildTemplate, _ offered: Offered, _ path: Path) {
+            self.template = template
+            ours = (
+                template.localSelectors.map { $0.resolved(for: path.local.address) },
+                template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+            )
+            local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
+            remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)
+        }
+
+        func selectorsDisjoint(_ offered: Offered) -> Rejection {
+            Rejection(
+                notify: NotifyPayload(.tsUnacceptable),
+                refusal: .selectorsDisjoint(
+                    oursLocal: ours.local, oursRemote: ours.remote, theirsLocal: offered.responderSelectors,
+                    theirsRemote: offered.initiatorSelectors), child: template.name)
+        }
+    }
+}

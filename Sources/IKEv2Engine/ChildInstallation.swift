@@ -1,0 +1,101 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+import WireFormat
+
+/// A Child SA on its way into the data plane: inbound first, so that nothing of the peer's is lost; outbound and policies
+/// when the peer knows of it (RFC 7296 §2.8).
+struct ChildInstallation {
+    /// The number that it will have.
+    let id: ChildSAID
+    /// What was agreed.
+    let agreement: ChildAgreement
+    private let inboundKeys: PacketKeys
+    private let outboundKeys: PacketKeys
+
+    /// Derives the keys; nil when the algorithms do not make a protection. `weInitiated` is about the exchange, not
+    /// about the IKE SA.
+    init?(
+        _ agreement: ChildAgreement, _ keys: SessionKeys, sharedSecret: SecretBytes? = nil,
+        initiatorNonce: [UInt8], responderNonce: [UInt8], weInitiated: Bool, _ turn: Turn
+    ) {
+        let derived = KeySchedule.childKeys(
+            agreement.proposal, prf: keys.suite.prf, derivation: keys.derivation, sharedSecret: sharedSecret,
+            initiatorNonce: initiatorNonce, responderNonce: responderNonce)
+        guard let derived else { return nil }
+        id = turn.tables.newChildSAID()
+        self.agreement = agreement
+        // The initiator's keys protect what the initiator sends (RFC 7296 §2.17).
+        inboundKeys = weInitiated ? derived.responder : derived.initiator
+        outboundKeys = weInitiated ? derived.initiator : derived.responder
+    }
+
+    /// Installs the inbound direction.
+    func installInbound(_ context: SessionContext, _ turn: inout Turn) {
+        turn.plane(.install(association(.inbound, context)))
+    }
+
+    /// Installs the outbound direction and the policies; the child is up.
+    func complete(_ context: SessionContext, _ turn: inout Turn) {
+        turn.plane(.install(association(.outbound, context)))
+        turn.plane(
+            .protect(
+                id, local: agreement.localSelectors, remote: agreement.remoteSelectors, spi: agreement.outboundSPI))
+        let lifeTime = agreement.template.lifeTime
+        let child = ChildSA(
+            id: id, agreement: agreement, encapsulation: context.encapsulation, state: .installed,
+            installed: turn.now, expires: lifeTime > .zero ? turn.now + lifeTime : nil)
+        context.heldSPIs.removeAll { $0 == agreement.inboundSPI }
+        context.children.add(child)
+        context.timers.set(.childExpiry(id), to: child.expires)
+        context.wanted.removeAll { $0 == agreement.template.name }
+        turn.tables.refusals.clear(context.connection.name)
+        context.publish(.childInstalled(child.summary), &turn)
+    }
+
+    private func association(
+        _ direction: SecurityAssociation.Direction, _ context: SessionContext
+    ) -> SecurityAssociation {
+        let keys = direction == .inbound ? inboundKeys : outboundKeys
+        let encryption = agreement.proposal.first(.encryption) ?? Transform(.encryption, 0)
+        return SecurityAssociation(
+            direction: direction, spi: direction == .inbound ? agreement.inboundSPI : agreement.outboundSPI,
+            child: id, mode: agreement.mode, encryption: encryption,
+            integrity: AlgorithmRegistry.isAEAD(encryption) ? nil : agreement.proposal.first(.integrity),
+            usesExtendedSequenceNumbers: agreement.proposal.first(.sequenceNumbers) == .esn,
+            encryptionKey: keys.encryption, integrityKey: keys.integrity, path: context.path,
+            encapsulation: context.encapsulation,
+            replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
+            localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
+    }
+}
+
+extension SessionContext {
+    /// Takes a Child SA out of the data plane and forgets it.
+    func removeChild(_ id: ChildSAID, _ reason: Event.CloseReason, staysBlocked: Bool, _ turn: inout Turn) {
+        guard var child = children.remove(id) else { return }
+        turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI))
+        turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI))
+        turn.plane(.unprotect(id, staysBlocked: staysBlocked))
+        turn.tables.spis.release(child.agreement.inboundSPI)
+        timers.remove(.childExpiry(id))
+        agenda.drop { if case .deleteChild(id, _) = $0 { true } else { false } }
+        child.state = .deleted
+        publish(.childClosed(child.summary, reason), &turn)
+    }
+}
+
+extension Event.CloseReason {
+    /// Whether the packets of a child that ended so stay blocked: nobody here wanted them to go in clear. `action` is
+    /// what the configuration wants done then.
+    func staysBlocked(_ action: ChildTemplate.CloseAction) -> Bool {
+        switch self {
+        case .asked, .shutdown, .replaced: false
+        case .byPeer: action != .none
+        case .failed, .peerDead, .expired, .ikeSAEnded: true
+        }
+    }
+}

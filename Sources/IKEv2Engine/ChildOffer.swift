@@ -1,0 +1,117 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// What we offer for a Child SA, as the initiator of an exchange, until the peer has answered (RFC 7296 §1.3.1, §2.9).
+///
+/// It remembers exactly what was offered, so that an answer can be held against it. The inbound SPI is the IKE SA's to give
+/// back.
+struct ChildOffer {
+    /// The template.
+    let template: ChildTemplate
+    /// Our SPI.
+    let spi: UInt32
+    /// The proposals as offered.
+    let proposals: [Proposal]
+    /// Packets on our side.
+    let localSelectors: [TrafficSelector]
+    /// Packets on the peer's side.
+    let remoteSelectors: [TrafficSelector]
+
+    /// An offer; nil when all SPIs are in use. IKE_AUTH has no key exchange of its own, so `withKeyExchange` is false
+    /// there (RFC 7296 §1.2).
+    init?(_ template: ChildTemplate, withKeyExchange: Bool, _ context: SessionContext, _ turn: inout Turn) {
+        guard let spi = context.takeSPI(&turn) else { return nil }
+        let path = context.path
+        self.template = template
+        self.spi = spi
+        proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
+        localSelectors = template.localSelectors.map { $0.resolved(for: path.local.address) }
+        remoteSelectors = template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+    }
+
+    /// The three payloads.
+    var negotiation: ChildNegotiation {
+        let wire = proposals.enumerated().map { index, proposal in
+            WireProposal(
+                number: UInt8(truncatingIfNeeded: index + 1), proposal, spi: WireProposal.octets(spi))
+        }
+        return ChildNegotiation(
+            securityAssociation: SecurityAssociationPayload(wire),
+            initiatorSelectors: TrafficSelectorPayload(localSelectors),
+            responderSelectors: TrafficSelectorPayload(remoteSelectors))
+    }
+
+    /// The notifications that go with it.
+    var notifies: [NotifyPayload] { template.mode == .transport ? [NotifyPayload(.useTransportMode)] : [] }
+
+    /// Holds the peer's answer against the offer.
+    func agreement(
+        _ answer: ChildNegotiation, _ notifies: [NotifyPayload]
+    ) throws(Refusal) -> ChildAgreement {
+        guard let choice = answer.choice, let proposal = choice.proposal, choice.securityProtocol == .esp,
+            proposals.contains(where: { $0.chosen(from: proposal) == proposal })
+        else {
+            let chosen = answer.choice?.proposal?.transforms.map(\.description).joined(separator: "-")
+            throw .choseWhatWasNotOffered(what: "ESP proposal \(chosen ?? "that we do not understand")")
+        }
+        // 1 to 255 are reserved (RFC 4303 §2.1).
+        guard let outboundSPI = choice.spi32, outboundSPI > 255 else {
+            throw .choseWhatWasNotOffered(what: "a reserved ESP SPI")
+        }
+        let local = answer.initiatorSelectors.selectors
+        let remote = answer.responderSelectors.selectors
+        guard SelectorNarrowing.isNarrowing(local, of: localSelectors),
+            SelectorNarrowing.isNarrowing(remote, of: remoteSelectors)
+        else {
+            throw .selectorsDisjoint(
+                oursLocal: localSelectors, oursRemote: remoteSelectors, theirsLocal: local, theirsRemote: remote)
+        }
+        return ChildAgreement(
+            template: template, proposal: proposal, inboundSPI: spi, outboundSPI: outboundSPI,
+            mode: notifies.contains(.useTransportMode) ? template.mode : .tunnel, localSelectors: local,
+            remoteSelectors: remote)
+    }
+}
+
+extension SessionContext {
+    /// Takes an inbound SPI; nil when all are in use. It is given back with the IKE SA at the latest.
+    func takeSPI(_ turn: inout Turn) -> UInt32? {
+        guard let spi = turn.tables.spis.allocate(&turn.environment.entropy) else { return nil }
+        heldSPIs.append(spi)
+        return spi
+    }
+
+    /// Gives an inbound SPI back that no Child SA has.
+    func giveBackSPI(_ spi: UInt32, _ turn: inout Turn) {
+        guard let index = heldSPIs.firstIndex(of: spi) else { return }
+        heldSPIs.remove(at: index)
+        turn.tables.spis.release(spi)
+    }
+
+    /// Nothing came of an offer. A peer that has installed its side is told to take it away again.
+    func withdraw(_ offer: ChildOffer, peerInstalledIt: Bool, _ turn: inout Turn) {
+        if peerInstalledIt {
+            agenda.add(.deleteOrphan(offer.spi))
+        } else {
+            giveBackSPI(offer.spi, &turn)
+        }
+    }
+}
+
+extension Proposal {
+    /// Without key exchange methods, as IKE_AUTH needs it.
+    var withoutKeyExchange: Proposal { Proposal(securityProtocol, transforms.filter { $0.type != .keyExchange }) }
+}
+
+extension [Proposal] {
+    /// Each proposal once, in order.
+    var unique: [Proposal] {
+        var result: [Proposal] = []
+        for proposal in self where !result.contains(proposal) { result.append(proposal) }
+        return result
+    }
+}

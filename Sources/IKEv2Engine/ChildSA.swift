@@ -1,0 +1,86 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+
+/// What both ends agreed on for one Child SA; nothing is installed by it.
+struct ChildAgreement: Hashable {
+    /// The template that it was made from.
+    var template: ChildTemplate
+    /// The algorithms, one of each type.
+    var proposal: Proposal
+    /// Our SPI.
+    var inboundSPI: UInt32
+    /// The peer's SPI.
+    var outboundSPI: UInt32
+    /// Whole packets in a tunnel, or payloads between the two hosts.
+    var mode: ChildTemplate.Mode
+    /// Packets on our side.
+    var localSelectors: [TrafficSelector]
+    /// Packets on the peer's side.
+    var remoteSelectors: [TrafficSelector]
+}
+
+/// One Child SA of an IKE SA: both directions.
+struct ChildSA: Hashable {
+    /// Its number.
+    let id: ChildSAID
+    /// What was agreed.
+    let agreement: ChildAgreement
+    /// How its packets travel.
+    var encapsulation: SecurityAssociation.Encapsulation
+    /// The state.
+    var state: ChildSAState
+    /// When it was installed.
+    let installed: Instant
+    /// When it is closed; nil for never.
+    let expires: Instant?
+
+    /// A copy for status.
+    var summary: ChildSASummary {
+        let rekeyTime = agreement.template.rekeyTime
+        return ChildSASummary(
+            id: id, name: agreement.template.name, state: state, mode: agreement.mode, encapsulation: encapsulation,
+            inboundSPI: agreement.inboundSPI, outboundSPI: agreement.outboundSPI, algorithms: agreement.proposal,
+            localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors,
+            installed: installed, rekeyDue: rekeyTime > .zero ? installed + rekeyTime : nil, expires: expires)
+    }
+}
+
+/// The Child SAs of one IKE SA, the oldest first.
+struct ChildTable {
+    /// The most Child SAs that one IKE SA may have: what a peer can make us keep.
+    static let capacity = 256
+
+    /// All of them.
+    private(set) var all: [ChildSA] = []
+
+    /// Whether there is room for one more.
+    var hasRoom: Bool { all.count < Self.capacity }
+
+    /// The one with this number.
+    func child(_ id: ChildSAID) -> ChildSA? { all.first { $0.id == id } }
+
+    /// The one whose packets to the peer carry this SPI.
+    func child(outboundSPI spi: UInt32) -> ChildSA? { all.first { $0.agreement.outboundSPI == spi } }
+
+    /// Whether one of this name is there and is not being closed.
+    func hasLive(named name: String) -> Bool {
+        all.contains { $0.agreement.template.name == name && $0.state == .installed }
+    }
+
+    /// Adds one.
+    mutating func add(_ child: ChildSA) { all.append(child) }
+
+    /// Changes one.
+    mutating func update(_ id: ChildSAID, _ change: (inout ChildSA) -> Void) {
+        guard let index = all.firstIndex(where: { $0.id == id }) else { return }
+        change(&all[index])
+    }
+
+    /// Takes one out.
+    mutating func remove(_ id: ChildSAID) -> ChildSA? {
+        guard let index = all.firstIndex(where: { $0.id == id }) else { return nil }
+        return all.remove(at: index)
+    }
+}

@@ -1,0 +1,107 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import NetworkTypes
+
+/// What people, programs and the data plane ask of an endpoint.
+extension IKEv2Endpoint {
+    /// Carries out a command.
+    func perform(_ command: Command, _ turn: inout Turn) {
+        switch command {
+        case .initiate(let connection, let child):
+            initiate(connection, child.map { [$0] }, earlierTries: 0, &turn)
+        case .terminate(let target): terminate(target, &turn)
+        case .shutdown:
+            tables.isShuttingDown = true
+            for session in inOrder {
+                session.leave(.shutdown, &turn)
+                after(session, &turn)
+            }
+        }
+    }
+
+    /// Takes note of what the plane tells.
+    func heed(_ event: PlaneEvent, _ turn: inout Turn) {
+        switch event {
+        case .mappingChanged(let child, let path):
+            guard let session = session(with: child) else { return }
+            session.follow(path, &turn)
+            after(session, &turn)
+        case .sequenceExhausted(let child):
+            guard let session = session(with: child) else { return }
+            session.intend(.deleteChild(child, .expired), &turn)
+            after(session, &turn)
+        case .acquire(let connection, let child): initiate(connection, [child], earlierTries: 0, &turn)
+        case .unknownSPI: break
+        }
+    }
+
+    /// Brings up children of a connection, all when none are named; makes an IKE SA when there is none.
+    func initiate(_ name: String, _ children: [String]?, earlierTries: Int, _ turn: inout Turn) {
+        guard !tables.isShuttingDown else { return }
+        guard let connection = configuration.connection(named: name) else {
+            turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
+            return
+        }
+        let names = children ?? connection.children.map(\.name)
+        if let unknown = names.first(where: { connection.child(named: $0) == nil }) {
+            turn.refuse(
+                .noPath(remote: name, reason: "the connection has no child \(unknown)"), child: unknown,
+                connection: name)
+            return
+        }
+        let present = inOrder.first { $0.context.connection.name == name && canTake(on: $0) }
+        if let present {
+            present.want(names, &turn)
+            after(present, &turn)
+            return
+        }
+        let remote = connection.remoteAddresses.lazy.compactMap { $0.single }.first
+        let unknown = IPAddress.unspecified(remote?.family ?? .v4)
+        let path = Path(
+            local: Endpoint(unknown, connection.localPort), remote: Endpoint(remote ?? unknown, connection.remotePort))
+        let context = SessionContext(
+            id: tables.newIKESAID(), isInitiator: true, connection: connection, path: path, socket: .plain,
+            initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
+        context.wanted = names
+        context.earlierTries = earlierTries
+        enter(IKESession.initiating(context, &turn), &turn)
+    }
+
+    /// Whether an IKE SA can bring up more children: it is established, or we are on the way to it.
+    private func canTake(on session: IKESession) -> Bool {
+        session.isEstablished || session.isConnecting && session.context.isInitiator
+    }
+
+    private func terminate(_ target: Command.Target, _ turn: inout Turn) {
+        for session in inOrder {
+            let context = session.context
+            switch target {
+            case .connection(let name) where context.connection.name == name: session.leave(.asked, &turn)
+            case .ikeSA(let id) where context.id == id: session.leave(.asked, &turn)
+            case .child(let name, let connection) where connection ?? context.connection.name == context.connection.name:
+                context.wanted.removeAll { $0 == name }
+                context.agenda.drop { $0 == .createChild(name) }
+                for child in context.children.all where child.agreement.template.name == name {
+                    session.intend(.deleteChild(child.id, .asked), &turn)
+                }
+            case .childSA(let id) where context.children.child(id) != nil:
+                session.intend(.deleteChild(id, .asked), &turn)
+            default: continue
+            }
+            after(session, &turn)
+        }
+    }
+
+    private func session(with child: ChildSAID) -> IKESession? {
+        inOrder.first { $0.context.children.child(child) != nil }
+    }
+}
+
+extension SessionContext {
+    /// Whether a header carries this IKE SA's SPIs, as far as they are known.
+    func has(_ header: IKEHeader) -> Bool {
+        header.initiatorSPI == initiatorSPI && (responderSPI == 0 || header.responderSPI == responderSPI)
+    }
+}

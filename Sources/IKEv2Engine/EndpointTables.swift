@@ -1,0 +1,110 @@
+import GatewayModel
+import IKECore
+import NetworkTypes
+
+/// What all IKE SAs of one endpoint share: numbers, SPIs, tickets, limits, and who is connected.
+///
+/// It owns bookkeeping only. Nothing in it starts or ends an IKE SA, and no result depends on the order of a dictionary.
+final class EndpointTables {
+    /// Inbound SPIs of Child SAs.
+    var spis = SPIAllocator()
+    /// Half-open IKE SAs that peers started.
+    var governor = HalfOpenGovernor()
+    /// Cookies for peers.
+    var cookies = CookieJar()
+    /// Why connections did not come up.
+    var refusals = RefusalLog()
+    /// Whether the gateway stops: nothing new is accepted or started.
+    var isShuttingDown = false
+
+    private var lastTicket: UInt64 = 0
+    private var ticketOwners: [Ticket: IKESAID] = [:]
+    private var lastIKESA: UInt32 = 0
+    private var lastChild: UInt32 = 0
+    private var established: [IdentityPair: [IKESAID]] = [:]
+
+    /// Two identities, ours first.
+    private struct IdentityPair: Hashable {
+        var local: Identity
+        var remote: Identity
+    }
+
+    /// Questions without an answer.
+    var openTickets: Int { ticketOwners.count }
+
+    /// A new question's number.
+    func newTicket(for owner: IKESAID) -> Ticket {
+        lastTicket &+= 1
+        let ticket = Ticket(rawValue: lastTicket)
+        ticketOwners[ticket] = owner
+        return ticket
+    }
+
+    /// Who asked; nil when nobody waits for the answer any more. Each ticket is taken once.
+    func takeOwner(of ticket: Ticket) -> IKESAID? { ticketOwners.removeValue(forKey: ticket) }
+
+    /// Nobody waits for this answer any more.
+    func forget(_ ticket: Ticket) { ticketOwners[ticket] = nil }
+
+    /// A new IKE SA's number.
+    func newIKESAID() -> IKESAID {
+        lastIKESA &+= 1
+        return IKESAID(rawValue: lastIKESA)
+    }
+
+    /// A new Child SA's number.
+    func newChildSAID() -> ChildSAID {
+        lastChild &+= 1
+        return ChildSAID(rawValue: lastChild)
+    }
+
+    /// The established IKE SAs between two identities, the oldest first.
+    func established(local: Identity, remote: Identity) -> [IKESAID] {
+        established[IdentityPair(local: local, remote: remote)] ?? []
+    }
+
+    /// One more between two identities.
+    func enter(_ id: IKESAID, local: Identity, remote: Identity) {
+        established[IdentityPair(local: local, remote: remote), default: []].append(id)
+    }
+
+    /// It is gone.
+    func leave(_ id: IKESAID, local: Identity, remote: Identity) {
+        let pair = IdentityPair(local: local, remote: remote)
+        established[pair]?.removeAll { $0 == id }
+        if established[pair]?.isEmpty ?? false { established[pair] = nil }
+    }
+}
+
+/// Why connections did not come up: the last reason of each configured connection, and the last few that belong to none.
+///
+/// It is bounded by the number of configured connections and ``RefusalLog/capacity``.
+struct RefusalLog {
+    /// How many that belong to no connection are kept.
+    static let capacity = 32
+
+    private var byConnection: [String: (time: Event, refusal: Refusal)] = [:]
+    /// Those that no connection could be found for, the oldest first.
+    private(set) var unattributed: [Event] = []
+
+    /// Takes note of a refusal.
+    mutating func record(_ event: Event, _ refusal: Refusal) {
+        if let connection = event.connection {
+            byConnection[connection] = (event, refusal)
+        } else {
+            if unattributed.count >= Self.capacity { unattributed.removeFirst() }
+            unattributed.append(event)
+        }
+    }
+
+    /// The last one of a connection.
+    func last(of connection: String) -> (event: Event, refusal: Refusal)? {
+        byConnection[connection].map { ($0.time, $0.refusal) }
+    }
+
+    /// It came up: the reason is history.
+    mutating func clear(_ connection: String) { byConnection[connection] = nil }
+
+    /// Forgets connections that are configured no longer.
+    mutating func keep(_ names: Set<String>) { byConnection = byConnection.filter { names.contains($0.key) } }
+}

@@ -1,0 +1,207 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// An IKE SA on which both ends have proved who they are.
+///
+/// It owns the keys and the one exchange of ours that is under way. What exchanges mean is written beside each of them.
+struct Established: ~Copyable {
+    private let keys: SessionKeys
+    private var active: (any Exchange)?
+
+    /// Nothing is under way.
+    init(keys: SessionKeys) {
+        self.keys = keys
+        active = nil
+    }
+
+    /// Takes up the next intent, when no request of ours is under way.
+    consuming func proceed(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        while context.requests.isFree, let intent = context.agenda.next() {
+            if case .deleteIKESA(let reason) = intent { return Leaving.start(reason, keys, context, &turn) }
+            guard let exchange = intent.exchange(context, &turn) else { continue }
+            begin(exchange, context, &turn)
+        }
+        // Message IDs never wrap (RFC 7296 §2.2).
+        if context.requests.nextID == nil, context.requests.inFlight == nil { return .closed(.expired) }
+        return .established(self)
+    }
+
+    private mutating func begin(_ exchange: any Exchange, _ context: SessionContext, _ turn: inout Turn) {
+        guard context.request(exchange.type, exchange.payloads, keys, &turn) != nil else { return }
+        active = exchange
+    }
+
+    /// A sealed message came.
+    consuming func receive(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        if message.header.isResponse { return receiveResponse(message, arrival, context, &turn) }
+        do throws(PeerFault) {
+            let opened = try open(message, arrival, context, &turn)
+            switch context.responses.judge(opened.header.messageID) {
+            case .replay(let datagrams):
+                context.repeatResponse(datagrams, opened.header.messageID, arrival, &turn)
+                return .established(self)
+            case .suspended, .stale, .future: throw .outsideWindow(opened.header.messageID)
+            case .fresh:
+                context.followNAT(arrival.path, &turn)
+                context.responses.accept()
+                if let reason = try answer(opened, arrival, context, &turn) { return .closed(reason) }
+            }
+        } catch {
+            return settle(error, message.header, arrival, context, &turn)
+        }
+        return proceed(context, &turn)
+    }
+
+    /// Opens a request. One that is authentic and breaks its grammar takes up its message ID like any other.
+    private func open(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> OpenedMessage {
+        do throws(PeerFault) {
+            return try context.open(message, keys, arrival, &turn)
+        } catch {
+            if case .ignore = error.disposition { throw error }
+            let id = message.header.messageID
+            switch context.responses.judge(id) {
+            case .fresh: context.responses.accept()
+            case .replay(let datagrams):
+                context.repeatResponse(datagrams, id, arrival, &turn)
+                throw .unexpected("a request that was answered")
+            case .suspended, .stale, .future: throw .outsideWindow(id)
+            }
+            throw error
+        }
+    }
+
+    /// What follows from a fault in a request.
+    private consuming func settle(
+        _ fault: PeerFault, _ header: IKEHeader, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        switch fault.disposition {
+        case .ignore(let reason): context.drop(reason, arrival, &turn)
+        case .answer(let notify): context.respond(to: header, arrival, [.notify(notify)], keys, &turn)
+        case .abandonExchange(let refusal): context.refuse(refusal, &turn)
+        case .closeSession(let notify, let refusal):
+            context.refuse(refusal, &turn)
+            context.respond(to: header, arrival, notify.map { [.notify($0)] } ?? [], keys, &turn)
+            return .closed(.failed(refusal))
+        }
+        return .established(self)
+    }
+
+    /// Answers a fresh request.
+    /// - Returns: Why the IKE SA ends with it; nil when it goes on.
+    private borrowing func answer(
+        _ request: OpenedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> Event.CloseReason? {
+        switch request.header.exchange {
+        case .informational: return try answerInformational(request, arrival, context, &turn)
+        case .createChildSA:
+            let answer = try CreateChildResponder.answer(request, keys, context, &turn)
+            answer.installation?.installInbound(context, &turn)
+            if context.respond(to: request.header, arrival, answer.payloads, keys, &turn) {
+                answer.installation?.complete(context, &turn)
+            }
+        default:
+            // An exchange that was never negotiated; nothing in it can be meant for us.
+            context.respond(to: request.header, arrival, [.notify(NotifyPayload(.invalidSyntax))], keys, &turn)
+        }
+        return nil
+    }
+
+    private borrowing func answerInformational(
+        _ request: OpenedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> Event.CloseReason? {
+        let parts: Informational
+        do throws(GrammarError) {
+            parts = try Informational(request)
+        } catch {
+            throw .malformed(.informational, error, isResponse: false)
+        }
+        if let fatal = parts.notifies.first(where: { $0.type == .authenticationFailed || $0.type == .invalidSyntax }) {
+            context.respond(to: request.header, arrival, [], keys, &turn)
+            let refusal = Refusal.byPeer(
+                notify: fatal.type.rawValue, name: fatal.type.description, exchange: "IKE_AUTH",
+                offer: context.offer(context.algorithms.map { [$0] } ?? []))
+            context.refuse(refusal, &turn)
+            return .failed(refusal)
+        }
+        if parts.deletesIKESA {
+            context.enter(.deleting, &turn)
+            context.respond(to: request.header, arrival, [], keys, &turn)
+            return .byPeer
+        }
+        var closed: [UInt32] = []
+        for delete in parts.deletes {
+            guard case .children(.esp, let spis) = delete.target else { continue }
+            closed += context.childrenDeleted(spis, &turn)
+        }
+        let answer = closed.isEmpty ? [] : [DeletePayload(.children(.esp, spis: closed))]
+        let response = Informational(isResponse: true, deletes: answer)
+        context.respond(to: request.header, arrival, response.payloads, keys, &turn)
+        return nil
+    }
+
+    /// A response came.
+    private consuming func receiveResponse(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        guard context.requests.isAnswered(by: message.header.messageID, message.header.exchange),
+            let exchange = active
+        else {
+            context.drop(.unexpected("a response to nothing"), arrival, &turn)
+            return .established(self)
+        }
+        do throws(PeerFault) {
+            let opened = try context.open(message, keys, arrival, &turn)
+            context.followNAT(arrival.path, &turn)
+            context.requests.close()
+            active = nil
+            if case .then(let next) = try exchange.complete(opened, keys, context, &turn) {
+                begin(next, context, &turn)
+            }
+        } catch {
+            switch error.disposition {
+            case .ignore(let reason):
+                context.drop(reason, arrival, &turn)
+                return .established(self)
+            case .answer: break
+            case .abandonExchange(let refusal): context.refuse(refusal, &turn)
+            case .closeSession(let notify, let refusal):
+                context.requests.close()
+                context.refuse(refusal, &turn)
+                return Leaving.start(
+                    .failed(refusal), keys, notifies: notify.map { [$0] } ?? [], context, &turn)
+            }
+        }
+        return proceed(context, &turn)
+    }
+}
+
+extension SessionContext {
+    /// A peer behind a NAT may come from another address or port at any time; whoever holds the keys is believed
+    /// (RFC 7296 §2.23). Without a NAT the ends stay where they are.
+    func followNAT(_ now: Path, _ turn: inout Turn) {
+        guard nat.isRemote, socket == .natTraversal, now != path else { return }
+        publish(.pathChanged(from: path, to: now), &turn)
+        path = now
+        for child in children.all { turn.plane(.move(child.id, now, child.encapsulation)) }
+    }
+
+    /// The peer may have been silent for too long.
+    func livenessDue(_ turn: inout Turn) {
+        let due = lastHeard + connection.dpdDelay
+        if due <= turn.now {
+            // A request that is under way asks the same question.
+            if requests.inFlight == nil { agenda.add(.probe) }
+            timers.set(.liveness, to: turn.now + connection.dpdDelay)
+        } else {
+            timers.set(.liveness, to: due)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import GatewayModel
+import IKECore
+import IKEMessages
+
+/// One request of ours on an established IKE SA, and what its answer means.
+///
+/// A value that is made when its turn comes, gives its payloads once, and is used up by the answer. A new kind of exchange
+/// is a new file and a new ``Intent``.
+protocol Exchange {
+    /// The exchange that carries it.
+    var type: ExchangeType { get }
+
+    /// The request's payloads.
+    var payloads: [Payload] { get }
+
+    /// Takes the answer.
+    func complete(
+        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> NextStep
+}
+
+/// What comes after an answer.
+enum NextStep {
+    /// The exchange is over.
+    case done
+    /// Another request at once, before anything else.
+    case then(any Exchange)
+}
+
+extension Intent {
+    /// The exchange that carries it out; nil when there is nothing to do any more. Closing the IKE SA is not one: see
+    /// ``Leaving``.
+    func exchange(_ context: SessionContext, _ turn: inout Turn) -> (any Exchange)? {
+        switch self {
+        case .deleteIKESA: nil
+        case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
+        case .deleteOrphan(let spi): DeleteOrphan(spi: spi)
+        case .createChild(let name): CreateChild(name, context, &turn)
+        case .probe: Probe()
+        }
+    }
+}
+
+/// Asks whether the peer lives (RFC 7296 §2.4): an empty request, and any authentic answer will do.
+struct Probe: Exchange {
+    var type: ExchangeType { .informational }
+    var payloads: [Payload] { [] }
+
+    func complete(
+        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> NextStep {
+        context.publish(.peerAlive, &turn)
+        return .done
+    }
+}

@@ -1,0 +1,218 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// One IKE SA: a phase, and what all phases share.
+///
+/// It is confined to its endpoint's thread. It passes inputs to the phase, watches the clock, and cleans up once when the
+/// phase says that it is over. It never finds its own messages: that is the endpoint's business.
+final class IKESession {
+    /// What all phases share.
+    let context: SessionContext
+    private var phase: Phase
+    private var hasFinished = false
+    private var registered: (local: Identity, remote: Identity)?
+
+    /// What made it, when the peer did: to recognise the same request again, and to answer it in the same way.
+    private(set) var initiation: Initiation?
+
+    /// A peer's IKE_SA_INIT request and our answer.
+    struct Initiation {
+        /// What the request is recognised by.
+        let key: InitiationKey
+        /// The answer; empty when the peer has moved on.
+        var response: [UInt8]
+    }
+
+    private init(_ context: SessionContext, _ phase: consuming Phase) {
+        self.context = context
+        self.phase = phase
+    }
+
+    /// An IKE SA that we start.
+    static func initiating(_ context: SessionContext, _ turn: inout Turn) -> IKESession {
+        let session = IKESession(context, PathSearch.start(context, &turn))
+        session.settle(&turn)
+        return session
+    }
+
+    /// An IKE SA that a peer starts.
+    static func responding(
+        _ context: SessionContext, _ state: consuming HalfOpenResponder, _ key: InitiationKey, _ turn: inout Turn
+    ) -> IKESession {
+        let response = state.transcript.response
+        context.timers.set(.halfOpen, to: turn.now + turn.configuration.limits.halfOpenTimeout)
+        turn.tables.governor.opened(from: key.remote.address)
+        let session = IKESession(context, .halfOpen(state))
+        session.initiation = Initiation(key: key, response: response)
+        session.settle(&turn)
+        return session
+    }
+
+    /// Whether it is neither established nor at its end.
+    var isConnecting: Bool { phase.isConnecting }
+
+    /// Whether both have proved who they are.
+    var isEstablished: Bool { phase.isEstablished }
+
+    /// Why it is over; nil while it is not.
+    var closeReason: Event.CloseReason? { phase.closeReason }
+
+    /// A message came that is addressed to it.
+    func receive(_ message: ReceivedMessage, _ arrival: Arrival, _ turn: inout Turn) {
+        switch message {
+        case .clear(let message): phase.receive(message, arrival, context, &turn)
+        case .sealed(let message): phase.receive(message, arrival, context, &turn)
+        }
+        settle(&turn)
+    }
+
+    /// Its question was answered.
+    func answer(_ ticket: Ticket, _ answer: Answer, _ turn: inout Turn) {
+        guard context.question == ticket else { return }
+        phase.answer(answer, context, &turn)
+        settle(&turn)
+    }
+
+    /// Time has passed.
+    func deadline(_ turn: inout Turn) {
+        while !hasFinished, phase.closeReason == nil, let timer = context.timers.popDue(turn.now) {
+            switch timer {
+            case .retransmission:
+                if let refusal = context.retransmit(&turn) { phase.gaveUp(refusal, context, &turn) }
+            case .halfOpen:
+                let refusal = Refusal.noAnswer(
+                    exchange: "IKE_AUTH", path: context.path, tries: 1, waited: turn.now - context.created)
+                context.refuse(refusal, &turn)
+                phase.abandon(.failed(refusal))
+            case .answer: phase.answerOverdue(context, &turn)
+            case .liveness: context.livenessDue(&turn)
+            case .childExpiry(let child): context.agenda.add(.deleteChild(child, .expired))
+            }
+            phase.proceed(context, &turn)
+        }
+        settle(&turn)
+    }
+
+    /// Something is to be done when its turn comes.
+    func intend(_ intent: Intent, _ turn: inout Turn) {
+        context.agenda.add(intent)
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
+    /// Brings children up: now when it is established, else with it. Those that are up already are left alone.
+    func want(_ children: [String], _ turn: inout Turn) {
+        guard isEstablished else {
+            for name in children where !context.wanted.contains(name) { context.wanted.append(name) }
+            return
+        }
+        for name in children where !context.children.hasLive(named: name) {
+            context.agenda.add(.createChild(name))
+        }
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
+    /// It is to end; the peer is told.
+    func leave(_ reason: Event.CloseReason, _ turn: inout Turn) {
+        phase.leave(reason, context, &turn)
+        settle(&turn)
+    }
+
+    /// It ends; the peer is not told, since it knows nothing of it any more.
+    func abandon(_ reason: Event.CloseReason, _ turn: inout Turn) {
+        phase.abandon(reason)
+        settle(&turn)
+    }
+
+    /// The plane says that the peer sends from somewhere else.
+    func follow(_ path: Path, _ turn: inout Turn) {
+        guard isEstablished else { return }
+        context.followNAT(path, &turn)
+    }
+
+    // MARK: After each input
+
+    private func settle(_ turn: inout Turn) {
+        guard !hasFinished else { return }
+        if !phase.isConnecting, let key = initiation?.key, initiation?.response.isEmpty == false {
+            initiation?.response = []
+            turn.tables.governor.closed(from: key.remote.address)
+        }
+        if phase.isEstablished, registered == nil, let local = context.localIdentity,
+            let remote = context.remoteIdentity
+        {
+            registered = (local, remote)
+            turn.tables.enter(context.id, local: local, remote: remote)
+        }
+        if let reason = phase.closeReason {
+            finish(reason, &turn)
+        } else {
+            context.timers.set(.retransmission, to: context.requests.deadline)
+        }
+    }
+
+    /// Takes everything back that it has taken.
+    private func finish(_ reason: Event.CloseReason, _ turn: inout Turn) {
+        hasFinished = true
+        revival = revivedChildren(reason)
+        context.settleQuestion(&turn)
+        for child in context.children.all {
+            let template = child.agreement.template
+            let action = reason == .peerDead ? template.dpdAction : template.closeAction
+            context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
+        }
+        for spi in context.heldSPIs { turn.tables.spis.release(spi) }
+        context.heldSPIs = []
+        if context.established != nil, context.nat.isLocal, turn.configuration.limits.keepAlive > .zero {
+            turn.plane(.keepAlive(context.path, every: .zero))
+        }
+        if let registered { turn.tables.leave(context.id, local: registered.local, remote: registered.remote) }
+        context.timers = DeadlineQueue()
+        context.enter(.destroying, &turn)
+        context.publish(.ikeClosed(reason), &turn)
+    }
+
+    /// The children that are to be brought up again by another IKE SA, with how often that was tried before.
+    private(set) var revival: (children: [String], earlierTries: Int)?
+
+    private func revivedChildren(_ reason: Event.CloseReason) -> (children: [String], earlierTries: Int)? {
+        if case .failed(.noAnswer) = reason, context.established == nil {
+            guard context.isInitiator else { return nil }
+            let tries = context.earlierTries + 1
+            let goesOn = context.connection.keyingTries == 0 || tries < context.connection.keyingTries
+            return goesOn ? (context.wanted, tries) : nil
+        }
+        guard context.established != nil else { return nil }
+        let names = context.children.all.filter { child in
+            let template = child.agreement.template
+            switch reason {
+            case .asked, .shutdown, .replaced, .ikeSAEnded: return false
+            case .peerDead: return template.dpdAction == .start
+            case .byPeer, .failed: return template.closeAction == .start
+            case .expired: return template.startAction == .start || template.startAction == .trapAndStart
+            }
+        }.map { $0.agreement.template.name }
+        return names.isEmpty ? nil : (names, 0)
+    }
+}
+
+/// What a peer's IKE_SA_INIT request is recognised by when it comes again: where from, the SPI, and every octet of it.
+struct InitiationKey: Hashable {
+    /// Where it came from.
+    let remote: Endpoint
+    /// The initiator's SPI.
+    let spi: UInt64
+    private let digest: [UInt8]
+
+    /// The key of a request.
+    init(_ arrival: Arrival, spi: UInt64) {
+        remote = arrival.path.remote
+        self.spi = spi
+        digest = Digest.sha256([arrival.bytes])
+    }
+}

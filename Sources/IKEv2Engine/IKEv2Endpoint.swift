@@ -1,0 +1,291 @@
+public import Clockwork
+public import GatewayModel
+public import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// All IKEv2 of one gateway: it finds the IKE SA that an input belongs to, and makes new ones.
+///
+/// It is confined to one thread. It does nothing by itself: everything comes in through ``handle(_:_:_:)`` and goes out
+/// through its effects, in order. It holds no long-term secret.
+public final class IKEv2Endpoint {
+    /// How much there is of everything: what a leak test reads.
+    public struct Counts: Hashable, Sendable {
+        /// IKE SAs in any state.
+        public var ikeSAs = 0
+        /// Those that peers started and have not authenticated.
+        public var halfOpen = 0
+        /// Child SAs.
+        public var childSAs = 0
+        /// IKE SAs that wait for a point in time.
+        public var deadlines = 0
+        /// Questions without an answer.
+        public var openTickets = 0
+        /// Inbound SPIs of Child SAs, present or offered.
+        public var spis = 0
+
+        /// Nothing at all.
+        public init() {}
+    }
+
+    var configuration: Configuration
+    let tables = EndpointTables()
+    private(set) var sessions: [IKESAID: IKESession] = [:]
+    private var bySPI: [UInt64: IKESAID] = [:]
+    private var byInitiation: [InitiationKey: IKESAID] = [:]
+    private var deadlines = DeadlineQueue<IKESAID>()
+    private var tombstones = Tombstones()
+    /// Unauthenticated answers that cost nothing but a datagram.
+    private var courtesy = TokenBucket(rate: 50, burst: 100, now: .zero)
+
+    /// An endpoint without any IKE SA.
+    public init(configuration: Configuration) { self.configuration = configuration }
+
+    /// Takes one input and appends what is to be done.
+    public func handle(_ input: Input, _ environment: inout Environment, _ effects: inout Effects) {
+        var turn = Turn(configuration: configuration, tables: tables, environment: environment, effects: Effects())
+        swap(&turn.effects, &effects)
+        switch input {
+        case .datagram(let datagram): receive(datagram, &turn)
+        case .deadline: deadline(&turn)
+        case .answer(let ticket, let answer):
+            if let id = tables.takeOwner(of: ticket), let session = sessions[id] {
+                session.answer(ticket, answer, &turn)
+                after(session, &turn)
+            }
+        case .command(let command): perform(command, &turn)
+        case .plane(let event): heed(event, &turn)
+        case .configuration(let next):
+            configuration = next
+            tables.refusals.keep(Set(next.connections.map(\.name)))
+        }
+        swap(&turn.effects, &effects)
+        environment = turn.environment
+    }
+
+    /// When ``Input/deadline`` is due; nil when nothing waits.
+    public var nextDeadline: Instant? { deadlines.earliest }
+
+    /// All IKE SAs, the oldest first.
+    public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
+
+    /// How much there is of everything.
+    public var counts: Counts {
+        var counts = Counts()
+        counts.ikeSAs = sessions.count
+        counts.halfOpen = tables.governor.total
+        counts.childSAs = sessions.values.reduce(0) { $0 + $1.context.children.all.count }
+        counts.deadlines = deadlines.count
+        counts.openTickets = tables.openTickets
+        counts.spis = tables.spis.count
+        return counts
+    }
+
+    /// Why a configured connection did not come up last; nil when it did, or was never tried.
+    public func lastRefusal(ofConnection name: String) -> (time: Instant, refusal: Refusal)? {
+        tables.refusals.last(of: name).map { ($0.event.time, $0.refusal) }
+    }
+
+    /// The last refusals that belong to no connection, the oldest first; at most 32.
+    public var recentRefusals: [Event] { tables.refusals.unattributed }
+
+    /// The IKE SAs, the oldest first.
+    var inOrder: [IKESession] { sessions.sorted { $0.key < $1.key }.map { $0.value } }
+
+    // MARK: IKE SAs come and go
+
+    /// Enters a new IKE SA.
+    func enter(_ session: IKESession, _ turn: inout Turn) {
+        let context = session.context
+        sessions[context.id] = session
+        bySPI[context.ownSPI] = context.id
+        if let initiation = session.initiation { byInitiation[initiation.key] = context.id }
+        after(session, &turn)
+    }
+
+    /// An SPI that none of our IKE SAs has.
+    func newSPI(_ turn: inout Turn) -> UInt64 {
+        while true {
+            let spi = turn.newSPI()
+            if bySPI[spi] == nil { return spi }
+        }
+    }
+
+    /// What follows from an input that an IKE SA has taken.
+    func after(_ session: IKESession, _ turn: inout Turn) {
+        let context = session.context
+        if session.isEstablished, !context.isUnique {
+            context.isUnique = true
+            enforceUniqueness(of: session, &turn)
+        }
+        guard session.closeReason != nil else {
+            deadlines.set(context.id, to: context.timers.earliest)
+            return
+        }
+        guard sessions.removeValue(forKey: context.id) != nil else { return }
+        deadlines.remove(context.id)
+        bySPI[context.ownSPI] = nil
+        if let initiation = session.initiation { byInitiation[initiation.key] = nil }
+        if let expected = context.responses.expected, expected > 0, !context.responses.lastResponse.isEmpty {
+            tombstones.add(
+                spi: context.ownSPI, messageID: expected - 1, address: context.path.remote.address,
+                context.responses.lastResponse, now: turn.now)
+        }
+        if let revival = session.revival {
+            initiate(context.connection.name, revival.children, earlierTries: revival.earlierTries, &turn)
+        }
+    }
+
+    /// Two IKE SAs between the same identities: the connection says which of them stays.
+    private func enforceUniqueness(of session: IKESession, _ turn: inout Turn) {
+        let context = session.context
+        guard let local = context.localIdentity, let remote = context.remoteIdentity else { return }
+        let policy = context.connection.uniqueness
+        guard policy != .never else { return }
+        for id in tables.established(local: local, remote: remote) where id != context.id {
+            guard let older = sessions[id] else { continue }
+            if context.saidInitialContact {
+                older.abandon(.replaced, &turn)
+            } else if policy == .replace {
+                older.leave(.replaced, &turn)
+            } else {
+                continue
+            }
+            after(older, &turn)
+        }
+    }
+
+    private func deadline(_ turn: inout Turn) {
+        // Each is woken once, however soon it wants to be woken again.
+        var due: [IKESAID] = []
+        while let id = deadlines.popDue(turn.now) { due.append(id) }
+        for id in due {
+            guard let session = sessions[id] else { continue }
+            session.deadline(&turn)
+            after(session, &turn)
+        }
+    }
+
+    // MARK: Datagrams
+
+    private func receive(_ datagram: Datagram, _ turn: inout Turn) {
+        let arrival = Arrival(path: datagram.path, socket: datagram.socket, bytes: datagram.bytes)
+        do throws(GrammarError) {
+            let header = try IKEHeader(peeking: datagram.bytes)
+            guard header.version.major == IKEVersion.v2.major else {
+                refuseVersion(header, arrival, &turn)
+                return
+            }
+            if header.exchange == .ikeSAInit, header.responderSPI == 0, !header.isResponse {
+                receiveInitiation(header, arrival, &turn)
+                return
+            }
+            let ownSPI = header.isFromInitiator ? header.responderSPI : header.initiatorSPI
+            guard let id = bySPI[ownSPI], let session = sessions[id], session.context.has(header) else {
+                repeatLastWords(header, ownSPI, arrival, &turn)
+                return
+            }
+            let message = try ReceivedMessage(parsing: datagram.bytes)
+            session.receive(message, arrival, &turn)
+            after(session, &turn)
+        } catch {
+            turn.publish(.dropped(.malformed(error.description), arrival.path))
+        }
+    }
+
+    private func repeatLastWords(_ header: IKEHeader, _ ownSPI: UInt64, _ arrival: Arrival, _ turn: inout Turn) {
+        let answer =
+            header.isResponse
+            ? nil
+            : tombstones.answer(
+                spi: ownSPI, messageID: header.messageID, from: arrival.path.remote.address, now: turn.now)
+        guard let answer else {
+            turn.publish(.dropped(.unknownSPI, arrival.path))
+            return
+        }
+        turn.publish(.answeredAgain(messageID: header.messageID))
+        for bytes in answer { turn.send(bytes, arrival.path, arrival.socket) }
+    }
+
+    /// A request of a version that we do not speak. Older ones belong to another engine.
+    private func refuseVersion(_ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
+        guard header.version.major > IKEVersion.v2.major, !header.isResponse else {
+            turn.publish(.dropped(.malformed("IKE version \(header.version)"), arrival.path))
+            return
+        }
+        reply(NotifyPayload(.invalidMajorVersion), to: header, arrival, &turn)
+    }
+
+    /// Answers with a notification in clear, remembering nothing; not too often.
+    private func reply(_ notify: NotifyPayload, to request: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
+        guard courtesy.take(now: turn.now) else {
+            turn.publish(.dropped(.rateLimited, arrival.path))
+            return
+        }
+        let flags: IKEHeader.Flags = request.isFromInitiator ? .response : [.response, .initiator]
+        let header = IKEHeader(
+            initiatorSPI: request.initiatorSPI, responderSPI: request.responderSPI, exchange: request.exchange,
+            flags: flags, messageID: request.messageID)
+        let message = Message(header, [.notify(notify)])
+        guard let bytes = try? message.encoded() else { return }
+        turn.publish(.sent(message.description, bytes: bytes.count, arrival.path))
+        turn.send(bytes, arrival.path, arrival.socket)
+    }
+
+    /// A peer's IKE_SA_INIT request.
+    private func receiveInitiation(_ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
+        let key = InitiationKey(arrival, spi: header.initiatorSPI)
+        if let id = byInitiation[key], let session = sessions[id], let initiation = session.initiation {
+            if initiation.response.isEmpty {
+                session.context.drop(.unexpected("an IKE_SA_INIT that was followed up"), arrival, &turn)
+            } else {
+                session.context.repeatResponse([initiation.response], 0, arrival, &turn)
+            }
+            return
+        }
+        let request: IKESAInit.Request
+        do throws(GrammarError) {
+            let message = try Message(parsing: arrival.bytes)
+            request = try IKESAInit.Request(message)
+            turn.publish(.received(message.description, bytes: arrival.byteCount, arrival.path))
+        } catch {
+            refuseUnreadable(error, header, arrival, &turn)
+            return
+        }
+        switch InitResponder.judge(request, header, arrival, &turn) {
+        case .drop(let reason, let refusal):
+            turn.publish(.dropped(reason, arrival.path))
+            if let refusal { turn.refuse(refusal, connection: nil) }
+        case .answer(let notify, let refusal, let connection):
+            if notify.type == .cookie { turn.publish(.cookieDemanded(byUs: true)) }
+            if let refusal { turn.refuse(refusal, connection: connection) }
+            reply(notify, to: header, arrival, &turn)
+        case .accept(let acceptance):
+            let context = SessionContext(
+                id: tables.newIKESAID(), isInitiator: false, connection: acceptance.connection, path: arrival.path,
+                socket: arrival.socket, initiatorSPI: header.initiatorSPI, responderSPI: newSPI(&turn), turn)
+            context.enter(.connecting, &turn)
+            guard let state = InitResponder.accept(acceptance, request, arrival, context, &turn) else {
+                context.enter(.destroying, &turn)
+                return
+            }
+            enter(IKESession.responding(context, state, key, &turn), &turn)
+        }
+    }
+
+    private func refuseUnreadable(
+        _ error: GrammarError, _ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn
+    ) {
+        turn.publish(.dropped(.malformed(error.description), arrival.path))
+        // Without the initiator's SPI and flag it is not a request that anybody could use an answer to.
+        guard header.initiatorSPI != 0, header.isFromInitiator, header.messageID == 0 else { return }
+        turn.refuse(
+            .malformed(exchange: header.exchange.description, reason: error.description), connection: nil)
+        if case .unsupportedCriticalPayload(let type) = error {
+            reply(NotifyPayload(.unsupportedCriticalPayload, [type.rawValue]), to: header, arrival, &turn)
+        } else {
+            reply(NotifyPayload(.invalidSyntax), to: header, arrival, &turn)
+        }
+    }
+}

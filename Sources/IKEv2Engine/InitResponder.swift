@@ -1,0 +1,175 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// The responder of IKE_SA_INIT (RFC 7296 §1.2, §2.6, §2.7): everything that is decided before anything is remembered.
+///
+/// It owns no state. What comes here is unauthenticated and may be forged: it costs a parse and a hash until the peer has
+/// shown its return path, and one ephemeral key after that.
+enum InitResponder {
+    /// The longest request that is taken: it has to be kept until IKE_AUTH, whose proof covers it.
+    static let longestRequest = 8192
+
+    /// What a request leads to.
+    enum Outcome {
+        /// The answer is this notification, and nothing is remembered.
+        case answer(NotifyPayload, Refusal?, connection: String?)
+        /// It is dropped.
+        case drop(Event.DropReason, Refusal?)
+        /// It is accepted.
+        case accept(Acceptance)
+    }
+
+    /// An accepted request: what the answer is made from.
+    struct Acceptance {
+        let connection: Connection
+        let proposal: Proposal
+        let number: UInt8
+        let suite: KeySchedule.Suite
+        let group: Transform
+    }
+
+    /// Decides about a request.
+    static func judge(
+        _ request: IKESAInit.Request, _ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn
+    ) -> Outcome {
+        guard arrival.byteCount <= longestRequest else { return .drop(.malformed("IKE_SA_INIT too long"), nil) }
+        guard !turn.tables.isShuttingDown else { return .drop(.unexpected("the gateway stops"), nil) }
+        let address = arrival.path.remote.address
+        switch turn.tables.governor.verdict(for: address, turn.configuration.limits) {
+        case .refuse: return .drop(.tooManyHalfOpen, .tooManyHalfOpen(arrival.path))
+        case .demandCookie:
+            let nonce = request.nonce.nonce
+            let spi = header.initiatorSPI
+            let cookie = request.notifies.first(.cookie)?.data ?? []
+            if turn.tables.cookies.accepts(cookie, nonce: nonce, address: address, spi: spi, now: turn.now) { break }
+            let wanted = turn.tables.cookies.cookie(
+                nonce: nonce, address: address, spi: spi, now: turn.now, &turn.environment.entropy)
+            return .answer(NotifyPayload(.cookie, wanted), nil, connection: nil)
+        case .admit: break
+        }
+        let candidates = ConnectionLookup(turn.configuration.connections).candidates(for: arrival.path)
+        guard let first = candidates.first else {
+            return .answer(NotifyPayload(.noProposalChosen), .noConnection(arrival.path), connection: nil)
+        }
+        return choose(request, candidates, first)
+    }
+
+    /// The first candidate that has a proposal in common with the offer.
+    private static func choose(
+        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection
+    ) -> Outcome {
+        let offered = request.offer.proposals.compactMap { wire -> (number: UInt8, proposal: Proposal)? in
+            guard wire.securityProtocol == .ike, let proposal = wire.proposal else { return nil }
+            return (wire.number, proposal)
+        }
+        let theirs = offered.map { $0.proposal }
+        for connection in candidates {
+            guard let selection = Proposal.select(from: theirs, configured: connection.ikeOffer),
+                let suite = KeySchedule.Suite(selection.proposal),
+                let group = selection.proposal.first(.keyExchange)
+            else { continue }
+            guard request.keyExchange.method == group.id else {
+                let number = [UInt8(truncatingIfNeeded: group.id >> 8), UInt8(truncatingIfNeeded: group.id)]
+                return .answer(NotifyPayload(.invalidKEPayload, number), nil, connection: connection.name)
+            }
+            guard request.keyExchange.data.count == KeyAgreement.publicValueLength(of: group) else {
+                let refusal = Refusal.badKeyExchange(
+                    group: group, reason: "the public value has \(request.keyExchange.data.count) octets")
+                return .answer(NotifyPayload(.invalidSyntax), refusal, connection: connection.name)
+            }
+            return .accept(
+                Acceptance(
+                    connection: connection, proposal: selection.proposal,
+                    number: offered[selection.offeredIndex].number, suite: suite, group: group))
+        }
+        return .answer(
+            NotifyPayload(.noProposalChosen), .noIKEProposal(ours: first.ikeOffer, theirs: theirs),
+            connection: first.name)
+    }
+
+    /// Answers an accepted request. From here on something is remembered.
+    static func accept(
+        _ acceptance: Acceptance, _ request: IKESAInit.Request, _ arrival: Arrival, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> HalfOpenResponder? {
+        let agreement: KeyAgreement
+        do throws(KeyAgreementError) {
+            agreement = try KeyAgreement(group: acceptance.group, entropy: &turn.environment.entropy)
+        } catch {
+            context.refuse(.badKeyExchange(group: acceptance.group, reason: error.description), &turn)
+            return nil
+        }
+        let nonce = turn.environment.entropy.bytes(32)
+        context.nat = NATDetection.found(
+            in: request.notifies, initiatorSPI: context.initiatorSPI, responderSPI: 0, path: arrival.path)
+        var notifies: [NotifyPayload] = []
+        if context.nat.isSupported {
+            notifies = NATDetection.offer(
+                initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, path: arrival.path,
+                pretending: context.pretendsNAT, &turn.environment.entropy)
+            if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }
+        }
+        context.algorithms = acceptance.proposal
+        context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
+        context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
+        let answer = IKESAInit.Response.complete(
+            IKESAInit.Response.Complete(
+                choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
+                keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
+                nonce: NoncePayload(nonce), notifies: notifies))
+        let header = IKEHeader(
+            initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
+            flags: .response, messageID: 0)
+        let message = Message(header, answer.payloads)
+        guard let response = try? message.encoded() else { return nil }
+        context.publish(.sent(message.description, bytes: response.count, arrival.path), &turn)
+        turn.send(response, arrival.path, arrival.socket)
+        let transcript = Transcript(
+            request: arrival.bytes, response: response, initiatorNonce: request.nonce.nonce, responderNonce: nonce)
+        return HalfOpenResponder(
+            agreement: agreement, peerValue: request.keyExchange.data, suite: acceptance.suite,
+            transcript: transcript)
+    }
+}
+
+/// The responder after its answer to IKE_SA_INIT. The key agreement, which costs the most, is put off until something comes
+/// that looks like an IKE_AUTH: who only fills up our table never makes us compute it.
+///
+/// It owns the ephemeral private value.
+struct HalfOpenResponder: ~Copyable {
+    let agreement: KeyAgreement
+    let peerValue: [UInt8]
+    let suite: KeySchedule.Suite
+    let transcript: Transcript
+
+    /// A sealed message came.
+    consuming func receive(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        guard message.header.exchange == .ikeAuth, !message.header.isResponse, message.header.messageID == 1,
+            message.fragment == nil, message.payload.body.count >= SessionKeys.smallestBody(suite)
+        else {
+            context.drop(.unexpected("\(message.header.exchange) before IKE_AUTH"), arrival, &turn)
+            return .halfOpen(self)
+        }
+        do throws(KeyAgreementError) {
+            let secret = try agreement.sharedSecret(with: peerValue)
+            let schedule = KeySchedule(
+                suite, sharedSecret: secret, initiatorNonce: transcript.initiatorNonce,
+                responderNonce: transcript.responderNonce, initiatorSPI: context.initiatorSPI,
+                responderSPI: context.responderSPI)
+            guard let schedule, let keys = SessionKeys(suite, schedule, isInitiator: false) else {
+                throw .libraryRefused(agreement.group)
+            }
+            return AuthResponder(keys: keys, transcript: transcript).receive(message, arrival, context, &turn)
+        } catch {
+            let refusal = Refusal.badKeyExchange(group: agreement.group, reason: error.description)
+            context.refuse(refusal, &turn)
+            return .closed(.failed(refusal))
+        }
+    }
+}

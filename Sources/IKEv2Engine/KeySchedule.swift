@@ -1,0 +1,120 @@
+import IKEMessages
+import IPsecCrypto
+import WireFormat
+
+/// The keys of an IKE SA (RFC 7296 §2.14) and the keying material of its Child SAs (§2.17).
+///
+/// It owns the order in which keys are cut. It never keeps the shared secret of the key exchange.
+struct KeySchedule {
+    /// The algorithms that an IKE SA uses, and nothing that it does not.
+    struct Suite {
+        let prf: PRF
+        let encryption: Transform
+        let integrity: Transform?
+        let lengths: KeyMaterialLength
+
+        /// The suite of a chosen proposal; nil when it does not make one.
+        init?(_ proposal: Proposal) {
+            guard let transform = proposal.first(.prf), let prf = PRF(transform),
+                let encryption = proposal.first(.encryption)
+            else { return nil }
+            let integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
+            guard let lengths = PacketCipher.keyMaterialLength(encryption: encryption, integrity: integrity) else {
+                return nil
+            }
+            self.prf = prf
+            self.encryption = encryption
+            self.integrity = integrity
+            self.lengths = lengths
+        }
+    }
+
+    /// SK_d, from which Child SAs get their keys.
+    let derivation: SecretBytes
+    /// SK_ai and SK_ei.
+    let initiatorKeys: PacketKeys
+    /// SK_ar and SK_er.
+    let responderKeys: PacketKeys
+    /// SK_pi.
+    let initiatorProof: SecretBytes
+    /// SK_pr.
+    let responderProof: SecretBytes
+
+    /// Derives SKEYSEED and from it the seven keys; nil when the function can't put out so many octets.
+    init?(
+        _ suite: Suite, sharedSecret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiatorSPI: UInt64, responderSPI: UInt64
+    ) {
+        let prf = suite.prf
+        let nonces = initiatorNonce + responderNonce
+        let seed = prf.compute(key: SecretBytes(nonces), secret: sharedSecret)
+        let length = prf.keyLength
+        let material = prf.plus(
+            key: seed, seed: nonces + Self.octets(initiatorSPI) + Self.octets(responderSPI),
+            count: 3 * length + 2 * suite.lengths.total)
+        var cutter = KeyCutter(material)
+        guard let derivation = cutter.take(length),
+            let initiatorIntegrity = cutter.take(suite.lengths.integrity),
+            let responderIntegrity = cutter.take(suite.lengths.integrity),
+            let initiatorEncryption = cutter.take(suite.lengths.encryption),
+            let responderEncryption = cutter.take(suite.lengths.encryption),
+            let initiatorProof = cutter.take(length), let responderProof = cutter.take(length)
+        else { return nil }
+        self.derivation = derivation
+        initiatorKeys = PacketKeys(encryption: initiatorEncryption, integrity: initiatorIntegrity)
+        responderKeys = PacketKeys(encryption: responderEncryption, integrity: responderIntegrity)
+        self.initiatorProof = initiatorProof
+        self.responderProof = responderProof
+    }
+
+    /// The keys of a Child SA, the initiator's direction first (RFC 7296 §2.17); nil when its algorithms do not make a
+    /// protection. `sharedSecret` is that of a key exchange of its own, if there was one. "Initiator" is who started the
+    /// exchange that made the child.
+    static func childKeys(
+        _ proposal: Proposal, prf: PRF, derivation: SecretBytes, sharedSecret: SecretBytes? = nil,
+        initiatorNonce: [UInt8], responderNonce: [UInt8]
+    ) -> (initiator: PacketKeys, responder: PacketKeys)? {
+        guard let encryption = proposal.first(.encryption) else { return nil }
+        let integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
+        guard let lengths = PacketCipher.keyMaterialLength(encryption: encryption, integrity: integrity) else {
+            return nil
+        }
+        let material = prf.plus(
+            key: derivation, secret: sharedSecret ?? SecretBytes([]), seed: initiatorNonce + responderNonce,
+            count: 2 * lengths.total)
+        var cutter = KeyCutter(material)
+        guard let firstEncryption = cutter.take(lengths.encryption),
+            let firstIntegrity = cutter.take(lengths.integrity),
+            let secondEncryption = cutter.take(lengths.encryption),
+            let secondIntegrity = cutter.take(lengths.integrity)
+        else { return nil }
+        return (
+            PacketKeys(encryption: firstEncryption, integrity: firstIntegrity),
+            PacketKeys(encryption: secondEncryption, integrity: secondIntegrity)
+        )
+    }
+
+    /// What an end proves: its first message, the other's nonce, and its identity under SK_pi or SK_pr (RFC 7296 §2.15).
+    static func proofOctets(
+        firstMessage: [UInt8], otherNonce: [UInt8], identityBody: [UInt8], prf: PRF, key: SecretBytes
+    ) -> [UInt8] {
+        firstMessage + otherNonce + prf.compute(key: key, identityBody).exposedBytes()
+    }
+
+    private static func octets(_ spi: UInt64) -> [UInt8] {
+        WireProposal.octets(spi)
+    }
+}
+
+/// Cuts keying material from its start.
+private struct KeyCutter {
+    private let material: SecretBytes
+    private var offset = 0
+
+    init(_ material: SecretBytes) { self.material = material }
+
+    mutating func take(_ count: Int) -> SecretBytes? {
+        defer { offset += count }
+        return material.slice(offset..<(offset + count))
+    }
+}

@@ -1,0 +1,54 @@
+import Clockwork
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// Whether a NAT stands between the ends (RFC 7296 §2.23): hashes of addresses and ports, made and compared.
+///
+/// It owns what was found. What follows from it (ports, encapsulation) is the session's business.
+struct NATDetection: Hashable {
+    /// Whether a NAT hides us.
+    var isLocal = false
+    /// Whether a NAT hides the peer, or the peer pretends so.
+    var isRemote = false
+    /// Whether the peer takes part in it at all.
+    var isSupported = false
+
+    /// Whether there is any NAT.
+    var isAny: Bool { isLocal || isRemote }
+
+    /// The two notifications for a message that we send. With `pretending`, the hash of our own end is one that can't
+    /// match, so that the peer sees a NAT.
+    static func offer(
+        initiatorSPI: UInt64, responderSPI: UInt64, path: Path, pretending: Bool, _ entropy: inout some Entropy
+    ) -> [NotifyPayload] {
+        let source =
+            pretending ? entropy.bytes(20) : hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.local)
+        let destination = hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.remote)
+        return [
+            NotifyPayload(.natDetectionSourceIP, source),
+            NotifyPayload(.natDetectionDestinationIP, destination),
+        ]
+    }
+
+    /// What the peer's notifications in a message that came on `path` say. Several source hashes stand for several
+    /// addresses that the peer may have sent from.
+    static func found(
+        in notifies: [NotifyPayload], initiatorSPI: UInt64, responderSPI: UInt64, path: Path
+    ) -> NATDetection {
+        let sources = notifies.filter { $0.type == .natDetectionSourceIP }
+        let destinations = notifies.filter { $0.type == .natDetectionDestinationIP }
+        guard !sources.isEmpty, !destinations.isEmpty else { return NATDetection() }
+        let remote = hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.remote)
+        let local = hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.local)
+        return NATDetection(
+            isLocal: !destinations.contains { $0.data == local }, isRemote: !sources.contains { $0.data == remote },
+            isSupported: true)
+    }
+
+    private static func hash(initiatorSPI: UInt64, responderSPI: UInt64, _ end: Endpoint) -> [UInt8] {
+        let spis = WireProposal.octets(initiatorSPI) + WireProposal.octets(responderSPI)
+        let port = [UInt8(truncatingIfNeeded: end.port >> 8), UInt8(truncatingIfNeeded: end.port)]
+        return Digest.sha1([spis, end.address.bytes, port])
+    }
+}

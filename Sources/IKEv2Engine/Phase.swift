@@ -1,0 +1,175 @@
+import GatewayModel
+import IKECore
+import IKEMessages
+
+/// Where an IKE SA is on its way. Each case owns exactly what belongs to it, and gives it up with itself: an ephemeral
+/// key cannot outlive the state that needs it.
+///
+/// Every input consumes the present state and puts its successor in place; to forget the successor does not compile.
+enum Phase: ~Copyable {
+    // We started it.
+
+    /// We ask for the way to the peer.
+    case findingPath(PathSearch)
+    /// We sent IKE_SA_INIT.
+    case initiating(InitInitiator)
+    /// We have keys, and ask for our proof.
+    case proving(ProvingInitiator)
+    /// We sent IKE_AUTH.
+    case authenticating(AuthInitiator)
+    /// We ask whether the responder's proof is true.
+    case verifying(VerifyingInitiator)
+
+    // The peer started it.
+
+    /// We answered IKE_SA_INIT and have not computed anything yet.
+    case halfOpen(HalfOpenResponder)
+    /// We have keys, and wait for an IKE_AUTH that they open.
+    case awaitingAuth(AuthResponder)
+    /// We ask whether the initiator's proof is true.
+    case checking(CheckingResponder)
+    /// We ask for our proof.
+    case answering(AnsweringResponder)
+
+    // Either.
+
+    /// Both have proved who they are.
+    case established(Established)
+    /// We told the peer that it is over.
+    case leaving(Leaving)
+    /// It is over.
+    case closed(Event.CloseReason)
+
+    /// Why it is over; nil while it is not.
+    var closeReason: Event.CloseReason? {
+        switch self {
+        case .closed(let reason): reason
+        default: nil
+        }
+    }
+
+    /// Whether both have proved who they are.
+    var isEstablished: Bool {
+        switch self {
+        case .established: true
+        default: false
+        }
+    }
+
+    /// Whether it is neither established nor at its end.
+    var isConnecting: Bool {
+        switch self {
+        case .established: false
+        case .leaving: false
+        case .closed: false
+        default: true
+        }
+    }
+
+    /// A message in clear came: the answer to our IKE_SA_INIT, or nothing that matters.
+    mutating func receive(_ message: Message, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .initiating(let state): self = state.receive(message, arrival, context, &turn)
+        case let other:
+            context.drop(.unexpected("\(message.header.exchange) in clear"), arrival, &turn)
+            self = other
+        }
+    }
+
+    /// A sealed message came.
+    mutating func receive(
+        _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) {
+        switch consume self {
+        case .authenticating(let state): self = state.receive(message, arrival, context, &turn)
+        case .halfOpen(let state): self = state.receive(message, arrival, context, &turn)
+        case .awaitingAuth(let state): self = state.receive(message, arrival, context, &turn)
+        case .established(let state): self = state.receive(message, arrival, context, &turn)
+        case .leaving(let state): self = state.receive(message, arrival, context, &turn)
+        case let other:
+            context.drop(.unexpected("\(message.header.exchange) too early"), arrival, &turn)
+            self = other
+        }
+    }
+
+    /// A question was answered.
+    mutating func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .findingPath(let state): self = state.answer(answer, context, &turn)
+        case .proving(let state): self = state.answer(answer, context, &turn)
+        case .verifying(let state): self = state.answer(answer, context, &turn)
+        case .checking(let state): self = state.answer(answer, context, &turn)
+        case .answering(let state): self = state.answer(answer, context, &turn)
+        case let other: self = other
+        }
+    }
+
+    /// A question has taken too long.
+    mutating func answerOverdue(_ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .findingPath: self = .closed(.failed(context.noAnswer(to: "path", &turn)))
+        case .proving: self = .closed(.failed(context.noAnswer(to: "proof", &turn)))
+        case .verifying(let state): self = state.overdue(context, &turn)
+        case .checking(let state): self = state.overdue(context, &turn)
+        case .answering(let state): self = state.overdue(context, &turn)
+        case let other: self = other
+        }
+    }
+
+    /// All tries of our request went unanswered.
+    mutating func gaveUp(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .established:
+            // Somebody here waits for the end already: that is why it ends, then.
+            for case .deleteIKESA(let reason) in context.agenda.intents {
+                self = .closed(reason)
+                return
+            }
+            context.refuse(refusal, &turn)
+            self = .closed(.peerDead)
+        case .leaving(let state): self = .closed(state.reason)
+        default:
+            context.refuse(refusal, &turn)
+            self = .closed(.failed(refusal))
+        }
+    }
+
+    /// The IKE SA is to end: at once when nothing is established, else the peer is told first.
+    mutating func leave(_ reason: Event.CloseReason, _ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .established(let state):
+            context.agenda.add(.deleteIKESA(reason))
+            context.requests.curtail(now: turn.now)
+            self = state.proceed(context, &turn)
+        case .leaving(let state): self = .leaving(state)
+        case .closed(let reason): self = .closed(reason)
+        default: self = .closed(reason)
+        }
+    }
+
+    /// The IKE SA ends, and nobody is told.
+    mutating func abandon(_ reason: Event.CloseReason) {
+        switch consume self {
+        case .closed(let first): self = .closed(first)
+        default: self = .closed(reason)
+        }
+    }
+
+    /// Takes up the next intent, when the IKE SA is established and nothing else is under way.
+    mutating func proceed(_ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .established(let state): self = state.proceed(context, &turn)
+        case let other: self = other
+        }
+    }
+}
+
+extension SessionContext {
+    /// Another part of the gateway did not answer in time.
+    func noAnswer(to question: String, _ turn: inout Turn) -> Refusal {
+        settleQuestion(&turn)
+        let refusal = Refusal.noInternalAnswer(question: question)
+        refuse(refusal, &turn)
+        return refusal
+    }
+}

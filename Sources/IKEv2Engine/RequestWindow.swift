@@ -1,0 +1,101 @@
+import Clockwork
+import IKEMessages
+
+/// Our requests on one IKE SA: which message ID is next, and the one request that is under way (RFC 7296 §2.1, §2.3).
+///
+/// It owns the exact datagrams of that request and the times at which they are sent again. It knows no keys and does not
+/// look at answers: what they mean is the exchange's business. The window size is one.
+struct RequestWindow {
+    /// A request that was sent and not answered yet.
+    struct InFlight {
+        /// Its message ID.
+        let id: UInt32
+        /// Its exchange.
+        let exchange: ExchangeType
+        /// Its datagrams, exactly as sent.
+        let datagrams: [[UInt8]]
+        /// When it was sent first.
+        let sent: Instant
+        /// When it is sent again.
+        fileprivate(set) var deadline: Instant
+        /// How often it was sent again.
+        fileprivate(set) var attempt: Int
+        /// How often it is sent again at most.
+        fileprivate var limit: Int
+    }
+
+    /// What a moment brings.
+    enum Tick: Equatable {
+        /// Nothing is due.
+        case idle
+        /// Send these again.
+        case resend([[UInt8]], attempt: Int)
+        /// That was the last try.
+        case gaveUp(ExchangeType, tries: Int, waited: Interval)
+    }
+
+    /// The message ID of the next request; nil when they are used up and the IKE SA has to end.
+    private(set) var nextID: UInt32? = 0
+    /// The request under way.
+    private(set) var inFlight: InFlight?
+    private let schedule: RetransmissionSchedule
+
+    /// A window whose requests are repeated by this schedule.
+    init(_ schedule: RetransmissionSchedule) { self.schedule = schedule }
+
+    /// When something is due.
+    var deadline: Instant? { inFlight?.deadline }
+
+    /// Whether a request may be sent.
+    var isFree: Bool { inFlight == nil && nextID != nil }
+
+    /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
+    /// `tries` makes it give up earlier than the schedule says.
+    mutating func open(
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, now: Instant,
+        _ entropy: inout some Entropy
+    ) {
+        guard inFlight == nil, let id = nextID else { return }
+        nextID = id == .max ? nil : id + 1
+        let pause = schedule.pause(after: 0, &entropy) ?? schedule.timeout
+        inFlight = InFlight(
+            id: id, exchange: exchange, datagrams: datagrams, sent: now, deadline: now + pause, attempt: 0,
+            limit: min(schedule.tries, tries ?? schedule.tries))
+    }
+
+    /// Whether a response with this message ID and exchange answers the request under way.
+    func isAnswered(by id: UInt32, _ exchange: ExchangeType) -> Bool {
+        inFlight.map { $0.id == id && $0.exchange == exchange } ?? false
+    }
+
+    /// The request was answered, or is given up.
+    mutating func close() { inFlight = nil }
+
+    /// Nobody cares much about the answer any more: the request is not sent again, and given up after the first pause.
+    mutating func curtail(now: Instant) {
+        guard var request = inFlight else { return }
+        request.limit = request.attempt
+        request.deadline = min(request.deadline, now + schedule.timeout)
+        inFlight = request
+    }
+
+    /// The request was refused before any key was agreed: its successor carries message ID 0 again (RFC 7296 §2.6).
+    mutating func restart() {
+        inFlight = nil
+        nextID = 0
+    }
+
+    /// Looks whether the request is due again.
+    mutating func tick(now: Instant, _ entropy: inout some Entropy) -> Tick {
+        guard var request = inFlight, request.deadline <= now else { return .idle }
+        request.attempt += 1
+        let pause = schedule.pause(after: request.attempt, &entropy)
+        guard let pause, request.attempt <= request.limit else {
+            inFlight = nil
+            return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)
+        }
+        request.deadline = now + pause
+        inFlight = request
+        return .resend(request.datagrams, attempt: request.attempt)
+    }
+}

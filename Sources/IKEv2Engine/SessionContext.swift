@@ -1,0 +1,191 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// What an IKE SA waits for besides datagrams.
+enum SessionTimer: Hashable {
+    /// Our request is to be sent again, or given up.
+    case retransmission
+    /// The peer has taken too long to authenticate.
+    case halfOpen
+    /// A question has taken too long.
+    case answer
+    /// The peer has been silent.
+    case liveness
+    /// A Child SA's lifetime ends.
+    case childExpiry(ChildSAID)
+}
+
+/// Where a message came from.
+struct Arrival {
+    /// Both ends, seen from ours.
+    let path: Path
+    /// Which of our sockets.
+    let socket: IKESocket
+    /// The datagram, exactly as it came.
+    let bytes: [UInt8]
+
+    /// Octets of the datagram.
+    var byteCount: Int { bytes.count }
+}
+
+/// What all states of one IKE SA share: its numbers and names, its path, its windows, its timers and its children.
+///
+/// It is confined to its endpoint's thread. It holds no key: keys belong to the states, and end with them. It never
+/// decides what comes next.
+final class SessionContext {
+    /// Its number.
+    let id: IKESAID
+    /// Whether we started it.
+    let isInitiator: Bool
+    /// When it was made.
+    let created: Instant
+    /// The connection; as a responder the likely one, until the identities are known.
+    var connection: Connection
+    /// Both ends.
+    var path: Path
+    /// Which of our sockets.
+    var socket: IKESocket
+    /// The initiator's SPI.
+    let initiatorSPI: UInt64
+    /// The responder's SPI; zero until it is known.
+    var responderSPI: UInt64
+    /// Our requests.
+    var requests: RequestWindow
+    /// The peer's requests.
+    var responses: ResponseWindow
+    /// What we want to do next.
+    var agenda = Agenda()
+    /// Children that are to be brought up with the IKE SA, by name.
+    var wanted: [String] = []
+    /// The Child SAs.
+    var children = ChildTable()
+    /// Inbound SPIs that are taken and belong to no Child SA (yet).
+    var heldSPIs: [UInt32] = []
+    /// What is waited for.
+    var timers = DeadlineQueue<SessionTimer>()
+    /// The state that people see.
+    private(set) var state: IKESAState = .created
+    /// What NAT detection found.
+    var nat = NATDetection()
+    /// Whether ESP travels in UDP.
+    var encapsulation = SecurityAssociation.Encapsulation.none
+    /// Who we are.
+    var localIdentity: Identity?
+    /// Who the peer is; before it has proved it, who it says it is.
+    var remoteIdentity: Identity?
+    /// The IKE algorithms.
+    var algorithms: Proposal?
+    /// When it was established.
+    var established: Instant?
+    /// When the last authentic message came.
+    var lastHeard: Instant
+    /// Whether the peer said that it has no other IKE SA with us.
+    var saidInitialContact = false
+    /// Whether the uniqueness policy was applied, once, when it was established.
+    var isUnique = false
+    /// How often this connection was tried before, one after the other.
+    var earlierTries = 0
+    /// Whether our own NAT detection hash is made to mismatch.
+    let pretendsNAT: Bool
+    /// The question without an answer.
+    var question: Ticket?
+
+    /// A new IKE SA.
+    init(
+        id: IKESAID, isInitiator: Bool, connection: Connection, path: Path, socket: IKESocket, initiatorSPI: UInt64,
+        responderSPI: UInt64, _ turn: Turn
+    ) {
+        self.id = id
+        self.isInitiator = isInitiator
+        self.connection = connection
+        self.path = path
+        self.socket = socket
+        self.initiatorSPI = initiatorSPI
+        self.responderSPI = responderSPI
+        created = turn.now
+        lastHeard = turn.now
+        pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
+        requests = RequestWindow(connection.retransmission)
+        responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
+    }
+
+    /// The SPI by which the peer addresses us.
+    var ownSPI: UInt64 { isInitiator ? initiatorSPI : responderSPI }
+
+    /// Goes to another state that people see.
+    func enter(_ next: IKESAState, _ turn: inout Turn) {
+        guard next != state else { return }
+        publish(.ikeStateChanged(from: state, to: next), &turn)
+        state = next
+    }
+
+    /// Says that something happened to this IKE SA.
+    func publish(_ kind: Event.Kind, _ turn: inout Turn) {
+        turn.publish(kind, ikeSA: id, connection: connection.name)
+    }
+
+    /// Says that something was refused on this IKE SA.
+    func refuse(_ refusal: Refusal, child: String? = nil, _ turn: inout Turn) {
+        turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name)
+    }
+
+    /// Puts a question; its answer is waited for as long as the limits say.
+    func ask(_ query: Query, _ turn: inout Turn) {
+        let ticket = turn.tables.newTicket(for: id)
+        question = ticket
+        timers.set(.answer, to: turn.now + turn.configuration.limits.answerTimeout)
+        turn.effects.append(.ask(ticket, query))
+    }
+
+    /// The question was answered, or nobody waits for the answer any more.
+    func settleQuestion(_ turn: inout Turn) {
+        if let question { turn.tables.forget(question) }
+        question = nil
+        timers.remove(.answer)
+    }
+
+    /// What we sent, for a refusal of the peer's.
+    func offer(
+        _ proposals: [Proposal], localSelectors: [TrafficSelector] = [], remoteSelectors: [TrafficSelector] = []
+    ) -> Refusal.Offer {
+        Refusal.Offer(
+            path: path, proposals: proposals, localIdentity: localIdentity,
+            remoteIdentity: connection.expectedIdentity(of: path.remote.address), method: connection.local.method,
+            localSelectors: localSelectors, remoteSelectors: remoteSelectors)
+    }
+
+    /// A copy for status.
+    var summary: IKESASummary {
+        var summary = IKESASummary(
+            id: id, connection: connection.name, state: state, isInitiator: isInitiator, initiatorSPI: initiatorSPI,
+            responderSPI: responderSPI, path: path)
+        summary.localIdentity = localIdentity
+        summary.remoteIdentity = remoteIdentity
+        summary.isBehindNAT = nat.isLocal
+        summary.isPeerBehindNAT = nat.isRemote
+        summary.algorithms = algorithms
+        summary.established = established
+        if let established {
+            summary.setupTime = established - created
+            if connection.rekeyTime > .zero { summary.rekeyDue = established + connection.rekeyTime }
+        }
+        summary.queuedTasks = agenda.intents.map { $0.description }
+        summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
+        summary.children = children.all.map { $0.summary }
+        return summary
+    }
+}
+
+extension Connection {
+    /// The IKE proposals; where none are configured, this gateway's defaults.
+    var ikeOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .ike) : proposals }
+}
+
+extension ChildTemplate {
+    /// The ESP proposals; where none are configured, this gateway's defaults.
+    var espOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
+}

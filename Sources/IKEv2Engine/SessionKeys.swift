@@ -1,0 +1,115 @@
+import Clockwork
+import IKEMessages
+import IPsecCrypto
+import WireFormat
+
+/// The keys of one IKE SA in use: they seal what we send and open what the peer sends.
+///
+/// It owns SK_d, SK_pi and SK_pr, both ciphers, and the counter that makes IVs unique where a cipher wants them so. It
+/// never decides what is sent.
+final class SessionKeys {
+    /// The algorithms.
+    let suite: KeySchedule.Suite
+    /// SK_d.
+    let derivation: SecretBytes
+    /// SK_pi.
+    let initiatorProof: SecretBytes
+    /// SK_pr.
+    let responderProof: SecretBytes
+    private let sealing: DirectionCipher
+    private let opening: DirectionCipher
+    private var sealed: UInt64 = 0
+
+    /// Puts derived keys to use; nil when the library refuses them.
+    init?(_ suite: KeySchedule.Suite, _ schedule: KeySchedule, isInitiator: Bool) {
+        let (ours, theirs) =
+            isInitiator
+            ? (schedule.initiatorKeys, schedule.responderKeys) : (schedule.responderKeys, schedule.initiatorKeys)
+        guard let sealing = DirectionCipher(suite, ours, .seal), let opening = DirectionCipher(suite, theirs, .open)
+        else { return nil }
+        self.suite = suite
+        self.sealing = sealing
+        self.opening = opening
+        derivation = schedule.derivation
+        initiatorProof = schedule.initiatorProof
+        responderProof = schedule.responderProof
+    }
+
+    /// The message with its payloads encrypted.
+    func seal(_ message: Message, _ entropy: inout some Entropy) throws(WritingError) -> [UInt8] {
+        // Block modes need IVs that nobody can predict (RFC 3602 §3), the others need IVs that never repeat.
+        let iv: [UInt8]
+        if sealing.blockLength > 1 {
+            iv = entropy.bytes(sealing.ivLength)
+        } else {
+            sealed &+= 1
+            let counter = WireProposal.octets(sealed)
+            iv = [UInt8](repeating: 0, count: max(0, sealing.ivLength - 8)) + counter.suffix(sealing.ivLength)
+        }
+        return try message.sealed(with: sealing, iv: iv)
+    }
+
+    /// Opens a message of the peer's.
+    func open(_ message: SealedMessage) throws(GrammarError) -> OpenedMessage { try message.open(with: opening) }
+
+    /// Octets that the encrypted payload's body has at least, whatever is in it.
+    static func smallestBody(_ suite: KeySchedule.Suite) -> Int {
+        // An identity and a proof with their headers make 16 octets; an ICV has at least 8.
+        16 + 8 + suite.prf.outputLength
+    }
+}
+
+/// A packet cipher that takes and gives arrays: messages are few.
+private struct DirectionCipher: SKCipher {
+    private let cipher: PacketCipher
+
+    init?(_ suite: KeySchedule.Suite, _ keys: PacketKeys, _ direction: PacketCipher.Direction) {
+        do throws(CryptoError) {
+            cipher = try PacketCipher(
+                encryption: suite.encryption, integrity: suite.integrity, keys: keys, direction: direction)
+        } catch {
+            return nil
+        }
+    }
+
+    var ivLength: Int { cipher.ivLength }
+    var icvLength: Int { cipher.icvLength }
+    var blockLength: Int { cipher.blockLength }
+
+    func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
+        run(associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength) { buffer, text in
+            cipher.seal(
+                &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
+                iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
+        }
+    }
+
+    func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? {
+        let textLength = sealed.count - icvLength
+        guard textLength >= 0 else { return nil }
+        let opened = run(associatedData, iv, sealed, textLength: textLength, spare: 0) { buffer, text in
+            cipher.open(
+                &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
+                iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
+        }
+        return opened.map { Array($0.prefix(textLength)) }
+    }
+
+    /// Lays the three parts out as the cipher wants them, runs it, and takes out what follows the IV.
+    private func run(
+        _ associatedData: Span<UInt8>, _ iv: Span<UInt8>, _ body: Span<UInt8>, textLength: Int, spare: Int,
+        _ operation: (inout MutableRawSpan, Range<Int>) -> Bool
+    ) -> [UInt8]? {
+        var writer = WireWriter(capacity: associatedData.count + iv.count + body.count + spare)
+        writer.append(associatedData)
+        writer.append(iv)
+        writer.append(body)
+        writer.zeros(spare)
+        var bytes = writer.bytes
+        let start = associatedData.count + iv.count
+        var span = bytes.mutableSpan
+        var buffer = MutableRawSpan(_elements: &span)
+        guard operation(&buffer, start..<(start + textLength)) else { return nil }
+        return Array(bytes[start...])
+    }
+}

@@ -1,0 +1,50 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import NetworkTypes
+
+/// One call of the endpoint: the time, chance, the configuration, the shared tables, and what is to be done, in order.
+///
+/// It lives as long as the call. States and exchanges know the world through it and through nothing else.
+struct Turn {
+    /// The connections and the limits.
+    let configuration: Configuration
+    /// What all IKE SAs share.
+    let tables: EndpointTables
+    /// Time and chance, as the caller lent them.
+    var environment: Environment
+    /// What is to be done.
+    var effects: Effects
+
+    /// The time.
+    var now: Instant { environment.now }
+
+    /// Tells the data plane.
+    mutating func plane(_ command: PlaneCommand) { effects.append(.plane(command)) }
+
+    /// Says that something happened.
+    mutating func publish(_ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil) {
+        effects.append(.publish(Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)))
+    }
+
+    /// Says that something was refused, and keeps the reason.
+    mutating func refuse(_ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?) {
+        let event = Event(
+            time: now, ikeSA: ikeSA, connection: connection, kind: .refused(refusal, child: child))
+        tables.refusals.record(event, refusal)
+        effects.append(.publish(event))
+    }
+
+    /// Sends a datagram.
+    mutating func send(_ bytes: [UInt8], _ path: Path, _ socket: IKESocket) {
+        effects.append(.send(Datagram(bytes, path: path, socket: socket)))
+    }
+
+    /// A random IKE SPI, which is never zero.
+    mutating func newSPI() -> UInt64 {
+        while true {
+            let value = environment.entropy.uint64()
+            if value != 0 { return value }
+        }
+    }
+}
