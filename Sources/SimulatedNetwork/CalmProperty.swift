@@ -9,10 +9,12 @@ final class CalmProperty: Property {
     private var datagrams = 0
     private var detours = 0
     private var established = 0
+    private var isOver = false
 
     func sent(_ datagram: Datagram, by host: SimulatedHost, _ report: inout Report) { datagrams += 1 }
 
     func handled(_ moment: Moment, _ report: inout Report) {
+        guard !isOver else { return }
         for case .publish(let event) in moment.effects {
             switch event.kind {
             case .cookieDemanded(byUs: true): detours += 1
@@ -27,6 +29,7 @@ final class CalmProperty: Property {
 
     func reached(_ stage: Stage, _ simulation: Simulation, _ report: inout Report) {
         guard stage == .settled else { return }
+        isOver = true
         if established != 2 {
             report.violation(name, nil, "\(established) ends say that the IKE SA is established, not 2")
         }

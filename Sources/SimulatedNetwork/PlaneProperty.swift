@@ -75,8 +75,13 @@ final class PlaneProperty: Property {
             report.violation(name, host, "the plane holds inbound SPI \(spi), which IKE does not know")
         }
         let children = host.summaries.flatMap { $0.children }
-        for (child, _) in host.plane.orderedPolicies where !children.contains(where: { $0.id == child }) {
-            report.violation(name, host, "the plane protects Child SA \(child), which IKE does not know")
+        for (child, policy) in host.plane.orderedPolicies {
+            if !children.contains(where: { $0.id == child }) {
+                report.violation(name, host, "the plane protects Child SA \(child), which IKE does not know")
+            }
+            if host.plane.outbound(child, policy.spi) == nil {
+                report.violation(name, host, "the plane protects Child SA \(child) with an SA that is gone")
+            }
         }
         for child in children where child.state == .installed {
             if host.plane.inbound[child.inboundSPI] == nil || host.plane.outbound(child.outboundSPI).isEmpty {

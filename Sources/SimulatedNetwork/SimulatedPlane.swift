@@ -28,6 +28,7 @@ public final class SimulatedPlane: DataPlane {
     /// Paths that are kept alive.
     public private(set) var keepAlives: [Path: Interval] = [:]
     private var carried: [SecurityAssociation.Direction: [UInt32: SACounters]] = [:]
+    private var ambiguous: [UInt32] = []
     private var complaints: [String] = []
 
     /// A plane that holds nothing.
@@ -65,10 +66,7 @@ public final class SimulatedPlane: DataPlane {
         case .remove(.outbound, let spi):
             removeOutbound(spi)
         case .protect(let child, let local, let remote, let spi): protect(child, local, remote, spi)
-        case .unprotect(let child, _):
-            if policies.removeValue(forKey: child) == nil {
-                complaints.append("unprotects Child SA \(child), which is not protected")
-            }
+        case .unprotect(let child, _): unprotect(child)
         case .move(let child, let path, let encapsulation): move(child, path, encapsulation)
         case .keepAlive(let path, let interval): keepAlives[path] = interval > .zero ? interval : nil
         }
@@ -82,19 +80,31 @@ public final class SimulatedPlane: DataPlane {
         outbound.first { $0.spi == spi && $0.child == child }
     }
 
-    /// The command names an SPI alone, and two peers may have chosen the same: the SA that no policy uses is meant.
+    /// The command names an SPI alone, and two peers may have chosen the same: then the child whose protection ends next
+    /// is meant.
     private func removeOutbound(_ spi: UInt32) {
         let candidates = outbound(spi)
-        guard !candidates.isEmpty else {
-            complain("removes an outbound SA that is not there", spi)
-            return
+        switch candidates.count {
+        case 0: complain("removes an outbound SA that is not there", spi)
+        case 1: outbound.removeAll { $0.spi == spi }
+        default: ambiguous.append(spi)
         }
-        guard let unused = candidates.first(where: { policies[$0.child]?.spi != spi }) else {
-            complain("removes an outbound SA that a policy still uses", spi)
-            return
-        }
-        outbound.removeAll { $0.spi == spi && $0.child == unused.child }
         carried[.outbound]?[spi] = nil
+    }
+
+    /// Packets would go in clear while there is an SA for them: the SAs go first.
+    private func unprotect(_ child: ChildSAID) {
+        if policies.removeValue(forKey: child) == nil {
+            complaints.append("unprotects Child SA \(child), which is not protected")
+        }
+        for association in outbound where association.child == child {
+            if let index = ambiguous.firstIndex(of: association.spi) {
+                ambiguous.remove(at: index)
+                outbound.removeAll { $0.child == child && $0.spi == association.spi }
+            } else {
+                complain("ends the protection before it removes the outbound SA", association.spi)
+            }
+        }
     }
 
     private func install(_ association: SecurityAssociation) {

@@ -12,7 +12,7 @@ import Testing
         case .doesNotRepeatAnswers, .repeatsOtherAnswers, .ignoresAnswers, .answersHalfTheRequests: ["answers"]
         case .forgetsToTellThePeer, .ignoresTerminate, .neverProbes, .leaksTickets: ["settlement"]
         case .leavesInboundInPlane: ["plane and engine agree", "plane order", "settlement"]
-        case .removesBeforeUnprotecting, .installsInboundLast: ["plane order"]
+        case .unprotectsBeforeRemoving, .installsInboundLast: ["plane order"]
         case .hasOtherKeys, .hasOtherSelectors, .hidesChildren: ["plane and engine agree"]
         case .hidesOutcomes: ["commands end"]
         case .sleeps: ["settlement", "commands end", "answers"]

@@ -13,7 +13,7 @@ enum Mistake: String, CaseIterable, CustomTestStringConvertible {
     case forgetsToTellThePeer
     case ignoresTerminate
     case leavesInboundInPlane
-    case removesBeforeUnprotecting
+    case unprotectsBeforeRemoving
     case installsInboundLast
     case hasOtherKeys
     case hasOtherSelectors
@@ -100,8 +100,8 @@ final class SpoiltEngine: SimulatedEngine {
     }
 
     private func spoil(_ list: [Effect]) -> [Effect] {
-        if makes(.removesBeforeUnprotecting) {
-            return list.filter { !Self.isUnprotect($0) } + list.filter { Self.isUnprotect($0) }
+        if makes(.unprotectsBeforeRemoving) {
+            return list.filter { Self.isUnprotect($0) } + list.filter { !Self.isUnprotect($0) }
         }
         if makes(.installsInboundLast) {
             return list.filter { !Self.isInboundInstall($0) } + list.filter { Self.isInboundInstall($0) }

@@ -256,9 +256,9 @@ final class ToyEngine: SimulatedEngine {
         _ effects: inout Effects
     ) {
         if let child = sa.child {
-            effects.append(.plane(.unprotect(child.id, staysBlocked: false)))
             effects.append(.plane(.remove(.outbound, spi: child.outboundSPI)))
             effects.append(.plane(.remove(.inbound, spi: child.inboundSPI)))
+            effects.append(.plane(.unprotect(child.id, staysBlocked: false)))
         }
         sas.removeAll { $0 === sa }
         if sa.isKeptAlive, !sas.contains(where: { $0.isKeptAlive && $0.path == sa.path }) {
