@@ -35,11 +35,6 @@ final class AnswerProperty: Property {
         var isAnswered = false
     }
 
-    private struct RequestKey: Hashable {
-        var host: Int
-        var initiatorSPI: UInt64
-    }
-
     private struct Obligation {
         var key: ResponseKey
         var due: Instant
@@ -49,7 +44,7 @@ final class AnswerProperty: Property {
     private var responses: [ResponseKey: [UInt8]] = [:]
     private var lastAnswered: [SA: UInt32] = [:]
     private var initAnswers: [InitKey: WireHeader.SPIs] = [:]
-    private var outstanding: [RequestKey: Outstanding] = [:]
+    private var outstanding: [SA: Outstanding] = [:]
     private var obligations: [Obligation] = []
 
     /// `patience` is how long an IKE_AUTH request may wait for answers to tickets.
@@ -78,7 +73,7 @@ final class AnswerProperty: Property {
 
     private func noteRequest(_ header: WireHeader, _ bytes: [UInt8], _ host: SimulatedHost) {
         guard header.fragment <= 1 else { return }
-        let key = RequestKey(host: host.index, initiatorSPI: header.spis.initiator)
+        let key = SA(host: host.index, spis: header.spis)
         if let before = outstanding[key], before.messageID == header.messageID, before.bytes == bytes { return }
         outstanding[key] = Outstanding(messageID: header.messageID, exchange: header.exchange, bytes: bytes)
     }
@@ -185,7 +180,9 @@ final class AnswerProperty: Property {
     // MARK: Requester
 
     private func noteAnswer(_ header: WireHeader, _ moment: Moment) {
-        let key = RequestKey(host: moment.host.index, initiatorSPI: header.spis.initiator)
+        // Our first request did not know the responder's SPI.
+        let spis = header.exchange == WireHeader.saInit ? header.spis.withoutResponder : header.spis
+        let key = SA(host: moment.host.index, spis: spis)
         guard header.fragment == 0, outstanding[key]?.messageID == header.messageID,
             outstanding[key]?.exchange == header.exchange, header.spis.responder != 0,
             let summary = moment.before.first(where: { $0.initiatorSPI == header.spis.initiator }),
@@ -202,7 +199,8 @@ final class AnswerProperty: Property {
             default: continue
             }
             guard let summary = moment.before.first(where: { $0.id == event.ikeSA }) else { continue }
-            let key = RequestKey(host: moment.host.index, initiatorSPI: summary.initiatorSPI)
+            let spis = WireHeader.SPIs(initiator: summary.initiatorSPI, responder: summary.responderSPI)
+            let key = SA(host: moment.host.index, spis: spis)
             if outstanding[key]?.isAnswered == true {
                 report.violation(name, moment.host, "gives up though the answer was delivered: \(event.kind)")
             }

@@ -39,3 +39,39 @@ final class CalmProperty: Property {
         }
     }
 }
+
+/// Where nothing is lost, what is doubled, late or out of order refuses nobody: the first try comes up and stays.
+final class EchoProperty: Property {
+    let name = "first try"
+
+    private let pairs: [Scenario.Pair]
+    private var isOver = false
+
+    init(pairs: [Scenario.Pair]) { self.pairs = pairs }
+
+    func handled(_ moment: Moment, _ report: inout Report) {
+        guard !isOver else { return }
+        for case .publish(let event) in moment.effects {
+            // A half-open SA that a late copy of a first message made has no peer, and ends alone.
+            guard let id = event.ikeSA, moment.before.first(where: { $0.id == id })?.isInitiator == true else {
+                continue
+            }
+            switch event.kind {
+            case .refused, .ikeClosed:
+                report.violation(name, moment.host, "nothing was lost, and yet: \(event.kind)")
+            default: break
+            }
+        }
+    }
+
+    func reached(_ stage: Stage, _ simulation: Simulation, _ report: inout Report) {
+        guard stage == .settled else { return }
+        isOver = true
+        for pair in pairs {
+            for host in [simulation.hosts[pair.left], simulation.hosts[pair.right]] {
+                let children = host.summaries.filter { $0.connection == pair.connection }.flatMap { $0.children }
+                if children.isEmpty { report.violation(name, host, "\(pair.connection) did not come up or stay up") }
+            }
+        }
+    }
+}

@@ -13,6 +13,10 @@ final class CommandProperty: Property {
         var due: Instant
     }
 
+    private struct Ended {
+        var name: String?
+    }
+
     private let bound: Interval
     private var pending: [Pending] = []
 
@@ -26,6 +30,10 @@ final class CommandProperty: Property {
                     host: moment.host.index, connection: connection, asked: moment.time, due: moment.time + bound))
         }
         guard !pending.isEmpty else { return }
+        if let ended = Self.terminated(moment.input) {
+            // Who ends what was being brought up need not be told that it did not come up.
+            pending.removeAll { $0.host == moment.host.index && (ended.name == nil || ended.name == $0.connection) }
+        }
         pending.removeAll { $0.host == moment.host.index && Self.hasEnded($0.connection, moment) }
         for late in pending where late.due < moment.time {
             report.violation(
@@ -49,6 +57,16 @@ final class CommandProperty: Property {
         switch input {
         case .command(.initiate(let connection, _)): connection
         case .plane(.acquire(let connection, _)): connection
+        default: nil
+        }
+    }
+
+    /// The connection that is ended, nil in it for all.
+    private static func terminated(_ input: Input) -> Ended? {
+        switch input {
+        case .command(.terminate(.connection(let name))): Ended(name: name)
+        case .command(.terminate(.child(_, let name))): Ended(name: name)
+        case .command(.terminate(.ikeSA)), .command(.terminate(.childSA)), .command(.shutdown): Ended(name: nil)
         default: nil
         }
     }

@@ -22,6 +22,8 @@ public struct Scenario: Sendable {
         case refusal
         /// Both ends initiate, at once or nearly.
         case collision
+        /// Nothing is lost, much arrives late, twice or out of order.
+        case echo
         /// Three gateways.
         case triangle
         /// SAs are rekeyed every few seconds.

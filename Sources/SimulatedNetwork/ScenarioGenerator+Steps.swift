@@ -6,17 +6,17 @@ import IKECore
 extension ScenarioGenerator {
     mutating func storm() -> LinkBehaviour {
         var link = LinkBehaviour(delay: dice.interval(.milliseconds(1), .milliseconds(300)))
-        link.loss = loss
+        link.loss = profile == .echo ? 0 : loss
         link.duplication = dice.chance(0.8) ? 0.15 : 0
         link.reordering = dice.chance(0.8) ? 0.15 : 0
-        link.corruption = dice.chance(0.5) ? 0.03 : 0
+        link.corruption = dice.chance(0.5) && profile != .echo ? 0.03 : 0
         link.jitter = dice.interval(.zero, .milliseconds(500))
-        link.holdBack = dice.interval(.milliseconds(100), .seconds(20))
+        link.holdBack = dice.interval(.milliseconds(100), profile == .echo ? .seconds(2) : .seconds(20))
         return link
     }
 
     mutating func timing() -> AnswerTiming {
-        if profile == .calm {
+        if profile == .calm || profile == .echo {
             return AnswerTiming(atOnce: dice.chance(0.5) ? 1 : 0.3, never: 0, latest: .milliseconds(100))
         }
         return AnswerTiming(
@@ -35,11 +35,12 @@ extension ScenarioGenerator {
         for pair in scenario.pairs {
             let start = dice.interval(.zero, .seconds(5))
             steps.append(step(start, initiate(pair, pair.left)))
-            if pair.bothWays, profile == .collision || dice.chance(0.3) {
+            if pair.bothWays, profile == .collision || (profile != .echo && dice.chance(0.3)) {
                 let lag: Interval = dice.chance(0.4) ? .zero : dice.interval(.zero, .seconds(2))
                 steps.append(step(start + lag, initiate(pair, pair.right)))
             }
         }
+        if profile == .echo { return steps }
         let end = scenario.faultsEnd - Instant.zero
         for _ in 0..<dice.below(8) {
             steps.append(step(dice.interval(.zero, end), action(scenario)))

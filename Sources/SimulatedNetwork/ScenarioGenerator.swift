@@ -18,7 +18,7 @@ struct ScenarioGenerator {
         self.loss = loss
         dice = Dice(seed: seed &* 0x9e37_79b9_7f4a_7c15 ^ 0x6d61_7274_6c65_7421)
         let drawn: Scenario.Profile = dice.pick(
-            .storm, .storm, .storm, .nat, .nat, .restart, .refusal, .collision, .collision, .triangle, .calm)
+            .storm, .storm, .storm, .nat, .nat, .restart, .refusal, .collision, .collision, .triangle, .calm, .echo)
         self.profile = profile == .mixed ? drawn : profile
     }
 
@@ -57,14 +57,15 @@ struct ScenarioGenerator {
         let hides: Bool
         switch profile {
         case .nat: hides = index == 0 ? dice.chance(0.8) : dice.chance(0.5)
-        case .calm, .storm, .collision, .restart: hides = dice.chance(0.15)
+        case .calm, .storm, .collision, .restart, .echo: hides = dice.chance(0.15)
         default: hides = false
         }
         guard hides, !usesV6 else { return Scenario.Gateway(name: name, address: address, publicAddress: address) }
         let inside = IPAddress(v4: 0x0a64_0002 + UInt32(index) << 8)
         // Only the first gateway may be unreachable from outside: somebody must be able to start.
         let forwards = index > 0 || dice.chance(0.3)
-        let timeout: Interval = profile == .nat ? dice.interval(.seconds(25), .seconds(200)) : .seconds(600)
+        let timeout: Interval =
+            profile == .nat ? dice.interval(.seconds(25), .seconds(200)) : .seconds(600)
         return Scenario.Gateway(
             name: name, address: inside, publicAddress: address,
             box: NATBox(outside: address, inside: inside, forwards: forwards, timeout: timeout))

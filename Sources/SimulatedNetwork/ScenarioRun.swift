@@ -77,6 +77,7 @@ public struct ScenarioRun {
             SettlementProperty(pairs: scenario.pairs),
         ]
         if scenario.profile == .calm { properties.append(CalmProperty()) }
+        if scenario.profile == .echo { properties.append(EchoProperty(pairs: scenario.pairs)) }
         return Simulation(
             hosts: hosts, boxes: scenario.gateways.compactMap(\.box), provider: provider, timing: scenario.timing,
             properties: properties, dice: dice.split(), trace: trace,

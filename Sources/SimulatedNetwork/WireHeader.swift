@@ -10,6 +10,9 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
         public var initiator: UInt64
         /// The responder's SPI; zero in a first message.
         public var responder: UInt64
+
+        /// The SPIs as the initiator's first message has them.
+        var withoutResponder: SPIs { SPIs(initiator: initiator, responder: 0) }
     }
 
     /// The SPIs.
