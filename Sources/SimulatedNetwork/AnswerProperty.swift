@@ -59,7 +59,8 @@ final class AnswerProperty: Property {
             noteRequest(header, datagram.bytes, host)
             return
         }
-        guard header.spis.responder != 0 else { return }
+        // What is said in clear outside IKE_SA_INIT answers nobody known: a version that we do not speak, for example.
+        guard header.spis.responder != 0, header.isProtected || header.exchange == WireHeader.saInit else { return }
         let key = ResponseKey(
             sa: SA(host: host.index, spis: header.spis), exchange: header.exchange, messageID: header.messageID,
             fragment: header.fragment)

@@ -25,6 +25,8 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
     public var isFromInitiator: Bool
     /// The message ID.
     public var messageID: UInt32
+    /// Whether its payloads are encrypted, as those of every exchange but the first have to be.
+    public var isProtected: Bool
     /// The fragment's number (RFC 7383), 0 for a whole message.
     public var fragment: UInt16
 
@@ -32,6 +34,7 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
     static let auth: UInt8 = 35
     static let createChild: UInt8 = 36
     static let informational: UInt8 = 37
+    private static let encryptedPayload: UInt8 = 46
     private static let fragmentPayload: UInt8 = 53
 
     /// The header of a datagram without marker; nil when it is too short for one or is not version 2.
@@ -48,6 +51,7 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
             isFromInitiator = flags & 0x08 != 0
             messageID = try reader.uint32("message ID")
             try reader.skip(4, "length")
+            isProtected = payload == Self.encryptedPayload || payload == Self.fragmentPayload
             fragment = 0
             if payload == Self.fragmentPayload {
                 try reader.skip(4, "payload header")
