@@ -184,7 +184,8 @@ final class AnswerProperty: Property {
         // Our first request did not know the responder's SPI.
         let spis = header.exchange == WireHeader.saInit ? header.spis.withoutResponder : header.spis
         let key = SA(host: moment.host.index, spis: spis)
-        guard header.fragment == 0, outstanding[key]?.messageID == header.messageID,
+        guard header.fragment == 0, header.isProtected || header.exchange == WireHeader.saInit,
+            outstanding[key]?.messageID == header.messageID,
             outstanding[key]?.exchange == header.exchange, header.spis.responder != 0,
             let summary = moment.before.first(where: { $0.initiatorSPI == header.spis.initiator }),
             header.isFromInitiator != summary.isInitiator,
