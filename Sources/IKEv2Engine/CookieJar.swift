@@ -31,7 +31,7 @@ struct CookieJar {
     }
 
     /// Whether a request's cookie is one of ours, for this very request.
-    mutating func accepts(
+    func accepts(
         _ cookie: [UInt8], nonce: [UInt8], address: IPAddress, spi: UInt64, now: Instant
     ) -> Bool {
         for secret in [current, previous] {

@@ -57,7 +57,8 @@ struct CreateChild: Exchange {
             throw .malformed(.createChildSA, error, isResponse: true)
         }
         switch answer {
-        case .ikeSA: throw .malformed(.createChildSA, .unexpected(.securityAssociation, .createChildSA), isResponse: true)
+        case .ikeSA:
+            throw .malformed(.createChildSA, .unexpected(.securityAssociation, .createChildSA), isResponse: true)
         case .notified(let notifies):
             if let next = retry(notifies, &turn) { return .then(next) }
             let error = notifies.firstError

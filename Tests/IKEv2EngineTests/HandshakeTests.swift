@@ -1,0 +1,47 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IPsecCrypto
+import NetworkTypes
+import Testing
+import WireFormat
+
+@testable import IKEv2Engine
+
+@Suite struct HandshakeTests {
+    @Test(arguments: [
+        ("aes128gcm16-prfsha256-x25519", "aes128gcm16"),
+        ("aes256-sha256-modp2048", "aes256-sha256"),
+        ("chacha20poly1305-prfsha256-ecp256", "chacha20poly1305"),
+    ])
+    func bothEndsHoldTheSameKeys(ike: String, esp: String) throws {
+        let pair = Pair(
+            left: Pair.connection(ike: ike, esp: esp), right: Pair.connection(isLeft: false, ike: ike, esp: esp))
+        pair.connect()
+        #expect(pair.trace.count == 4)
+        #expect(pair.left.refusals == [])
+        #expect(pair.right.refusals == [])
+        let left = pair.left.installed
+        let right = pair.right.installed
+        #expect(left.map(\.direction) == [.inbound, .outbound])
+        #expect(right.map(\.direction) == [.inbound, .outbound])
+        for association in left {
+            let other = try #require(right.first { $0.direction != association.direction })
+            #expect(association.spi == other.spi)
+            #expect(association.encryptionKey == other.encryptionKey)
+            #expect(association.integrityKey == other.integrityKey)
+            #expect(association.encryptionKey.count >= 16)
+            #expect(association.encryption == other.encryption)
+            #expect(association.integrity == other.integrity)
+            #expect(association.path == other.path.reversed)
+            #expect(association.encapsulation == .udp)
+            #expect(association.localSelectors == other.remoteSelectors)
+        }
+        #expect(left.first?.encryptionKey != left.last?.encryptionKey)
+        #expect(pair.left.summary?.state == .established)
+        #expect(pair.right.summary?.state == .established)
+        #expect(pair.left.summary?.remoteIdentity == .fqdn("right.example"))
+        #expect(pair.right.summary?.remoteIdentity == .fqdn("left.example"))
+        #expect(pair.left.endpoint.counts.openTickets == 0)
+    }
+}

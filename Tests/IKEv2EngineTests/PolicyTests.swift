@@ -1,0 +1,197 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import NetworkTypes
+import Testing
+
+@testable import IKEv2Engine
+
+private func address(_ text: String) -> IPAddress { IPAddress(text) ?? .unspecified(.v4) }
+
+private func selector(
+    _ text: String, _ ipProtocol: IPProtocolNumber = .any, _ ports: TrafficSelector.Ports = .any
+) -> TrafficSelector {
+    TrafficSelector(Pair.prefix(text).range, ipProtocol: ipProtocol, ports: ports)
+}
+
+@Suite struct SelectorNarrowingTests {
+    @Test func theIntersectionKeepsOurOrder() {
+        let result = SelectorNarrowing.intersection(
+            configured: [selector("10.2.0.0/16"), selector("10.1.0.0/16")],
+            offered: [selector("10.1.5.0/24"), selector("0.0.0.0/0")])
+        #expect(result == [selector("10.2.0.0/16"), selector("10.1.0.0/16")])
+    }
+
+    @Test func protocolsAndPortsNarrow() {
+        let result = SelectorNarrowing.intersection(
+            configured: [selector("10.0.0.0/8", .tcp, .range(80...443))],
+            offered: [selector("10.1.0.0/16", .any, .range(100...2000))])
+        #expect(result == [selector("10.1.0.0/16", .tcp, .range(100...443))])
+        #expect(
+            SelectorNarrowing.intersection(
+                configured: [selector("10.0.0.0/8", .tcp)], offered: [selector("10.0.0.0/8", .udp)]) == [])
+    }
+
+    @Test func familiesDoNotMix() {
+        #expect(
+            SelectorNarrowing.intersection(configured: [selector("::/0")], offered: [selector("0.0.0.0/0")]) == [])
+        #expect(
+            SelectorNarrowing.intersection(
+                configured: [selector("::/0"), selector("0.0.0.0/0")], offered: [selector("2001:db8::/32")])
+                == [selector("2001:db8::/32")])
+    }
+
+    @Test func theResultIsBounded() {
+        let many = (0..<200).map { TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a00_0000 + UInt32($0)))) }
+        let result = SelectorNarrowing.intersection(configured: many + many.map {
+            TrafficSelector($0.addresses, ipProtocol: .tcp)
+        }, offered: many + many.reversed())
+        #expect(result.count == 200)
+        let distinct = (0..<400).map { TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a00_0000 + UInt32($0)))) }
+        #expect(SelectorNarrowing.intersection(configured: distinct, offered: [selector("0.0.0.0/0")]).count == 255)
+    }
+
+    @Test func anAnswerMayOnlyBeNarrower() {
+        let offer = [selector("10.1.0.0/16"), selector("10.3.0.0/16")]
+        #expect(SelectorNarrowing.isNarrowing([selector("10.1.2.0/24"), selector("10.3.0.0/16")], of: offer))
+        #expect(!SelectorNarrowing.isNarrowing([selector("10.0.0.0/8")], of: offer))
+        #expect(!SelectorNarrowing.isNarrowing([selector("10.1.2.0/24"), selector("10.2.0.0/24")], of: offer))
+        #expect(!SelectorNarrowing.isNarrowing([], of: offer))
+    }
+}
+
+@Suite struct ConnectionLookupTests {
+    private let path = Path(local: Endpoint(address("192.0.2.1"), 500), remote: Endpoint(address("203.0.113.9"), 500))
+
+    private func connection(
+        _ name: String, remote: AddressPattern? = nil, local: AddressPattern? = nil, identity: IdentityPattern = .any
+    ) -> Connection {
+        var connection = Connection(name: name)
+        connection.remoteAddresses = remote.map { [$0] } ?? []
+        connection.localAddresses = local.map { [$0] } ?? []
+        connection.remote.identity = identity
+        connection.local.identity = .fqdn("us")
+        return connection
+    }
+
+    @Test func theClosestAddressWinsThenTheOrder() {
+        let lookup = ConnectionLookup([
+            connection("any"),
+            connection("any too"),
+            connection("block", remote: .prefix(Pair.prefix("203.0.113.0/24"))),
+            connection("host", remote: .prefix(Pair.prefix("203.0.113.9/32"))),
+            connection("elsewhere", remote: .prefix(Pair.prefix("198.51.100.0/24"))),
+            connection("here", local: .prefix(Pair.prefix("192.0.2.1/32"))),
+            connection("not here", local: .prefix(Pair.prefix("192.0.2.2/32"))),
+        ])
+        #expect(lookup.candidates(for: path).map(\.name) == ["host", "block", "here", "any", "any too"])
+    }
+
+    @Test func theClosestIdentityWinsOverTheAddress() {
+        let candidates = [
+            connection("any"),
+            connection("domain", identity: .suffix(.fqdn, ".example.net")),
+            connection("exact", identity: .exactly(.fqdn("a.example.net"))),
+        ]
+        func name(_ peer: Identity, _ asked: Identity? = nil) -> String? {
+            if case .connection(let found) = ConnectionLookup.verdict(
+                among: candidates, peer: peer, asked: asked, path: path)
+            {
+                return found.name
+            }
+            return nil
+        }
+        #expect(name(.fqdn("A.example.NET")) == "exact")
+        #expect(name(.fqdn("b.example.net")) == "domain")
+        #expect(name(.fqdn("b.example.org")) == "any")
+        #expect(name(.fqdn("b.example.org"), .fqdn("us")) == "any")
+        #expect(name(.fqdn("b.example.org"), .fqdn("them")) == nil)
+    }
+
+    @Test func whyNoneFits() {
+        let candidates = [connection("exact", identity: .exactly(.fqdn("a")))]
+        #expect(
+            ConnectionLookup.verdict(among: candidates, peer: .fqdn("b"), asked: nil, path: path)
+                == .identityMismatch(expected: [.exactly(.fqdn("a"))]))
+        #expect(
+            ConnectionLookup.verdict(among: candidates, peer: .fqdn("a"), asked: .fqdn("them"), path: path)
+                == .notUs(ours: [.fqdn("us")]))
+    }
+}
+
+@Suite struct HalfOpenGovernorTests {
+    private let peer = address("203.0.113.9")
+
+    @Test func cookiesThenRefusal() {
+        var limits = Limits()
+        limits.cookieThreshold = 2
+        limits.halfOpenTotal = 4
+        limits.halfOpenPerAddress = 3
+        var governor = HalfOpenGovernor()
+        #expect(governor.verdict(for: peer, limits) == .admit)
+        governor.opened(from: peer)
+        governor.opened(from: peer)
+        #expect(governor.verdict(for: peer, limits) == .demandCookie)
+        governor.opened(from: peer)
+        #expect(governor.verdict(for: peer, limits) == .refuse)
+        #expect(governor.verdict(for: address("203.0.113.10"), limits) == .demandCookie)
+        governor.opened(from: address("203.0.113.10"))
+        #expect(governor.verdict(for: address("203.0.113.11"), limits) == .refuse)
+        governor.closed(from: peer)
+        governor.closed(from: peer)
+        governor.closed(from: peer)
+        governor.closed(from: peer)
+        #expect(governor.total == 1)
+        #expect(governor.verdict(for: peer, limits) == .admit)
+    }
+}
+
+@Suite struct CookieJarTests {
+    private let peer = address("203.0.113.9")
+
+    @Test func aCookieIsGoodForItsRequestOnly() {
+        var entropy = SeededEntropy(seed: 3)
+        var jar = CookieJar()
+        let cookie = jar.cookie(nonce: [1, 2], address: peer, spi: 7, now: .zero, &entropy)
+        #expect((1...64).contains(cookie.count))
+        #expect(jar.accepts(cookie, nonce: [1, 2], address: peer, spi: 7, now: .zero))
+        #expect(!jar.accepts(cookie, nonce: [1, 3], address: peer, spi: 7, now: .zero))
+        #expect(!jar.accepts(cookie, nonce: [1, 2], address: address("203.0.113.8"), spi: 7, now: .zero))
+        #expect(!jar.accepts(cookie, nonce: [1, 2], address: peer, spi: 8, now: .zero))
+        #expect(!jar.accepts([], nonce: [1, 2], address: peer, spi: 7, now: .zero))
+        #expect(!jar.accepts(cookie.dropLast() + [0], nonce: [1, 2], address: peer, spi: 7, now: .zero))
+    }
+
+    @Test func cookiesOfTheSecretBeforeAreGoodAndThenNoMore() {
+        var entropy = SeededEntropy(seed: 3)
+        var jar = CookieJar()
+        func time(_ seconds: Int64) -> Instant { .zero + .seconds(seconds) }
+        let first = jar.cookie(nonce: [1], address: peer, spi: 7, now: time(0), &entropy)
+        let second = jar.cookie(nonce: [1], address: peer, spi: 7, now: time(70), &entropy)
+        #expect(first != second)
+        #expect(jar.accepts(first, nonce: [1], address: peer, spi: 7, now: time(71)))
+        #expect(jar.accepts(second, nonce: [1], address: peer, spi: 7, now: time(71)))
+        #expect(!jar.accepts(first, nonce: [1], address: peer, spi: 7, now: time(121)))
+        _ = jar.cookie(nonce: [1], address: peer, spi: 7, now: time(140), &entropy)
+        #expect(!jar.accepts(first, nonce: [1], address: peer, spi: 7, now: time(140)))
+        #expect(jar.accepts(second, nonce: [1], address: peer, spi: 7, now: time(140)))
+    }
+}
+
+@Suite struct SPIAllocatorTests {
+    @Test func indicesAreUniqueAndComeBackLate() {
+        var entropy = SeededEntropy(seed: 3)
+        var allocator = SPIAllocator(capacity: 5)
+        var spis: [UInt32] = []
+        while let spi = allocator.allocate(&entropy) { spis.append(spi) }
+        #expect(spis.map { SPILayout.index(of: $0) } == [1, 2, 3, 4])
+        #expect(spis.allSatisfy { $0 > 255 })
+        allocator.release(spis[2])
+        allocator.release(spis[0])
+        allocator.release(spis[0])
+        #expect(allocator.count == 2)
+        #expect(allocator.allocate(&entropy).map { SPILayout.index(of: $0) } == 3)
+        #expect(allocator.allocate(&entropy).map { SPILayout.index(of: $0) } == 1)
+        #expect(allocator.allocate(&entropy) == nil)
+    }
+}
