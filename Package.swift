@@ -61,7 +61,7 @@ let package = Package(
             ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
         floor(
             "ESPEngine",
-            ["WireFormat", "NetworkTypes", "Clockwork", "CIPsecCrypto", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
 
         // Hands
         .target(name: "CLinux"),
@@ -92,7 +92,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
+                "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
 
@@ -129,6 +129,12 @@ let package = Package(
             ["ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork"],
             resources: [.copy("Vectors")]),
         tests("ViciMessagesTests", ["ViciMessages", "WireFormat"]),
+        tests(
+            "ViciServerTests",
+            [
+                "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",

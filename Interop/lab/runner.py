@@ -101,7 +101,8 @@ def _run(case, options):
         if options.keep and bench and sys.exc_info()[0] is None:
             _keep(bench, directory)
         _clean(bench, directory, None if passed else _logs(case, options))
-    return {"name": case.name, "passed": passed, "seconds": round(time.monotonic() - begin, 2), "note": note}
+    return {"name": case.name, "passed": passed, "seconds": round(time.monotonic() - begin, 2),
+            "note": " ".join(note.split())}
 
 
 def _keep(bench, directory):

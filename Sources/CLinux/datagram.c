@@ -402,9 +402,14 @@ int martlet_option_mark(int socket, uint32_t mark) {
     return setsockopt(socket, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0 ? -errno : 0;
 }
 
+/// Sets an option of both families: an IPv6 socket may carry IPv4 as well, and then needs both.
+static int set_both(int socket, int family, int v4_option, int v6_option, int value) {
+    int result = set_option(socket, IPPROTO_IP, v4_option, value);
+    return family == 4 ? result : set_option(socket, IPPROTO_IPV6, v6_option, value);
+}
+
 int martlet_option_traffic_class(int socket, int family, int value) {
-    return family == 4 ? set_option(socket, IPPROTO_IP, IP_TOS, value)
-                       : set_option(socket, IPPROTO_IPV6, IPV6_TCLASS, value);
+    return set_both(socket, family, IP_TOS, IPV6_TCLASS, value);
 }
 
 static int set_buffer(int socket, int octets, int forced, int plain) {
@@ -426,18 +431,11 @@ int martlet_option_send_buffer(int socket, int octets) {
 }
 
 int martlet_option_path_mtu(int socket, int family, int mode) {
-    return family == 4 ? set_option(socket, IPPROTO_IP, IP_MTU_DISCOVER, mode)
-                       : set_option(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, mode);
+    return set_both(socket, family, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, mode);
 }
 
 int martlet_option_error_queue(int socket, int family, bool on) {
-    return family == 4 ? set_option(socket, IPPROTO_IP, IP_RECVERR, on)
-                       : set_option(socket, IPPROTO_IPV6, IPV6_RECVERR, on);
+    return set_both(socket, family, IP_RECVERR, IPV6_RECVERR, on);
 }
 
 int martlet_option_udp_gro(int socket, bool on) { return set_option(socket, SOL_UDP, UDP_GRO, on); }
-
-int martlet_option_ip_header_included(int socket, int family, bool on) {
-    return family == 4 ? set_option(socket, IPPROTO_IP, IP_HDRINCL, on)
-                       : set_option(socket, IPPROTO_IPV6, IPV6_HDRINCL, on);
-}

@@ -76,6 +76,7 @@ int martlet_thread_start(
 }
 
 int martlet_thread_join(uint64_t handle) { return -pthread_join((pthread_t)handle, NULL); }
+int martlet_thread_detach(uint64_t handle) { return -pthread_detach((pthread_t)handle); }
 
 int martlet_processor_count(void) {
     long count = sysconf(_SC_NPROCESSORS_ONLN);

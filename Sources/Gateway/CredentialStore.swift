@@ -19,34 +19,13 @@ struct CredentialStore {
         switch query {
         case .path: return nil
         case .prove(let proof):
-            guard let secret = sharedKey(local: proof.signer, remote: proof.other) else { return .noSecret }
+            guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else { return .noSecret }
             return authenticationData(secret, proof).map { .proof($0.exposedBytes()) }
         case .verify(let proof, let received):
-            guard let secret = sharedKey(local: proof.other, remote: proof.signer) else { return .noSecret }
+            guard let secret = secrets.sharedKey(local: proof.other, remote: proof.signer)?.value else { return .noSecret }
             guard let expected = authenticationData(secret, proof) else { return nil }
             return expected == SecretBytes(received) ? .verified : .falseProof
         }
-    }
-
-    /// The key whose owners name both ends, else the peer, else us, else nobody; the first of equals.
-    private func sharedKey(local: Identity, remote: Identity) -> SecretBytes? {
-        func rank(_ secret: Secret) -> Int? {
-            if secret.identities.isEmpty { return 0 }
-            let namesPeer = secret.identities.contains { IdentityPattern.exactly($0).matches(remote) }
-            let namesUs = secret.identities.contains { IdentityPattern.exactly($0).matches(local) }
-            switch (namesPeer, namesUs) {
-            case (true, true): return 3
-            case (true, false): return 2
-            case (false, true): return secret.identities.count == 1 ? 1 : nil
-            case (false, false): return nil
-            }
-        }
-        var best: (rank: Int, value: SecretBytes)?
-        for secret in secrets where secret.kind == .ike {
-            guard let rank = rank(secret), rank > (best?.rank ?? -1) else { continue }
-            best = (rank, secret.value)
-        }
-        return best?.value
     }
 
     private func authenticationData(_ secret: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {

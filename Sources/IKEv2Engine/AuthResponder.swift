@@ -248,7 +248,8 @@ extension SessionContext {
         established = turn.now
         timers.remove(.halfOpen)
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
-        turn.tables.refusals.clear(connection.name)
+        // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
+        if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }
         if nat.isLocal, turn.configuration.limits.keepAlive > .zero {
             turn.plane(.keepAlive(path, every: turn.configuration.limits.keepAlive))
         }

@@ -21,6 +21,7 @@ public enum Digest {
     public static func hash(_ function: HashFunction, _ parts: [[UInt8]]) -> [UInt8] {
         guard let digest = LibraryAlgorithms.digest(function), let context = unsafe martlet_digest_new(digest.pointer)
         else { fatalError("libcrypto cannot compute \(function.rawValue)") }
+        // The context is this call's own.
         defer { unsafe martlet_digest_free(context) }
         var done = true
         for part in parts {

@@ -17,10 +17,14 @@ final class KeyedHash {
         guard let context = unsafe Self.makeContext(hash, key: key) else {
             fatalError("libcrypto cannot compute HMAC-\(hash.rawValue)")
         }
+        // Ours from here on: an opaque handle, freed in `deinit` and nowhere else.
         unsafe self.context = context
     }
 
-    deinit { unsafe martlet_mac_free(context) }
+    deinit {
+        // Made by `init`, never handed out.
+        unsafe martlet_mac_free(context)
+    }
 
     /// A keyed context of libcrypto's; the caller frees it.
     static func makeContext(_ hash: HashFunction, key: SecretBytes) -> OpaquePointer? {

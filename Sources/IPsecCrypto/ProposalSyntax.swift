@@ -11,16 +11,6 @@ extension Proposal {
         self = try parser.parse()
     }
 
-    /// The proposal in swanctl's syntax. What was parsed comes back in a form that parses to the same; a transform that
-    /// Martlet does not have is shown by its numbers.
-    public var text: String {
-        let shown = transforms.filter { transform in
-            // The default goes without saying.
-            transform != .noesn || transforms(of: .sequenceNumbers).count > 1
-        }
-        return shown.map(\.description).joined(separator: "-")
-    }
-
     /// What to offer and accept where the configuration says nothing: strong algorithms only, AEAD first.
     public static func defaults(for securityProtocol: SecurityProtocol) -> [Proposal] {
         let aeads: [Transform] = [.aes128gcm16, .aes256gcm16, .chacha20poly1305]
@@ -49,8 +39,15 @@ extension Proposal {
 }
 
 extension Proposal: CustomStringConvertible {
-    /// The proposal in swanctl's syntax.
-    public var description: String { text }
+    /// The proposal in swanctl's syntax. What was parsed comes back in a form that parses to the same; a transform that
+    /// Martlet does not have is shown by its numbers.
+    public var description: String {
+        let shown = transforms.filter { transform in
+            // The default goes without saying.
+            transform != .noesn || transforms(of: .sequenceNumbers).count > 1
+        }
+        return shown.map(\.description).joined(separator: "-")
+    }
 }
 
 /// Reads one proposal, word by word.

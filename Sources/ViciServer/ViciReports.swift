@@ -24,8 +24,8 @@ enum ViciReports {
     static func statistics(_ facts: ViciStatistics, unixTime: Int64) -> ViciTree {
         ViciTree { tree in
             tree.setSection("uptime") {
-                $0.set("running", WallClock.span(facts.uptime))
-                $0.set("since", WallClock.text(unixTime: unixTime - facts.uptime.wholeSeconds))
+                $0.set("running", ReadableTime.span(facts.uptime))
+                $0.set("since", ReadableTime.text(unixTime: unixTime - facts.uptime.wholeSeconds))
             }
             tree.setSection("workers") {
                 $0.set("total", facts.workers)

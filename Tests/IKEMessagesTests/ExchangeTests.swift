@@ -210,6 +210,36 @@ import Testing
             foreign: [.initiatorSelectors(Samples.selectors4)], exchange: .createChildSA, parse)
     }
 
+    @Test func aResponseChoosesExactlyOneProposal() throws {
+        func doubled(_ proposal: WireProposal) -> SecurityAssociationPayload {
+            SecurityAssociationPayload([proposal, proposal])
+        }
+        var child = Self.child
+        child.securityAssociation = doubled(Samples.espProposal)
+        let auth = IKEAuth.Response.authenticated(
+            .init(identity: Samples.identity, authentication: Samples.authentication, child: child))
+        let authenticated = try Message(Self.header(.ikeAuth, response: true, id: 1), auth.payloads).opened()
+        #expect(throws: GrammarError.ambiguousChoice(proposals: 2, .ikeAuth)) { try IKEAuth.Response(authenticated) }
+
+        let header = Self.header(.createChildSA, response: true, id: 2)
+        let responses: [CreateChildSA.Response] = [
+            .child(.init(negotiation: child, nonce: Samples.nonce)),
+            .ikeSA(
+                .init(
+                    securityAssociation: doubled(Samples.rekeyProposal), nonce: Samples.nonce,
+                    keyExchange: Samples.keyExchange)),
+        ]
+        for response in responses {
+            let opened = try Message(header, response.payloads).opened()
+            #expect(throws: GrammarError.ambiguousChoice(proposals: 2, .createChildSA)) {
+                try CreateChildSA.Response(opened)
+            }
+        }
+        // An offer may hold several.
+        let offer = try Message(Self.header(.createChildSA, response: false, id: 2), responses[0].payloads).opened()
+        #expect(try CreateChildSA.Request(offer).payloads == responses[0].payloads)
+    }
+
     @Test func createChildSARefusal() throws {
         let header = Self.header(.createChildSA, response: true, id: 2)
         let opened = try Message(header, [.notify(Self.failure)]).opened()

@@ -182,6 +182,29 @@ struct KeyAgreementTests {
         }
     }
 
+    /// SHA-256 of the primes as RFC 3526 prints them.
+    @Test(
+        arguments: [
+            (UInt16(14), "d66436f79bbd6b2e38c0ffbd079be904d2641415e2e67140e09448be9a60890e"),
+            (UInt16(15), "48cf8b092fbce4359d9871abf74f98e25b6163379eaa15cd9087e800c6d1c55c"),
+            (UInt16(16), "4ee95187682bcb230ad26a95205f6920e84708f6251b3894329b09ec23919e33"),
+            (UInt16(17), "d1bfe6d0925ce7e4da262b62861514a7755e35831e429f343e7b864848657efd"),
+            (UInt16(18), "39ab4feab950a3128fb71accb9fc3965d857012e081998a85996e3ea8b3c3bcf"),
+        ])
+    func hasThePrimesOfRFC3526(id: UInt16, digest: String) throws {
+        let prime = try #require(modulus(of: Transform(.keyExchange, id)))
+        #expect(Hex.encode(Digest.sha256([prime])) == digest)
+    }
+
+    /// With a small exponent every number is known beforehand: 2³ = 8, 4³ = 64; both padded to the modulus.
+    @Test(arguments: groups.filter { (14...18).contains($0.id) })
+    func padsNumbersToTheModulus(group: Transform) throws {
+        let agreement = try KeyAgreement(group: group, privateValue: SecretBytes([3]))
+        let zeros = [UInt8](repeating: 0, count: agreement.publicValue.count - 1)
+        #expect(agreement.publicValue == zeros + [8])
+        #expect(try agreement.sharedSecret(with: zeros + [4]).exposedBytes() == zeros + [64])
+    }
+
     /// 2^x mod p with p read from libcrypto by way of the API: p = 2^(bits) - r is found by asking for 2^bits mod p.
     private func modulus(of group: Transform) -> [UInt8]? {
         guard let length = KeyAgreement.publicValueLength(of: group) else { return nil }

@@ -167,6 +167,12 @@ import Testing
         let received = try ends.receive(2, with: DatagramBatch(capacity: 4, slotSize: 64))
         #expect(received.datagrams == [[1], [2]])
         #expect(try ends.from.receive(into: batch) == 0)
+        // And now the report is there before the batch is sent.
+        #expect(try ends.from.send([0], along: Path(local: ends.path.local, remote: closed)))
+        #expect(try ends.from.descriptor.wait(milliseconds: 2000))
+        let second = ends.from.send(batch, 1..<3)
+        #expect(second.sent == 2 && second.dropped == 0)
+        #expect(try ends.receive(2, with: DatagramBatch(capacity: 4, slotSize: 64)).datagrams == [[1], [2]])
     }
 
     @Test("An absurd size is an error, not a crash")

@@ -144,6 +144,55 @@ import Testing
         #expect(throws: SystemError.self) { try UDPSocket.bind(first.localEndpoint) }
     }
 
+    @Test("A mark steers a socket's datagrams by the rules; a device binds it", .needsRoot)
+    func markAndDevice() throws {
+        try Support.withNamespace("mark") { namespace, route in
+            let far = Endpoint(try Support.address("127.0.0.9"), 4500)
+            try route.add(Route(to: IPPrefix(host: far.address), kind: .prohibit, table: 1220))
+            // Before the rule for local addresses.
+            let local = Rule(.v4, priority: 0, table: 255, protocolNumber: 2)
+            try route.add(Rule(.v4, priority: 20, table: 255))
+            #expect(try route.delete(local) == .removed)
+            try route.add(Rule(.v4, priority: 10, table: 1220, mark: 0x99))
+            let (plain, marked) = try namespace.run {
+                var options = SocketOptions()
+                options.device = "lo"
+                let plain = try UDPSocket.bind(Endpoint(.unspecified(.v4), 0), options: options)
+                // Linux sends by a bound device even where routes refuse.
+                options.device = nil
+                options.mark = 0x99
+                return (plain, try UDPSocket.bind(Endpoint(.unspecified(.v4), 0), options: options))
+            }
+            #expect(try plain.send([1], along: Path(local: plain.localEndpoint, remote: far)))
+            let path = Path(local: marked.localEndpoint, remote: far)
+            let error = try #require(throws: SystemError.self) { try marked.send([1], along: path) }
+            #expect(error.errno == .accessDenied)
+            #expect(error.context == "\(path)")
+            try marked.setMark(0)
+            #expect(try marked.send([1], along: path))
+        }
+    }
+
+    @Test(
+        "A raw ESP socket gives IPv4 packets with, IPv6 packets without their header", .needsRoot, arguments: [v4, v6])
+    func rawSocket(address: IPAddress) throws {
+        try Support.withNamespace("raw\(address.family)") { namespace, _ in
+            let socket = try namespace.run { try RawSocket(protocolNumber: 50, address: address) }
+            let path = Path(local: Endpoint(address, 0), remote: Endpoint(address, 0))
+            let batch = try DatagramBatch(capacity: 4, slotSize: 256)
+            for index in 0..<4 { batch.load(index, [UInt8(index), 1, 2, 3, 4, 5, 6, 7], path: path) }
+            #expect(socket.send(batch, 0..<4).sent == 4)
+            try socket.awaitDatagram()
+            #expect(try socket.receive(into: batch) == 4)
+            for index in 0..<4 {
+                let bytes = batch.bytes(index)
+                #expect(batch[index].path == path)
+                #expect(bytes.count == (address.family == .v4 ? 28 : 8))
+                #expect(bytes.suffix(8) == [UInt8(index), 1, 2, 3, 4, 5, 6, 7])
+            }
+        }
+    }
+
     @Test("A socket bound to a device that is not there says which")
     func missingDevice() throws {
         var options = SocketOptions()

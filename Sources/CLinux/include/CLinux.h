@@ -127,7 +127,6 @@ int martlet_option_send_buffer(int socket, int octets);
 int martlet_option_path_mtu(int socket, int family, int mode);
 int martlet_option_error_queue(int socket, int family, bool on);
 int martlet_option_udp_gro(int socket, bool on);
-int martlet_option_ip_header_included(int socket, int family, bool on);
 
 // TUN -----------------------------------------------------------------------------------------------------------------
 
@@ -160,6 +159,7 @@ int martlet_namespace_detach(const char *path);
 int martlet_thread_start(
     uint64_t *handle, void (*body)(void *context), void *context, const char *name, int processor);
 int martlet_thread_join(uint64_t handle);
+int martlet_thread_detach(uint64_t handle);
 int martlet_processor_count(void);
 
 // Unix sockets --------------------------------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ public final class DatagramBatch {
     public func withSlot<Result, Failure: Error>(
         _ index: Int, _ body: (inout MutableRawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
+        // The slab lives as long as the batch, and nobody else may touch it: the batch belongs to one thread.
         var span = unsafe MutableRawSpan(_unsafeBytes: memory(of: index))
         return try body(&span)
     }
@@ -131,6 +132,7 @@ public final class DatagramBatch {
     /// A copy of the octets of slot `index`: for control messages, not for the packet path.
     public func bytes(_ index: Int) -> [UInt8] {
         withDatagram(index) { span in
+            // Every offset is below the span's own count.
             (0..<span.byteCount).map { unsafe span.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
         }
     }

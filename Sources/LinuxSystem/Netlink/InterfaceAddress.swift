@@ -56,7 +56,7 @@ public struct InterfaceAddress: Hashable, Sendable {
             body.uint8(address.family.kernelNumber)
             body.uint8(UInt8(clamping: prefixLength))
             body.uint8(0)
-            body.uint8(address.isLinkLocal && address.family == .v6 ? 253 : 0)
+            body.uint8(address.isLinkLocal ? 253 : 0)
             body.uint32(interface)
             body.attribute(1, peer ?? address)
             body.attribute(2, address)

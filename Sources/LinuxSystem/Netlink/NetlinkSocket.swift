@@ -17,6 +17,9 @@ public final class NetlinkSocket {
             owning: try checked(martlet_netlink_open(family), "socket", "netlink family \(family)"))
     }
 
+    /// A socket that is open already: in tests, one with something else than the kernel at its other end.
+    init(descriptor: Descriptor) { self.descriptor = descriptor }
+
     /// Receives events of multicast group `group` from now on.
     public func join(group: UInt32) throws(SystemError) {
         _ = try checked(martlet_netlink_join(descriptor.number, group), "NETLINK_ADD_MEMBERSHIP", "group \(group)")

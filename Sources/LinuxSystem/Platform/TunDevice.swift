@@ -78,7 +78,8 @@ public final class TunDevice: Sendable {
         _ = try checked(martlet_tun_set_persistent(descriptor.number, on), "TUNSETPERSIST", name)
     }
 
-    /// Reads one packet, with its virtio header if there is one; nil when there is none.
+    /// Reads one packet, with its virtio header if there is one; nil when there is none. The kernel cuts a packet that
+    /// does not fit without a word: have room for the MTU, or with offloaded trains for 65,535 octets, and the header.
     public func read(into buffer: inout MutableRawSpan) throws(SystemError) -> Int? {
         // The span is writable memory of exactly the length that goes with it.
         let result = unsafe buffer.withUnsafeMutableBytes { bytes in

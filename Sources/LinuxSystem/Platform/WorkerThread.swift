@@ -27,7 +27,9 @@ public final class WorkerThread: @unchecked Sendable {
         self.handle = handle
     }
 
-    /// Waits for the end. To be called once, by one thread; not calling it leaks the thread's stack.
+    deinit { if !joined { _ = martlet_thread_detach(handle) } }
+
+    /// Waits for the end. To be called by one thread. Without it the closure runs on when this object goes.
     public func join() {
         guard !joined else { return }
         joined = true

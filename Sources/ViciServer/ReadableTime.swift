@@ -3,7 +3,7 @@ import Clockwork
 /// Dates and spans of time as people read them.
 ///
 /// It owns the proleptic Gregorian calendar in UTC. It never asks what time it is.
-enum WallClock {
+enum ReadableTime {
     private static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]

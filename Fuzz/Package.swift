@@ -1,0 +1,32 @@
+// swift-tools-version: 6.2
+// Fuzz targets for libFuzzer: `./run SECONDS [TARGET…]` builds and runs them. A package of its own, as the executables
+// have no `main` unless they are linked with the fuzzer.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let parts = Target.Dependency.product(name: "MartletParts", package: "martlet")
+
+func fuzzer(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["FuzzSupport", parts], swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])])
+}
+
+let package = Package(
+    name: "martlet-fuzz",
+    dependencies: [.package(name: "martlet", path: "..")],
+    targets: [
+        .target(name: "FuzzSupport", swiftSettings: strict),
+        fuzzer("FuzzMessage"),
+        fuzzer("FuzzOpened"),
+        fuzzer("FuzzVici"),
+        fuzzer("FuzzSwanctl"),
+    ],
+    swiftLanguageModes: [.v6]
+)

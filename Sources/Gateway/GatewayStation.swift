@@ -1,0 +1,62 @@
+import GatewayModel
+public import IKECore
+import LinuxSystem
+import NetworkTypes
+public import SwanctlConfig
+public import UserspacePlane
+
+/// A gateway at its place in a process: engine and plane on one control loop.
+///
+/// It owns the traffic between the two: IKE messages that the plane received, events that it raises, deadlines. It never
+/// opens a configuration and never listens for people; the ``Daemon`` does.
+public final class GatewayStation {
+    /// The gateway.
+    public let gateway: Gateway
+    /// What carries its packets.
+    public let plane: UserspacePlane
+    private let loop: ControlLoop
+
+    /// Puts a gateway on `loop`. Its clock is the machine's monotonic one.
+    public init(
+        _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: UserspacePlane,
+        paths: any PathFinder, on loop: ControlLoop
+    ) throws {
+        self.plane = plane
+        self.loop = loop
+        gateway = Gateway(
+            loaded, settings: settings, plane: plane, transport: PlaneTransport(plane), paths: paths,
+            clock: MonotonicClock.now)
+        try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
+        loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+    }
+
+    /// Starts what the configuration says is to start by itself.
+    public func startConfiguredChildren() {
+        for connection in gateway.configuration.connections {
+            for child in connection.children where child.startAction == .start || child.startAction == .trapAndStart {
+                gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))
+            }
+        }
+    }
+
+    private func receive() {
+        plane.acknowledge()
+        for message in plane.takeMessages() {
+            let socket: IKESocket = message.hadMarker ? .natTraversal : .plain
+            gateway.handle(.datagram(Datagram(message.bytes, path: message.path, socket: socket)))
+        }
+        gateway.drainPlane()
+    }
+}
+
+/// Gives an engine's messages to the plane, which has the sockets.
+final class PlaneTransport: IKETransport {
+    private let plane: UserspacePlane
+
+    init(_ plane: UserspacePlane) { self.plane = plane }
+
+    func send(_ datagram: Datagram) {
+        // A message that can't be sent is lost as if on its way: it is sent again, and the peer's silence is reported.
+        _ = try? plane.send(datagram.bytes, along: datagram.path, marker: datagram.socket == .natTraversal)
+    }
+}

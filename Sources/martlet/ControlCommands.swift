@@ -1,0 +1,147 @@
+import ArgumentParser
+import Clockwork
+import Foundation
+import ViciMessages
+import ViciServer
+
+/// A connection to a running gateway.
+struct GatewayClient {
+    private let client: ViciClient
+
+    init(_ option: ControlSocketOption) throws {
+        let path = try option.path()
+        do { client = try ViciClient(connectingTo: path) } catch {
+            throw CommandFailure(
+                "\(error). Is a gateway running there? `martlet run --config FILE --vici unix://\(path)` starts one.")
+        }
+    }
+
+    /// What the gateway says of itself.
+    func status() throws -> StatusReport { StatusReport(try call("martlet-status")) }
+
+    /// Carries out a command; gives each log line that belongs to it to `onLine`.
+    func call(
+        _ command: String, _ arguments: ViciTree = ViciTree(), onLine: ((String) -> Void)? = nil
+    ) throws -> ViciTree {
+        do {
+            return try client.call(
+                command, arguments, streaming: onLine == nil ? nil : "control-log", timeout: onLine == nil ? .seconds(30) : nil
+            ) { event in
+                if let line = event["msg"] { onLine?("[\(event["group"] ?? "")] \(line)") }
+            }
+        } catch {
+            throw CommandFailure("\(error).")
+        }
+    }
+}
+
+/// Whether a name on the command line is a connection's or a child's.
+private enum Named {
+    case connection(String)
+    case child(String, connection: String)
+
+    /// Connections first; the error names what there is.
+    init(_ name: String, _ report: StatusReport) throws {
+        if report.connections.contains(where: { $0.name == name }) {
+            self = .connection(name)
+        } else if let owner = report.connections.first(where: { $0.children.contains(name) }) {
+            self = .child(name, connection: owner.name)
+        } else {
+            let names = report.connections.map(\.name)
+            throw CommandFailure(
+                "No connection or child is called '\(name)'. "
+                    + (names.isEmpty ? "None is configured." : "There are: \(names.joined(separator: ", "))."))
+        }
+    }
+
+    var arguments: ViciTree {
+        ViciTree { tree in
+            switch self {
+            case .connection(let name): tree.set("ike", name)
+            case .child(let name, let connection):
+                tree.set("child", name)
+                tree.set("ike", connection)
+            }
+        }
+    }
+}
+
+/// `martlet up`.
+struct Up: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Bring a connection up, and wait until traffic can flow.",
+        discussion: "Prints what happens on the way. When it fails, says why and what to do, and exits with status 1.")
+
+    @Argument(help: ArgumentHelp("A connection, or one of its children.", valueName: "NAME")) var name: String
+    @Option(help: ArgumentHelp("Wait at most so many seconds; 0 waits until there is an outcome.", valueName: "SECONDS"))
+    var timeout = 0
+    @Flag(help: "Print nothing but the outcome.") var quiet = false
+    @OptionGroup var control: ControlSocketOption
+
+    func validate() throws {
+        guard timeout >= 0, timeout <= 86_400 else { throw ValidationError("--timeout is 0 to 86400 seconds.") }
+    }
+
+    func run() throws {
+        let gateway = try GatewayClient(control)
+        var arguments = try Named(name, gateway.status()).arguments
+        arguments.set("timeout", timeout * 1000)
+        arguments.set("loglevel", quiet ? -1 : 1)
+        let answer = try gateway.call("initiate", arguments) { line in print(line) }
+        guard answer["success"] == "yes" else {
+            throw CommandFailure("'\(name)' is not up. \(answer["errmsg"] ?? "")")
+        }
+        print("'\(name)' is up.")
+    }
+}
+
+/// `martlet down`.
+struct Down: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Close a connection or one of its children.",
+        discussion: "Afterwards its networks are no longer protected: nothing is blocked any more.")
+
+    @Argument(help: ArgumentHelp("A connection, or one of its children.", valueName: "NAME")) var name: String
+    @OptionGroup var control: ControlSocketOption
+
+    func run() throws {
+        let gateway = try GatewayClient(control)
+        let report = try gateway.status()
+        var arguments = try Named(name, report).arguments
+        arguments.set("timeout", 30_000)
+        let answer = try gateway.call("terminate", arguments) { _ in }
+        if answer["success"] == "yes" {
+            print("'\(name)' is down.")
+        } else if answer["matches"] == "0" || answer["matches"] == nil {
+            print("'\(name)' was not up.")
+        } else {
+            throw CommandFailure("'\(name)' is not down. \(answer["errmsg"] ?? "")")
+        }
+    }
+}
+
+/// `martlet status`.
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show connections, tunnels, traffic, and what went wrong last.",
+        discussion: "● is up, ◐ on its way, ○ not there, ✕ going away.")
+
+    @Flag(help: "Print JSON, for programs.") var json = false
+    @OptionGroup var control: ControlSocketOption
+
+    func run() throws {
+        let report = try GatewayClient(control).status()
+        if json {
+            print(try Self.json(report))
+        } else {
+            for line in StatusScreen(terminal: .output).lines(report) { print(line) }
+        }
+    }
+
+    /// The report as JSON, its keys in alphabetical order.
+    static func json(_ report: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(report), as: UTF8.self)
+    }
+}

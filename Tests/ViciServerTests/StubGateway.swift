@@ -1,0 +1,101 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+import ViciMessages
+import ViciServer
+
+/// A gateway that has one tunnel, known to the last digit, and does what it is told at once.
+final class StubGateway: ViciHandler {
+    var now = Instant.zero + .seconds(1000)
+    var unixTime: Int64 = 1_795_262_400
+    var failures: [String: ViciFailure] = [:]
+    var strays: [ViciFailure] = []
+    var sas: [ViciIKESA] = [StubGateway.tunnel()]
+    var connectionList: [Connection] = [StubGateway.connection()]
+    var initiations: [ViciInitiation] = []
+    var terminations: [ViciTermination] = []
+    /// Called with each ticket; without it, the outcome never comes.
+    var onCommand: ((ViciTicket, _ name: String) -> Void)?
+
+    func version() -> ViciVersion {
+        ViciVersion(daemon: "martlet", version: "0.1.0", system: "Linux", release: "6.1.0", machine: "x86_64")
+    }
+
+    func statistics() -> ViciStatistics {
+        ViciStatistics(
+            uptime: .seconds(7300), workers: 3, idleWorkers: 2, scheduled: 5, ikeSAs: 1, halfOpenIKESAs: 0,
+            features: ["ikev2", "esp"])
+    }
+
+    func ikeSAs() -> [ViciIKESA] { sas }
+    func connections() -> [Connection] { connectionList }
+    func lastFailures() -> [String: ViciFailure] { failures }
+    func strayFailures() -> [ViciFailure] { strays }
+    func algorithms() -> [(kind: String, names: [String])] { [("encryption", ["AES_CBC", "AES_GCM_16"])] }
+    func reloadSettings() -> ViciOutcome { .success }
+
+    func initiate(_ request: ViciInitiation, ticket: ViciTicket) {
+        initiations.append(request)
+        onCommand?(ticket, request.child ?? request.connection ?? "")
+    }
+
+    func terminate(_ request: ViciTermination, ticket: ViciTicket) {
+        terminations.append(request)
+        onCommand?(ticket, "terminate")
+    }
+
+    static func connection() -> Connection {
+        var connection = Connection(name: "gw")
+        connection.localAddresses = [.prefix(IPPrefix(host: IPAddress(v4: 0xc000_0201)))]
+        connection.remoteAddresses = [.name("vpn.example.net"), .prefix(IPPrefix(host: IPAddress(v4: 0xc000_0202)))]
+        connection.local.identity = .fqdn("moon.example.net")
+        connection.remote.identity = .exactly(.fqdn("sun.example.net"))
+        connection.dpdDelay = .seconds(20)
+        var child = ChildTemplate(name: "net")
+        child.localSelectors = [SelectorTemplate(prefix(0x0a01_0000, 16))]
+        child.remoteSelectors = [
+            SelectorTemplate(prefix(0x0a02_0000, 16)),
+            SelectorTemplate(prefix(0x0a03_0000, 24).range, ipProtocol: .tcp, ports: .only(443)),
+        ]
+        child.startAction = .trap
+        child.dpdAction = .start
+        connection.children = [child]
+        return connection
+    }
+
+    static func tunnel() -> ViciIKESA {
+        let path = Path(
+            local: Endpoint(IPAddress(v4: 0xc000_0201), 4500), remote: Endpoint(IPAddress(v4: 0xc000_0202), 4500))
+        var sa = IKESASummary(
+            id: IKESAID(rawValue: 7), connection: "gw", state: .established, isInitiator: true,
+            initiatorSPI: 0x0123_4567_89ab_cdef, responderSPI: 0x00fe_dcba_9876_5432, path: path)
+        sa.localIdentity = .fqdn("moon.example.net")
+        sa.remoteIdentity = .fqdn("sun.example.net")
+        sa.isBehindNAT = true
+        sa.algorithms = Proposal(.ike, [.aes256, .sha256, .prfsha256, .x25519])
+        sa.established = .zero + .seconds(400)
+        sa.rekeyDue = .zero + .seconds(14_000)
+        sa.setupTime = .milliseconds(12)
+        sa.queuedTasks = ["CHILD_REKEY"]
+        let id = ChildSAID(rawValue: 9)
+        sa.children = [
+            ChildSASummary(
+                id: id, name: "net", state: .installed, mode: .tunnel, encapsulation: .udp, inboundSPI: 0xc0ff_ee01,
+                outboundSPI: 0x00c0_ffee, algorithms: Proposal(.esp, [.aes128gcm16, .esn]),
+                localSelectors: [TrafficSelector(prefix(0x0a01_0000, 16))],
+                remoteSelectors: [
+                    TrafficSelector(prefix(0x0a02_0000, 16)),
+                    TrafficSelector(prefix(0x0a03_0000, 24).range, ipProtocol: .tcp, ports: .only(443)),
+                ],
+                installed: .zero + .seconds(500), rekeyDue: .zero + .seconds(4_000), expires: .zero + .seconds(4_360))
+        ]
+        let traffic = ViciIKESA.Traffic(
+            inbound: SACounters(packets: 12, bytes: 3456, lastUse: .zero + .seconds(997)), outbound: SACounters())
+        return ViciIKESA(sa, traffic: [id: traffic])
+    }
+
+    private static func prefix(_ address: UInt32, _ length: Int) -> IPPrefix {
+        IPPrefix(IPAddress(v4: address), length: length) ?? .everything(.v4)
+    }
+}
