@@ -61,7 +61,7 @@ let package = Package(
             ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
         floor(
             "ESPEngine",
-            ["WireFormat", "NetworkTypes", "Clockwork", "CIPsecCrypto", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
 
         // Hands
         .target(name: "CLinux"),
@@ -92,7 +92,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
+                "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
 

@@ -26,6 +26,8 @@ let package = Package(
         fuzzer("FuzzMessage"),
         fuzzer("FuzzOpened"),
         fuzzer("FuzzSession"),
+        fuzzer("FuzzVici"),
+        fuzzer("FuzzSwanctl"),
     ],
     swiftLanguageModes: [.v6]
 )

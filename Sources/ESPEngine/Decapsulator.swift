@@ -28,7 +28,7 @@ struct Decapsulator: ~Copyable {
 
     init(
         spi: UInt32, child: ChildSAID, remote: Endpoint, isExtended: Bool, cipher: PacketCipher,
-        window: consuming ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
+        window: ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
         counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi

@@ -2,7 +2,7 @@
 ///
 /// It owns the ring and the highest number that was accepted. It is asked before the integrity check and told only
 /// after it: nothing that a forger sends can move it.
-public struct ReplayWindow: ~Copyable {
+public struct ReplayWindow: Sendable {
     /// How many numbers back from the highest may still arrive; 0 accepts everything.
     public let size: Int
     /// The highest number that was accepted; 0 before the first.
@@ -48,7 +48,7 @@ public struct ReplayWindow: ~Copyable {
         }
         if advances {
             let steps = min((sequence >> 6) - (highest >> 6), mask + 1)
-            for step in 0..<steps { ring[Int((sequence >> 6) &- step & mask)] = 0 }
+            for step in 0..<steps { ring[Int(((sequence >> 6) - step) & mask)] = 0 }
             highest = sequence
         } else if highest - sequence >= UInt64(size) {
             return false

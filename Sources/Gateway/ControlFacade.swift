@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEv2Engine
 import IPsecCrypto
 import LinuxSystem
 import Telemetry
@@ -75,7 +76,7 @@ final class ControlFacade: ViciHandler {
             ("encryption", .encryption), ("integrity", .integrity), ("prf", .prf), ("ke", .keyExchange),
         ]
         return kinds.map { kind, type in
-            (kind, AlgorithmRegistry.entries.filter { $0.transform.type == type }.map(\.displayName).uniqued())
+            (kind, AlgorithmRegistry.algorithms.filter { $0.transform.type == type }.map(\.displayName).uniqued())
         }
     }
 

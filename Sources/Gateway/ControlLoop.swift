@@ -1,16 +1,16 @@
-import Clockwork
-import LinuxSystem
+public import Clockwork
+public import LinuxSystem
 
 /// The thread on which a gateway lives: waits for descriptors and deadlines, and calls whoever asked for them.
 ///
 /// It owns the poller. It never does anything itself, and nothing that it calls may wait.
-final class ControlLoop {
+public final class ControlLoop {
     /// What waits. Somebody who watches descriptors of its own takes tokens from ``foreignTokens`` on.
-    let poller: Poller
+    public let poller: Poller
     /// Where tokens begin that are not given out here.
-    static let foreignTokens: UInt64 = 1 << 32
+    public static let foreignTokens: UInt64 = 1 << 32
     /// Gets the events of such tokens.
-    var onForeignEvent: ((PollEvent) -> Void)?
+    public var onForeignEvent: ((PollEvent) -> Void)?
     private var sources: [UInt64: (Readiness) -> Void] = [:]
     private var deadlines: [(due: () -> Instant?, fire: () -> Void)] = []
     private var afterEach: [() -> Void] = []
@@ -18,11 +18,11 @@ final class ControlLoop {
     private var isStopping = false
 
     /// A loop that waits for nothing yet.
-    init() throws(SystemError) { poller = try Poller() }
+    public init() throws(SystemError) { poller = try Poller() }
 
     /// Calls `handler` whenever `descriptor` is ready for what `interests` says; returns the token that names it.
     @discardableResult
-    func add(
+    public func add(
         _ descriptor: Descriptor, _ interests: Readiness, _ handler: @escaping (Readiness) -> Void
     ) throws(SystemError) -> UInt64 {
         lastToken += 1
@@ -32,25 +32,25 @@ final class ControlLoop {
     }
 
     /// Forgets a descriptor, which may be closed then.
-    func remove(_ token: UInt64, _ descriptor: Descriptor) {
+    public func remove(_ token: UInt64, _ descriptor: Descriptor) {
         sources[token] = nil
         // A descriptor that the kernel has forgotten already is as good as removed.
         try? poller.remove(descriptor)
     }
 
     /// Calls `fire` when the instant that `due` gives has come; `due` is asked again each time.
-    func addDeadline(_ due: @escaping () -> Instant?, _ fire: @escaping () -> Void) {
+    public func addDeadline(_ due: @escaping () -> Instant?, _ fire: @escaping () -> Void) {
         deadlines.append((due, fire))
     }
 
     /// Calls `body` after each round of events.
-    func afterEachRound(_ body: @escaping () -> Void) { afterEach.append(body) }
+    public func afterEachRound(_ body: @escaping () -> Void) { afterEach.append(body) }
 
     /// Ends ``run()`` after this round.
-    func stop() { isStopping = true }
+    public func stop() { isStopping = true }
 
     /// Waits and calls until somebody stops it.
-    func run() throws(SystemError) {
+    public func run() throws(SystemError) {
         var events: [PollEvent] = []
         while !isStopping {
             let earliest = deadlines.compactMap { $0.due() }.min()

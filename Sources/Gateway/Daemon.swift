@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEv2Engine
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig

@@ -1,5 +1,5 @@
 import LinuxSystem
-import SwanctlConfig
+public import SwanctlConfig
 
 /// Configuration files on this machine's disk.
 public struct DiskFiles: FileSource {

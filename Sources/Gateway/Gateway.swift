@@ -1,7 +1,7 @@
 public import Clockwork
 public import GatewayModel
 public import IKECore
-import IKEv2Engine
+public import IKEv2Engine
 import IPsecCrypto
 public import SwanctlConfig
 
@@ -37,12 +37,14 @@ public final class Gateway {
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
-    /// A gateway that has nothing to do yet. `clock` is the one that the engine's deadlines are on.
+    /// A gateway that has nothing to do yet. `settings` hold what no configuration file says (its connections are not
+    /// looked at); `clock` is the one that the engine's deadlines are on.
     public init(
-        _ loaded: LoadedConfiguration, limits: Limits = Limits(), plane: any DataPlane, transport: any IKETransport,
-        paths: any PathFinder, clock: @escaping () -> Instant
+        _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: any DataPlane,
+        transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant
     ) {
-        configuration = Configuration(connections: loaded.connections, limits: limits)
+        configuration = settings
+        configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: SystemEntropy())
@@ -82,7 +84,7 @@ public final class Gateway {
 
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
-        configuration = Configuration(connections: loaded.connections, limits: configuration.limits)
+        configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
         handle(.configuration(configuration))
     }

@@ -1,6 +1,5 @@
-public import Clockwork
-public import GatewayModel
-import IKECore
+import GatewayModel
+public import IKECore
 import LinuxSystem
 import NetworkTypes
 public import SwanctlConfig
@@ -18,16 +17,16 @@ public final class GatewayStation {
     private let loop: ControlLoop
 
     /// Puts a gateway on `loop`. Its clock is the machine's monotonic one.
-    init(
-        _ loaded: LoadedConfiguration, limits: Limits = Limits(), plane: UserspacePlane, paths: any PathFinder,
-        on loop: ControlLoop
+    public init(
+        _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: UserspacePlane,
+        paths: any PathFinder, on loop: ControlLoop
     ) throws {
         self.plane = plane
         self.loop = loop
         gateway = Gateway(
-            loaded, limits: limits, plane: plane, transport: PlaneTransport(plane), paths: paths,
+            loaded, settings: settings, plane: plane, transport: PlaneTransport(plane), paths: paths,
             clock: MonotonicClock.now)
-        try loop.add(plane.wakeup.descriptor, .readable) { [unowned self] _ in receive() }
+        try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
     }
 
@@ -41,7 +40,7 @@ public final class GatewayStation {
     }
 
     private func receive() {
-        _ = plane.wakeup.drain()
+        plane.acknowledge()
         for message in plane.takeMessages() {
             let socket: IKESocket = message.hadMarker ? .natTraversal : .plain
             gateway.handle(.datagram(Datagram(message.bytes, path: message.path, socket: socket)))
@@ -57,6 +56,7 @@ final class PlaneTransport: IKETransport {
     init(_ plane: UserspacePlane) { self.plane = plane }
 
     func send(_ datagram: Datagram) {
-        plane.send(datagram.bytes, path: datagram.path, marker: datagram.socket == .natTraversal)
+        // A message that can't be sent is lost as if on its way: it is sent again, and the peer's silence is reported.
+        _ = try? plane.send(datagram.bytes, along: datagram.path, marker: datagram.socket == .natTraversal)
     }
 }

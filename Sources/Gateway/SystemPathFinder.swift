@@ -1,7 +1,7 @@
 public import GatewayModel
 public import IKECore
-import LinuxSystem
-public import NetworkTypes
+public import LinuxSystem
+import NetworkTypes
 
 /// Asks the kernel which of our addresses reaches a peer.
 ///
@@ -9,10 +9,10 @@ public import NetworkTypes
 /// Martlet's own packets, so that the answer is not a tunnel of ours.
 public final class SystemPathFinder: PathFinder {
     private let routes: RouteSocket
-    private let mark: UInt32
+    private let mark: UInt32?
 
     /// Asks on behalf of packets with `mark`.
-    public init(mark: UInt32) throws(SystemError) {
+    public init(mark: UInt32?) throws(SystemError) {
         routes = try RouteSocket()
         self.mark = mark
     }

@@ -27,6 +27,8 @@ public struct Configuration: Hashable, Sendable {
     public var prefersUDPEncapsulation: Bool
     /// Our UDP port of ``IKESocket/natTraversal``.
     public var natTraversalPort: UInt16
+    /// Ports, ours and peers', on which messages carry no non-ESP marker: 500 on any real network.
+    public var plainPorts: [UInt16]
 
     /// A configuration.
     public init(connections: [Connection] = [], limits: Limits = Limits()) {
@@ -34,6 +36,7 @@ public struct Configuration: Hashable, Sendable {
         self.limits = limits
         prefersUDPEncapsulation = true
         natTraversalPort = 4500
+        plainPorts = [500]
     }
 
     /// The connection of this name.

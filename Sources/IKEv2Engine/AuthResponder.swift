@@ -85,6 +85,8 @@ struct CheckingResponder: ~Copyable {
         let peer = Identity(request.identity)
         let asked = request.responderIdentity.map { Identity($0) }
         context.remoteIdentity = peer
+        // From here on we wait for ourselves, and for no longer than the limits say.
+        context.timers.remove(.halfOpen)
         var objection: Refusal?
         let candidates = context.candidates(turn)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
@@ -246,7 +248,8 @@ extension SessionContext {
         established = turn.now
         timers.remove(.halfOpen)
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
-        turn.tables.refusals.clear(connection.name)
+        // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
+        if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }
         if nat.isLocal, turn.configuration.limits.keepAlive > .zero {
             turn.plane(.keepAlive(path, every: turn.configuration.limits.keepAlive))
         }

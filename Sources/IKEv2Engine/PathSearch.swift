@@ -25,7 +25,9 @@ struct PathSearch: ~Copyable {
             if path.remote.port == 0 { path.remote.port = connection.remotePort }
             context.path = path
             // On any port but 500, messages carry the non-ESP marker from the start.
-            context.socket = connection.localPort == 500 && connection.remotePort == 500 ? .plain : .natTraversal
+            let plain = turn.configuration.plainPorts
+            let isPlain = plain.contains(connection.localPort) && plain.contains(connection.remotePort)
+            context.socket = isPlain ? .plain : .natTraversal
             context.localIdentity = connection.ownIdentity(at: path.local.address)
             if case .exactly(let peer) = connection.expectedIdentity(of: path.remote.address) {
                 context.remoteIdentity = peer

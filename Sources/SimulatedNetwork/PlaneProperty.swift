@@ -83,6 +83,12 @@ final class PlaneProperty: Property {
                 report.violation(name, host, "the plane protects Child SA \(child) with an SA that is gone")
             }
         }
+        for summary in host.summaries where summary.state == .established && summary.isBehindNAT {
+            if host.configuration.limits.keepAlive > .zero, host.plane.keepAlives[summary.path] == nil {
+                report.violation(
+                    name, host, "IKE SA \(summary.id) is behind a NAT and \(summary.path) is not kept alive")
+            }
+        }
         for child in children where child.state == .installed {
             if host.plane.inbound[child.inboundSPI] == nil || host.plane.outbound(child.outboundSPI).isEmpty {
                 report.violation(name, host, "IKE says that Child SA \(child.id) is installed, the plane lacks an SA")

@@ -29,7 +29,9 @@ struct ChildReader {
         }
         // Falls back to software elsewhere, which is where we start.
         _ = reader.read("hw_offload", or: false) { text throws(ValueProblem) in
-            guard try ValueSyntax.word(text, [("no", true), ("auto", true), ("yes", false), ("crypto", false), ("packet", false)])
+            guard
+                try ValueSyntax.word(
+                    text, [("no", true), ("auto", true), ("yes", false), ("crypto", false), ("packet", false)])
             else { throw ValueProblem("hardware offload is not supported yet", remedy: "write no or auto") }
             return false
         }

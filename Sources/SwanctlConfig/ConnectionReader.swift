@@ -108,7 +108,8 @@ struct ConnectionReader {
         }
         noteWithoutEffect("fragmentation", unless: ["no"], "IKE fragmentation (RFC 7383) is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
-        noteWithoutEffect("dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
+        noteWithoutEffect(
+            "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
         _ = reader.read("send_certreq", or: true, ValueSyntax.bool)
         _ = reader.read("send_cert", or: 0) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])
@@ -148,7 +149,7 @@ struct ConnectionReader {
                 remedy: "keep one '\(name)' section")
         }
         if rounds.isEmpty {
-            diagnostics.error(
+            diagnostics.missing(
                 reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
         }
         return rounds.first
@@ -158,9 +159,14 @@ struct ConnectionReader {
         _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
         let method = round.text("auth")
         if method == "psk" { return }
-        let what = method.map { "auth = \($0) is not supported yet" } ?? "auth defaults to pubkey, which is not supported yet"
-        diagnostics.error(
-            method == nil ? round.view.location : round.location(of: "auth"), "\(round.path): \(what)",
-            remedy: "write auth = psk, and a secret in secrets { ike-… { } }")
+        let remedy = "write auth = psk, and a secret in secrets { ike-… { } }"
+        if let method {
+            diagnostics.error(
+                round.location(of: "auth"), "\(round.path): auth = \(method) is not supported yet", remedy: remedy)
+        } else {
+            diagnostics.missing(
+                round.view.location, "\(round.path): auth defaults to pubkey, which is not supported yet",
+                remedy: remedy)
+        }
     }
 }

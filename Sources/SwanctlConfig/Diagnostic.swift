@@ -52,6 +52,9 @@ final class DiagnosticCollector {
     private(set) var warnings: [Diagnostic] = []
     private var seen: Set<Diagnostic> = []
 
+    /// Whether everything that the files hold was understood as far as their grammar goes.
+    var isComplete = true
+
     /// Findings above which no more are kept: a wrong file shall not fill the terminal, or the memory.
     static let limit = 500
 
@@ -64,6 +67,11 @@ final class DiagnosticCollector {
 
     func error(_ location: SourceLocation, _ message: String, remedy: String? = nil) {
         add(Diagnostic(.error, location, message, remedy: remedy))
+    }
+
+    /// Something that should be there and is not. After a file that could not be read whole, that means nothing.
+    func missing(_ location: SourceLocation, _ message: String, remedy: String? = nil) {
+        if isComplete { error(location, message, remedy: remedy) }
     }
 
     func warning(_ location: SourceLocation, _ message: String, remedy: String? = nil) {

@@ -39,11 +39,13 @@ public struct FilesInMemory: FileSource {
     /// These files, by path, as text.
     public init(_ files: [String: String]) { self.files = files.mapValues { Array($0.utf8) } }
 
+    /// The file of this path.
     public func contents(of path: String) throws(FileProblem) -> [UInt8] {
         guard let contents = files[path] else { throw FileProblem("there is no such file") }
         return contents
     }
 
+    /// `*` and `?`, neither of which stands for a slash.
     public func glob(_ pattern: String) throws(FileProblem) -> [String] {
         let wanted = Array(pattern.utf8)
         return files.keys.filter { Self.matches(wanted[...], Array($0.utf8)[...]) }.sorted()

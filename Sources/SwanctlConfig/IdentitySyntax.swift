@@ -12,6 +12,9 @@ enum IdentitySyntax {
         if let hex = suffix(of: text, behind: "@#") { return .keyID(try octets(hex, text)) }
         if let address = suffix(of: text, behind: "@@") { return .rfc822(address) }
         if let name = suffix(of: text, behind: "@") { return .fqdn(name) }
+        if text == "@" {
+            throw ValueProblem("'@' alone is nobody", remedy: "quote what begins with @#, since # begins a comment")
+        }
         if let typed = try explicit(text) { return typed }
         if text.utf8.contains(UInt8(ascii: "=")) {
             throw ValueProblem(
@@ -28,7 +31,8 @@ enum IdentitySyntax {
     /// Whom a connection accepts.
     static func pattern(_ text: String) throws(ValueProblem) -> IdentityPattern {
         guard let identity = try identity(text) else { return .any }
-        guard identity.kind == .fqdn || identity.kind == .rfc822Address, identity.data.contains(UInt8(ascii: "*")) else {
+        guard identity.kind == .fqdn || identity.kind == .rfc822Address, identity.data.contains(UInt8(ascii: "*"))
+        else {
             return .exactly(identity)
         }
         let name = String(decoding: identity.data, as: UTF8.self)
@@ -93,7 +97,8 @@ enum IdentitySyntax {
 
     private static func octets(_ hex: String, _ text: String) throws(ValueProblem) -> [UInt8] {
         guard let octets = Hex.decode(hex), !octets.isEmpty else {
-            throw ValueProblem("'\(text)': what follows # is not hexadecimal", remedy: "write pairs of hexadecimal digits")
+            throw ValueProblem(
+                "'\(text)': what follows # is not hexadecimal", remedy: "write pairs of hexadecimal digits")
         }
         return octets
     }

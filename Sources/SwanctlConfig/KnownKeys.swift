@@ -41,8 +41,9 @@ struct KnownKeys {
         }
 
         /// What `name` was probably meant to be.
-        func suggestion(for name: String) -> String? {
-            EditDistance.nearest(to: name, among: children.compactMap(\.stem))
+        func suggestion(for name: String, isSection: Bool) -> String? {
+            let candidates = children.filter { ($0.defaultValue == nil) == isSection }
+            return EditDistance.nearest(to: name, among: candidates.compactMap(\.stem))
         }
     }
 

@@ -111,19 +111,21 @@ struct Lexer {
     /// one space.
     mutating func value() throws(Diagnostic) -> Value {
         skipBlanks()
-        let start = location
         var parts: [[UInt8]] = []
+        var cut: SourceLocation?
         while let octet = current, octet != UInt8(ascii: "\n"), octet != UInt8(ascii: "}") {
             parts.append(octet == UInt8(ascii: "\"") ? try quoted() : bare())
+            if current == UInt8(ascii: "#") { cut = location }
             skipBlanks()
         }
-        return Value(octets: parts.isEmpty ? nil : Array(parts.joined(separator: [UInt8(ascii: " ")])), location: start)
+        return Value(octets: parts.isEmpty ? nil : Array(parts.joined(separator: [UInt8(ascii: " ")])), cut: cut)
     }
 
-    /// A value and where it begins; nil octets when there is none.
+    /// A value; nil octets when there is none.
     struct Value {
         let octets: [UInt8]?
-        let location: SourceLocation
+        /// Where a comment begins that touches the value, so that the `#` may have been meant to be part of it.
+        let cut: SourceLocation?
     }
 
     private mutating func bare() -> [UInt8] {

@@ -17,6 +17,7 @@ public struct LoadedConfiguration: Sendable {
     public init(path: String, source: any FileSource) throws(ConfigurationErrors) {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
+        diagnostics.isComplete = diagnostics.errors.isEmpty
         let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
         (connections, secrets) = builder.build()
@@ -64,7 +65,7 @@ struct ConfigurationBuilder {
     private func finish(_ root: SectionReader) {
         for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
             if resolver.isReferenced(section.name) { continue }
-            if let meant = KnownKeys.root.suggestion(for: section.name) {
+            if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
                 diagnostics.error(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
             } else {
@@ -85,7 +86,8 @@ struct ConfigurationBuilder {
             reviewStart(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
-            if case .exactly? = connection.remote.identity {} else if remotes.isEmpty {
+            if case .exactly? = connection.remote.identity {
+            } else if remotes.isEmpty {
                 diagnostics.warning(
                     location, "connection '\(connection.name)' lets in everybody who has a secret that fits",
                     remedy: "name the peer with remote { id = … }, or give it one address in remote_addrs")
@@ -106,7 +108,8 @@ struct ConfigurationBuilder {
         for (secret, owners) in zip(secrets, peers) where owners.count > 1 {
             let names = owners.prefix(5).map { "'\($0)'" }.joined(separator: ", ")
             diagnostics.warning(
-                secret.location, "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
+                secret.location,
+                "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
                     + " the others", remedy: "give each peer a secret of its own")
         }
     }

@@ -88,7 +88,8 @@ struct Parser {
                 diagnostics.error(token.location, what)
                 lexer.skipLine()
             case .openBrace, .colon, .comma, .dot, .equals:
-                diagnostics.error(token.location, "a name is missing here", remedy: "write 'name = value' or 'name { }'")
+                diagnostics.error(
+                    token.location, "a name is missing here", remedy: "write 'name = value' or 'name { }'")
                 // A brace without a name still has its end.
                 if token.kind == .openBrace {
                     descend(into: "?", token.location, [], &open)
@@ -108,9 +109,16 @@ struct Parser {
         if token.kind == .equals {
             do {
                 let value = try lexer.value()
+                if let cut = value.cut {
+                    diagnostics.warning(
+                        cut, "this # begins a comment and ends the value of '\(name)'",
+                        remedy: "quote the value if # belongs to it, else put a blank before #")
+                }
                 tree.set(.init(name: name, value: value.octets, location: location), in: open[open.count - 1])
             } catch {
+                // The quote has swallowed the rest of the file, and every brace in it.
                 diagnostics.add(error)
+                open.removeSubrange(1...)
             }
             return nil
         }

@@ -76,7 +76,8 @@ enum SecretReader {
                     continue
                 }
                 if text.contains("*") {
-                    throw ValueProblem("'\(text)': a secret's owner can't hold a star", remedy: "name the owner, or %any")
+                    throw ValueProblem(
+                        "'\(text)': a secret's owner can't hold a star", remedy: "name the owner, or %any")
                 }
                 identities.append(identity)
             } catch {
@@ -85,7 +86,7 @@ enum SecretReader {
             }
         }
         guard let setting = reader.setting("secret"), let written = setting.value else {
-            diagnostics.error(
+            diagnostics.missing(
                 reader.view.location, "\(reader.path) has no secret", remedy: "add secret = …")
             return nil
         }

@@ -125,16 +125,22 @@ struct SectionReader {
     }
 
     private func unknown(_ name: String, _ location: SourceLocation, isSection: Bool) {
-        if isSection ? known.setting(name) != nil : known.section(name) != nil {
-            let remedy = isSection ? "write '\(name) = …'" : "write '\(name) { … }'"
+        let kind = isSection ? "section" : "key"
+        let other = isSection ? known.setting(name) : known.section(name)
+        // A name that only begins like a section's is more likely to be a mistyped key.
+        let meant = other?.stem == name ? nil : known.suggestion(for: name, isSection: isSection)
+        if let meant {
             diagnostics.error(
-                location, "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
-                remedy: remedy)
-            return
+                location, "\(join(name)): unknown \(kind) '\(name)'", remedy: "did you mean '\(meant)'?")
+        } else if other != nil {
+            diagnostics.error(
+                location,
+                "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
+                remedy: isSection ? "write '\(name) = …'" : "write '\(name) { … }'")
+        } else {
+            diagnostics.error(
+                location, "\(join(name)): unknown \(kind) '\(name)'",
+                remedy: "remove it; swanctl.conf(5) lists all keys")
         }
-        let suggestion = known.suggestion(for: name).map { "did you mean '\($0)'?" }
-        diagnostics.error(
-            location, "\(join(name)): unknown \(isSection ? "section" : "key") '\(name)'",
-            remedy: suggestion ?? "remove it; swanctl.conf(5) lists all keys")
     }
 }

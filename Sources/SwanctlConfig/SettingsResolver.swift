@@ -44,7 +44,8 @@ final class SettingsResolver {
     private func expand(_ section: Int) -> [Int] {
         if let known = expanded[section] { return known }
         guard inProgress.count < Self.maximumDepth else {
-            diagnostics.error(tree.nodes[section].location, "references follow each other deeper than \(Self.maximumDepth)")
+            diagnostics.error(
+                tree.nodes[section].location, "references follow each other deeper than \(Self.maximumDepth)")
             return [section]
         }
         inProgress.insert(section)

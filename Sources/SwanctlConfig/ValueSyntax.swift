@@ -191,7 +191,9 @@ enum SecretSyntax {
                 buffer &= (1 << UInt32(bits)) - 1
             }
         }
-        guard digits % 4 != 1, buffer == 0, padding == 0 || (digits + padding) % 4 == 0, padding <= 2 else { return nil }
+        guard digits % 4 != 1, buffer == 0, padding == 0 || (digits + padding) % 4 == 0, padding <= 2 else {
+            return nil
+        }
         return result
     }
 }

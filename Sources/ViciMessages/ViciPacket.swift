@@ -92,3 +92,19 @@ public enum ViciPacket: Hashable, Sendable {
         try tree?.write(into: &writer)
     }
 }
+
+extension ViciPacket: CustomStringConvertible {
+    /// One line: the kind, the name, the message.
+    public var description: String {
+        switch self {
+        case .request(let name, let tree): "request \(name) \(tree)"
+        case .response(let tree): "response \(tree)"
+        case .event(let name, let tree): "event \(name) \(tree)"
+        case .register(let name): "register \(name)"
+        case .unregister(let name): "unregister \(name)"
+        case .unknownCommand: "unknown command"
+        case .unknownEvent: "unknown event"
+        case .confirmed: "confirmed"
+        }
+    }
+}

@@ -111,11 +111,14 @@ extension ViciReports {
     /// How far the connection is: established with a child, established, on its way, or down.
     private static func stateWord(_ ikeSAs: [ViciIKESA]) -> String {
         let established = ikeSAs.filter { $0.summary.state == .established || $0.summary.state == .rekeying }
-        if established.contains(where: { $0.summary.children.contains { $0.state == .installed || $0.state == .rekeying } }) {
+        if established.contains(where: {
+            $0.summary.children.contains { $0.state == .installed || $0.state == .rekeying }
+        }) {
             return "up"
         }
         if !established.isEmpty { return "established" }
-        return ikeSAs.contains { $0.summary.state == .connecting || $0.summary.state == .created } ? "connecting" : "down"
+        return ikeSAs.contains { $0.summary.state == .connecting || $0.summary.state == .created }
+            ? "connecting" : "down"
     }
 
     private static func failureFields(

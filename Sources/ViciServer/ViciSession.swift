@@ -81,8 +81,10 @@ final class ViciSession {
             output += try packet.framed()
         } catch {
             guard case .response = packet,
-                let short = try? ViciPacket.response(ViciReports.outcome(.failure("the answer can't be sent: \(error)")))
-                    .framed()
+                let short = try? ViciPacket.response(
+                    ViciReports.outcome(.failure("the answer can't be sent: \(error)"))
+                )
+                .framed()
             else { return }
             output += short
         }

@@ -3,7 +3,7 @@ import Gateway
 
 /// The executable: one command for the gateway itself and for all that people do with it.
 @main
-struct MartletCommand: AsyncParsableCommand {
+struct MartletCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet",
         abstract: "An IPsec VPN gateway.",

@@ -54,7 +54,9 @@ final class ServerThread: @unchecked Sendable {
             server.expire()
             for event in events where server.owns(event.token) { server.handle(event) }
             wakeup.drain()
-            for job in lock.withLock({ defer { work = [] }; return work }) { job(gateway, server) }
+            for job in lock.withLock({
+                defer { work = [] }; return work
+            }) { job(gateway, server) }
             if lock.withLock({ isStopping }) { return }
         }
     }
@@ -106,7 +108,7 @@ enum Swanctl {
         let text = String(decoding: output, as: UTF8.self)
         // The plugins it finds on this machine are its own affair.
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            .filter { !$0.hasPrefix("plugin '") && !$0.hasPrefix("loaded plugins") }
+            .filter { !$0.hasPrefix("plugin '") }
         return (process.terminationStatus, lines.joined(separator: "\n"))
     }
 }

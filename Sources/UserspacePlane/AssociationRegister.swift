@@ -1,0 +1,86 @@
+import ESPEngine
+import GatewayModel
+
+/// Which SAs there are, as the control thread knows them: places, slots, and whose they are.
+///
+/// It owns the numbers, never the packet threads' tables; those follow by orders.
+struct AssociationRegister {
+    /// An outbound SA and where it is.
+    struct Outbound {
+        let association: OutboundSA
+        let handle: OutboundHandle
+        var child: ChildSAID { association.child }
+    }
+
+    /// By the index in the SPI.
+    private var inbound: [Int: InboundSA] = [:]
+    /// By SPI: peers choose them, so two may be the same.
+    private var outbound: [UInt32: [Outbound]] = [:]
+    private var freeSlots: [Int32] = []
+    private var nextSlot: Int32 = 0
+    private var nextSerial: UInt32 = 0
+
+    /// SAs of both directions.
+    var count: Int { inbound.count + Int(nextSlot) - freeSlots.count }
+
+    // MARK: Inbound
+
+    /// Refuses an SPI whose place another SA has.
+    mutating func add(_ association: InboundSA) throws(SAError) {
+        let index = SPILayout.index(of: association.spi)
+        if let there = inbound[index], there.spi != association.spi { throw .indexTaken(spi: association.spi) }
+        inbound[index] = association
+    }
+
+    func inbound(_ spi: UInt32) -> InboundSA? {
+        inbound[SPILayout.index(of: spi)].flatMap { $0.spi == spi ? $0 : nil }
+    }
+
+    mutating func removeInbound(_ spi: UInt32) -> InboundSA? {
+        guard let association = inbound(spi) else { return nil }
+        inbound[SPILayout.index(of: spi)] = nil
+        return association
+    }
+
+    func inbound(of child: ChildSAID) -> [InboundSA] {
+        inbound.values.filter { $0.child == child }.sorted { $0.spi < $1.spi }
+    }
+
+    // MARK: Outbound
+
+    /// Where an SA with this SPI goes: a slot of its own, or that of the one that it replaces.
+    mutating func makeHandle(_ spi: UInt32, _ child: ChildSAID) throws(SAError) -> OutboundHandle {
+        nextSerial &+= 1
+        if let there = outbound(spi, child) { return OutboundHandle(slot: there.handle.slot, serial: nextSerial) }
+        if let slot = freeSlots.popLast() { return OutboundHandle(slot: slot, serial: nextSerial) }
+        guard Int(nextSlot) < OutboundSADatabase.capacity else { throw .tableFull }
+        defer { nextSlot += 1 }
+        return OutboundHandle(slot: nextSlot, serial: nextSerial)
+    }
+
+    /// Gives back a slot that nothing was put in.
+    mutating func discard(_ handle: OutboundHandle, _ spi: UInt32, _ child: ChildSAID) {
+        if outbound(spi, child) == nil { freeSlots.append(handle.slot) }
+    }
+
+    mutating func add(_ association: OutboundSA, _ handle: OutboundHandle) {
+        outbound[association.spi, default: []].removeAll { $0.child == association.child }
+        outbound[association.spi, default: []].append(Outbound(association: association, handle: handle))
+    }
+
+    func outbound(_ spi: UInt32, _ child: ChildSAID) -> Outbound? {
+        outbound[spi]?.first { $0.child == child }
+    }
+
+    func outbound(_ spi: UInt32) -> [Outbound] { outbound[spi] ?? [] }
+
+    mutating func remove(_ found: Outbound) {
+        outbound[found.association.spi]?.removeAll { $0.handle == found.handle }
+        if outbound[found.association.spi]?.isEmpty == true { outbound[found.association.spi] = nil }
+        freeSlots.append(found.handle.slot)
+    }
+
+    func outbound(of child: ChildSAID) -> [Outbound] {
+        outbound.values.flatMap { $0 }.filter { $0.child == child }.sorted { $0.handle.slot < $1.handle.slot }
+    }
+}

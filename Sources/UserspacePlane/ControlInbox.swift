@@ -1,0 +1,86 @@
+import GatewayModel
+import LinuxSystem
+public import NetworkTypes
+import Synchronization
+
+/// An IKE message as it came in, its marker taken off.
+public struct IKEDatagram: Hashable, Sendable {
+    /// The message.
+    public let bytes: [UInt8]
+    /// Between whom.
+    public let path: Path
+    /// Whether it had the non-ESP marker, so that the answer needs one too.
+    public let hadMarker: Bool
+
+    /// A message between two ends.
+    public init(bytes: [UInt8], path: Path, hadMarker: Bool) {
+        self.bytes = bytes
+        self.path = path
+        self.hadMarker = hadMarker
+    }
+}
+
+/// What the packet threads hand to the control thread: IKE messages and events.
+///
+/// Both queues are bounded by number, the messages by octets too: however much comes in, memory stays where it is, and
+/// data is not held up. One wake-up serves both.
+final class ControlInbox: Sendable {
+    private struct Messages: Sendable {
+        var waiting: [IKEDatagram] = []
+        var octets = 0
+    }
+
+    private let messages = Mutex(Messages())
+    private let events = Mutex<[PlaneEvent]>([])
+    /// Wakes the control thread.
+    let wakeup: Wakeup
+    private let messageCapacity: Int
+    private let octetCapacity: Int
+    private let eventCapacity: Int
+
+    init(messages: Int = 4096, octets: Int = 8 << 20, events: Int = 4096) throws(SystemError) {
+        messageCapacity = messages
+        octetCapacity = octets
+        eventCapacity = events
+        wakeup = try Wakeup()
+    }
+
+    /// Adds a message; false when there is no room.
+    func put(_ message: IKEDatagram) -> Bool {
+        let isIn = messages.withLock { messages in
+            guard messages.waiting.count < messageCapacity, messages.octets + message.bytes.count <= octetCapacity
+            else { return false }
+            messages.octets += message.bytes.count
+            messages.waiting.append(message)
+            return true
+        }
+        wakeup.signal()
+        return isIn
+    }
+
+    /// Adds an event. When there is no room it is lost: those that matter come again with the packets that caused them.
+    func put(_ event: PlaneEvent) {
+        events.withLock { events in
+            if events.count < eventCapacity { events.append(event) }
+        }
+        wakeup.signal()
+    }
+
+    /// Takes all messages out, the oldest first.
+    func takeMessages() -> [IKEDatagram] {
+        messages.withLock { messages in
+            let taken = messages.waiting
+            messages = Messages()
+            return taken
+        }
+    }
+
+    /// Takes all events out, the oldest first.
+    func takeEvents() -> [PlaneEvent] {
+        events.withLock { events in
+            let taken = events
+            events = []
+            return taken
+        }
+    }
+}

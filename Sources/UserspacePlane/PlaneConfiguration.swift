@@ -1,0 +1,57 @@
+public import NetworkTypes
+
+/// How a user-space plane is set up. The defaults are what an operator expects of strongSwan.
+public struct PlaneConfiguration: Sendable {
+    /// Where inner packets come from and go to.
+    public enum Inside: Sendable {
+        /// A TUN device of this name, with routes, rules and blocks in the kernel.
+        case tun(name: String)
+        /// Something in the process; nothing in the kernel is changed.
+        case port(any PacketPort)
+    }
+
+    /// Where inner packets come from and go to.
+    public var inside: Inside
+    /// The largest inner packet, in octets.
+    public var mtu: Int
+    /// Where IKE without a marker is heard.
+    public var ikeEndpoints: [Endpoint]
+    /// Where ESP in UDP and IKE with a marker are heard.
+    public var sharedEndpoints: [Endpoint]
+    /// Whether ESP without UDP is carried too; needs CAP_NET_RAW.
+    public var carriesPlainESP: Bool
+    /// The mark of our own outer packets, by which rules tell them from what goes into the tunnel; nil sets none.
+    public var mark: UInt32?
+    /// The routing table for protected blocks.
+    public var routeTable: UInt32
+    /// The priority of the rule that looks into it.
+    public var rulePriority: UInt32
+    /// By which our routes and rules are told from others (RTPROT_…).
+    public var routeProtocol: UInt8
+    /// Octets asked for as buffer of each socket, each way.
+    public var socketBuffer: Int
+
+    /// A gateway's plane: TUN `martlet0`, ports 500 and 4500 of both families.
+    public init() {
+        inside = .tun(name: "martlet0")
+        mtu = 1400
+        ikeEndpoints = [Endpoint(.unspecified(.v4), 500), Endpoint(.unspecified(.v6), 500)]
+        sharedEndpoints = [Endpoint(.unspecified(.v4), 4500), Endpoint(.unspecified(.v6), 4500)]
+        carriesPlainESP = true
+        mark = 0xdc
+        routeTable = 220
+        rulePriority = 220
+        routeProtocol = 77
+        socketBuffer = 4 << 20
+    }
+
+    /// A plane without privileges: inner packets by `port`, two UDP ports of the kernel's choice at `address`.
+    public init(port: any PacketPort, at address: IPAddress = .loopback(.v4)) {
+        self.init()
+        inside = .port(port)
+        ikeEndpoints = [Endpoint(address, 0)]
+        sharedEndpoints = [Endpoint(address, 0)]
+        carriesPlainESP = false
+        mark = nil
+    }
+}

@@ -1,0 +1,72 @@
+import IPPackets
+import LinuxSystem
+import NetworkTypes
+
+/// The sockets of a plane: IKE's, the ones that ESP and IKE share, and the raw ones for ESP without UDP.
+///
+/// The list is made once and never changes; any thread may send.
+struct PlaneSockets: Sendable {
+    /// What comes in by a socket.
+    enum Use: Sendable {
+        /// IKE messages without a marker.
+        case ike
+        /// ESP in UDP, IKE messages with a marker, keep-alives.
+        case shared
+        /// ESP as an IP protocol.
+        case plainESP
+    }
+
+    struct Entry: Sendable {
+        let socket: any DatagramSocket
+        let use: Use
+
+        /// Whether it can send from this end.
+        func serves(_ local: Endpoint) -> Bool {
+            let bound = socket.localEndpoint
+            return bound.address.family == local.address.family
+                && (bound.address.isUnspecified || local.address.isUnspecified || bound.address == local.address)
+        }
+    }
+
+    let entries: [Entry]
+
+    init(_ configuration: PlaneConfiguration) throws(SystemError) {
+        var options = SocketOptions()
+        options.mark = configuration.mark
+        var made: [Entry] = []
+        for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
+            for endpoint in endpoints {
+                made.append(Entry(socket: try UDPSocket.bind(endpoint, options: options), use: use))
+            }
+        }
+        if configuration.carriesPlainESP {
+            for family in Set(configuration.sharedEndpoints.map(\.address.family)).sorted(by: {
+                $0.rawValue < $1.rawValue
+            }) {
+                let socket = try RawSocket(
+                    protocolNumber: IPProtocolNumber.esp.rawValue, address: .unspecified(family), options: options)
+                made.append(Entry(socket: socket, use: .plainESP))
+            }
+        }
+        for entry in made {
+            try entry.socket.setReceiveBuffer(configuration.socketBuffer)
+            try entry.socket.setSendBuffer(configuration.socketBuffer)
+        }
+        entries = made
+    }
+
+    /// The socket to send ESP from this end with; nil when there is none.
+    func index(forESPFrom local: Endpoint, inUDP: Bool) -> Int? {
+        if !inUDP { return entries.firstIndex { $0.use == .plainESP && $0.serves(local) } }
+        return entries.firstIndex {
+            $0.use == .shared && $0.serves(local) && $0.socket.localEndpoint.port == local.port
+        } ?? entries.firstIndex { $0.use == .shared && $0.serves(local) }
+    }
+
+    /// The socket to send an IKE message from this end with; nil when there is none.
+    func index(forIKEFrom local: Endpoint, marker: Bool) -> Int? {
+        entries.firstIndex {
+            $0.use != .plainESP && $0.serves(local) && $0.socket.localEndpoint.port == local.port
+        } ?? entries.firstIndex { $0.use == (marker ? .shared : .ike) && $0.serves(local) }
+    }
+}

@@ -1,0 +1,170 @@
+import Clockwork
+import ESPEngine
+import GatewayModel
+import IPPackets
+import LinuxSystem
+import NetworkTypes
+
+/// What the receiving thread is asked to do.
+enum ReceiveOrder: Sendable {
+    case install(InboundSA)
+    case remove(spi: UInt32)
+    case move(spi: UInt32, remote: Endpoint)
+    case reach(Milestone)
+    case stop
+}
+
+/// The receiving thread: datagrams in, inner packets to the port, IKE messages to the control thread.
+///
+/// It owns the inbound SAs and its buffers; everything is done by the one thread that runs it. A packet is opened in the
+/// buffer that the kernel wrote it to.
+struct ReceiveWorker: ~Copyable {
+    private var associations: InboundSADatabase
+    private let orders: OrderQueue<ReceiveOrder>
+    private let inbox: ControlInbox
+    private let sockets: PlaneSockets
+    private let port: any PacketPort
+    private let batch: DatagramBatch
+    private let poller: Poller
+    private var unknownSPIs: TokenBucket
+
+    /// Datagrams that one system call takes.
+    private static let batchSize = 32
+    /// A slot holds any datagram.
+    private static let slotSize = 65_536
+    /// How many batches one socket may bring before the others and the orders have their turn.
+    private static let turns = 4
+    private static let orderToken = UInt64.max
+
+    init(
+        orders: OrderQueue<ReceiveOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        drops: DropCounters, now: Instant
+    ) throws(SystemError) {
+        let poller = try Poller(capacity: 16)
+        try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
+        for (index, entry) in sockets.entries.enumerated() {
+            try poller.add(entry.socket.descriptor, token: UInt64(index), .readable)
+        }
+        batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
+        associations = InboundSADatabase(drops: drops)
+        self.poller = poller
+        self.orders = orders
+        self.inbox = inbox
+        self.sockets = sockets
+        self.port = port
+        unknownSPIs = TokenBucket(rate: 10, burst: 20, now: now)
+    }
+
+    /// Works until it is told to stop.
+    mutating func run() {
+        var ready: [PollEvent] = []
+        while true {
+            // Only a broken poller throws, and then nothing can be awaited any more.
+            do { try poller.wait(timeout: nil, into: &ready) } catch { return }
+            guard obey() else { return }
+            for event in ready where event.token != Self.orderToken {
+                guard receive(sockets.entries[Int(event.token)]) else { return }
+            }
+        }
+    }
+
+    /// Carries out what was asked; false when that was to stop.
+    private mutating func obey() -> Bool {
+        guard orders.hasOrders else { return true }
+        for order in orders.take() {
+            switch order {
+            case .install(let association):
+                // The control thread gives every place to one SA at a time.
+                do { try associations.install(association) } catch { assertionFailure("\(error)") }
+            case .remove(let spi): associations.remove(spi: spi)
+            case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
+            case .reach(let milestone): milestone.reach()
+            case .stop: return false
+            }
+        }
+        return true
+    }
+
+    /// Takes some batches from a socket; false when it is time to stop.
+    private mutating func receive(_ entry: PlaneSockets.Entry) -> Bool {
+        for _ in 0..<Self.turns {
+            let count: Int
+            // What a datagram of ours met on its way is no reason to stop; the rest would come again at once.
+            do { count = try entry.socket.receive(into: batch) } catch { return true }
+            // After receiving and before opening: an SA that was ordered before the peer was told of it is there.
+            guard obey() else { return false }
+            let now = MonotonicClock.now()
+            for index in 0..<count { take(index, entry, now) }
+            if count < batch.capacity { break }
+        }
+        return true
+    }
+
+    private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
+        let information = batch[index]
+        let drops = associations.drops
+        guard !information.truncated, information.start + information.length <= batch.slotSize else {
+            drops.count(.truncated)
+            return
+        }
+        // The batch owns this memory, and nothing else uses the slot until the next receive call.
+        var slot = unsafe MutableRawSpan(_unsafeBytes: batch.memory(of: index))
+        var packet = information.start..<(information.start + information.length)
+        switch entry.use {
+        case .ike:
+            hand(slot.bytes.extracting(packet), information.path, hadMarker: false)
+            return
+        case .shared:
+            switch EncapsulatedDatagram(slot.bytes.extracting(packet)) {
+            case .keepAlive: drops.count(.keepAlive)
+            case .malformed: drops.count(.malformedDatagram)
+            case .ike:
+                hand(
+                    slot.bytes.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
+                    information.path, hadMarker: true)
+            case .esp: open(&slot, packet, information.path, now)
+            }
+        case .plainESP:
+            if entry.socket.family == .v4 {
+                // Raw IPv4 sockets show the IP header too.
+                do {
+                    let header = try IPv4Header(parsing: slot.bytes.extracting(packet))
+                    packet = (packet.lowerBound + header.headerLength)..<(packet.lowerBound + header.totalLength)
+                } catch {
+                    drops.count(.malformedDatagram)
+                    return
+                }
+            }
+            open(&slot, packet, information.path, now)
+        }
+    }
+
+    @inline(__always)
+    private mutating func open(_ slot: inout MutableRawSpan, _ packet: Range<Int>, _ path: Path, _ now: Instant) {
+        do throws(DropReason) {
+            let opened = try associations.open(&slot, packet: packet, from: path.remote, now: now)
+            if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
+            let isDelivered = (try? port.write(slot.bytes.extracting(opened.inner))) ?? false
+            if !isDelivered { associations.drops.count(.deliveryFailed) }
+        } catch {
+            guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
+            inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, path))
+        }
+    }
+
+    /// Hands an IKE message to the control thread, or drops it when that has too much to do.
+    private func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool) {
+        let octets = Span<UInt8>(_bytes: message)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(octets.count)
+        for index in octets.indices { bytes.append(octets[index]) }
+        if !inbox.put(IKEDatagram(bytes: bytes, path: path, hadMarker: hadMarker)) {
+            associations.drops.count(.controlQueueFull)
+        }
+    }
+}
+
+extension RawSpan {
+    /// The SPI at the start of an ESP packet, which has its header.
+    fileprivate var spi: UInt32 { (try? ESPHeader(parsing: self).spi) ?? 0 }
+}

@@ -1,0 +1,272 @@
+import Clockwork
+public import ESPEngine
+public import GatewayModel
+import IPPackets
+import IPsecCrypto
+public import LinuxSystem
+public import NetworkTypes
+
+/// The data plane in user space: inner packets by a TUN device or a ``PacketPort``, ESP by sockets, on two threads.
+///
+/// It owns the sockets, the threads and what it put into the kernel's routing tables. It belongs to the control thread:
+/// every method is to be called from there. What packet threads work with is theirs alone; they are told of changes by
+/// ordered queues, and what they tell comes back by ``takeMessages()`` and ``takeEvents()``. It never negotiates.
+///
+/// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
+public final class UserspacePlane: DataPlane {
+    private struct Selectors: Hashable {
+        let local: [TrafficSelector]
+        let remote: [TrafficSelector]
+    }
+
+    private let sockets: PlaneSockets
+    private let receiveOrders: OrderQueue<ReceiveOrder>
+    private let transmitOrders: OrderQueue<TransmitOrder>
+    private let inbox: ControlInbox
+    private let failures = PlaneFailure()
+    private let receiveDrops = DropCounters()
+    private let transmitDrops = DropCounters()
+    private let routes: RouteKeeper?
+    private var threads: [WorkerThread] = []
+    private var register = AssociationRegister()
+    private var protecting: [ChildSAID: (selectors: Selectors, handle: OutboundHandle)] = [:]
+    /// Selectors that stay blocked although their Child SA is gone, until another one takes them over.
+    private var blocked: [Selectors: ChildSAID] = [:]
+    private var entropy = SystemEntropy()
+
+    /// Opens sockets and device in the calling thread's network namespace and starts the threads.
+    public init(_ configuration: PlaneConfiguration) throws(SystemError) {
+        sockets = try PlaneSockets(configuration)
+        receiveOrders = try OrderQueue()
+        transmitOrders = try OrderQueue()
+        inbox = try ControlInbox()
+        let port: any PacketPort
+        switch configuration.inside {
+        case .port(let given):
+            port = given
+            routes = nil
+        case .tun(let name):
+            let tun = try TunDevice(nameTemplate: name)
+            let socket = try RouteSocket()
+            try tun.setMTU(configuration.mtu, using: socket)
+            try tun.bringUp(using: socket)
+            routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            port = tun
+        }
+        let receiver = Handover(
+            try ReceiveWorker(
+                orders: receiveOrders, inbox: inbox, sockets: sockets, port: port, drops: receiveDrops,
+                now: MonotonicClock.now()))
+        let transmitter = Handover(
+            try TransmitWorker(
+                orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
+                failure: failures))
+        threads.append(
+            try WorkerThread(name: "martlet-receive") {
+                guard var worker = receiver.take() else { return }
+                worker.run()
+            })
+        threads.append(
+            try WorkerThread(name: "martlet-send") {
+                guard var worker = transmitter.take() else { return }
+                worker.run()
+            })
+    }
+
+    deinit { stopThreads() }
+
+    /// Readable for the control thread's poller when there are messages or events; see ``acknowledge()``.
+    public var descriptor: Descriptor { inbox.wakeup.descriptor }
+
+    /// Takes the signal back. To be called before the messages and events are taken.
+    public func acknowledge() { inbox.wakeup.drain() }
+
+    /// IKE messages that came in, the oldest first.
+    public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
+
+    /// What the plane has to tell, the oldest first.
+    public func takeEvents() -> [PlaneEvent] { inbox.takeEvents() }
+
+    /// Why no more packets come from the device; nil while all is well.
+    public var failure: SystemError? { failures.error }
+
+    /// How many packets were dropped for a reason.
+    public func drops(_ reason: DropReason) -> UInt64 { receiveDrops[reason] + transmitDrops[reason] }
+
+    /// Where IKE without a marker is heard.
+    public var ikeEndpoints: [Endpoint] { endpoints(.ike) }
+
+    /// Where ESP in UDP and IKE with a marker are heard.
+    public var sharedEndpoints: [Endpoint] { endpoints(.shared) }
+
+    /// Sends an IKE message; false when the socket's buffer is full, and the message is lost as if on its way.
+    public func send(_ message: [UInt8], along path: Path, marker: Bool) throws(PlaneError) -> Bool {
+        guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
+            throw .noSocket(path.local, nil)
+        }
+        let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
+        do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
+    }
+
+    /// Blocks that an earlier process left behind are removed unless one of `prefixes`, and those of `prefixes` that are
+    /// not there are made: what the configuration protects does not leave in clear before its SAs are up.
+    public func adoptBlocks(keeping prefixes: [IPPrefix]) throws(PlaneError) {
+        do { try routes?.adopt(keeping: prefixes) } catch { throw .system(error) }
+    }
+
+    /// Waits until both threads have carried out everything that was asked so far; false when a second is over first.
+    @discardableResult
+    public func settle() -> Bool {
+        guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
+        receiveOrders.append(.reach(received))
+        transmitOrders.append(.reach(transmitted))
+        return received.wait(milliseconds: 1000) && transmitted.wait(milliseconds: 1000)
+    }
+
+    /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
+    public func stop() throws(PlaneError) {
+        defer { stopThreads() }
+        do { try routes?.removeAll() } catch { throw .system(error) }
+    }
+
+    // MARK: DataPlane
+
+    /// Obeys one command; throws ``PlaneError``.
+    public func obey(_ command: PlaneCommand) throws {
+        switch command {
+        case .install(let association):
+            switch association.direction {
+            case .inbound: try installInbound(association)
+            case .outbound: try installOutbound(association)
+            }
+        case .remove(.inbound, let spi):
+            guard register.removeInbound(spi) != nil else { throw PlaneError.noSuchSA(.inbound, spi: spi) }
+            receiveOrders.append(.remove(spi: spi))
+        case .remove(.outbound, let spi): try removeOutbound(spi)
+        case .protect(let child, let local, let remote, let spi):
+            try protect(child, Selectors(local: local, remote: remote), spi)
+        case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
+        case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
+        case .keepAlive(let path, let interval):
+            transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+        }
+    }
+
+    /// The traffic of an SA's direction; nil when there is no such SA.
+    public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters? {
+        switch direction {
+        case .inbound: register.inbound(spi)?.counters
+        case .outbound: register.outbound(spi).first?.association.counters
+        }
+    }
+
+    // MARK: Commands
+
+    private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
+        do throws(SAError) {
+            let made = try InboundSA(association)
+            try register.add(made)
+            receiveOrders.append(.install(made))
+        } catch { throw .association(error) }
+    }
+
+    private func installOutbound(_ association: SecurityAssociation) throws(PlaneError) {
+        let way = try way(association.path, association.encapsulation)
+        do throws(SAError) {
+            let handle = try register.makeHandle(association.spi, association.child)
+            let made: OutboundSA
+            do throws(SAError) {
+                made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+            } catch {
+                register.discard(handle, association.spi, association.child)
+                throw error
+            }
+            register.add(made, handle)
+            transmitOrders.append(.install(made, slot: handle.slot, way))
+            // What was protected by the one that it replaces is protected by this one.
+            if let now = protecting[association.child], now.handle.slot == handle.slot {
+                protecting[association.child] = (now.selectors, handle)
+                transmitOrders.append(
+                    .protect(association.child, local: now.selectors.local, remote: now.selectors.remote, handle))
+            }
+        } catch { throw .association(error) }
+    }
+
+    /// Peers choose outbound SPIs, so two may be the same: then the one goes that protects nothing any more.
+    private func removeOutbound(_ spi: UInt32) throws(PlaneError) {
+        let candidates = register.outbound(spi)
+        let idle = candidates.first { protecting[$0.child]?.handle != $0.handle }
+        guard let found = idle ?? candidates.first else { throw .noSuchSA(.outbound, spi: spi) }
+        register.remove(found)
+        transmitOrders.append(.remove(found.handle))
+    }
+
+    private func protect(_ child: ChildSAID, _ selectors: Selectors, _ spi: UInt32) throws(PlaneError) {
+        guard let found = register.outbound(spi, child) else { throw .noSuchSA(.outbound, spi: spi) }
+        let count = PolicyDatabase.entryCount(local: selectors.local, remote: selectors.remote)
+        guard count <= PolicyDatabase.maximumEntries else {
+            throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
+        }
+        transmitOrders.append(
+            .protect(child, local: selectors.local, remote: selectors.remote, found.handle))
+        do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
+            // Half a protection is none: the Child SA fails, and with it what it had.
+            try? routes?.unprotect(child, staysBlocked: false)
+            transmitOrders.append(.unprotect(child))
+            protecting[child] = nil
+            throw .system(error)
+        }
+        protecting[child] = (selectors, found.handle)
+        if let old = blocked.removeValue(forKey: selectors), old != child {
+            do { try routes?.unprotect(old, staysBlocked: false) } catch { throw .system(error) }
+            transmitOrders.append(.unprotect(old))
+        }
+    }
+
+    private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
+        do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
+        if staysBlocked, let was = protecting[child] {
+            if let older = blocked.updateValue(child, forKey: was.selectors), older != child {
+                do { try routes?.unprotect(older, staysBlocked: false) } catch { throw .system(error) }
+                transmitOrders.append(.unprotect(older))
+            }
+            transmitOrders.append(.block(child))
+        } else {
+            blocked = blocked.filter { $0.value != child }
+            transmitOrders.append(.unprotect(child))
+        }
+        protecting[child] = nil
+    }
+
+    private func move(
+        _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
+    ) throws(PlaneError) {
+        let way = try way(path, encapsulation)
+        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way)) }
+        for found in register.inbound(of: child) {
+            receiveOrders.append(.move(spi: found.spi, remote: path.remote))
+        }
+    }
+
+    private func way(_ path: Path, _ encapsulation: SecurityAssociation.Encapsulation) throws(PlaneError) -> Way {
+        guard let socket = sockets.index(forESPFrom: path.local, inUDP: encapsulation == .udp) else {
+            throw .noSocket(path.local, encapsulation)
+        }
+        guard encapsulation == SecurityAssociation.Encapsulation.none else { return Way(path: path, socket: socket) }
+        // Raw sockets know no ports.
+        return Way(
+            path: Path(local: Endpoint(path.local.address, 0), remote: Endpoint(path.remote.address, 0)),
+            socket: socket)
+    }
+
+    private func endpoints(_ use: PlaneSockets.Use) -> [Endpoint] {
+        sockets.entries.filter { $0.use == use }.map { $0.socket.localEndpoint }
+    }
+
+    private func stopThreads() {
+        receiveOrders.append(.stop)
+        transmitOrders.append(.stop)
+        for thread in threads { thread.join() }
+        threads = []
+    }
+}

@@ -1,0 +1,193 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+import SwanctlConfig
+import Testing
+
+/// What connections, children and secrets mean.
+@Suite struct ConnectionTests {
+    @Test func everythingSaid() throws {
+        let loaded = try load(
+            connection(
+                """
+                version = 2
+                local_addrs = 192.0.2.1, 10.0.0.0/8
+                local_port = 4500
+                remote_port = 4500
+                proposals = aes256-sha256-x25519, default
+                encap = yes
+                dpd_delay = 20s
+                unique = keep
+                keyingtries = 0
+                rekey_time = 2h
+                over_time = 3m
+                send_cert = always
+                mobike = no
+                fragmentation = no
+                """,
+                child: """
+                    esp_proposals = aes128gcm16-x25519
+                    local_ts = 10.1.0.0/16[tcp/80], dynamic[udp], 10.9.0.1 - 10.9.0.7
+                    remote_ts = 10.2.0.0/16, fd00::/8[ipv6-icmp/128]
+                    rekey_time = 30m
+                    life_time = 40m
+                    start_action = trap|start
+                    close_action = start
+                    dpd_action = restart
+                    replay_window = 128
+                    hw_offload = auto
+                    copy_df = yes
+                    mode = tunnel
+                    """))
+        #expect(loaded.warnings == [])
+        let connection = try #require(loaded.connections.first)
+        #expect(connection.name == "gw")
+        #expect(connection.localAddresses.map(\.description) == ["192.0.2.1", "10.0.0.0/8"])
+        #expect(connection.remoteAddresses.map(\.description) == ["192.0.2.2"])
+        #expect(connection.localPort == 4500 && connection.remotePort == 4500)
+        #expect(connection.remoteNATTraversalPort == 4500)
+        #expect(connection.proposals.first == (try Proposal(parsing: "aes256-sha256-x25519", for: .ike)))
+        #expect(Array(connection.proposals.dropFirst()) == Proposal.defaults(for: .ike))
+        #expect(connection.forcesEncapsulation)
+        #expect(connection.dpdDelay == .seconds(20))
+        #expect(connection.uniqueness == .keep)
+        #expect(connection.keyingTries == 0)
+        #expect(connection.rekeyTime == .hours(2))
+        #expect(connection.overTime == .minutes(3))
+        #expect(connection.local.identity == .fqdn("moon.example.net"))
+        #expect(connection.remote.identity == .exactly(.fqdn("sun.example.net")))
+        let child = try #require(connection.children.first)
+        #expect(child.proposals == [try Proposal(parsing: "aes128gcm16-x25519", for: .esp)])
+        #expect(
+            child.localSelectors.map(\.description) == ["10.1.0.0/16[tcp/80]", "dynamic[udp]", "10.9.0.1..10.9.0.7"])
+        #expect(child.remoteSelectors.map(\.description) == ["10.2.0.0/16", "fd00::/8[ipv6-icmp/128]"])
+        #expect(child.rekeyTime == .minutes(30) && child.lifeTime == .minutes(40))
+        #expect(child.startAction == .trapAndStart)
+        #expect(child.closeAction == .start && child.dpdAction == .start)
+        #expect(child.replayWindow == 128)
+        let secret = try #require(loaded.secrets.first)
+        #expect(secret.identities == [.fqdn("sun.example.net")])
+    }
+
+    @Test func nothingSaidMeansTheDefaults() throws {
+        let loaded = try load(
+            "connections { gw { local { auth = psk\n }\n remote { auth = psk\n }\n children { net { } } } }")
+        let connection = try #require(loaded.connections.first)
+        var expected = Connection(name: "gw")
+        expected.proposals = Proposal.defaults(for: .ike)
+        var child = ChildTemplate(name: "net")
+        child.proposals = Proposal.defaults(for: .esp)
+        expected.children = [child]
+        #expect(connection == expected)
+    }
+
+    @Test(arguments: [
+        ("rekey_time = 100", 100, 110), ("life_time = 100m", 90 * 60, 100 * 60), ("", 3600, 3960),
+        ("rekey_time = 0", 0, 0), ("rekey_time = 1 H\nlife_time = 2h", 3600, 7200),
+    ])
+    func lifetimesFollowFromEachOther(_ lines: String, _ rekey: Int64, _ life: Int64) throws {
+        let child = try #require(try load(connection("", child: lines)).connections.first?.children.first)
+        #expect(child.rekeyTime == .seconds(rekey))
+        #expect(child.lifeTime == .seconds(life))
+    }
+
+    @Test func anotherRemotePortIsTheOnlyOne() throws {
+        let loaded = try load(connection("remote_port = 5000"))
+        #expect(loaded.connections.first?.remoteNATTraversalPort == 5000)
+    }
+
+    @Test(arguments: [
+        ("moon.example.net", IdentityPattern.exactly(.fqdn("moon.example.net"))),
+        ("@moon", .exactly(.fqdn("moon"))), ("@@moon", .exactly(.rfc822("moon"))),
+        ("a@example.net", .exactly(.rfc822("a@example.net"))), ("@#4d61", .exactly(.keyID([0x4d, 0x61]))),
+        ("192.0.2.1", .exactly(Identity(IPAddress(v4: 0xc000_0201)))), ("%any", .any), ("*", .any), ("::", .any),
+        (
+            "2001:db8::1",
+            .exactly(Identity(.ipv6Address, [0x20, 1, 0xd, 0xb8] + [UInt8](repeating: 0, count: 11) + [1]))
+        ),
+        ("some:thing", .exactly(.keyID(Array("some:thing".utf8)))), ("keyid:abc", .exactly(.keyID(Array("abc".utf8)))),
+        ("fqdn:10.0.0.1", .exactly(.fqdn("10.0.0.1"))), ("email:x", .exactly(.rfc822("x"))),
+        ("ipv4:192.0.2.1", .exactly(Identity(IPAddress(v4: 0xc000_0201)))), ("{11}:#00ff", .exactly(.keyID([0, 255]))),
+        ("*.example.net", .suffix(.fqdn, ".example.net")), ("*@example.net", .suffix(.rfc822Address, "@example.net")),
+    ])
+    func identities(_ text: String, _ expected: IdentityPattern) throws {
+        let loaded = try load(connection("", round: "id = \"\(text)\""))
+        #expect(loaded.connections.first?.remote.identity == expected)
+    }
+
+    @Test func secretsAreChosenByWhoseTheyAre() throws {
+        let secrets = try load(
+            """
+            secrets {
+                ike-any { secret = anybodys-secret-key
+                }
+                ike-us { id = moon
+                    secret = ours-secret-key-1234
+                }
+                ike-peer { id-1 = sun
+                    id-2 = venus
+                    secret = peers-secret-key-123
+                }
+                ike-both { id-a = moon
+                    id-b = sun
+                    secret = both-secret-key-1234
+                }
+            }
+            """
+        ).secrets
+        #expect(secrets.sharedKey(local: .fqdn("moon"), remote: .fqdn("SUN"))?.name == "ike-both")
+        #expect(secrets.sharedKey(local: .fqdn("earth"), remote: .fqdn("sun"))?.name == "ike-peer")
+        #expect(secrets.sharedKey(local: .fqdn("moon"), remote: .fqdn("venus"))?.name == "ike-peer")
+        #expect(secrets.sharedKey(local: .fqdn("moon"), remote: .fqdn("mars"))?.name == "ike-us")
+        #expect(secrets.sharedKey(local: .fqdn("earth"), remote: .fqdn("mars"))?.name == "ike-any")
+    }
+
+    @Test func warnings() throws {
+        let loaded = try load(
+            """
+            connections {
+                open { local { auth = psk
+                    }
+                    remote { auth = psk
+                    }
+                    children { c { esp_proposals = null-sha256
+                        start_action = start
+                    } }
+                    mobike = yes
+                }
+                b : rest { remote { id = sun
+                } }
+                c : rest { remote { id = venus
+                } }
+                d : rest { remote { id = mars
+                } }
+            }
+            rest { remote_addrs = 192.0.2.1
+                local { auth = psk
+                    id = us
+                }
+                remote { auth = psk
+                }
+                children { c { } }
+            }
+            unused { }
+            secrets { ike { secret = short
+                id-1 = sun
+                id-2 = venus
+            } }
+            """)
+        let messages = loaded.warnings.map { "\($0.severity.rawValue): \($0.message)" }
+        #expect(
+            messages == [
+                "note: connections.open.mobike has no effect: MOBIKE is not supported yet",
+                "warning: connections.open.children.c.esp_proposals: null is weak: packets are not encrypted at all",
+                "warning: secrets.ike: a secret of 5 octets can be guessed",
+                "warning: section 'unused' is used by nobody",
+                "warning: child 'c' of connection 'open' is to start by itself, but there is no one address to start to",
+                "warning: connection 'open' lets in everybody who has a secret that fits",
+                "warning: connection 'd' has no secret for 'mars'",
+                "warning: secrets.ike is the key of 2 peers ('sun', 'venus'): each can pose as the others",
+            ])
+    }
+}

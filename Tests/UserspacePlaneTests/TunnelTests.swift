@@ -1,0 +1,133 @@
+import ESPEngine
+import GatewayModel
+import LinuxSystem
+import NetworkTypes
+import Testing
+import UserspacePlane
+
+/// The kernel's own packets through two planes, and what is left of routes when they end in one way or another.
+@Suite(.needsRoot, .serialized) struct TunnelTests {
+    @Test(arguments: [(false, true), (true, true), (false, false), (true, false)])
+    func pingsGoThroughBothWays(overV6: Bool, inUDP: Bool) throws {
+        let sites = try Sites("ping\(overV6 ? 6 : 4)\(inUDP ? "u" : "r")")
+        let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
+        for (plane, site) in [(left, sites.left), (right, sites.right)] {
+            try sites.bringUp(plane, site, v6: overV6, encapsulation: inUDP ? .udp : .none)
+        }
+        #expect(try sites.left.ping(sites.right.inner.v4))
+        #expect(try sites.left.ping(sites.right.inner.v6))
+        #expect(try sites.right.ping(sites.left.inner.v4))
+        #expect(try sites.right.ping(sites.left.inner.v6))
+        // Twelve requests or answers each way, and nothing else.
+        let toRight = SPILayout.spi(index: 1, chance: 200)
+        let toLeft = SPILayout.spi(index: 1, chance: 100)
+        let counters = [
+            left.counters(.outbound, spi: toRight), right.counters(.inbound, spi: toRight),
+            right.counters(.outbound, spi: toLeft), left.counters(.inbound, spi: toLeft),
+        ]
+        for counter in counters {
+            let counter = try #require(counter)
+            #expect(counter.packets == 12)
+            #expect(counter.bytes == 6 * 84 + 6 * 104)
+            #expect(counter.lastUse != nil)
+            #expect(counter.forgeries == 0)
+        }
+        try left.stop()
+        try right.stop()
+    }
+
+    @Test func aPeerInsideTheProtectedBlockIsStillReached() throws {
+        let sites = try Sites("inside")
+        let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
+        try sites.bringUp(left, sites.left, remote: ["0.0.0.0/0", "::/0"])
+        try sites.bringUp(right, sites.right, local: ["0.0.0.0/0", "::/0"])
+        #expect(try sites.left.ping(sites.right.inner.v4, from: sites.left.inner.v4))
+        #expect(try sites.left.ping(sites.right.inner.v6, from: sites.left.inner.v6))
+        // The peer's own address is protected too, but for what carries the tunnel.
+        #expect(try sites.left.ping(sites.right.outer.v4, from: sites.left.inner.v4))
+        let packets = left.counters(.outbound, spi: SPILayout.spi(index: 1, chance: 200))?.packets
+        #expect(try #require(packets) >= 9)
+        try left.stop()
+        try right.stop()
+    }
+
+    @Test func nothingLeavesInClearWhenTheProcessIsKilled() throws {
+        let sites = try Sites("kill")
+        var plane: UserspacePlane? = try sites.plane(sites.left)
+        if let plane { try sites.bringUp(plane, sites.left) }
+        let (v4, v6) = (sites.right.net.v4, sites.right.net.v6)
+        #expect(try sites.left.table() == ["\(v4) way", "\(v4) refusal", "\(v6) way", "\(v6) refusal"])
+        #expect(try sites.left.rules() == 2)
+
+        // As when it is killed: the device goes, and nobody tidies up.
+        plane = nil
+        #expect(try Support.eventually { try sites.left.table() == ["\(v4) refusal", "\(v6) refusal"] })
+        for host in [sites.right.inner.v4, sites.right.inner.v6] {
+            #expect(try sites.left.goes(to: host) == .unreachable(.hostUnreachable))
+            #expect(try !sites.left.ping(host, count: 1))
+        }
+        // What was never protected goes as before.
+        guard case .reachable = try sites.left.goes(to: "198.51.100.1") else {
+            Issue.record("an unprotected address is not reached")
+            return
+        }
+
+        // The next process finds the blocks and keeps them while it is told to.
+        let next = try sites.plane(sites.left)
+        #expect(try sites.left.table() == ["\(v4) refusal", "\(v6) refusal"])
+        try next.adoptBlocks(keeping: [try Support.prefix(v4), try Support.prefix("10.77.0.0/16")])
+        #expect(try sites.left.table() == ["\(v4) refusal", "10.77.0.0/16 refusal"])
+        try sites.bringUp(next, sites.left, child: 5, index: 9)
+        #expect(try sites.left.goes(to: sites.right.inner.v4) != .unreachable(.hostUnreachable))
+        // Taken over, it ends with its Child SA.
+        try next.obey(.unprotect(ChildSAID(rawValue: 5), staysBlocked: false))
+        #expect(try sites.left.table() == ["10.77.0.0/16 refusal"])
+        try next.stop()
+        #expect(try sites.left.table() == [])
+        #expect(try sites.left.rules() == 0)
+    }
+
+    @Test func aGracefulStopLeavesNothing() throws {
+        let sites = try Sites("stop")
+        let plane = try sites.plane(sites.left)
+        try sites.bringUp(plane, sites.left)
+        try sites.bringUp(plane, sites.left, child: 2, index: 2, remote: ["10.9.0.0/16"])
+        try plane.stop()
+        #expect(try sites.left.table() == [])
+        #expect(try sites.left.rules() == 0)
+    }
+
+    @Test func blocksOfSeveralChildrenAreCounted() throws {
+        let sites = try Sites("count")
+        let plane = try sites.plane(sites.left)
+        try sites.bringUp(plane, sites.left, child: 1, index: 1, remote: ["10.2.0.0/16", "10.3.0.0/16"])
+        try sites.bringUp(plane, sites.left, child: 2, index: 2, remote: ["10.2.0.0/16"])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 1), staysBlocked: false))
+        #expect(try sites.left.table() == ["10.2.0.0/16 way", "10.2.0.0/16 refusal"])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 2), staysBlocked: true))
+        #expect(try sites.left.table() == ["10.2.0.0/16 refusal"])
+        // A Child SA with the same selectors takes the block over, and it ends with it.
+        try sites.bringUp(plane, sites.left, child: 3, index: 3, remote: ["10.2.0.0/16"])
+        #expect(try sites.left.table() == ["10.2.0.0/16 way", "10.2.0.0/16 refusal"])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 3), staysBlocked: false))
+        #expect(try sites.left.table() == [])
+        try plane.stop()
+    }
+
+    @Test func theHostsOwnAddressInsideIsPreferred() throws {
+        let sites = try Sites("source")
+        let plane = try sites.plane(sites.left)
+        try sites.bringUp(plane, sites.left)
+        for (host, source) in [
+            (sites.right.inner.v4, sites.left.inner.v4), (sites.right.inner.v6, sites.left.inner.v6),
+        ] {
+            guard case .reachable(let route) = try sites.left.goes(to: host) else {
+                Issue.record("no route to \(host)")
+                continue
+            }
+            #expect(try route.preferredSource == Support.address(source))
+            #expect(route.mtu == 1400)
+        }
+        try plane.stop()
+    }
+}

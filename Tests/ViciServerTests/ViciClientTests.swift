@@ -1,0 +1,86 @@
+import Clockwork
+import LinuxSystem
+import Testing
+import ViciMessages
+
+@testable import ViciServer
+
+/// Our own client and the server, over a real socket.
+@Suite struct ViciClientTests {
+    @Test func commandsAndListings() throws {
+        let server = try ServerThread()
+        defer { server.stop() }
+        let client = try ViciClient(connectingTo: server.path)
+        #expect(try client.call("version")["daemon"] == "martlet")
+        var names: [String] = []
+        let answer = try client.call("list-sas", streaming: "list-sa") { names += $0.sections.map(\.name) }
+        #expect(names == ["gw"] && answer.isEmpty)
+        #expect(try client.call("martlet-status").section("connections")?.section("gw")?["state"] == "up")
+        #expect(throws: ViciClientError.unknownCommand("load-conn")) { try client.call("load-conn") }
+        #expect(try client.call("get-conns").list("conns") == ["gw"])
+    }
+
+    @Test func logLinesArriveBeforeTheOutcome() throws {
+        let server = try ServerThread { gateway, server in
+            gateway.onCommand = { [unowned server] ticket, name in
+                server.log(ticket, ViciLogLine(group: "IKE", text: "one"))
+                server.log(ticket, ViciLogLine(group: "IKE", text: "two"))
+                server.complete(ticket, .success)
+            }
+        }
+        defer { server.stop() }
+        let client = try ViciClient(connectingTo: server.path)
+        var lines: [String] = []
+        let outcome = try client.call(
+            "initiate", ViciTree { $0["child"] = "net" }, streaming: "control-log"
+        ) { lines.append($0["msg"] ?? "") }
+        #expect(outcome["success"] == "yes" && lines == ["one", "two"])
+    }
+
+    @Test func eventsReachWhoeverAsked() throws {
+        let server = try ServerThread()
+        defer { server.stop() }
+        let listener = try ViciClient(connectingTo: server.path)
+        try listener.register(for: ["ike-updown", "log"])
+        _ = server.perform { gateway, server in
+            server.publish(.ikeUpDown(isUp: true, StubGateway.tunnel().summary))
+        }
+        let event = try #require(try listener.nextEvent(timeout: .seconds(10)))
+        #expect(event.name == "ike-updown" && event.tree["up"] == "yes")
+        #expect(try listener.nextEvent(timeout: .milliseconds(20)) == nil)
+        #expect(throws: ViciClientError.unknownEvent("nonsense")) { try listener.register(for: ["nonsense"]) }
+    }
+
+    @Test func thePresenceOfManyClients() throws {
+        let server = try ServerThread()
+        defer { server.stop() }
+        let clients = try (0..<ViciControl.maximumSessions).map { _ in try ViciClient(connectingTo: server.path) }
+        for client in clients { #expect(try client.call("version")["version"] == "0.1.0") }
+        #expect(throws: ViciClientError.self) {
+            let oneTooMany = try ViciClient(connectingTo: server.path)
+            _ = try oneTooMany.call("version")
+        }
+        #expect(server.perform { _, server in server.clientCount } == ViciControl.maximumSessions)
+    }
+
+    @Test func aStopTakesTheSocketAway() throws {
+        let server = try ServerThread()
+        let client = try ViciClient(connectingTo: server.path)
+        _ = try client.call("version")
+        server.stop()
+        #expect(throws: ViciClientError.self) { try client.call("version") }
+        #expect(throws: ViciClientError.self) { try ViciClient(connectingTo: server.path) }
+    }
+
+    /// A megabyte of listing through a real socket, while its reader dawdles.
+    @Test func aListingLargerThanAnySocketBuffer() throws {
+        let server = try ServerThread { gateway, _ in
+            gateway.sas = (0..<5_000).map { _ in StubGateway.tunnel() }
+        }
+        defer { server.stop() }
+        let client = try ViciClient(connectingTo: server.path)
+        var count = 0
+        _ = try client.call("list-sas", streaming: "list-sa") { _ in count += 1 }
+        #expect(count == 5_000)
+    }
+}
