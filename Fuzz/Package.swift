@@ -25,6 +25,7 @@ let package = Package(
         .target(name: "FuzzSupport", swiftSettings: strict),
         fuzzer("FuzzMessage"),
         fuzzer("FuzzOpened"),
+        fuzzer("FuzzESP"),
     ],
     swiftLanguageModes: [.v6]
 )
