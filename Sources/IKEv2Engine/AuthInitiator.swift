@@ -188,6 +188,12 @@ struct VerifyingInitiator: ~Copyable {
         return failed(.unauthenticated(.noInternalAnswer(question: "verification")), context, &turn)
     }
 
+    /// Nobody here wants it any more; the responder believes that it is up.
+    consuming func leave(_ reason: Event.CloseReason, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        return Leaving.start(reason, keys, context, &turn)
+    }
+
     private consuming func failed(
         _ fault: PeerFault, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {

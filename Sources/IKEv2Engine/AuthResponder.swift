@@ -85,6 +85,8 @@ struct CheckingResponder: ~Copyable {
         let peer = Identity(request.identity)
         let asked = request.responderIdentity.map { Identity($0) }
         context.remoteIdentity = peer
+        // From here on we wait for ourselves, and for no longer than the limits say.
+        context.timers.remove(.halfOpen)
         var objection: Refusal?
         let candidates = context.candidates(turn)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {

@@ -29,6 +29,9 @@ public final class IKEv2Endpoint {
         public init() {}
     }
 
+    /// How far apart two IKE SAs may be made that nevertheless were started at the same time.
+    static let simultaneity = Interval.seconds(30)
+
     var configuration: Configuration
     let tables = EndpointTables()
     private(set) var sessions: [IKESAID: IKESession] = [:]
@@ -145,9 +148,11 @@ public final class IKEv2Endpoint {
         guard policy != .never else { return }
         for id in tables.established(local: local, remote: remote) where id != context.id {
             guard let older = sessions[id] else { continue }
-            if context.saidInitialContact {
+            // Both ends may have started at the same time; then the peer knows the older one very well.
+            let isYoung = turn.now - older.context.created < Self.simultaneity
+            if context.saidInitialContact, !isYoung {
                 older.abandon(.replaced, &turn)
-            } else if policy == .replace {
+            } else if context.saidInitialContact || policy == .replace {
                 older.leave(.replaced, &turn)
             } else {
                 continue
@@ -214,15 +219,22 @@ public final class IKEv2Endpoint {
             turn.publish(.dropped(.malformed("IKE version \(header.version)"), arrival.path))
             return
         }
-        reply(NotifyPayload(.invalidMajorVersion), to: header, arrival, &turn)
+        replyCourteously(NotifyPayload(.invalidMajorVersion), to: header, arrival, &turn)
     }
 
-    /// Answers with a notification in clear, remembering nothing; not too often.
-    private func reply(_ notify: NotifyPayload, to request: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
+    /// Answers what no honest peer sends, but not too often.
+    private func replyCourteously(
+        _ notify: NotifyPayload, to request: IKEHeader, _ arrival: Arrival, _ turn: inout Turn
+    ) {
         guard courtesy.take(now: turn.now) else {
             turn.publish(.dropped(.rateLimited, arrival.path))
             return
         }
+        reply(notify, to: request, arrival, &turn)
+    }
+
+    /// Answers with a notification in clear, remembering nothing. It is shorter than any request.
+    private func reply(_ notify: NotifyPayload, to request: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
         let flags: IKEHeader.Flags = request.isFromInitiator ? .response : [.response, .initiator]
         let header = IKEHeader(
             initiatorSPI: request.initiatorSPI, responderSPI: request.responderSPI, exchange: request.exchange,
@@ -283,9 +295,9 @@ public final class IKEv2Endpoint {
         turn.refuse(
             .malformed(exchange: header.exchange.description, reason: error.description), connection: nil)
         if case .unsupportedCriticalPayload(let type) = error {
-            reply(NotifyPayload(.unsupportedCriticalPayload, [type.rawValue]), to: header, arrival, &turn)
+            replyCourteously(NotifyPayload(.unsupportedCriticalPayload, [type.rawValue]), to: header, arrival, &turn)
         } else {
-            reply(NotifyPayload(.invalidSyntax), to: header, arrival, &turn)
+            replyCourteously(NotifyPayload(.invalidSyntax), to: header, arrival, &turn)
         }
     }
 }

@@ -141,8 +141,9 @@ enum Phase: ~Copyable {
             context.agenda.add(.deleteIKESA(reason))
             context.requests.curtail(now: turn.now)
             self = state.proceed(context, &turn)
+        case .verifying(let state): self = state.leave(reason, context, &turn)
         case .leaving(let state): self = .leaving(state)
-        case .closed(let reason): self = .closed(reason)
+        case .closed(let first): self = .closed(first)
         default: self = .closed(reason)
         }
     }

@@ -60,7 +60,7 @@ final class SessionKeys {
 }
 
 /// A packet cipher that takes and gives arrays: messages are few.
-private struct DirectionCipher: SKCipher {
+struct DirectionCipher: SKCipher {
     private let cipher: PacketCipher
 
     init?(_ suite: KeySchedule.Suite, _ keys: PacketKeys, _ direction: PacketCipher.Direction) {

@@ -253,6 +253,18 @@ import Testing
         #expect(pair.right.endpoint.recentRefusals.count == 2)
     }
 
+    @Test func answersToNonsenseAreRare() throws {
+        let pair = Pair()
+        pair.initiate()
+        var request = try #require(pair.left.takeOutbox().first)
+        request.bytes[17] = 0x30
+        for _ in 0..<500 {
+            pair.right.handle(.datagram(Datagram(request.bytes, path: request.path.reversed, socket: .plain)))
+        }
+        #expect(pair.right.takeOutbox().count == 100)
+        #expect(pair.right.drops.filter { $0 == .rateLimited }.count == 400)
+    }
+
     @Test func theMemoryOfStrangersIsBounded() throws {
         var right = Pair.connection(isLeft: false)
         right.remoteAddresses = [.prefix(Pair.prefix("203.0.113.0/24"))]

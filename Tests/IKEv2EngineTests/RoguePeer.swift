@@ -1,0 +1,122 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+import WireFormat
+
+@testable import IKEv2Engine
+
+/// An initiator that holds real keys and says whatever a test wants.
+final class RoguePeer {
+    let gateway: Gateway
+    let path: Path
+    private let agreement: KeyAgreement
+    private let nonce: [UInt8]
+    private let initiatorSPI: UInt64 = 0x0102_0304_0506_0708
+    private var responderSPI: UInt64 = 0
+    private var keys: SessionKeys?
+    private var sealer: DirectionCipher?
+    private var transcript: Transcript?
+    private var entropy = SeededEntropy(seed: 4)
+    private var count: UInt64 = 0
+
+    /// Exchanges IKE_SA_INIT with the right gateway of a pair; nil when that fails.
+    init?(_ pair: Pair) {
+        gateway = pair.right
+        path = Path(local: Endpoint(Pair.leftAddress, 500), remote: Endpoint(Pair.rightAddress, 500))
+        nonce = entropy.bytes(32)
+        guard let agreement = try? KeyAgreement(group: .x25519, entropy: &entropy) else { return nil }
+        self.agreement = agreement
+        let proposal = Pair.proposals("aes128gcm16-prfsha256-x25519", .ike)[0]
+        let request = IKESAInit.Request(
+            offer: SecurityAssociationPayload([WireProposal(number: 1, proposal, spi: [])]),
+            keyExchange: KeyExchangePayload(method: 31, data: agreement.publicValue), nonce: NoncePayload(nonce))
+        let header = IKEHeader(
+            initiatorSPI: initiatorSPI, responderSPI: 0, exchange: .ikeSAInit, flags: .initiator, messageID: 0)
+        guard let bytes = try? Message(header, request.payloads).encoded(), let answer = deliver(bytes).first,
+            let message = try? Message(parsing: answer), let response = try? IKESAInit.Response(message),
+            case .complete(let parts) = response, let suite = KeySchedule.Suite(proposal),
+            let secret = try? agreement.sharedSecret(with: parts.keyExchange.data)
+        else { return nil }
+        responderSPI = message.header.responderSPI
+        let schedule = KeySchedule(
+            suite, sharedSecret: secret, initiatorNonce: nonce, responderNonce: parts.nonce.nonce,
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+        guard let schedule else { return nil }
+        keys = SessionKeys(suite, schedule, isInitiator: true)
+        sealer = DirectionCipher(suite, schedule.initiatorKeys, .seal)
+        transcript = Transcript(
+            request: bytes, response: answer, initiatorNonce: nonce, responderNonce: parts.nonce.nonce)
+    }
+
+    private func deliver(_ bytes: [UInt8]) -> [[UInt8]] {
+        gateway.handle(.datagram(Datagram(bytes, path: path.reversed, socket: .plain)))
+        return gateway.takeOutbox().map(\.bytes)
+    }
+
+    /// Sends a sealed request and opens what is answered. With `critical`, the first payload has its critical bit set.
+    func ask(
+        _ exchange: ExchangeType, _ id: UInt32, _ payloads: [Payload], critical: Bool = false,
+        flags: IKEHeader.Flags = .initiator
+    ) -> [OpenedMessage] {
+        guard let sealer else { return [] }
+        count += 1
+        let header = IKEHeader(
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchange: exchange, flags: flags, messageID: id)
+        let message = Message(header, payloads)
+        let iv = WireProposal.octets(count)
+        let cipher = RogueCipher(inner: sealer, critical: critical)
+        guard let bytes = try? message.sealed(with: cipher, iv: iv) else { return [] }
+        return deliver(bytes).compactMap { bytes in
+            guard let sealed = try? SealedMessage(parsing: bytes) else { return nil }
+            return try? keys?.open(sealed)
+        }
+    }
+
+    /// An honest IKE_AUTH, or one that a test has changed.
+    func authenticate(
+        _ change: (inout IKEAuth.Request.Identified) -> Void = { _ in }
+    ) -> [OpenedMessage] {
+        guard let keys, let transcript else { return [] }
+        let identity = IdentificationPayload(Identity.fqdn("left.example"))
+        let pad = keys.suite.prf.compute(
+            key: SecretBytes(Array("the same key".utf8)), Array("Key Pad for IKEv2".utf8))
+        let proof = keys.suite.prf.compute(key: pad, transcript.initiatorProof(identity.body, keys)).exposedBytes()
+        var request = IKEAuth.Request.Identified(
+            identity: identity, authentication: AuthenticationPayload(.sharedKey, proof), child: Self.child())
+        change(&request)
+        return ask(.ikeAuth, 1, IKEAuth.Request.identified(request).payloads)
+    }
+
+    /// An offer that the right gateway accepts.
+    static func child(spi: UInt32 = 0xc0ff_ee00, esp: String = "aes128gcm16") -> ChildNegotiation {
+        ChildNegotiation(
+            securityAssociation: SecurityAssociationPayload(
+                Pair.proposals(esp, .esp).enumerated().map {
+                    WireProposal(number: UInt8($0 + 1), $1, spi: WireProposal.octets(spi))
+                }),
+            initiatorSelectors: TrafficSelectorPayload([TrafficSelector(Pair.prefix("10.1.0.0/16"))]),
+            responderSelectors: TrafficSelectorPayload([TrafficSelector(Pair.prefix("10.2.0.0/16"))]))
+    }
+}
+
+/// Seals what the writer would never write.
+private struct RogueCipher: SKCipher {
+    let inner: DirectionCipher
+    let critical: Bool
+
+    var ivLength: Int { inner.ivLength }
+    var icvLength: Int { inner.icvLength }
+    var blockLength: Int { inner.blockLength }
+
+    func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        for index in plaintext.indices { bytes.append(plaintext[index]) }
+        if critical, bytes.count > 1 { bytes[1] = 0x80 }
+        return inner.seal(associatedData: associatedData, iv: iv, plaintext: bytes.span)
+    }
+
+    func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? { nil }
+}
