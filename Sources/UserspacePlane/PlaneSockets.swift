@@ -49,6 +49,8 @@ struct PlaneSockets: Sendable {
             }
         }
         for entry in made {
+            // Routers may fragment: a packet that is too long for some part of the path still arrives.
+            try entry.socket.setPathMTUPolicy(.fragment)
             try entry.socket.setReceiveBuffer(configuration.socketBuffer)
             try entry.socket.setSendBuffer(configuration.socketBuffer)
         }

@@ -39,7 +39,7 @@ final class Sites {
         func ping(_ address: String, from source: String? = nil, count: Int = 3) throws -> Bool {
             let origin = source.map { ["-I", $0] } ?? []
             return try Support.run(
-                in: name, ["ping", "-q", "-c", "\(count)", "-i", "0.02", "-W", "1"] + origin + [address]) == 0
+                in: name, ["ping", "-q", "-c", "\(count)", "-i", "0.02", "-W", "5"] + origin + [address]) == 0
         }
     }
 

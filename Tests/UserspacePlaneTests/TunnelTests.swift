@@ -111,6 +111,26 @@ import UserspacePlane
         #expect(try sites.left.table() == ["10.2.0.0/16 way", "10.2.0.0/16 refusal"])
         try plane.obey(.unprotect(ChildSAID(rawValue: 3), staysBlocked: false))
         #expect(try sites.left.table() == [])
+        // Tunnels that come and go leave one block, not many; said twice is said once.
+        for child in 4..<8 as Range<UInt32> {
+            try sites.bringUp(plane, sites.left, child: child, index: Int(child), remote: ["10.2.0.0/16"])
+            try plane.obey(.unprotect(ChildSAID(rawValue: child), staysBlocked: true))
+            try plane.obey(.unprotect(ChildSAID(rawValue: child), staysBlocked: true))
+            #expect(try sites.left.table() == ["10.2.0.0/16 refusal"])
+        }
+        // One that blocked these and now protects others is not touched when somebody takes these over.
+        try plane.obey(
+            .protect(
+                ChildSAID(rawValue: 7), local: try Support.selectors(["10.1.0.0/16"]),
+                remote: try Support.selectors(["10.5.0.0/16"]), spi: SPILayout.spi(index: 7, chance: 200)))
+        try sites.bringUp(plane, sites.left, child: 8, index: 8, remote: ["10.2.0.0/16"])
+        #expect(
+            try sites.left.table() == [
+                "10.2.0.0/16 way", "10.2.0.0/16 refusal", "10.5.0.0/16 way", "10.5.0.0/16 refusal",
+            ])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 8), staysBlocked: false))
+        try plane.obey(.unprotect(ChildSAID(rawValue: 7), staysBlocked: false))
+        #expect(try sites.left.table() == [])
         try plane.stop()
     }
 
