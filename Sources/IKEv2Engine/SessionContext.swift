@@ -71,6 +71,8 @@ final class SessionContext {
     private(set) var state: IKESAState = .created
     /// What NAT detection found.
     var nat = NATDetection()
+    /// The path that the plane keeps alive for it.
+    var keptAlivePath: Path?
     /// Whether ESP travels in UDP.
     var encapsulation = SecurityAssociation.Encapsulation.none
     /// Who we are.
