@@ -65,6 +65,8 @@ final class SessionContext {
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).
     var heldSPIs: [UInt32] = []
+    /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
+    var earlyDeletions: [UInt32] = []
     /// What is waited for.
     var timers = DeadlineQueue<SessionTimer>()
     /// The state that people see.
