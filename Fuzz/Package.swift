@@ -25,8 +25,10 @@ let package = Package(
         .target(name: "FuzzSupport", swiftSettings: strict),
         fuzzer("FuzzMessage"),
         fuzzer("FuzzOpened"),
+        fuzzer("FuzzSession"),
         fuzzer("FuzzVici"),
         fuzzer("FuzzSwanctl"),
+        fuzzer("FuzzESP"),
     ],
     swiftLanguageModes: [.v6]
 )

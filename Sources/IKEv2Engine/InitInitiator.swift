@@ -158,7 +158,7 @@ struct InitInitiator: ~Copyable {
     ) -> Phase {
         context.requests.close()
         guard let chosen = answer.choice.proposal, chosen.securityProtocol == .ike,
-            offer.contains(where: { $0.chosen(from: chosen) == chosen }), let suite = KeySchedule.Suite(chosen),
+            offer.contains(where: { $0.allows(answer: chosen) }), let suite = KeySchedule.Suite(chosen),
             chosen.first(.keyExchange) == agreement.group, answer.keyExchange.method == agreement.group.id
         else {
             let text = answer.choice.proposal?.transforms.map(\.description).joined(separator: "-")

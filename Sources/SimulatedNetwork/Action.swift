@@ -1,0 +1,64 @@
+public import Clockwork
+public import GatewayModel
+import IKECore
+
+/// What a scenario does to its hosts and links.
+public enum Action: Sendable {
+    /// Somebody asks a host's engine for something.
+    case command(host: Int, Command)
+    /// A packet wants a protected path that has no SA.
+    case acquire(host: Int, connection: String, child: String)
+    /// A host loses everything and starts again.
+    case restart(host: Int)
+    /// A host's clock leaps ahead.
+    case leap(host: Int, Interval)
+    /// A box forgets its mappings.
+    case rebind(box: Int)
+    /// Nothing goes into a host or out of it for some time.
+    case cutOff(host: Int, Interval)
+    /// A host can be reached again.
+    case reconnect(host: Int)
+    /// Every plane sends a packet for each of its policies.
+    case traffic
+    /// From now on the links and the answers behave like this.
+    case weather(LinkBehaviour, AnswerTiming)
+}
+
+extension Simulation {
+    /// Does it now.
+    public func perform(_ action: Action) {
+        switch action {
+        case .command(let index, let command):
+            let host = hosts[index]
+            trace.note(now, host.name, "command \(command)")
+            feed(.command(command), to: host)
+        case .acquire(let index, let connection, let child):
+            let host = hosts[index]
+            trace.note(now, host.name, "acquire \(connection) \(child)")
+            feed(.plane(.acquire(connection: connection, child: child)), to: host)
+        case .restart(let index): restart(hosts[index])
+        case .leap(let index, let interval):
+            let host = hosts[index]
+            trace.note(now, host.name, "clock leaps \(interval)")
+            host.clockLead = host.clockLead + max(interval, .zero)
+        case .rebind(let box):
+            trace.note(now, "nat", "box \(box) rebinds")
+            boxes[box].rebind()
+        case .cutOff(let index, let interval):
+            trace.note(now, hosts[index].name, "is cut off for \(interval)")
+            hosts[index].isCutOff = true
+            schedule(.reconnect(host: index), at: now + interval)
+        case .reconnect(let index):
+            trace.note(now, hosts[index].name, "is back")
+            hosts[index].isCutOff = false
+        case .traffic: for host in hosts { sendTraffic(from: host) }
+        case .weather(let behaviour, let timing):
+            trace.note(now, "*", "weather: loss \(behaviour.loss)")
+            self.timing = timing
+            for host in hosts {
+                host.link = behaviour
+                host.isCutOff = false
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import Clockwork
+import GatewayModel
+import IKECore
+
+/// What a scenario's hosts are told to do, and in what weather.
+extension ScenarioGenerator {
+    mutating func storm() -> LinkBehaviour {
+        var link = LinkBehaviour(delay: dice.interval(.milliseconds(1), .milliseconds(300)))
+        link.loss = profile == .echo ? 0 : loss
+        link.duplication = dice.chance(0.8) ? 0.15 : 0
+        link.reordering = dice.chance(0.8) ? 0.15 : 0
+        link.corruption = dice.chance(0.5) && profile != .echo ? 0.03 : 0
+        link.jitter = dice.interval(.zero, .milliseconds(500))
+        link.holdBack = dice.interval(.milliseconds(100), profile == .echo ? .seconds(2) : .seconds(20))
+        return link
+    }
+
+    mutating func timing() -> AnswerTiming {
+        if profile == .calm || profile == .echo {
+            return AnswerTiming(atOnce: dice.chance(0.5) ? 1 : 0.3, never: 0, latest: .milliseconds(100))
+        }
+        return AnswerTiming(
+            atOnce: dice.pick(1, 0.7, 0.3), never: dice.chance(0.3) ? 0.1 : 0,
+            latest: dice.chance(0.2) ? .seconds(12) : .milliseconds(800))
+    }
+
+    /// What happens before the faults end.
+    mutating func steps(_ scenario: Scenario) -> [Scenario.Step] {
+        var steps: [Scenario.Step] = []
+        if profile == .calm {
+            let pair = scenario.pairs[0]
+            let host = pair.bothWays && dice.chance(0.5) ? pair.right : pair.left
+            return [step(.seconds(1), .command(host: host, .initiate(connection: pair.connection, child: "net")))]
+        }
+        for pair in scenario.pairs {
+            let start = dice.interval(.zero, .seconds(5))
+            steps.append(step(start, initiate(pair, pair.left)))
+            if pair.bothWays, profile == .collision || (profile != .echo && dice.chance(0.3)) {
+                let lag: Interval = dice.chance(0.4) ? .zero : dice.interval(.zero, .seconds(2))
+                steps.append(step(start + lag, initiate(pair, pair.right)))
+            }
+        }
+        if profile == .echo { return steps }
+        let end = scenario.faultsEnd - Instant.zero
+        for _ in 0..<dice.below(8) {
+            steps.append(step(dice.interval(.zero, end), action(scenario)))
+        }
+        for _ in 0..<dice.below(12) {
+            steps.append(step(dice.interval(.seconds(2), end), .traffic))
+        }
+        return steps
+    }
+
+    private func step(_ time: Interval, _ action: Action) -> Scenario.Step {
+        Scenario.Step(time: .zero + time, action: action)
+    }
+
+    private mutating func initiate(_ pair: Scenario.Pair, _ host: Int) -> Action {
+        if dice.chance(0.15) { return .acquire(host: host, connection: pair.connection, child: "net") }
+        let child: String? = dice.chance(0.7) ? "net" : nil
+        return .command(host: host, .initiate(connection: pair.connection, child: child))
+    }
+
+    private mutating func action(_ scenario: Scenario) -> Action {
+        let pair = scenario.pairs[dice.below(scenario.pairs.count)]
+        let host = dice.chance(0.5) ? pair.left : pair.right
+        let starter = pair.bothWays ? host : pair.left
+        if profile == .restart, dice.chance(0.4) { return .restart(host: host) }
+        let boxes = scenario.gateways.filter { $0.box != nil }.count
+        if boxes > 0, dice.chance(profile == .nat ? 0.3 : 0.1) { return .rebind(box: dice.below(boxes)) }
+        switch dice.below(10) {
+        case 0, 1, 2, 3: return initiate(pair, starter)
+        case 4, 5: return .command(host: host, .terminate(.connection(pair.connection)))
+        case 6: return .command(host: host, .terminate(.child("net", connection: pair.connection)))
+        case 7: return .cutOff(host: host, dice.interval(.seconds(1), .seconds(90)))
+        case 8: return .leap(host: host, dice.interval(.milliseconds(100), .seconds(60)))
+        default: return .restart(host: host)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import GatewayModel
+public import IKECore
+import IPsecCrypto
+import NetworkTypes
+public import WireFormat
+
+/// Answers as a gateway with a list of shared keys does (RFC 7296 §2.15).
+///
+/// It owns secrets of simulated gateways, which protect nothing.
+public struct SharedKeyProvider: Provider {
+    private let keys: [String: SecretBytes]
+
+    /// The shared key of each host and connection, by ``name(host:connection:)``.
+    public init(keys: [String: SecretBytes]) { self.keys = keys }
+
+    /// How a host's key for a connection is called in the list.
+    public static func name(host: String, connection: String) -> String { "\(host):\(connection)" }
+
+    /// The answer to a question of `host`.
+    public func answer(_ query: Query, for host: SimulatedHost) -> Answer? {
+        switch query {
+        case .path(let connection):
+            guard let remote = connection.remoteAddresses.lazy.compactMap(\.single).first else {
+                return .noPath("the peer has no address")
+            }
+            return .path(
+                Path(
+                    local: Endpoint(host.address, connection.localPort),
+                    remote: Endpoint(remote, connection.remotePort)))
+        case .prove(let proof):
+            guard let octets = octets(proof, host) else { return .noSecret }
+            return .proof(octets)
+        case .verify(let proof, let received):
+            guard let octets = octets(proof, host) else { return .noSecret }
+            return ConstantTime.equal(octets, received) ? .verified : .falseProof
+        }
+    }
+
+    /// prf(prf(Shared Secret, "Key Pad for IKEv2"), octets).
+    private func octets(_ proof: Query.Proof, _ host: SimulatedHost) -> [UInt8]? {
+        guard let key = keys[Self.name(host: host.name, connection: proof.connection)], let prf = PRF(proof.prf)
+        else { return nil }
+        let padded = prf.compute(key: key, Array("Key Pad for IKEv2".utf8))
+        return prf.compute(key: padded, proof.octets).exposedBytes()
+    }
+}

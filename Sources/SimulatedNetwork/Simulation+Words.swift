@@ -1,0 +1,45 @@
+import GatewayModel
+import IKECore
+import WireFormat
+
+/// How the trace writes things down: never a key, and nothing that depends on the order of a dictionary.
+extension Simulation {
+    static func describe(_ bytes: [UInt8]) -> String {
+        let header = WireHeader(bytes).map { $0.description } ?? "something"
+        return "\(header), \(bytes.count) octets \(TraceDigest.of(bytes))"
+    }
+
+    static func describe(_ command: PlaneCommand) -> String {
+        switch command {
+        case .install(let association):
+            "install \(association.direction.rawValue) \(Hex.encode(association.spi)) child \(association.child) "
+                + "\(association.encryption) \(association.path) keys "
+                + "\(TraceDigest.of(association.encryptionKey.exposedBytes() + association.integrityKey.exposedBytes()))"
+        case .remove(let direction, let spi): "remove \(direction.rawValue) \(Hex.encode(spi))"
+        case .protect(let child, let local, let remote, let spi):
+            "protect child \(child) \(local) \(remote) with \(Hex.encode(spi))"
+        case .unprotect(let child, let staysBlocked): "unprotect child \(child)\(staysBlocked ? ", stays blocked" : "")"
+        case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
+        case .keepAlive(let path, let interval): "keep alive \(path) every \(interval)"
+        }
+    }
+
+    static func name(_ query: Query) -> String {
+        switch query {
+        case .path(let connection): "path of \(connection.name)"
+        case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
+        case .verify(let proof, _): "verify \(proof.signer)"
+        }
+    }
+
+    static func name(_ answer: Answer) -> String {
+        switch answer {
+        case .path(let path): "path \(path)"
+        case .noPath: "no path"
+        case .proof(let octets): "proof \(TraceDigest.of(octets))"
+        case .verified: "verified"
+        case .falseProof: "false proof"
+        case .noSecret: "no secret"
+        }
+    }
+}
