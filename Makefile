@@ -22,7 +22,8 @@ deps:
 build: deps ## Builds the release executables: martlet, martlet-simulate, martlet-bench.
 	$(SWIFT) build -c release
 
-demo: build ## Builds, then brings up a tunnel between two gateways in one process and pings through it.
+demo: deps ## Builds the gateway, then brings up a tunnel between two of them in one process.
+	$(SWIFT) build -c release --product martlet
 	$(RELEASE)/martlet demo
 
 test: deps ## Runs all unit tests and test vectors.

@@ -132,8 +132,8 @@ let package = Package(
         tests(
             "ViciServerTests",
             [
-                "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "ViciServer", "ViciMessages", "SwanctlConfig", "LinuxSystem", "GatewayModel", "IPsecCrypto",
+                "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(

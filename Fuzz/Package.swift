@@ -28,6 +28,7 @@ let package = Package(
         fuzzer("FuzzSession"),
         fuzzer("FuzzVici"),
         fuzzer("FuzzSwanctl"),
+        fuzzer("FuzzESP"),
     ],
     swiftLanguageModes: [.v6]
 )

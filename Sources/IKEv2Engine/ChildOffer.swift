@@ -53,7 +53,7 @@ struct ChildOffer {
         _ answer: ChildNegotiation, _ notifies: [NotifyPayload]
     ) throws(Refusal) -> ChildAgreement {
         guard let choice = answer.choice, let proposal = choice.proposal, choice.securityProtocol == .esp,
-            proposals.contains(where: { $0.chosen(from: proposal) == proposal })
+            proposals.contains(where: { $0.allows(answer: proposal) })
         else {
             let chosen = answer.choice?.proposal?.transforms.map(\.description).joined(separator: "-")
             throw .choseWhatWasNotOffered(what: "ESP proposal \(chosen ?? "that we do not understand")")

@@ -38,6 +38,12 @@ extension Proposal {
         return Proposal(securityProtocol, result)
     }
 
+    /// Whether `answer` is a choice from this proposal, ours: exactly one transform of each type, in any order.
+    public func allows(answer: Proposal) -> Bool {
+        guard let choice = chosen(from: answer) else { return false }
+        return choice.transforms.count == answer.transforms.count && Set(choice.transforms) == Set(answer.transforms)
+    }
+
     /// The first pair of proposals that have a choice in common; pairs are tried in the order of the preferred side.
     public static func select(
         from offered: [Proposal], configured: [Proposal], preferring preference: ProposalPreference = .ours

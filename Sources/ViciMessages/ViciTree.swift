@@ -33,6 +33,12 @@ public struct ViciTree: Hashable, Sendable {
     /// Starts with what `build` puts in.
     public init(_ build: (inout ViciTree) -> Void) { build(&self) }
 
+    /// Starts with these elements, in order; of those with the same name, the first stays.
+    public init(_ elements: some Sequence<(name: String, element: Element)>) {
+        var names: Set<String> = []
+        for (name, element) in elements where names.insert(name).inserted { append(name, element) }
+    }
+
     /// Whether there is nothing in it.
     public var isEmpty: Bool { entries.isEmpty }
 

@@ -42,9 +42,28 @@ public final class ViciClient {
     private var arrived: [ViciPacket] = []
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
-    /// Connects to the server at `path`.
+    /// Connects to the server at `path`. Where others are waiting in such numbers that the queue is full, it waits with
+    /// them, for two seconds at most.
     public init(connectingTo path: String) throws(ViciClientError) {
-        do { stream = try UnixStream.connect(path) } catch { throw .system(error) }
+        do throws(SystemError) {
+            stream = try Self.connect(path, tries: 100)
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    private static func connect(_ path: String, tries: Int) throws(SystemError) -> UnixStream {
+        // Never signalled: a descriptor to wait on.
+        let pause = try Wakeup()
+        for _ in 1..<tries {
+            do throws(SystemError) {
+                return try UnixStream.connect(path)
+            } catch {
+                guard error.errno == .wouldBlock else { throw error }
+                _ = try pause.descriptor.wait(milliseconds: 20)
+            }
+        }
+        return try UnixStream.connect(path)
     }
 
     /// Carries out a command and gives back the answer.
@@ -72,6 +91,13 @@ public final class ViciClient {
         }
         if let event { try register(.unregister(event), event, timeout) }
         return answer ?? ViciTree()
+    }
+
+    /// What `martlet status` shows, of any size: the sections `connections`, `sas` and `refusals`.
+    public func status(timeout: Interval? = .seconds(30)) throws(ViciClientError) -> ViciTree {
+        var parts: [ViciTree] = []
+        _ = try call(StatusReport.name, streaming: StatusReport.name, timeout: timeout) { parts.append($0) }
+        return StatusReport.joined(parts)
     }
 
     /// Registers for events, which ``nextEvent(timeout:)`` then gives out.

@@ -9,7 +9,7 @@ enum ViciCommands {
     /// Events that a client may register for.
     static let events: Set<String> = [
         "log", "control-log", "list-sa", "list-conn", "list-cert", "list-policy", "list-authority", "ike-updown",
-        "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert",
+        "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert", StatusReport.name,
     ]
 
     /// Why arguments make no sense: one clause for the client.

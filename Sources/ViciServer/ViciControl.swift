@@ -185,7 +185,7 @@ public final class ViciControl {
             case "get-algorithms": session.send(.response(ViciReports.algorithms(handler.algorithms())))
             case "list-conns": listConnections(handler, arguments, for: session)
             case "list-sas": listSAs(handler, try ViciCommands.Filter(arguments), for: session)
-            case "martlet-status": session.send(.response(status(handler)))
+            case StatusReport.name: status(handler, for: session)
             case "initiate":
                 let request = try ViciCommands.initiation(arguments)
                 let ticket = begin(session, id, request.wait, arguments)
@@ -201,10 +201,14 @@ public final class ViciControl {
         }
     }
 
-    private func status(_ handler: any ViciHandler) -> ViciTree {
-        ViciReports.status(
-            connections: handler.connections(), ikeSAs: handler.ikeSAs(), failures: handler.lastFailures(),
-            strays: handler.strayFailures(), now: handler.now, unixTime: handler.unixTime)
+    /// In parts for a client that registered for them, else at once.
+    private func status(_ handler: any ViciHandler, for session: ViciSession) {
+        let report = StatusReport(handler)
+        if session.isRegistered(StatusReport.name) {
+            list(report.parts, for: session, event: StatusReport.name, report.tree)
+        } else {
+            session.send(.response(report.whole))
+        }
     }
 
     /// Makes the session wait for an outcome, or answers at once when the client does not want to wait.

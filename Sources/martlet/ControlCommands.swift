@@ -17,7 +17,9 @@ struct GatewayClient {
     }
 
     /// What the gateway says of itself.
-    func status() throws -> StatusReport { StatusReport(try call("martlet-status")) }
+    func status() throws -> StatusReport {
+        do { return StatusReport(try client.status()) } catch { throw CommandFailure("\(error).") }
+    }
 
     /// Carries out a command; gives each log line that belongs to it to `onLine`.
     func call(

@@ -174,3 +174,23 @@ struct ProposalSelectionTests {
         }
     }
 }
+
+@Suite struct ProposalAnswerTests {
+    /// Peers write the transforms of an answer in orders of their own.
+    @Test func anAnswerMayComeInAnyOrder() throws {
+        let ours = try Proposal(parsing: "aes128-aes256-sha256-modp2048", for: .ike)
+        let answer = Proposal(
+            .ike, [.aes256, .sha256, .prfsha256, .modp2048])
+        #expect(ours.allows(answer: answer))
+        #expect(ours.allows(answer: Proposal(.ike, answer.transforms.reversed())))
+    }
+
+    @Test func anAnswerIsOneTransformOfEachType() throws {
+        let ours = try Proposal(parsing: "aes128-aes256-sha256-modp2048", for: .ike)
+        let two: [Transform] = [.aes128, .aes256, .sha256, .prfsha256, .modp2048]
+        #expect(!ours.allows(answer: Proposal(.ike, two)))
+        #expect(!ours.allows(answer: Proposal(.ike, [.aes256, .aes256, .sha256, .prfsha256, .modp2048])))
+        #expect(!ours.allows(answer: Proposal(.ike, [.aes256, .sha256, .prfsha256])))
+        #expect(!ours.allows(answer: Proposal(.ike, [.aes256, .sha256, .prfsha256, .x25519])))
+    }
+}

@@ -267,7 +267,8 @@ import WireFormat
             try both.exchange(round)
         }
         #expect(both.planes.0.settle())
-        #expect(ProcessInformation.openDescriptors == before)
+        // Other tests of this process open and close some meanwhile; a leak here would be one for each of 20,000 SAs.
+        #expect((ProcessInformation.openDescriptors ?? .max) - (before ?? 0) < 1000)
     }
 
     @Test func whatCannotBeIsRefusedWithAReason() throws {

@@ -1,4 +1,5 @@
 import Clockwork
+import GatewayModel
 import LinuxSystem
 import Testing
 import ViciMessages
@@ -18,6 +19,29 @@ import ViciMessages
         #expect(try client.call("martlet-status").section("connections")?.section("gw")?["state"] == "up")
         #expect(throws: ViciClientError.unknownCommand("load-conn")) { try client.call("load-conn") }
         #expect(try client.call("get-conns").list("conns") == ["gw"])
+    }
+
+    @Test func statusOfAnySize() throws {
+        let server = try ServerThread { gateway, _ in
+            gateway.sas = (1...3_000).map { index in
+                var sa = StubGateway.tunnel()
+                sa.summary.id = IKESAID(rawValue: UInt32(index))
+                return sa
+            }
+            gateway.strays = [ViciFailure(code: "E-X", text: "x", time: gateway.now)]
+        }
+        defer { server.stop() }
+        let client = try ViciClient(connectingTo: server.path)
+        let status = try client.status()
+        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals"])
+        #expect(status.section("connections")?.section("gw")?["state"] == "up")
+        #expect(status.section("sas")?.entries.count == 3_000)
+        #expect(status.section("sas")?.section("gw-2999")?["uniqueid"] == "2999")
+        #expect(status.section("refusals")?.section("0")?["code"] == "E-X")
+        // In one piece it does not fit, and the answer says so.
+        #expect(try client.call("martlet-status")["errmsg"]?.contains("does not fit") == true)
+        _ = server.perform { gateway, _ in gateway.sas = [StubGateway.tunnel()] }
+        #expect(try client.status() == client.call("martlet-status"))
     }
 
     @Test func logLinesArriveBeforeTheOutcome() throws {
