@@ -88,15 +88,16 @@ final class ControlFacade: ViciHandler {
             server?.complete(ticket, .failure("no connection or child '\(name)' is configured"))
             return
         }
-        let installed = gateway.ikeSAs.filter { $0.connection == connection.name }.flatMap(\.children)
-            .filter { $0.state == .installed }.map(\.name)
+        let present = gateway.ikeSAs.filter { $0.connection == connection.name }
+        let installed = present.flatMap(\.children).filter { $0.state == .installed }.map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.map(\.name)
         let missing = Set(wanted).subtracting(installed)
-        if missing.isEmpty, !wanted.isEmpty {
+        if missing.isEmpty, !wanted.isEmpty || present.contains(where: { $0.state == .established }) {
             server?.complete(ticket, .success)
             return
         }
-        pending.wait(ticket, connection: connection.name, children: missing)
+        let others = present.filter { Self.isOther($0) }.map(\.id)
+        pending.wait(ticket, connection: connection.name, children: missing, others: Set(others))
         gateway.handle(.command(.initiate(connection: connection.name, child: child)))
     }
 
@@ -109,6 +110,15 @@ final class ControlFacade: ViciHandler {
         }
         pending.wait(ticket, ikeSAs: meant.ikeSAs, children: meant.children)
         gateway.handle(.command(.terminate(request.target)))
+    }
+
+    /// Whether an IKE SA is not what an initiation goes by: it is leaving, or the peer has begun it.
+    private static func isOther(_ sa: IKESASummary) -> Bool {
+        switch sa.state {
+        case .deleting, .destroying: true
+        case .created, .connecting: !sa.isInitiator
+        case .established, .passive, .rekeying, .rekeyed: false
+        }
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {
@@ -132,6 +142,12 @@ final class ControlFacade: ViciHandler {
     }
 
     private func observe(_ event: Event) {
+        // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
+        if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
+            let sa = gateway.ikeSAs.first(where: { $0.id == id }), Self.isOther(sa)
+        {
+            pending.disregard(id, of: name)
+        }
         let text = EventText(event)
         let line = ViciLogLine(
             group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,

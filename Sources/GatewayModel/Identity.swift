@@ -83,7 +83,8 @@ extension Identity: CustomStringConvertible {
         }
     }
 
-    private var hexForm: String { "0x" + Hex.encode(data) }
+    /// A peer's identity may be as long as a message: the beginning of a long one is enough to know it by.
+    private var hexForm: String { "0x" + Hex.encode(data.prefix(256)) + (data.count > 256 ? "…" : "") }
 
     private static func printable(_ octets: [UInt8]) -> String {
         var text = ""

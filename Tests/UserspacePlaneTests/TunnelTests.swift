@@ -75,7 +75,9 @@ import UserspacePlane
         // The next process finds the blocks and keeps them while it is told to.
         let next = try sites.plane(sites.left)
         #expect(try sites.left.table() == ["\(v4) refusal", "\(v6) refusal"])
-        try next.adoptBlocks(keeping: [try Support.prefix(v4), try Support.prefix("10.77.0.0/16")])
+        try next.adoptBlocks(
+            keeping: [try Support.prefix(v4), try Support.prefix("10.78.0.0/16")],
+            making: [try Support.prefix("10.77.0.0/16")])
         #expect(try sites.left.table() == ["\(v4) refusal", "10.77.0.0/16 refusal"])
         try sites.bringUp(next, sites.left, child: 5, index: 9)
         #expect(try sites.left.goes(to: sites.right.inner.v4) != .unreachable(.hostUnreachable))
