@@ -32,7 +32,7 @@ class ManyTunnels:
     keys: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.keys = [secrets.token_urlsafe(24) for _ in range(self.count)]
+        self.keys = ["key-" + secrets.token_urlsafe(24) for _ in range(self.count)]
 
     def configuration(self, side, other):
         parts = ["connections {"]
@@ -161,12 +161,19 @@ def _inventories(bench):
 
 
 def _require_return(rounds):
-    """Memory stays within its bound; everything else is exactly what it was before the first tunnel."""
+    """Memory stays within its bound, and nothing else is there that was not there before the first tunnel.
+
+    Routes that refuse are the configuration's: a tunnel that somebody takes down takes them along.
+    """
     for letter, last in rounds[-1]["sides"].items():
         start, first = rounds[0]["sides"][letter], rounds[1]["sides"][letter]
-        for what in ("descriptors", "sockets", "threads", "ike", "children", "routes", "open_routes", "rules", "tun"):
+        for what in ("descriptors", "sockets", "threads", "ike", "children", "open_routes", "rules", "tun"):
             if last[what] != start[what]:
                 raise Failure(f"side {letter}: {what} were {start[what]} at the start, are {last[what]} at the end")
+        if last["routes"] > start["routes"] or last["routes"] != first["routes"]:
+            raise Failure(
+                f"side {letter}: {start['routes']} routes at the start, {first['routes']} after the first round, "
+                f"{last['routes']} at the end")
         if last["resident"] > first["resident"] * GROWTH:
             raise Failure(
                 f"side {letter}: {_mebibytes(first['resident'])} after the first round, "

@@ -6,10 +6,9 @@ import IPsecCrypto
 import NetworkTypes
 import WireFormat
 
-/// One IKEv2 end of a measurement: an endpoint with one connection, a pre-shared key, and a data plane that installs
-/// nothing.
+/// One IKEv2 end of a measurement: an endpoint, a pre-shared key, and a data plane that installs nothing.
 ///
-/// It owns what the endpoint asks for and takes out. It never touches a socket.
+/// It owns what the endpoint asks for and takes out, and what each connection has come to. It never touches a socket.
 final class BenchPeer {
     /// What a measurement is made with.
     struct Suite {
@@ -25,7 +24,7 @@ final class BenchPeer {
         }
     }
 
-    /// What the handshake has come to.
+    /// What a connection has come to.
     enum Progress: Equatable {
         case underway
         case established
@@ -33,25 +32,30 @@ final class BenchPeer {
         case refused(String)
     }
 
-    /// The only connection's name, and its child's.
-    static let name = "bench"
+    /// The name of every child.
+    static let child = "bench"
 
     private let endpoint: IKEv2Endpoint
+    private var configuration: Configuration
     private var environment: Environment
     private var effects = Effects()
     private let key: SecretBytes
     private let path: Path?
     private var outbox: [Datagram] = []
-    /// What the handshake has come to.
-    private(set) var progress = Progress.underway
-    /// Processor time that the endpoint itself took, where ``measures`` says so.
+    private var progress: [String: Progress] = [:]
+    private var changed: [String] = []
+    /// Processor time that the endpoint itself took, where `measures` was given.
     private(set) var time = Interval.zero
     /// Reads the processor time of this thread, before and after each input.
     private let measures: (() -> Interval)?
 
-    /// An end with this connection. Whoever starts needs a `path`.
-    init(_ connection: Connection, key: SecretBytes, path: Path?, now: Instant, measures: (() -> Interval)? = nil) {
-        endpoint = IKEv2Endpoint(configuration: Configuration(connections: [connection]))
+    /// An end with these connections. Whoever starts needs a `path`.
+    init(
+        _ connections: [Connection] = [], key: SecretBytes, path: Path?, now: Instant,
+        measures: (() -> Interval)? = nil
+    ) {
+        configuration = Configuration(connections: connections)
+        endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: now, entropy: SystemEntropy())
         self.key = key
         self.path = path
@@ -64,11 +68,32 @@ final class BenchPeer {
     /// How many IKE SAs it holds.
     var count: Int { endpoint.counts.ikeSAs }
 
-    /// Begins to bring up the connection.
-    func initiate(now: Instant) { handle(.command(.initiate(connection: Self.name, child: Self.name)), now: now) }
+    /// Enters a connection and begins to bring it up.
+    func start(_ connection: Connection, now: Instant) {
+        progress[connection.name] = .underway
+        configuration.connections.append(connection)
+        handle(.configuration(configuration), now: now)
+        handle(.command(.initiate(connection: connection.name, child: Self.child)), now: now)
+    }
 
-    /// Begins to close it.
-    func terminate(now: Instant) { handle(.command(.terminate(.connection(Self.name))), now: now) }
+    /// Begins to close a connection.
+    func terminate(_ name: String, now: Instant) { handle(.command(.terminate(.connection(name))), now: now) }
+
+    /// Takes a connection out. What is up stays up.
+    func forget(_ name: String, now: Instant) {
+        progress[name] = nil
+        configuration.connections.removeAll { $0.name == name }
+        handle(.configuration(configuration), now: now)
+    }
+
+    /// What a connection has come to; nil when it is not there.
+    func progress(of name: String) -> Progress? { progress[name] }
+
+    /// Connections whose progress has changed since the last call, in order.
+    func takeChanged() -> [String] {
+        defer { changed.removeAll(keepingCapacity: true) }
+        return changed
+    }
 
     /// Takes an input in, answers all that the endpoint asks for, and keeps what it sends.
     func handle(_ input: Input, now: Instant) {
@@ -98,13 +123,19 @@ final class BenchPeer {
     }
 
     private func observe(_ event: Event) {
+        guard let name = event.connection, let before = progress[name] else { return }
+        let after: Progress
         switch event.kind {
-        case .childInstalled: progress = .established
-        case .ikeClosed(.asked): progress = .closed
-        case .ikeClosed(let reason): progress = .refused("closed: \(reason)")
-        case .refused(let refusal, _): progress = .refused("\(refusal)")
-        default: break
+        case .childInstalled: after = .established
+        case .ikeClosed(.asked): after = .closed
+        case .ikeClosed(let reason): after = .refused("closed: \(reason)")
+        case .refused(let refusal, _): after = .refused("\(refusal)")
+        default: return
         }
+        // The first refusal says why; that the IKE SA is closed then says nothing new.
+        if case .refused = before { return }
+        progress[name] = after
+        changed.append(name)
     }
 
     private func answer(_ query: Query) -> Answer {
@@ -127,7 +158,7 @@ extension BenchPeer {
     /// The connection of the initiator with this number: an identity and a protected address of its own, under
     /// 10.128.0.0/9, so that no two Child SAs of a responder cover the same packets.
     static func initiator(_ number: Int, _ suite: Suite, remote: IPAddress) -> Connection {
-        var connection = connection(suite)
+        var connection = connection("h\(number)", suite)
         connection.remoteAddresses = [.prefix(IPPrefix(host: remote))]
         connection.local.identity = .fqdn("i\(number).bench")
         let own = IPAddress(v4: 0x0a80_0000 | UInt32(truncatingIfNeeded: number) & 0x007f_ffff)
@@ -137,7 +168,7 @@ extension BenchPeer {
 
     /// The connection of a responder that takes all of these.
     static func responder(_ suite: Suite) -> Connection {
-        var connection = connection(suite)
+        var connection = connection("responder", suite)
         connection.local.identity = .fqdn("responder.bench")
         let theirs = IPPrefix(IPAddress(v4: 0x0a80_0000), length: 9) ?? .everything(.v4)
         connection.children = [child(suite, local: responderNetwork.range, remote: theirs.range)]
@@ -146,7 +177,7 @@ extension BenchPeer {
 
     private static let responderNetwork = IPPrefix(IPAddress(v4: 0x0a02_0000), length: 16) ?? .everything(.v4)
 
-    private static func connection(_ suite: Suite) -> Connection {
+    private static func connection(_ name: String, _ suite: Suite) -> Connection {
         var connection = Connection(name: name)
         connection.proposals = [suite.ike]
         connection.remote.identity = .any
@@ -155,7 +186,7 @@ extension BenchPeer {
     }
 
     private static func child(_ suite: Suite, local: AddressRange, remote: AddressRange) -> ChildTemplate {
-        var child = ChildTemplate(name: name)
+        var child = ChildTemplate(name: Self.child)
         child.proposals = [suite.esp]
         child.localSelectors = [SelectorTemplate(local)]
         child.remoteSelectors = [SelectorTemplate(remote)]

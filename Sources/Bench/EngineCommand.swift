@@ -68,20 +68,24 @@ struct Engine: ParsableCommand {
         let there = IPAddress(v4: 0xc000_0202)
         let path = Path(local: Endpoint(here, 500), remote: Endpoint(there, 500))
         let responder = BenchPeer(
-            BenchPeer.responder(suite), key: key, path: nil, now: .zero, measures: { ProcessInformation.threadTime })
+            [BenchPeer.responder(suite)], key: key, path: nil, now: .zero,
+            measures: { ProcessInformation.threadTime })
+        let initiator = BenchPeer(key: key, path: path, now: .zero)
         var total = Interval.zero
         for number in 0..<handshakes {
             let now = Instant.zero + .milliseconds(Int64(number))
-            let initiator = BenchPeer(
-                BenchPeer.initiator(number, suite, remote: there), key: key, path: path, now: now)
+            let connection = BenchPeer.initiator(number, suite, remote: there)
             let before = responder.time
-            initiator.initiate(now: now)
+            initiator.start(connection, now: now)
             exchange(initiator, responder, now)
             total = total + (responder.time - before)
-            guard initiator.progress == .established else { throw Broken(description: "\(initiator.progress)") }
+            guard initiator.progress(of: connection.name) == .established else {
+                throw Broken(description: "\(String(describing: initiator.progress(of: connection.name)))")
+            }
             // The responder must not fill up: that would measure something else.
-            initiator.terminate(now: now)
+            initiator.terminate(connection.name, now: now)
             exchange(initiator, responder, now)
+            initiator.forget(connection.name, now: now)
             guard responder.count == 0 else { throw Broken(description: "the responder keeps \(responder.count) SAs") }
         }
         return Double(handshakes) / total.seconds

@@ -5,9 +5,9 @@ import LinuxSystem
 import NetworkTypes
 import WireFormat
 
-/// Many initiators on one pair of UDP sockets, a bounded number of them at a time.
+/// Many initiators in one endpoint on one pair of UDP sockets, a bounded number of them at a time.
 ///
-/// It owns the sockets and the initiators, and tells them apart by the initiator's SPI. It never installs an SA.
+/// It owns the sockets and counts what comes of each initiator. It never installs an SA.
 final class HandshakeRun {
     /// What is wanted.
     struct Options {
@@ -47,9 +47,9 @@ final class HandshakeRun {
     private let plain: UDPSocket
     private let natTraversal: UDPSocket
     private let poller: Poller
-    private let path: Path
-    private var peers: [UInt64: BenchPeer] = [:]
-    private var counted: Set<UInt64> = []
+    private let peer: BenchPeer
+    /// Connections that are not done, and whether they were counted already.
+    private var underway: [String: Bool] = [:]
     private var outcome = Outcome()
     private var started = 0
     private var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -66,7 +66,8 @@ final class HandshakeRun {
         try poller.add(natTraversal.descriptor, token: 1, .readable)
         guard case .reachable(let route) = try RouteSocket().lookup(options.address), let own = route.preferredSource
         else { throw NoRoute(description: "there is no route to \(options.address)") }
-        path = Path(local: Endpoint(own, 500), remote: Endpoint(options.address, 500))
+        let path = Path(local: Endpoint(own, 500), remote: Endpoint(options.address, 500))
+        peer = BenchPeer(key: options.key, path: path, now: MonotonicClock.now())
     }
 
     /// Does all handshakes.
@@ -74,12 +75,13 @@ final class HandshakeRun {
         let begin = MonotonicClock.now()
         var events: [PollEvent] = []
         startMore()
-        while !peers.isEmpty {
-            let now = MonotonicClock.now()
-            let due = peers.values.compactMap(\.nextDeadline).min()
-            try poller.wait(timeout: due.map { max(.zero, $0 - now) }, into: &events)
+        while !underway.isEmpty {
+            let pause = peer.nextDeadline.map { max(.zero, $0 - MonotonicClock.now()) }
+            try poller.wait(timeout: pause, into: &events)
             for event in events { try receive(event.token == 0 ? plain : natTraversal) }
-            wake()
+            let now = MonotonicClock.now()
+            if let due = peer.nextDeadline, due <= now { peer.handle(.deadline, now: now) }
+            proceed()
             startMore()
         }
         outcome.duration = MonotonicClock.now() - begin
@@ -87,18 +89,12 @@ final class HandshakeRun {
     }
 
     private func startMore() {
-        while started < options.count, peers.count < options.outstanding {
+        while started < options.count, underway.count < options.outstanding {
             let connection = BenchPeer.initiator(options.first + started, options.suite, remote: options.address)
-            let peer = BenchPeer(connection, key: options.key, path: path, now: MonotonicClock.now())
             started += 1
-            peer.initiate(now: MonotonicClock.now())
-            let outbox = peer.takeOutbox()
-            guard let spi = outbox.first.flatMap({ Self.spi(of: $0.bytes) }) else {
-                count(peer, spi: nil)
-                continue
-            }
-            peers[spi] = peer
-            for datagram in outbox { send(datagram) }
+            underway[connection.name] = false
+            peer.start(connection, now: MonotonicClock.now())
+            proceed()
         }
     }
 
@@ -106,46 +102,39 @@ final class HandshakeRun {
         let isMarked = socket === natTraversal
         while let information = try socket.receive(into: &buffer) {
             let octets = Array(buffer[..<information.length].dropFirst(isMarked ? 4 : 0))
-            guard let spi = Self.spi(of: octets), let peer = peers[spi] else { continue }
             let datagram = Datagram(octets, path: information.path, socket: isMarked ? .natTraversal : .plain)
             peer.handle(.datagram(datagram), now: MonotonicClock.now())
-            settle(peer, spi)
+            proceed()
         }
     }
 
-    private func wake() {
-        let now = MonotonicClock.now()
-        for (spi, peer) in peers where peer.nextDeadline.map({ $0 <= now }) ?? false {
-            peer.handle(.deadline, now: now)
-            settle(peer, spi)
-        }
-    }
-
-    /// Sends what a peer has to say, and sees whether it is done.
-    private func settle(_ peer: BenchPeer, _ spi: UInt64) {
-        if peer.progress == .established, !counted.contains(spi) {
-            count(peer, spi: spi)
-            if !options.keeps { peer.terminate(now: MonotonicClock.now()) }
+    /// Sends what the endpoint has to say, and counts what has come to an end.
+    private func proceed() {
+        for name in peer.takeChanged() {
+            guard let wasCounted = underway[name], let progress = peer.progress(of: name) else { continue }
+            if !wasCounted {
+                count(progress)
+                underway[name] = true
+            }
+            switch progress {
+            case .underway: continue
+            case .established where !options.keeps:
+                peer.terminate(name, now: MonotonicClock.now())
+                continue
+            case .established, .closed, .refused: break
+            }
+            underway[name] = nil
+            peer.forget(name, now: MonotonicClock.now())
         }
         for datagram in peer.takeOutbox() { send(datagram) }
-        switch peer.progress {
-        case .underway: return
-        case .established where !options.keeps: return
-        case .refused:
-            if !counted.contains(spi) { count(peer, spi: spi) }
-        case .established, .closed: break
-        }
-        peers[spi] = nil
-        counted.remove(spi)
     }
 
-    private func count(_ peer: BenchPeer, spi: UInt64?) {
-        if let spi { counted.insert(spi) }
-        if peer.progress == .established {
+    private func count(_ progress: BenchPeer.Progress) {
+        if progress == .established {
             outcome.established += 1
         } else {
             outcome.failed += 1
-            if case .refused(let reason) = peer.progress, outcome.failure == nil { outcome.failure = reason }
+            if case .refused(let reason) = progress, outcome.failure == nil { outcome.failure = reason }
         }
     }
 
@@ -154,10 +143,5 @@ final class HandshakeRun {
         let octets = isMarked ? [0, 0, 0, 0] + datagram.bytes : datagram.bytes
         // What can't be sent is lost as if on its way: it is sent again later.
         _ = try? (isMarked ? natTraversal : plain).send(octets, along: datagram.path)
-    }
-
-    /// The initiator's SPI, with which every IKE message begins.
-    private static func spi(of bytes: [UInt8]) -> UInt64? {
-        bytes.count < 8 ? nil : bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

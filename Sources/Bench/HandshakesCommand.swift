@@ -1,4 +1,5 @@
 import ArgumentParser
+import Clockwork
 import LinuxSystem
 import NetworkTypes
 import WireFormat

@@ -41,7 +41,9 @@ final class PacketBench {
 
     /// Packets of `size` octets, IP header included, under this ESP proposal.
     init(_ proposal: Proposal, size: Int) throws {
-        guard let encryption = proposal.first(.encryption) else { throw Broken(description: "\(proposal) encrypts nothing") }
+        guard let encryption = proposal.first(.encryption) else {
+            throw Broken(description: "\(proposal) encrypts nothing")
+        }
         let integrity = proposal.first(.integrity)
         guard let length = PacketCipher.keyMaterialLength(encryption: encryption, integrity: integrity) else {
             throw Broken(description: "\(proposal) is no protection")
