@@ -105,11 +105,13 @@ def inventory(gateway):
 def procedure(bench, options):
     """Three rounds; whatever there is after the third, there was after the first."""
     count = bench.scenario.count
-    bench.set_up()
     sample = [count * index // SAMPLE for index in range(min(SAMPLE, count))]
+    bench.network.up()
+    bench.network.prove_guard()
     for side, number in ((bench.network.a, 1), (bench.network.b, 2)):
         lines = [f"addr replace {_block(number, tunnel)[1]}/32 dev lo" for tunnel in sample]
         run(["ip", "-n", side.netns, "-batch", "-"], stdin="\n".join(lines) + "\n").require()
+    bench.start()
     rounds = [{"what": "start", "sides": _inventories(bench)}]
     for number in range(1, ROUNDS + 1):
         rounds.append(_round(bench, count, sample, number))
@@ -135,8 +137,10 @@ def _round(bench, count, sample, number):
             raise Failure(f"round {number}: side {letter} has {side['ike']} IKE SAs, {side['children']} Child SAs")
     for tunnel in sample:
         here, there = bench.network.a, _block(2, tunnel)[1]
-        if ping(here, there, source=_block(1, tunnel)[1], count=2) != 2:
-            raise Failure(f"round {number}: tunnel {tunnel} does not carry a ping")
+        answered = ping(here, there, source=_block(1, tunnel)[1])
+        if answered != 3:
+            raise Failure(
+                f"round {number}: tunnel {tunnel} carried {answered} of 3 pings ({_traffic(bench, tunnel)})")
     begin = time.monotonic()
     failures = together(
         bench.left.socket, [("terminate", {"ike": f"t{tunnel}", "timeout": 60_000}) for tunnel in range(count)])
@@ -149,6 +153,20 @@ def _round(bench, count, sample, number):
         "what": f"round {number}", "up-seconds": round(up, 2), "down-seconds": round(down, 2), "full": full,
         "sides": _inventories(bench),
     }
+
+
+def _traffic(bench, tunnel):
+    """What both sides count of one tunnel."""
+    found = []
+    for gateway in bench.gateways:
+        with Vici(gateway.socket) as client:
+            for event in client.listing("list-sas", "list-sa", {"ike": f"t{tunnel}"}):
+                for facts in event.values():
+                    for child in facts.get("child-sas", {}).values():
+                        found.append(
+                            f"{gateway.side.letter}: {child.get('packets-in')} in, {child.get('packets-out')} out, "
+                            f"SPIs {child.get('spi-in')} {child.get('spi-out')}")
+    return "; ".join(found)
 
 
 def _left(gateway):
