@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import crash, establish, refusal, shapes
+from . import crash, establish, refusal, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -52,6 +52,9 @@ def all_cases():
             cases.append(Case(
                 f"{pair} killed", left, right, Scenario,
                 crash.killed if left == "martlet" else crash.killed_leaks))
+    cases.append(Case(
+        "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
+        timeout=900))
     for case in cases:
         case.ci = case.name in CI
     return cases
