@@ -18,6 +18,10 @@ import UserspacePlane
         #expect(try sites.left.ping(sites.right.inner.v6))
         #expect(try sites.right.ping(sites.left.inner.v4))
         #expect(try sites.right.ping(sites.left.inner.v6))
+        for reason in DropReason.allCases where reason != .noPolicy {
+            // The kernel itself looks for neighbours and routers, which no policy speaks of.
+            #expect(left.drops(reason) + right.drops(reason) == 0, "\(reason)")
+        }
         // Twelve requests or answers each way, and nothing else.
         let toRight = SPILayout.spi(index: 1, chance: 200)
         let toLeft = SPILayout.spi(index: 1, chance: 100)
