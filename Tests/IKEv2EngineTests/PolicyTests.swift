@@ -43,9 +43,11 @@ private func selector(
 
     @Test func theResultIsBounded() {
         let many = (0..<200).map { TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a00_0000 + UInt32($0)))) }
-        let result = SelectorNarrowing.intersection(configured: many + many.map {
-            TrafficSelector($0.addresses, ipProtocol: .tcp)
-        }, offered: many + many.reversed())
+        let result = SelectorNarrowing.intersection(
+            configured: many
+                + many.map {
+                    TrafficSelector($0.addresses, ipProtocol: .tcp)
+                }, offered: many + many.reversed())
         #expect(result.count == 200)
         let distinct = (0..<400).map { TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a00_0000 + UInt32($0)))) }
         #expect(SelectorNarrowing.intersection(configured: distinct, offered: [selector("0.0.0.0/0")]).count == 255)
