@@ -138,6 +138,9 @@ def _round(bench, count, sample, number):
     for tunnel in sample:
         here, there = bench.network.a, _block(2, tunnel)[1]
         answered = ping(here, there, source=_block(1, tunnel)[1])
+        if 0 < answered < 3:
+            # After a first answer ping waits no longer than an interval for the last one: a busy machine takes more.
+            answered = ping(here, there, source=_block(1, tunnel)[1], interval=1)
         if answered != 3:
             raise Failure(
                 f"round {number}: tunnel {tunnel} carried {answered} of 3 pings ({_traffic(bench, tunnel)})")
@@ -181,17 +184,22 @@ def _inventories(bench):
 def _require_return(rounds):
     """Memory stays within its bound, and nothing else is there that was not there before the first tunnel.
 
-    Routes that refuse are the configuration's: a tunnel that somebody takes down takes them along.
+    Routes that refuse are the configuration's: a tunnel that somebody takes down takes them along. The rule that
+    looks into the gateway's table comes with the first tunnel of a family and stays until the gateway stops.
     """
     for letter, last in rounds[-1]["sides"].items():
         start, first = rounds[0]["sides"][letter], rounds[1]["sides"][letter]
-        for what in ("descriptors", "sockets", "threads", "ike", "children", "open_routes", "rules", "tun"):
+        for what in ("descriptors", "sockets", "threads", "ike", "children", "open_routes", "tun"):
             if last[what] != start[what]:
                 raise Failure(f"side {letter}: {what} were {start[what]} at the start, are {last[what]} at the end")
         if last["routes"] > start["routes"] or last["routes"] != first["routes"]:
             raise Failure(
                 f"side {letter}: {start['routes']} routes at the start, {first['routes']} after the first round, "
                 f"{last['routes']} at the end")
+        if last["rules"] != first["rules"] or not 0 <= last["rules"] - start["rules"] <= 2:
+            raise Failure(
+                f"side {letter}: {start['rules']} rules at the start, {first['rules']} after the first round, "
+                f"{last['rules']} at the end")
         if last["resident"] > first["resident"] * GROWTH:
             raise Failure(
                 f"side {letter}: {_mebibytes(first['resident'])} after the first round, "
