@@ -158,7 +158,10 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
-            ["martlet", "ViciServer", "ViciMessages", "LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
+            [
+                "martlet", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "Clockwork", "WireFormat",
+            ]),
         tests("ArchitectureTests", []),
     ],
     swiftLanguageModes: [.v6],

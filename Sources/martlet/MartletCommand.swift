@@ -19,7 +19,9 @@ struct MartletCommand: ParsableCommand {
               martlet status
               martlet down branch
 
-            strongSwan's own tool drives it as well: swanctl --list-sas --uri unix:///var/run/charon.vici
+            strongSwan's own tool drives it as well:
+
+              swanctl --list-sas --uri unix:///var/run/charon.vici
 
             Shells complete commands and options after this, in bash (or zsh, fish):
 
