@@ -89,7 +89,7 @@ final class ControlFacade: ViciHandler {
             return
         }
         let installed = gateway.ikeSAs.filter { $0.connection == connection.name }.flatMap(\.children)
-            .filter { $0.state == .installed }.map(\.name)
+            .filter { $0.state == .installed || $0.state == .rekeying }.map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.map(\.name)
         let missing = Set(wanted).subtracting(installed)
         if missing.isEmpty, !wanted.isEmpty {
@@ -109,6 +109,12 @@ final class ControlFacade: ViciHandler {
         }
         pending.wait(ticket, ikeSAs: meant.ikeSAs, children: meant.children)
         gateway.handle(.command(.terminate(request.target)))
+    }
+
+    func rekey(_ target: Command.Target) -> ViciOutcome {
+        let meant = matches(target)
+        gateway.handle(.command(.rekey(target)))
+        return .rekeying(meant.ikeSAs.count + meant.children.count)
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {

@@ -10,6 +10,8 @@ enum Intent: Hashable {
     case deleteOrphan(UInt32)
     /// Make a Child SA from the template of this name.
     case createChild(String)
+    /// Make a Child SA in place of this one.
+    case rekeyChild(ChildSAID)
     /// Ask the peer whether it lives.
     case probe
 
@@ -18,7 +20,7 @@ enum Intent: Hashable {
         switch self {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
-        case .createChild: 3
+        case .createChild, .rekeyChild: 3
         case .probe: 4
         }
     }
@@ -29,6 +31,7 @@ enum Intent: Hashable {
         case .deleteIKESA: "IKE_DELETE"
         case .deleteChild, .deleteOrphan: "CHILD_DELETE"
         case .createChild: "CHILD_CREATE"
+        case .rekeyChild: "CHILD_REKEY"
         case .probe: "IKE_DPD"
         }
     }

@@ -33,6 +33,7 @@ struct Established: ~Copyable {
     private mutating func begin(_ exchange: any Exchange, _ context: SessionContext, _ turn: inout Turn) {
         guard context.request(exchange.type, exchange.payloads, keys, &turn) != nil else { return }
         active = exchange
+        context.activity = exchange.activity
     }
 
     /// A sealed message came.
@@ -105,7 +106,7 @@ struct Established: ~Copyable {
             let answer = try CreateChildResponder.answer(request, keys, context, &turn)
             answer.installation?.installInbound(context, &turn)
             if context.respond(to: request.header, arrival, answer.payloads, keys, &turn) {
-                answer.installation?.complete(context, &turn)
+                answer.complete(context, &turn)
             }
         default:
             // An exchange that was never negotiated; nothing in it can be meant for us.
@@ -162,6 +163,7 @@ struct Established: ~Copyable {
             context.followNAT(arrival.path, &turn)
             context.requests.close()
             active = nil
+            context.activity = .none
             if case .then(let next) = try exchange.complete(opened, keys, context, &turn) {
                 begin(next, context, &turn)
             }

@@ -90,7 +90,8 @@ final class IKESession {
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
-            case .childExpiry(let child): context.agenda.add(.deleteChild(child, .expired))
+            case .childExpiry(let child): context.childExpired(child)
+            case .childRekey(let child): context.agenda.add(.rekeyChild(child))
             }
             phase.proceed(context, &turn)
         }
@@ -188,6 +189,8 @@ final class IKESession {
         guard context.established != nil else { return nil }
         let names = context.children.all.filter { child in
             let template = child.agreement.template
+            // Its replacement counts.
+            if child.state == .rekeyed { return false }
             switch reason {
             case .asked, .shutdown, .replaced, .ikeSAEnded: return false
             case .peerDead: return template.dpdAction == .start

@@ -17,6 +17,8 @@ enum SessionTimer: Hashable {
     case liveness
     /// A Child SA's lifetime ends.
     case childExpiry(ChildSAID)
+    /// A Child SA is to be replaced.
+    case childRekey(ChildSAID)
 }
 
 /// Where a message came from.
@@ -67,6 +69,14 @@ final class SessionContext {
     var heldSPIs: [UInt32] = []
     /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
     var earlyDeletions: [UInt32] = []
+    /// What our request under way is about.
+    var activity = Activity.none
+    /// The Child SA that we closed last, and why.
+    var closing: (child: ChildSAID, reason: Event.CloseReason)?
+    /// The peer's replacement of a Child SA that we replace at the same time.
+    var childRival: ChildRival?
+    /// Whether another IKE SA has taken its place, and its Child SAs.
+    var isReplaced = false
     /// What is waited for.
     var timers = DeadlineQueue<SessionTimer>()
     /// The state that people see.

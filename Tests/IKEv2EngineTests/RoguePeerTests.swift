@@ -96,7 +96,7 @@ import WireFormat
         #expect(pair.right.summary?.state == .established)
     }
 
-    @Test func rekeyingIsRefusedAndNothingBreaks() throws {
+    @Test func replacingWhatIsNotThereIsRefused() throws {
         let pair = Pair()
         let rogue = try #require(RoguePeer(pair))
         _ = rogue.authenticate()
@@ -104,8 +104,8 @@ import WireFormat
         let rekeyChild = CreateChildSA.Request.child(
             CreateChildSA.Child(
                 negotiation: RoguePeer.child(spi: 0xaaaa_0001), nonce: nonce,
-                notifies: [NotifyPayload(.rekeySA, .esp, spi: 0xc0ff_ee00)]))
-        #expect(notifies(rogue.ask(.createChildSA, 2, rekeyChild.payloads).first) == [.noAdditionalSAs])
+                notifies: [NotifyPayload(.rekeySA, .esp, spi: 0xdead_beef)]))
+        #expect(notifies(rogue.ask(.createChildSA, 2, rekeyChild.payloads).first) == [.childSANotFound])
         let ike = Pair.proposals("aes128gcm16-prfsha256-x25519", .ike)[0]
         let rekeyIKE = CreateChildSA.Request.ikeSA(
             CreateChildSA.Rekeying(
