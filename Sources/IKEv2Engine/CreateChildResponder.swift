@@ -15,6 +15,8 @@ enum CreateChildResponder {
     struct Answer {
         var payloads: [Payload]
         var installation: ChildInstallation?
+        /// The new IKE SA, when the request was about one.
+        var successor: RekeyIKEResponder.Answer?
         /// The Child SA that the new one replaces.
         var old: ChildSAID?
         /// Our own replacement of the same Child SA is under way.
@@ -22,6 +24,9 @@ enum CreateChildResponder {
 
         /// Puts the new Child SA to use, once the peer has the answer.
         func complete(_ context: SessionContext, _ turn: inout Turn) {
+            if let successor, let session = successor.successor {
+                context.ikeSAReplaced(by: session, contest: successor.contest, &turn)
+            }
             installation?.complete(context, &turn)
             if installation != nil, let old { context.childReplaced(old, rival, &turn) }
         }
@@ -37,8 +42,15 @@ enum CreateChildResponder {
         } catch {
             throw .malformed(.createChildSA, error, isResponse: false)
         }
-        guard case .child(let child) = request, !turn.tables.isShuttingDown else {
+        guard !turn.tables.isShuttingDown else {
             return Answer(payloads: [.notify(NotifyPayload(.noAdditionalSAs))])
+        }
+        let child: CreateChildSA.Child
+        switch request {
+        case .child(let wanted): child = wanted
+        case .ikeSA(let rekeying):
+            let successor = RekeyIKEResponder.answer(rekeying, keys, context, &turn)
+            return Answer(payloads: successor.payloads, successor: successor)
         }
         var old: ChildSA?
         if let rekeyed = child.rekeyed {

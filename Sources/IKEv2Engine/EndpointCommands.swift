@@ -72,7 +72,9 @@ extension IKEv2Endpoint {
 
     /// Whether an IKE SA can bring up more children: it is established, or we are on the way to it.
     private func canTake(on session: IKESession) -> Bool {
-        session.isEstablished || session.isConnecting && session.context.isInitiator
+        let context = session.context
+        return session.isEstablished && !context.isReplaced && !context.awaitsContest
+            || session.isConnecting && context.isInitiator
     }
 
     private func terminate(_ target: Command.Target, _ turn: inout Turn) {
@@ -96,9 +98,11 @@ extension IKEv2Endpoint {
     }
 
     private func rekey(_ target: Command.Target, _ turn: inout Turn) {
-        for session in inOrder where session.isEstablished {
+        for session in inOrder where session.isEstablished && !session.context.isReplaced {
             let context = session.context
             switch target {
+            case .connection(let name) where context.connection.name == name: session.intend(.rekeyIKESA, &turn)
+            case .ikeSA(let id) where context.id == id: session.intend(.rekeyIKESA, &turn)
             case .child(let name, let connection) where connection ?? context.connection.name == context.connection.name:
                 for child in context.children.all where child.agreement.template.name == name {
                     session.intend(.rekeyChild(child.id), &turn)

@@ -39,6 +39,7 @@ extension Intent {
         case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
         case .deleteOrphan(let spi): DeleteOrphan(spi: spi)
         case .createChild(let name): CreateChild(name, context, &turn)
+        case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
         case .probe: Probe()
         }

@@ -111,8 +111,8 @@ import WireFormat
             CreateChildSA.Rekeying(
                 securityAssociation: SecurityAssociationPayload([
                     WireProposal(number: 1, ike, spi: WireProposal.octets(UInt64(99)))
-                ]), nonce: nonce, keyExchange: KeyExchangePayload(method: 31, data: [UInt8](repeating: 9, count: 32))))
-        #expect(notifies(rogue.ask(.createChildSA, 3, rekeyIKE.payloads).first) == [.noAdditionalSAs])
+                ]), nonce: nonce, keyExchange: KeyExchangePayload(method: 19, data: [UInt8](repeating: 9, count: 32))))
+        #expect(notifies(rogue.ask(.createChildSA, 3, rekeyIKE.payloads).first) == [.invalidKEPayload])
         #expect(pair.right.endpoint.counts.childSAs == 1)
         // An exchange that nobody negotiated is answered, too.
         #expect(notifies(rogue.ask(.ikeFollowupKE, 4, []).first) == [.invalidSyntax])
