@@ -89,7 +89,8 @@ final class ControlFacade: ViciHandler {
             return
         }
         let present = gateway.ikeSAs.filter { $0.connection == connection.name }
-        let installed = present.flatMap(\.children).filter { $0.state == .installed }.map(\.name)
+        let installed = present.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
+            .map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.map(\.name)
         let missing = Set(wanted).subtracting(installed)
         if missing.isEmpty, !wanted.isEmpty || present.contains(where: { $0.state == .established }) {
@@ -119,6 +120,12 @@ final class ControlFacade: ViciHandler {
         case .created, .connecting: !sa.isInitiator
         case .established, .passive, .rekeying, .rekeyed: false
         }
+    }
+
+    func rekey(_ target: Command.Target) -> ViciOutcome {
+        let meant = matches(target)
+        gateway.handle(.command(.rekey(target)))
+        return .rekeying(meant.ikeSAs.count + meant.children.count)
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {

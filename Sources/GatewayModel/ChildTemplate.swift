@@ -24,6 +24,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var rekeyTime: Interval
     /// When it is closed if it has not been rekeyed; zero never.
     public var lifeTime: Interval
+    /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
+    public var randTime: Interval
     /// Packets that may arrive out of order; 0 switches the replay protection off.
     public var replayWindow: Int
 
@@ -42,6 +44,7 @@ public struct ChildTemplate: Hashable, Sendable {
         dpdAction = .none
         rekeyTime = .hours(1)
         lifeTime = .minutes(66)
+        randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
     }
 

@@ -5,10 +5,12 @@ public enum Command: Hashable, Sendable {
     case initiate(connection: String, child: String?)
     /// Close IKE SAs with their children, or single children.
     case terminate(Target)
+    /// Replace SAs by new ones with new keys; single children, or IKE SAs, whose children live on with the new ones.
+    case rekey(Target)
     /// Close everything and accept nothing new: the gateway stops.
     case shutdown
 
-    /// What to close.
+    /// What is meant.
     public enum Target: Hashable, Sendable {
         /// All IKE SAs of a connection.
         case connection(String)

@@ -38,6 +38,8 @@ public struct Connection: Hashable, Sendable {
     public var rekeyTime: Interval
     /// How long after a due rekeying the IKE SA is closed.
     public var overTime: Interval
+    /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
+    public var randTime: Interval
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
 
@@ -59,6 +61,7 @@ public struct Connection: Hashable, Sendable {
         keyingTries = 1
         rekeyTime = .hours(4)
         overTime = .minutes(24)
+        randTime = .minutes(24)
         retransmission = RetransmissionSchedule()
     }
 

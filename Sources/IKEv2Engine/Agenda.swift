@@ -10,6 +10,10 @@ enum Intent: Hashable {
     case deleteOrphan(UInt32)
     /// Make a Child SA from the template of this name.
     case createChild(String)
+    /// Make an IKE SA in place of this one.
+    case rekeyIKESA
+    /// Make a Child SA in place of this one.
+    case rekeyChild(ChildSAID)
     /// Ask the peer whether it lives.
     case probe
 
@@ -18,8 +22,16 @@ enum Intent: Hashable {
         switch self {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
-        case .createChild: 3
+        case .createChild, .rekeyChild, .rekeyIKESA: 3
         case .probe: 4
+        }
+    }
+
+    /// Whether it means nothing to the IKE SA that takes this one's place.
+    var endsWithIKESA: Bool {
+        switch self {
+        case .rekeyIKESA, .probe, .deleteIKESA(.expired), .deleteIKESA(.replaced): true
+        default: false
         }
     }
 
@@ -29,6 +41,8 @@ enum Intent: Hashable {
         case .deleteIKESA: "IKE_DELETE"
         case .deleteChild, .deleteOrphan: "CHILD_DELETE"
         case .createChild: "CHILD_CREATE"
+        case .rekeyChild: "CHILD_REKEY"
+        case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"
         }
     }

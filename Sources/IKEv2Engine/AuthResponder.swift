@@ -249,6 +249,11 @@ extension SessionContext {
     func establish(_ turn: inout Turn) {
         established = turn.now
         timers.remove(.halfOpen)
+        rekeyDue = turn.moment(in: connection.rekeyTime, less: connection.randTime)
+        timers.set(.ikeRekey, to: rekeyDue)
+        if connection.rekeyTime > .zero, connection.overTime > .zero {
+            timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
+        }
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
         // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
         if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }

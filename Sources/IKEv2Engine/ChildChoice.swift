@@ -32,16 +32,22 @@ enum ChildChoice {
 
     /// Chooses among the connection's children. `withKeyExchange` is false in IKE_AUTH, which has no key exchange of its
     /// own.
+    ///
+    /// In place of `old` the same packets go on in the same way (RFC 7296 §2.9.2).
     static func choose(
-        _ offer: ChildNegotiation, _ notifies: [NotifyPayload], withKeyExchange: Bool, _ context: SessionContext,
-        _ turn: inout Turn
+        _ offer: ChildNegotiation, _ notifies: [NotifyPayload], withKeyExchange: Bool,
+        replacing old: ChildAgreement? = nil,
+        _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
         let path = context.path
         let offered = Offered(offer, withKeyExchange: withKeyExchange)
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
-        for template in ranked(context.connection.children, offered, path) {
-            let candidate = Candidate(template, offered, path)
+        let candidates =
+            old.map { [Candidate(replacing: $0, offered)] }
+            ?? ranked(context.connection.children, offered, path).map { Candidate($0, offered, path) }
+        for candidate in candidates {
+            let template = candidate.template
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
                 if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(offered) }
                 continue
@@ -77,7 +83,7 @@ enum ChildChoice {
                 notify: NotifyPayload(.noAdditionalSAs), refusal: .planeRefused(reason: "no room for another Child SA"),
                 child: candidate.template.name)
         }
-        let isTransport = candidate.template.mode == .transport && notifies.contains(.useTransportMode)
+        let isTransport = candidate.mode == .transport && notifies.contains(.useTransportMode)
         let agreement = ChildAgreement(
             template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
@@ -133,16 +139,26 @@ enum ChildChoice {
     /// One template held against the offer.
     private struct Candidate {
         let template: ChildTemplate
+        let mode: ChildTemplate.Mode
         let ours: (local: [TrafficSelector], remote: [TrafficSelector])
         let local: [TrafficSelector]
         let remote: [TrafficSelector]
 
         init(_ template: ChildTemplate, _ offered: Offered, _ path: Path) {
             self.template = template
+            mode = template.mode
             ours = (
                 template.localSelectors.map { $0.resolved(for: path.local.address) },
                 template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
             )
+            local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
+            remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)
+        }
+
+        init(replacing old: ChildAgreement, _ offered: Offered) {
+            template = old.template
+            mode = old.mode
+            ours = (old.localSelectors, old.remoteSelectors)
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
             remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)
         }

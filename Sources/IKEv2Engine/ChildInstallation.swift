@@ -38,19 +38,27 @@ struct ChildInstallation {
         turn.plane(.install(association(.inbound, context)))
     }
 
-    /// Installs the outbound direction and the policies; the child is up.
-    func complete(_ context: SessionContext, _ turn: inout Turn) {
+    /// Installs the outbound direction and the policies; the child is up. One that loses a contest at once never gets
+    /// packets to carry: `takesOver` is false then.
+    func complete(_ context: SessionContext, takesOver: Bool = true, _ turn: inout Turn) {
         turn.plane(.install(association(.outbound, context)))
-        turn.plane(
-            .protect(
-                id, local: agreement.localSelectors, remote: agreement.remoteSelectors, spi: agreement.outboundSPI))
+        if takesOver {
+            // The newest policy decides: packets change over from the old Child SA between one and the next.
+            turn.plane(
+                .protect(
+                    id, local: agreement.localSelectors, remote: agreement.remoteSelectors,
+                    spi: agreement.outboundSPI))
+        }
         let lifeTime = agreement.template.lifeTime
+        let rekeyTime = turn.moment(in: agreement.template.rekeyTime, less: agreement.template.randTime)
         let child = ChildSA(
-            id: id, agreement: agreement, encapsulation: context.encapsulation, state: .installed,
-            installed: turn.now, expires: lifeTime > .zero ? turn.now + lifeTime : nil)
+            id: id, agreement: agreement, encapsulation: context.encapsulation,
+            state: takesOver ? .installed : .rekeyed, installed: turn.now, rekeyDue: takesOver ? rekeyTime : nil,
+            expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: takesOver)
         context.heldSPIs.removeAll { $0 == agreement.inboundSPI }
         context.children.add(child)
         context.timers.set(.childExpiry(id), to: child.expires)
+        context.timers.set(.childRekey(id), to: child.rekeyDue)
         context.wanted.removeAll { $0 == agreement.template.name }
         turn.tables.refusals.clear(context.connection.name)
         context.publish(.childInstalled(child.summary), &turn)
@@ -79,10 +87,16 @@ extension SessionContext {
         guard var child = children.remove(id) else { return }
         turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI))
         turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI))
-        turn.plane(.unprotect(id, staysBlocked: staysBlocked))
+        if child.isProtecting { turn.plane(.unprotect(id, staysBlocked: staysBlocked)) }
         turn.tables.spis.release(child.agreement.inboundSPI)
         timers.remove(.childExpiry(id))
-        agenda.drop { if case .deleteChild(id, _) = $0 { true } else { false } }
+        timers.remove(.childRekey(id))
+        agenda.drop { intent in
+            switch intent {
+            case .deleteChild(id, _), .rekeyChild(id): true
+            default: false
+            }
+        }
         child.state = .deleted
         publish(.childClosed(child.summary, reason), &turn)
     }

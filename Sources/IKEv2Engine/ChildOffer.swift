@@ -16,6 +16,8 @@ struct ChildOffer {
     let spi: UInt32
     /// The proposals as offered.
     let proposals: [Proposal]
+    /// Whole packets in a tunnel, or payloads between the two hosts.
+    let mode: ChildTemplate.Mode
     /// Packets on our side.
     let localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
@@ -28,9 +30,21 @@ struct ChildOffer {
         let path = context.path
         self.template = template
         self.spi = spi
+        mode = template.mode
         proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
         localSelectors = template.localSelectors.map { $0.resolved(for: path.local.address) }
         remoteSelectors = template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+    }
+
+    /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
+    init?(replacing old: ChildAgreement, _ context: SessionContext, _ turn: inout Turn) {
+        guard let spi = context.takeSPI(&turn) else { return nil }
+        template = old.template
+        self.spi = spi
+        mode = old.mode
+        proposals = old.template.espOffer
+        localSelectors = old.localSelectors
+        remoteSelectors = old.remoteSelectors
     }
 
     /// The three payloads.
@@ -46,7 +60,7 @@ struct ChildOffer {
     }
 
     /// The notifications that go with it.
-    var notifies: [NotifyPayload] { template.mode == .transport ? [NotifyPayload(.useTransportMode)] : [] }
+    var notifies: [NotifyPayload] { mode == .transport ? [NotifyPayload(.useTransportMode)] : [] }
 
     /// Holds the peer's answer against the offer.
     func agreement(
@@ -72,7 +86,7 @@ struct ChildOffer {
         }
         return ChildAgreement(
             template: template, proposal: proposal, inboundSPI: spi, outboundSPI: outboundSPI,
-            mode: notifies.contains(.useTransportMode) ? template.mode : .tunnel, localSelectors: local,
+            mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
     }
 }

@@ -33,17 +33,20 @@ struct ChildSA: Hashable {
     var state: ChildSAState
     /// When it was installed.
     let installed: Instant
+    /// When it is to be rekeyed; nil for never.
+    let rekeyDue: Instant?
     /// When it is closed; nil for never.
     let expires: Instant?
+    /// Whether packets were ever led to it.
+    let isProtecting: Bool
 
     /// A copy for status.
     var summary: ChildSASummary {
-        let rekeyTime = agreement.template.rekeyTime
-        return ChildSASummary(
+        ChildSASummary(
             id: id, name: agreement.template.name, state: state, mode: agreement.mode, encapsulation: encapsulation,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.outboundSPI, algorithms: agreement.proposal,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors,
-            installed: installed, rekeyDue: rekeyTime > .zero ? installed + rekeyTime : nil, expires: expires)
+            installed: installed, rekeyDue: rekeyDue, expires: expires)
     }
 }
 
@@ -66,7 +69,7 @@ struct ChildTable {
 
     /// Whether one of this name is there and is not being closed.
     func hasLive(named name: String) -> Bool {
-        all.contains { $0.agreement.template.name == name && $0.state == .installed }
+        all.contains { $0.agreement.template.name == name && ($0.state == .installed || $0.state == .rekeying) }
     }
 
     /// Adds one.

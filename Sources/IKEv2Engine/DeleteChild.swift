@@ -17,9 +17,11 @@ struct DeleteChild: Exchange {
         self.reason = reason
         spi = child.agreement.inboundSPI
         context.children.update(id) { $0.state = .deleting }
+        context.closing = (id, reason)
     }
 
     var type: ExchangeType { .informational }
+    var activity: Activity { .closingChild(id) }
     var payloads: [Payload] { [.delete(DeletePayload(.children(.esp, spis: [spi])))] }
 
     /// The peer has closed its side as well; whether it says so, or its own deletion crossed ours, is all the same.
@@ -42,6 +44,7 @@ struct DeleteOrphan: Exchange {
     let spi: UInt32
 
     var type: ExchangeType { .informational }
+    var activity: Activity { .closingChild(nil) }
     var payloads: [Payload] { [.delete(DeletePayload(.children(.esp, spis: [spi])))] }
 
     func complete(
@@ -67,10 +70,19 @@ extension SessionContext {
             }
             if child.state != .deleting { ours.append(child.agreement.inboundSPI) }
             let template = child.agreement.template
-            let reason = child.state == .deleting ? Event.CloseReason.asked : .byPeer
+            let reason = deletionReason(child)
             removeChild(child.id, reason, staysBlocked: reason.staysBlocked(template.closeAction), &turn)
             if reason == .byPeer, template.closeAction == .start { agenda.add(.createChild(template.name)) }
         }
         return ours
+    }
+
+    /// Why a Child SA ends that the peer closes.
+    private func deletionReason(_ child: ChildSA) -> Event.CloseReason {
+        switch child.state {
+        case .deleting: closing?.child == child.id ? closing?.reason ?? .asked : .asked
+        case .rekeyed: .replaced
+        default: .byPeer
+        }
     }
 }

@@ -12,6 +12,7 @@ extension IKEv2Endpoint {
         case .initiate(let connection, let child):
             initiate(connection, child.map { [$0] }, earlierTries: 0, &turn)
         case .terminate(let target): terminate(target, &turn)
+        case .rekey(let target): rekey(target, &turn)
         case .shutdown:
             tables.isShuttingDown = true
             for session in inOrder {
@@ -30,7 +31,7 @@ extension IKEv2Endpoint {
             after(session, &turn)
         case .sequenceExhausted(let child):
             guard let session = session(with: child) else { return }
-            session.intend(.deleteChild(child, .expired), &turn)
+            session.intend(.rekeyChild(child), &turn)
             after(session, &turn)
         case .acquire(let connection, let child): initiate(connection, [child], earlierTries: 0, &turn)
         case .unknownSPI: break
@@ -71,7 +72,9 @@ extension IKEv2Endpoint {
 
     /// Whether an IKE SA can bring up more children: it is established, or we are on the way to it.
     private func canTake(on session: IKESession) -> Bool {
-        session.isEstablished || session.isConnecting && session.context.isInitiator
+        let context = session.context
+        return session.isEstablished && !context.isReplaced && !context.awaitsContest
+            || session.isConnecting && context.isInitiator
     }
 
     private func terminate(_ target: Command.Target, _ turn: inout Turn) {
@@ -88,6 +91,23 @@ extension IKEv2Endpoint {
                 }
             case .childSA(let id) where context.children.child(id) != nil:
                 session.intend(.deleteChild(id, .asked), &turn)
+            default: continue
+            }
+            after(session, &turn)
+        }
+    }
+
+    private func rekey(_ target: Command.Target, _ turn: inout Turn) {
+        for session in inOrder where session.isEstablished && !session.context.isReplaced {
+            let context = session.context
+            switch target {
+            case .connection(let name) where context.connection.name == name: session.intend(.rekeyIKESA, &turn)
+            case .ikeSA(let id) where context.id == id: session.intend(.rekeyIKESA, &turn)
+            case .child(let name, let connection) where connection ?? context.connection.name == context.connection.name:
+                for child in context.children.all where child.agreement.template.name == name {
+                    session.intend(.rekeyChild(child.id), &turn)
+                }
+            case .childSA(let id) where context.children.child(id) != nil: session.intend(.rekeyChild(id), &turn)
             default: continue
             }
             after(session, &turn)

@@ -33,6 +33,7 @@ struct Established: ~Copyable {
     private mutating func begin(_ exchange: any Exchange, _ context: SessionContext, _ turn: inout Turn) {
         guard context.request(exchange.type, exchange.payloads, keys, &turn) != nil else { return }
         active = exchange
+        context.activity = exchange.activity
     }
 
     /// A sealed message came.
@@ -48,6 +49,8 @@ struct Established: ~Copyable {
                 return .established(self)
             case .suspended, .stale, .future: throw .outsideWindow(opened.header.messageID)
             case .fresh:
+                // The peer says it again; by then it is clear which of two replacements stays.
+                if context.awaitsContest, !Self.closes(opened) { throw .unexpected("a request before its time") }
                 context.followNAT(arrival.path, &turn)
                 context.responses.accept()
                 if let reason = try answer(opened, arrival, context, &turn) { return .closed(reason) }
@@ -56,6 +59,10 @@ struct Established: ~Copyable {
             return settle(error, message.header, arrival, context, &turn)
         }
         return proceed(context, &turn)
+    }
+
+    private static func closes(_ request: OpenedMessage) -> Bool {
+        request.payloads.contains { $0 == .delete(DeletePayload(.ikeSA)) }
     }
 
     /// Opens a request. One that is authentic and breaks its grammar takes up its message ID like any other.
@@ -105,7 +112,7 @@ struct Established: ~Copyable {
             let answer = try CreateChildResponder.answer(request, keys, context, &turn)
             answer.installation?.installInbound(context, &turn)
             if context.respond(to: request.header, arrival, answer.payloads, keys, &turn) {
-                answer.installation?.complete(context, &turn)
+                answer.complete(context, &turn)
             }
         default:
             // An exchange that was never negotiated; nothing in it can be meant for us.
@@ -132,9 +139,11 @@ struct Established: ~Copyable {
             return .failed(refusal)
         }
         if parts.deletesIKESA {
+            // Who replaces it as well forgets about that, and takes what the peer has made (RFC 7296 §2.25.2).
+            let isReplaced = context.isReplaced || context.succeedRival(&turn)
             context.enter(.deleting, &turn)
             context.respond(to: request.header, arrival, [], keys, &turn)
-            return .byPeer
+            return isReplaced ? .replaced : .byPeer
         }
         var closed: [UInt32] = []
         for delete in parts.deletes {
@@ -162,6 +171,7 @@ struct Established: ~Copyable {
             context.followNAT(arrival.path, &turn)
             context.requests.close()
             active = nil
+            context.activity = .none
             if case .then(let next) = try exchange.complete(opened, keys, context, &turn) {
                 begin(next, context, &turn)
             }

@@ -10,6 +10,9 @@ protocol Exchange {
     /// The exchange that carries it.
     var type: ExchangeType { get }
 
+    /// What it is about, for whoever asks for something else at the same time.
+    var activity: Activity { get }
+
     /// The request's payloads.
     var payloads: [Payload] { get }
 
@@ -36,6 +39,8 @@ extension Intent {
         case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
         case .deleteOrphan(let spi): DeleteOrphan(spi: spi)
         case .createChild(let name): CreateChild(name, context, &turn)
+        case .rekeyIKESA: RekeyIKE(context, &turn)
+        case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
         case .probe: Probe()
         }
     }

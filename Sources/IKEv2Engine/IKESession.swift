@@ -52,6 +52,14 @@ final class IKESession {
         return session
     }
 
+    /// An IKE SA in place of another, between two ends that know each other.
+    static func replacing(_ context: SessionContext, _ keys: SessionKeys, _ turn: inout Turn) -> IKESession {
+        let session = IKESession(context, .established(Established(keys: keys)))
+        context.establish(&turn)
+        session.settle(&turn)
+        return session
+    }
+
     /// Whether it is neither established nor at its end.
     var isConnecting: Bool { phase.isConnecting }
 
@@ -90,10 +98,19 @@ final class IKESession {
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
-            case .childExpiry(let child): context.agenda.add(.deleteChild(child, .expired))
+            case .ikeRekey: context.agenda.add(.rekeyIKESA)
+            case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
+            case .childExpiry(let child): context.childExpired(child)
+            case .childRekey(let child): context.agenda.add(.rekeyChild(child))
             }
             phase.proceed(context, &turn)
         }
+        settle(&turn)
+    }
+
+    /// It has inherited something to do.
+    func resume(_ turn: inout Turn) {
+        phase.proceed(context, &turn)
         settle(&turn)
     }
 
@@ -161,6 +178,12 @@ final class IKESession {
         hasFinished = true
         revival = revivedChildren(reason)
         context.settleQuestion(&turn)
+        if let rival = context.ikeRival?.session {
+            // It never came to be more than a try.
+            rival.abandon(reason, &turn)
+            context.newcomers.append(rival)
+            context.ikeRival = nil
+        }
         for child in context.children.all {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
@@ -188,6 +211,8 @@ final class IKESession {
         guard context.established != nil else { return nil }
         let names = context.children.all.filter { child in
             let template = child.agreement.template
+            // Its replacement counts.
+            if child.state == .rekeyed { return false }
             switch reason {
             case .asked, .shutdown, .replaced, .ikeSAEnded: return false
             case .peerDead: return template.dpdAction == .start

@@ -121,6 +121,10 @@ public final class IKEv2Endpoint {
     /// What follows from an input that an IKE SA has taken.
     func after(_ session: IKESession, _ turn: inout Turn) {
         let context = session.context
+        for newcomer in context.takeNewcomers() {
+            newcomer.resume(&turn)
+            enter(newcomer, &turn)
+        }
         if session.isEstablished, !context.isUnique {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)

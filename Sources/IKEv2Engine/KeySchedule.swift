@@ -45,11 +45,36 @@ struct KeySchedule {
         _ suite: Suite, sharedSecret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) {
+        let seed = suite.prf.compute(key: SecretBytes(initiatorNonce + responderNonce), secret: sharedSecret)
+        self.init(
+            suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// The same for an IKE SA in place of another, whose SK_d and function make SKEYSEED (RFC 7296 §2.18).
+    init?(
+        _ suite: Suite, rekeying old: SessionKeys, sharedSecret: SecretBytes, initiatorNonce: [UInt8],
+        responderNonce: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
+    ) {
+        let seed = old.suite.prf.compute(
+            key: old.derivation, secret: sharedSecret, parts: [initiatorNonce, responderNonce])
+        self.init(
+            suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    private init?(
+        _ suite: Suite, seed: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64,
+        responderSPI: UInt64
+    ) {
         let prf = suite.prf
         let nonces = initiatorNonce + responderNonce
+<<<<<<< HEAD
         let part = prf.seedNonceLength ?? Int.max
         let seedKey = Array(initiatorNonce.prefix(part) + responderNonce.prefix(part))
         let seed = prf.compute(key: SecretBytes(seedKey), secret: sharedSecret)
+=======
+>>>>>>> rekey
         let length = prf.keyLength
         let material = prf.plus(
             key: seed, seed: nonces + Self.octets(initiatorSPI) + Self.octets(responderSPI),

@@ -7,6 +7,7 @@ import NetworkTypes
 /// Asks whether the peer lives (RFC 7296 §2.4): an empty request, and any authentic answer will do.
 struct Probe: Exchange {
     var type: ExchangeType { .informational }
+    var activity: Activity { .none }
     var payloads: [Payload] { [] }
 
     func complete(

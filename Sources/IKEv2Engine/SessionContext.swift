@@ -17,6 +17,12 @@ enum SessionTimer: Hashable {
     case liveness
     /// A Child SA's lifetime ends.
     case childExpiry(ChildSAID)
+    /// It is to be replaced.
+    case ikeRekey
+    /// Its lifetime ends.
+    case ikeExpiry
+    /// A Child SA is to be replaced.
+    case childRekey(ChildSAID)
 }
 
 /// Where a message came from.
@@ -67,6 +73,22 @@ final class SessionContext {
     var heldSPIs: [UInt32] = []
     /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
     var earlyDeletions: [UInt32] = []
+    /// What our request under way is about.
+    var activity = Activity.none
+    /// The Child SA that we closed last, and why.
+    var closing: (child: ChildSAID, reason: Event.CloseReason)?
+    /// The peer's replacement of a Child SA that we replace at the same time.
+    var childRival: ChildRival?
+    /// Whether another IKE SA has taken its place, and its Child SAs.
+    var isReplaced = false
+    /// The peer's replacement of it, while we make one ourselves.
+    var ikeRival: IKERival?
+    /// Whether it is such a replacement, and nobody knows yet whether it stays.
+    var awaitsContest = false
+    /// IKE SAs that have come to be, or have inherited, since the endpoint looked last.
+    var newcomers: [IKESession] = []
+    /// When it is to be replaced.
+    var rekeyDue: Instant?
     /// What is waited for.
     var timers = DeadlineQueue<SessionTimer>()
     /// The state that people see.
@@ -173,10 +195,8 @@ final class SessionContext {
         summary.isPeerBehindNAT = nat.isRemote
         summary.algorithms = algorithms
         summary.established = established
-        if let established {
-            summary.setupTime = established - created
-            if connection.rekeyTime > .zero { summary.rekeyDue = established + connection.rekeyTime }
-        }
+        if let established { summary.setupTime = established - created }
+        summary.rekeyDue = rekeyDue
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.children = children.all.map { $0.summary }

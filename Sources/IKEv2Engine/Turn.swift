@@ -40,6 +40,13 @@ struct Turn {
         effects.append(.send(Datagram(bytes, path: path, socket: socket)))
     }
 
+    /// A moment `interval` from now, earlier by chance by up to `margin`, but by half at most; nil when `interval` is zero.
+    mutating func moment(in interval: Interval, less margin: Interval) -> Instant? {
+        guard interval > .zero else { return nil }
+        let bound = min(max(margin, .zero), interval.scaled(by: 0.5))
+        return now + interval.scaled(by: 1) - bound.scaled(by: environment.entropy.fraction())
+    }
+
     /// A random IKE SPI, which is never zero.
     mutating func newSPI() -> UInt64 {
         while true {

@@ -78,13 +78,8 @@ struct ChildReader {
                 "\(reader.path): life_time ends the SA before rekey_time can replace it",
                 remedy: "make life_time longer than rekey_time")
         }
-        if reader.text("rand_time") != nil {
-            _ = reader.read("rand_time", or: .zero, ValueSyntax.time)
-            diagnostics.note(
-                reader.location(of: "rand_time"),
-                "\(reader.path).rand_time has no effect: Child SAs are rekeyed at rekey_time exactly",
-                remedy: "it may stay or go")
-        }
+        let difference = child.lifeTime - child.rekeyTime
+        child.randTime = reader.read("rand_time", or: max(difference, .zero), ValueSyntax.time)
     }
 
     private mutating func actions(_ child: inout ChildTemplate) {

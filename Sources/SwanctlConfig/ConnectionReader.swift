@@ -94,8 +94,7 @@ struct ConnectionReader {
                 reader.location(of: "reauth_time"), "\(reader.path).reauth_time: reauthentication is not supported yet",
                 remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
         }
-        _ = reader.read("rand_time", or: .zero, ValueSyntax.time)
-        noteWithoutEffect("rand_time", unless: ["0", "0s"], "IKE SAs are rekeyed at rekey_time exactly")
+        connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
     }
 
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and

@@ -28,20 +28,24 @@ enum ViciCommands {
 
     /// Reads the arguments of `terminate`.
     static func termination(_ arguments: ViciTree) throws(Refusal) -> ViciTermination {
+        ViciTermination(
+            target: try target(arguments, "terminate"), force: arguments["force"] == "yes", wait: try wait(arguments))
+    }
+
+    /// Reads the arguments of `rekey`.
+    static func rekeying(_ arguments: ViciTree) throws(Refusal) -> Command.Target {
+        let target = try target(arguments, "rekey")
+        guard arguments["reauth"] != "yes" else { throw Refusal(reason: "reauthentication is not supported yet") }
+        return target
+    }
+
+    private static func target(_ arguments: ViciTree, _ command: String) throws(Refusal) -> Command.Target {
         let connection = name(arguments, "ike")
-        let target: Command.Target
-        if let child = name(arguments, "child") {
-            target = .child(child, connection: connection)
-        } else if let connection {
-            target = .connection(connection)
-        } else if let id = try identifier(arguments, "child-id", "child_id") {
-            target = .childSA(ChildSAID(rawValue: id))
-        } else if let id = try identifier(arguments, "ike-id", "ike_id") {
-            target = .ikeSA(IKESAID(rawValue: id))
-        } else {
-            throw Refusal(reason: "missing terminate selector: give 'child', 'ike', 'child-id' or 'ike-id'")
-        }
-        return ViciTermination(target: target, force: arguments["force"] == "yes", wait: try wait(arguments))
+        if let child = name(arguments, "child") { return .child(child, connection: connection) }
+        if let connection { return .connection(connection) }
+        if let id = try identifier(arguments, "child-id", "child_id") { return .childSA(ChildSAID(rawValue: id)) }
+        if let id = try identifier(arguments, "ike-id", "ike_id") { return .ikeSA(IKESAID(rawValue: id)) }
+        throw Refusal(reason: "missing \(command) selector: give 'child', 'ike', 'child-id' or 'ike-id'")
     }
 
     /// The most detailed log level that the client wants to see.

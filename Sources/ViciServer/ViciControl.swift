@@ -194,6 +194,8 @@ public final class ViciControl {
                 let request = try ViciCommands.termination(arguments)
                 let ticket = begin(session, id, request.wait, arguments)
                 handler.terminate(request, ticket: ticket)
+            case "rekey":
+                session.send(.response(ViciReports.outcome(handler.rekey(try ViciCommands.rekeying(arguments)))))
             default: session.send(.unknownCommand)
             }
         } catch {

@@ -31,6 +31,8 @@ public protocol ViciHandler: AnyObject {
     func initiate(_ request: ViciInitiation, ticket: ViciTicket)
     /// Takes something down; the outcome belongs to `ticket`.
     func terminate(_ request: ViciTermination, ticket: ViciTicket)
+    /// Starts to replace something, and says how much; what comes of it is told by events.
+    func rekey(_ target: Command.Target) -> ViciOutcome
 }
 
 /// The number of a command whose outcome comes later.
@@ -182,7 +184,7 @@ public struct ViciOutcome: Hashable, Sendable {
     public var succeeded: Bool
     /// Why not; nil on success.
     public var message: String?
-    /// For `terminate`: how many SAs were meant.
+    /// For `terminate` and `rekey`: how many SAs were meant.
     public var matches: Int?
     /// For `terminate`: how many of them are gone.
     public var terminated: Int?
@@ -193,6 +195,13 @@ public struct ViciOutcome: Hashable, Sendable {
     /// It is not; `message` is one clause that says why.
     public static func failure(_ message: String) -> ViciOutcome {
         ViciOutcome(succeeded: false, message: message, matches: nil, terminated: nil)
+    }
+
+    /// So many SAs were meant, and their replacement is on its way.
+    public static func rekeying(_ matches: Int) -> ViciOutcome {
+        ViciOutcome(
+            succeeded: matches > 0, message: matches > 0 ? nil : "no matching SAs to rekey found", matches: matches,
+            terminated: nil)
     }
 
     /// So many SAs were meant and so many are gone.

@@ -96,7 +96,7 @@ import WireFormat
         #expect(pair.right.summary?.state == .established)
     }
 
-    @Test func rekeyingIsRefusedAndNothingBreaks() throws {
+    @Test func replacingWhatIsNotThereIsRefused() throws {
         let pair = Pair()
         let rogue = try #require(RoguePeer(pair))
         _ = rogue.authenticate()
@@ -104,15 +104,15 @@ import WireFormat
         let rekeyChild = CreateChildSA.Request.child(
             CreateChildSA.Child(
                 negotiation: RoguePeer.child(spi: 0xaaaa_0001), nonce: nonce,
-                notifies: [NotifyPayload(.rekeySA, .esp, spi: 0xc0ff_ee00)]))
-        #expect(notifies(rogue.ask(.createChildSA, 2, rekeyChild.payloads).first) == [.noAdditionalSAs])
+                notifies: [NotifyPayload(.rekeySA, .esp, spi: 0xdead_beef)]))
+        #expect(notifies(rogue.ask(.createChildSA, 2, rekeyChild.payloads).first) == [.childSANotFound])
         let ike = Pair.proposals("aes128gcm16-prfsha256-x25519", .ike)[0]
         let rekeyIKE = CreateChildSA.Request.ikeSA(
             CreateChildSA.Rekeying(
                 securityAssociation: SecurityAssociationPayload([
                     WireProposal(number: 1, ike, spi: WireProposal.octets(UInt64(99)))
-                ]), nonce: nonce, keyExchange: KeyExchangePayload(method: 31, data: [UInt8](repeating: 9, count: 32))))
-        #expect(notifies(rogue.ask(.createChildSA, 3, rekeyIKE.payloads).first) == [.noAdditionalSAs])
+                ]), nonce: nonce, keyExchange: KeyExchangePayload(method: 19, data: [UInt8](repeating: 9, count: 32))))
+        #expect(notifies(rogue.ask(.createChildSA, 3, rekeyIKE.payloads).first) == [.invalidKEPayload])
         #expect(pair.right.endpoint.counts.childSAs == 1)
         // An exchange that nobody negotiated is answered, too.
         #expect(notifies(rogue.ask(.ikeFollowupKE, 4, []).first) == [.invalidSyntax])

@@ -63,6 +63,7 @@ import Testing
             child.localSelectors.map(\.description) == ["10.1.0.0/16[tcp/80]", "dynamic[udp]", "10.9.0.1..10.9.0.7"])
         #expect(child.remoteSelectors.map(\.description) == ["10.2.0.0/16", "fd00::/8[ipv6-icmp/128]"])
         #expect(child.rekeyTime == .minutes(30) && child.lifeTime == .minutes(40))
+        #expect(child.randTime == .minutes(10) && connection.randTime == connection.overTime)
         #expect(child.startAction == .trapAndStart)
         #expect(child.closeAction == .start && child.dpdAction == .start)
         #expect(child.replayWindow == 128)

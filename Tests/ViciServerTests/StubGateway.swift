@@ -15,6 +15,7 @@ final class StubGateway: ViciHandler {
     var connectionList: [Connection] = [StubGateway.connection()]
     var initiations: [ViciInitiation] = []
     var terminations: [ViciTermination] = []
+    var rekeyings: [Command.Target] = []
     /// Called with each ticket; without it, the outcome never comes.
     var onCommand: ((ViciTicket, _ name: String) -> Void)?
 
@@ -43,6 +44,11 @@ final class StubGateway: ViciHandler {
     func terminate(_ request: ViciTermination, ticket: ViciTicket) {
         terminations.append(request)
         onCommand?(ticket, "terminate")
+    }
+
+    func rekey(_ target: Command.Target) -> ViciOutcome {
+        rekeyings.append(target)
+        return .rekeying(sas.count)
     }
 
     static func connection() -> Connection {

@@ -117,6 +117,35 @@ import ViciMessages
             ])
     }
 
+    @Test func rekeyingSaysHowManySAsAreMeant() throws {
+        let bench = try Bench()
+        try bench.send(
+            .request(
+                "rekey",
+                ViciTree {
+                    $0["child"] = "net"; $0["ike"] = "gw"
+                }))
+        let count = bench.gateway.sas.count
+        #expect(
+            try bench.read().map(\.description)
+                == [ViciPacket.response(ViciReports.outcome(.rekeying(count))).description])
+        try bench.send(.request("rekey", ViciTree { $0["ike-id"] = "4" }))
+        _ = try bench.read()
+        #expect(
+            bench.gateway.rekeyings == [.child("net", connection: "gw"), .ikeSA(IKESAID(rawValue: 4))])
+        try bench.send(
+            .request(
+                "rekey",
+                ViciTree {
+                    $0["ike"] = "gw"; $0["reauth"] = "yes"
+                }))
+        #expect(
+            try bench.read().map(\.description) == [
+                "response {success=no errmsg=reauthentication is not supported yet}"
+            ])
+        #expect(bench.gateway.rekeyings.count == 2)
+    }
+
     @Test(arguments: [
         ("initiate", ViciTree(), "missing configuration name: give 'child' or 'ike'"),
         ("terminate", ViciTree(), "missing terminate selector: give 'child', 'ike', 'child-id' or 'ike-id'"),

@@ -103,7 +103,7 @@ final class ToyEngine: SimulatedEngine {
         case .plane(.acquire(let name, let child)): initiate(name, child, &environment, &effects)
         case .command(.terminate(let target)):
             for sa in sas where Self.matches(target, sa) { delete(sa, &environment, &effects) }
-        case .command(.shutdown), .plane, .configuration: break
+        case .command(.shutdown), .command(.rekey), .plane, .configuration: break
         }
     }
 

@@ -1,0 +1,129 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+
+/// The peer's replacement of an IKE SA that we replace at the same time.
+struct IKERival {
+    /// The peer's replacement; it takes nothing on until the contest is decided.
+    let session: IKESession
+    /// Both nonces of the peer's exchange.
+    let nonces: [[UInt8]]
+}
+
+/// One IKE SA in place of another: what the new one inherits, and what becomes of the old one (RFC 7296 §2.8, §2.18).
+extension SessionContext {
+    /// How long the end of an IKE SA that the peer ought to close is waited for.
+    static let successionPause = Interval.seconds(60)
+
+    /// What all states of the new IKE SA share. Message IDs begin at 0 again, at both ends.
+    func successor(
+        isInitiator: Bool, initiatorSPI: UInt64, responderSPI: UInt64, _ algorithms: Proposal, _ turn: inout Turn
+    ) -> SessionContext {
+        let next = SessionContext(
+            id: turn.tables.newIKESAID(), isInitiator: isInitiator, connection: connection, path: path,
+            socket: socket, initiatorSPI: initiatorSPI, responderSPI: responderSPI, turn)
+        next.responses = ResponseWindow(expecting: 0)
+        next.nat = nat
+        next.encapsulation = encapsulation
+        next.localIdentity = localIdentity
+        next.remoteIdentity = remoteIdentity
+        next.algorithms = algorithms
+        // Whoever was to be replaced by it was replaced by its predecessor.
+        next.isUnique = true
+        return next
+    }
+
+    /// Our replacement is agreed on.
+    func replaceIKESA(_ next: IKESession, nonces: [[UInt8]], _ turn: inout Turn) {
+        newcomers.append(next)
+        guard let rival = ikeRival, rival.session.closeReason == nil else {
+            ikeRival = nil
+            handOver(to: next, &turn)
+            agenda.add(.deleteIKESA(.replaced))
+            return
+        }
+        ikeRival = nil
+        if RekeyContest(ours: nonces, theirs: rival.nonces).oursStays {
+            handOver(to: next, &turn)
+            agenda.add(.deleteIKESA(.replaced))
+            // The peer closes its own; should it never have had our answer, we do.
+            rival.session.context.isReplaced = true
+            rival.session.context.awaitsContest = false
+            rival.session.context.timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
+            newcomers.append(rival.session)
+        } else {
+            next.context.isReplaced = true
+            next.context.agenda.add(.deleteIKESA(.replaced))
+            handOver(to: rival.session, &turn)
+            timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
+        }
+    }
+
+    /// The peer's replacement is agreed on: it takes over, unless our own is under way as well.
+    func ikeSAReplaced(by next: IKESession, contest nonces: [[UInt8]]?, _ turn: inout Turn) {
+        if let nonces {
+            next.context.awaitsContest = true
+            ikeRival = IKERival(session: next, nonces: nonces)
+            newcomers.append(next)
+        } else {
+            handOver(to: next, &turn)
+            timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
+        }
+    }
+
+    /// Our replacement came to nothing.
+    func ikeSANotReplaced(_ error: NotifyType?, _ turn: inout Turn) {
+        if succeedRival(&turn) {
+            timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
+            return
+        }
+        enter(.established, &turn)
+        // A peer that never replaces an IKE SA will not do so later.
+        guard error != .noAdditionalSAs else { return }
+        let pause = Self.rekeyPause + Self.rekeyPause.scaled(by: turn.environment.entropy.fraction())
+        timers.set(.ikeRekey, to: turn.now + pause)
+    }
+
+    /// Nothing will come of our own replacement; the peer's takes over, if there is one.
+    func succeedRival(_ turn: inout Turn) -> Bool {
+        guard let rival = ikeRival, rival.session.closeReason == nil else { return false }
+        ikeRival = nil
+        handOver(to: rival.session, &turn)
+        return true
+    }
+
+    /// Takes out the IKE SAs that the endpoint has to look at.
+    func takeNewcomers() -> [IKESession] {
+        defer { newcomers = [] }
+        return newcomers
+    }
+
+    /// Everything that outlives the IKE SA goes to its successor.
+    private func handOver(to session: IKESession, _ turn: inout Turn) {
+        let next = session.context
+        next.awaitsContest = false
+        isReplaced = true
+        if !newcomers.contains(where: { $0 === session }) { newcomers.append(session) }
+        for child in children.all {
+            next.children.add(child)
+            timers.remove(.childExpiry(child.id))
+            timers.remove(.childRekey(child.id))
+            next.timers.set(.childExpiry(child.id), to: child.expires)
+            let soonest = turn.now + Self.rekeyPause
+            next.timers.set(
+                .childRekey(child.id),
+                to: child.state == .installed ? child.rekeyDue.map { max($0, soonest) } : nil)
+        }
+        children = ChildTable()
+        next.heldSPIs += heldSPIs
+        heldSPIs = []
+        next.wanted += wanted
+        wanted = []
+        for intent in agenda.intents where !intent.endsWithIKESA { next.agenda.add(intent) }
+        agenda.drop { if case .deleteIKESA = $0 { false } else { true } }
+        timers.remove(.ikeRekey)
+        enter(.rekeyed, &turn)
+    }
+}
