@@ -1,4 +1,5 @@
 import GatewayModel
+import IPsecCrypto
 import NetworkTypes
 import Telemetry
 import Testing
