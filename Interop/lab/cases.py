@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import crash, establish, refusal, shapes
+from . import algorithms, crash, establish, refusal, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -38,6 +38,10 @@ def all_cases():
         for suite in SUITES:
             cases.append(Case(
                 f"{pair} {suite.name}", left, right, lambda suite=suite: Scenario(suite=suite), establish.tunnel))
+        if left != right:
+            for suite in algorithms.SUITES:
+                cases.append(Case(
+                    f"{pair} {suite.name}", left, right, lambda suite=suite: Scenario(suite=suite), establish.reach))
         cases.append(Case(
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
@@ -52,6 +56,9 @@ def all_cases():
             cases.append(Case(
                 f"{pair} killed", left, right, Scenario,
                 crash.killed if left == "martlet" else crash.killed_leaks))
+    cases.append(Case(
+        "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
+        timeout=900))
     for case in cases:
         case.ci = case.name in CI
     return cases

@@ -144,20 +144,28 @@ final class ControlFacade: ViciHandler {
     private func observe(_ event: Event) {
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
         if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
-            let sa = gateway.ikeSAs.first(where: { $0.id == id }), Self.isOther(sa)
+            let sa = gateway.ikeSA(id), Self.isOther(sa)
         {
             pending.disregard(id, of: name)
         }
+        if let server {
+            tell(event, server)
+            publishChange(event, server)
+        }
+        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+    }
+
+    /// Puts the event into words for those who want to read them, and only then: most events have no reader.
+    private func tell(_ event: Event, _ server: ViciServer) {
+        let listeners = pending.listeners(event)
+        let isPublic = server.hasListeners("log")
+        guard isPublic || !listeners.isEmpty else { return }
         let text = EventText(event)
         let line = ViciLogLine(
             group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
             text: text.text)
-        for ticket in pending.listeners(event) { server?.log(ticket, line) }
-        if let server {
-            if server.hasListeners("log") { server.publish(.log(line)) }
-            publishChange(event, server)
-        }
-        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+        for ticket in listeners { server.log(ticket, line) }
+        if isPublic { server.publish(.log(line)) }
     }
 
     private func publishChange(_ event: Event, _ server: ViciServer) {

@@ -78,6 +78,9 @@ public final class Gateway {
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
 
+    /// One IKE SA; nil when it is gone.
+    public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
+
     /// What the engine holds: for statistics, and to see that nothing leaks.
     public var counts: IKEv2Endpoint.Counts { endpoint.counts }
 

@@ -252,9 +252,7 @@ extension SessionContext {
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
         // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
         if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }
-        if nat.isLocal, turn.configuration.limits.keepAlive > .zero {
-            turn.plane(.keepAlive(path, every: turn.configuration.limits.keepAlive))
-        }
+        keepAlive(&turn)
         enter(.established, &turn)
         publish(.ikeEstablished(summary), &turn)
     }

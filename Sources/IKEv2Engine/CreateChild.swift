@@ -50,6 +50,7 @@ struct CreateChild: Exchange {
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
     ) throws(PeerFault) -> NextStep {
+        defer { context.earlyDeletions = [] }
         let answer: CreateChildSA.Response
         do throws(GrammarError) {
             answer = try CreateChildSA.Response(response)
@@ -62,14 +63,17 @@ struct CreateChild: Exchange {
         case .notified(let notifies):
             if let next = retry(notifies, &turn) { return .then(next) }
             let error = notifies.firstError
-            let refusal = Refusal.byPeer(
-                notify: error?.type.rawValue ?? 0, name: error?.type.description ?? "no Child SA",
-                exchange: "CREATE_CHILD_SA",
-                offer: context.offer(
-                    offer.proposals, localSelectors: offer.localSelectors, remoteSelectors: offer.remoteSelectors))
             context.withdraw(offer, peerInstalledIt: false, &turn)
-            context.refuse(refusal, child: offer.template.name, &turn)
+            context.refuse(
+                refusal(error?.type, error?.type.description ?? "no Child SA", context), child: offer.template.name,
+                &turn)
         case .child(let child):
+            if let spi = child.negotiation.choice?.spi32, context.earlyDeletions.contains(spi) {
+                // The peer has taken it away again before we had its answer; so it never comes up.
+                context.withdraw(offer, peerInstalledIt: false, &turn)
+                context.refuse(refusal(NotifyType(rawValue: 0), "DELETE", context), child: offer.template.name, &turn)
+                return .done
+            }
             do throws(Refusal) {
                 try install(child, keys, context, &turn)
             } catch {
@@ -78,6 +82,13 @@ struct CreateChild: Exchange {
             }
         }
         return .done
+    }
+
+    private func refusal(_ type: NotifyType?, _ name: String, _ context: SessionContext) -> Refusal {
+        .byPeer(
+            notify: type?.rawValue ?? 0, name: name, exchange: "CREATE_CHILD_SA",
+            offer: context.offer(
+                offer.proposals, localSelectors: offer.localSelectors, remoteSelectors: offer.remoteSelectors))
     }
 
     /// The same with the group that the peer wants, once, when we offered it.

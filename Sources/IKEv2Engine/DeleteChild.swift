@@ -59,7 +59,12 @@ extension SessionContext {
     func childrenDeleted(_ spis: [UInt32], _ turn: inout Turn) -> [UInt32] {
         var ours: [UInt32] = []
         for spi in spis {
-            guard let child = children.child(outboundSPI: spi) else { continue }
+            guard let child = children.child(outboundSPI: spi) else {
+                // It may be one that the peer has made and we have not heard of yet: its answer was lost.
+                let isMaking = requests.inFlight?.exchange == .createChildSA
+                if isMaking, earlyDeletions.count < ChildTable.capacity { earlyDeletions.append(spi) }
+                continue
+            }
             if child.state != .deleting { ours.append(child.agreement.inboundSPI) }
             let template = child.agreement.template
             let reason = child.state == .deleting ? Event.CloseReason.asked : .byPeer

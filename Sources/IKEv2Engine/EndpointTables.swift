@@ -17,6 +17,7 @@ final class EndpointTables {
     /// Whether the gateway stops: nothing new is accepted or started.
     var isShuttingDown = false
 
+    private var keptAlive: [Path: Int] = [:]
     private var lastTicket: UInt64 = 0
     private var ticketOwners: [Ticket: IKESAID] = [:]
     private var lastIKESA: UInt32 = 0
@@ -45,6 +46,21 @@ final class EndpointTables {
 
     /// Nobody waits for this answer any more.
     func forget(_ ticket: Ticket) { ticketOwners[ticket] = nil }
+
+    /// One more IKE SA needs a path to be kept alive.
+    /// - Returns: Whether it is the first.
+    func keepAlive(_ path: Path) -> Bool {
+        keptAlive[path, default: 0] += 1
+        return keptAlive[path] == 1
+    }
+
+    /// One fewer needs it.
+    /// - Returns: Whether it was the last.
+    func stopKeepingAlive(_ path: Path) -> Bool {
+        guard let count = keptAlive[path] else { return false }
+        keptAlive[path] = count > 1 ? count - 1 : nil
+        return count <= 1
+    }
 
     /// A new IKE SA's number.
     func newIKESAID() -> IKESAID {

@@ -182,26 +182,3 @@ struct Established: ~Copyable {
         return proceed(context, &turn)
     }
 }
-
-extension SessionContext {
-    /// A peer behind a NAT may come from another address or port at any time; whoever holds the keys is believed
-    /// (RFC 7296 §2.23). Without a NAT the ends stay where they are.
-    func followNAT(_ now: Path, _ turn: inout Turn) {
-        guard nat.isRemote, socket == .natTraversal, now != path else { return }
-        publish(.pathChanged(from: path, to: now), &turn)
-        path = now
-        for child in children.all { turn.plane(.move(child.id, now, child.encapsulation)) }
-    }
-
-    /// The peer may have been silent for too long.
-    func livenessDue(_ turn: inout Turn) {
-        let due = lastHeard + connection.dpdDelay
-        if due <= turn.now {
-            // A request that is under way asks the same question.
-            if requests.inFlight == nil { agenda.add(.probe) }
-            timers.set(.liveness, to: turn.now + connection.dpdDelay)
-        } else {
-            timers.set(.liveness, to: due)
-        }
-    }
-}

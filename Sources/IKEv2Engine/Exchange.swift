@@ -40,16 +40,3 @@ extension Intent {
         }
     }
 }
-
-/// Asks whether the peer lives (RFC 7296 §2.4): an empty request, and any authentic answer will do.
-struct Probe: Exchange {
-    var type: ExchangeType { .informational }
-    var payloads: [Payload] { [] }
-
-    func complete(
-        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
-    ) throws(PeerFault) -> NextStep {
-        context.publish(.peerAlive, &turn)
-        return .done
-    }
-}

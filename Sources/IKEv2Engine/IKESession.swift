@@ -168,9 +168,7 @@ final class IKESession {
         }
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }
         context.heldSPIs = []
-        if context.established != nil, context.nat.isLocal, turn.configuration.limits.keepAlive > .zero {
-            turn.plane(.keepAlive(context.path, every: .zero))
-        }
+        context.stopKeepingAlive(&turn)
         if let registered { turn.tables.leave(context.id, local: registered.local, remote: registered.remote) }
         context.timers = DeadlineQueue()
         context.enter(.destroying, &turn)

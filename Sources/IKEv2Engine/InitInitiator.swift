@@ -96,7 +96,9 @@ struct InitInitiator: ~Copyable {
         _ notifies: [NotifyPayload], _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         if let cookie = notifies.first(.cookie) {
-            guard (1...64).contains(cookie.data.count), cookies < Self.retryLimits.cookies else {
+            guard (1...64).contains(cookie.data.count), cookies < Self.retryLimits.cookies,
+                cookie.data != request.notifies.first(.cookie)?.data
+            else {
                 context.drop(.unexpected("a cookie too many"), arrival, &turn)
                 return .initiating(self)
             }
@@ -107,7 +109,7 @@ struct InitInitiator: ~Copyable {
             context.requests.restart()
             return Self.send(next, agreement, offer, cookies: cookies + 1, groups: groups, context, &turn)
         }
-        if let wanted = notifies.first(.invalidKEPayload) { return anotherGroup(wanted, context, &turn) }
+        if let wanted = notifies.first(.invalidKEPayload) { return anotherGroup(wanted, arrival, context, &turn) }
         guard let error = notifies.firstError else {
             context.drop(.unexpected("an answer that says nothing"), arrival, &turn)
             return .initiating(self)
@@ -121,12 +123,17 @@ struct InitInitiator: ~Copyable {
 
     /// The responder wants a key exchange in another group: one that we offered, and not the same again (RFC 7296 §1.2).
     private consuming func anotherGroup(
-        _ notify: NotifyPayload, _ context: SessionContext, _ turn: inout Turn
+        _ notify: NotifyPayload, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let present = agreement.group
         let number = notify.data.count == 2 ? UInt16(notify.data[0]) << 8 | UInt16(notify.data[1]) : 0
         let wanted = offer.lazy.flatMap { $0.transforms(of: .keyExchange) }.first { $0.id == number }
-        guard let wanted, wanted != present, groups < Self.retryLimits.groups else {
+        guard wanted != present else {
+            // The same demand once more: it was meant for a request before this one.
+            context.drop(.unexpected("INVALID_KE_PAYLOAD for the group in use"), arrival, &turn)
+            return .initiating(self)
+        }
+        guard let wanted, groups < Self.retryLimits.groups else {
             context.requests.close()
             return Self.failed(
                 .choseWhatWasNotOffered(what: "key exchange \(Transform(.keyExchange, number))"), context, &turn)

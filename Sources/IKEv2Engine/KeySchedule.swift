@@ -47,7 +47,9 @@ struct KeySchedule {
     ) {
         let prf = suite.prf
         let nonces = initiatorNonce + responderNonce
-        let seed = prf.compute(key: SecretBytes(nonces), secret: sharedSecret)
+        let part = prf.seedNonceLength ?? Int.max
+        let seedKey = Array(initiatorNonce.prefix(part) + responderNonce.prefix(part))
+        let seed = prf.compute(key: SecretBytes(seedKey), secret: sharedSecret)
         let length = prf.keyLength
         let material = prf.plus(
             key: seed, seed: nonces + Self.octets(initiatorSPI) + Self.octets(responderSPI),

@@ -65,12 +65,16 @@ final class SessionContext {
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).
     var heldSPIs: [UInt32] = []
+    /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
+    var earlyDeletions: [UInt32] = []
     /// What is waited for.
     var timers = DeadlineQueue<SessionTimer>()
     /// The state that people see.
     private(set) var state: IKESAState = .created
     /// What NAT detection found.
     var nat = NATDetection()
+    /// The path that the plane keeps alive for it.
+    var keptAlivePath: Path?
     /// Whether ESP travels in UDP.
     var encapsulation = SecurityAssociation.Encapsulation.none
     /// Who we are.

@@ -270,6 +270,7 @@ extension Diagnosis {
         case .any: "anybody"
         case .exactly(let identity): describe(identity)
         case .suffix(let kind, _): "'\(pattern)' (\(kind))"
+        case .distinguishedName: "'\(pattern)' (\(Identity.Kind.asn1DN))"
         }
     }
 

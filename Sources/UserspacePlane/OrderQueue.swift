@@ -54,28 +54,3 @@ final class OrderQueue<Order: Sendable>: Sendable {
         return taken
     }
 }
-
-/// A place where one thread waits until another has come by.
-final class Milestone: Sendable {
-    private let wakeup: Wakeup
-
-    init() throws(SystemError) { wakeup = try Wakeup() }
-
-    /// The other has come by.
-    func reach() { wakeup.signal() }
-
-    /// Waits; false when `milliseconds` are over first.
-    func wait(milliseconds: Int32) -> Bool { (try? wakeup.descriptor.wait(milliseconds: milliseconds)) ?? false }
-}
-
-/// Carries something that cannot be copied to the thread that is to have it.
-///
-/// `@unchecked`: it is filled before the thread starts and emptied by that thread alone.
-final class Handover<Value: ~Copyable>: @unchecked Sendable {
-    private var value: Value?
-
-    init(_ value: consuming Value) { self.value = consume value }
-
-    /// Takes the value out; nil when somebody has.
-    func take() -> Value? { value.take() }
-}

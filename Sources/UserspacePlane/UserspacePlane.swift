@@ -14,11 +14,6 @@ public import NetworkTypes
 ///
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
-    private struct Selectors: Hashable {
-        let local: [TrafficSelector]
-        let remote: [TrafficSelector]
-    }
-
     private let sockets: PlaneSockets
     private let receiveOrders: OrderQueue<ReceiveOrder>
     private let transmitOrders: OrderQueue<TransmitOrder>
@@ -29,9 +24,8 @@ public final class UserspacePlane: DataPlane {
     private let routes: RouteKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
-    private var protecting: [ChildSAID: (selectors: Selectors, handle: OutboundHandle)] = [:]
-    /// Selectors that stay blocked although their Child SA is gone, until another one takes them over.
-    private var blocked: [Selectors: ChildSAID] = [:]
+    private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
+    private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
@@ -46,7 +40,7 @@ public final class UserspacePlane: DataPlane {
             port = given
             routes = nil
         case .tun(let name):
-            let tun = try TunDevice(nameTemplate: name)
+            let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
             try tun.setMTU(configuration.mtu, using: socket)
             try tun.bringUp(using: socket)
@@ -60,7 +54,7 @@ public final class UserspacePlane: DataPlane {
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                failure: failures))
+                makesTrains: configuration.offload == .automatic, failure: failures))
         threads.append(
             try WorkerThread(name: "martlet-receive") {
                 guard var worker = receiver.take() else { return }
@@ -71,6 +65,18 @@ public final class UserspacePlane: DataPlane {
                 guard var worker = transmitter.take() else { return }
                 worker.run()
             })
+    }
+
+    /// A device that leaves as much undone as this kernel's can.
+    private static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
+        guard offload == .automatic, let tun = try? TunDevice(nameTemplate: name, virtioHeader: true) else {
+            return try TunDevice(nameTemplate: name)
+        }
+        let all: TunOffload = [.checksum, .tcp4, .tcp6, .tcpECN]
+        for wanted in [all.union([.udp4, .udp6]), all, [.checksum, .tcp4, .tcp6]] {
+            if (try? tun.setOffload(wanted)) != nil { break }
+        }
+        return tun
     }
 
     deinit { stopThreads() }
@@ -115,13 +121,13 @@ public final class UserspacePlane: DataPlane {
         do { try routes?.adopt(keeping: kept, making: made) } catch { throw .system(error) }
     }
 
-    /// Waits until both threads have carried out everything that was asked so far; false when a second is over first.
+    /// Waits until both threads have carried out everything that was asked so far; false when ten seconds are over first.
     @discardableResult
     public func settle() -> Bool {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
-        return received.wait(milliseconds: 1000) && transmitted.wait(milliseconds: 1000)
+        return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
@@ -145,7 +151,7 @@ public final class UserspacePlane: DataPlane {
             receiveOrders.append(.remove(spi: spi))
         case .remove(.outbound, let spi): try removeOutbound(spi)
         case .protect(let child, let local, let remote, let spi):
-            try protect(child, Selectors(local: local, remote: remote), spi)
+            try protect(child, PolicySelectors(local: local, remote: remote), spi)
         case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
@@ -202,7 +208,7 @@ public final class UserspacePlane: DataPlane {
         transmitOrders.append(.remove(found.handle))
     }
 
-    private func protect(_ child: ChildSAID, _ selectors: Selectors, _ spi: UInt32) throws(PlaneError) {
+    private func protect(_ child: ChildSAID, _ selectors: PolicySelectors, _ spi: UInt32) throws(PlaneError) {
         guard let found = register.outbound(spi, child) else { throw .noSuchSA(.outbound, spi: spi) }
         let count = PolicyDatabase.entryCount(local: selectors.local, remote: selectors.remote)
         guard count <= PolicyDatabase.maximumEntries else {
@@ -218,25 +224,27 @@ public final class UserspacePlane: DataPlane {
             throw .system(error)
         }
         protecting[child] = (selectors, found.handle)
-        if let old = blocked.removeValue(forKey: selectors), old != child {
-            do { try routes?.unprotect(old, staysBlocked: false) } catch { throw .system(error) }
-            transmitOrders.append(.unprotect(old))
-        }
+        if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
     }
 
     private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
         do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
-        if staysBlocked, let was = protecting[child] {
-            if let older = blocked.updateValue(child, forKey: was.selectors), older != child {
-                do { try routes?.unprotect(older, staysBlocked: false) } catch { throw .system(error) }
-                transmitOrders.append(.unprotect(older))
-            }
+        if staysBlocked {
+            // What protects nothing has nothing that could stay blocked, or stays so already.
+            guard let was = protecting.removeValue(forKey: child) else { return }
             transmitOrders.append(.block(child))
+            if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
         } else {
-            blocked = blocked.filter { $0.value != child }
+            protecting[child] = nil
+            blocked.release(child)
             transmitOrders.append(.unprotect(child))
         }
-        protecting[child] = nil
+    }
+
+    /// Another Child SA blocks or protects the same from now on.
+    private func unblock(_ former: ChildSAID) throws(PlaneError) {
+        transmitOrders.append(.unprotect(former))
+        do { try routes?.unprotect(former, staysBlocked: false) } catch { throw .system(error) }
     }
 
     private func move(

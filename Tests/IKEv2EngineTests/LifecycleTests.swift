@@ -347,6 +347,29 @@ extension IKEv2Endpoint {
         #expect(pair.trace.count == 6)
     }
 
+    @Test func aChildThatIsClosedBeforeItsAnswerArrivesNeverComesUp() {
+        let pair = twoChildren()
+        pair.initiate("net")
+        pair.run()
+        pair.left.handle(.command(.initiate(connection: "net", child: "second")))
+        var isCut = true
+        pair.wire = { datagram, fromLeft in
+            // The answer to CREATE_CHILD_SA is lost; the deletion after it is not.
+            let isAnswer = !fromLeft && header(datagram)?.exchange == .createChildSA
+            return isAnswer && isCut ? [] : [datagram]
+        }
+        pair.run()
+        #expect(pair.right.endpoint.counts.childSAs == 2)
+        pair.right.handle(.command(.terminate(.child("second", connection: nil))))
+        pair.run()
+        #expect(pair.right.endpoint.counts.childSAs == 1)
+        isCut = false
+        pair.advance(.seconds(5))
+        #expect(pair.left.endpoint.counts.childSAs == 1)
+        #expect(pair.left.endpoint.counts.spis == 1)
+        #expect(pair.left.refusals.count == 1)
+    }
+
     @Test func anotherGroupIsTriedOnce() {
         let pair = twoChildren(esp: "aes128gcm16-x25519-ecp256", rightESP: "aes128gcm16-ecp256")
         pair.connect()

@@ -112,6 +112,23 @@ import Testing
         #expect(pair.left.summary?.path == ours.path)
     }
 
+    @Test func aPathIsKeptAliveAsLongAsSomebodyNeedsIt() throws {
+        let tables = EndpointTables()
+        let path = Path(local: Endpoint(Pair.leftAddress, 4500), remote: Endpoint(Pair.rightAddress, 4500))
+        #expect(tables.keepAlive(path))
+        #expect(!tables.keepAlive(path))
+        #expect(!tables.stopKeepingAlive(path))
+        #expect(tables.stopKeepingAlive(path))
+        #expect(!tables.stopKeepingAlive(path))
+        let (pair, _) = pairBehindNAT()
+        pair.left.handle(.command(.terminate(.connection("net"))))
+        pair.run()
+        let pauses = pair.left.plane.compactMap { command -> Interval? in
+            if case .keepAlive(path, let pause) = command { pause } else { nil }
+        }
+        #expect(pauses == [.seconds(20), .zero])
+    }
+
     @Test func startingOnTheNATTraversalPort() {
         var left = Pair.connection()
         left.remotePort = 4500

@@ -39,7 +39,7 @@ final class Sites {
         func ping(_ address: String, from source: String? = nil, count: Int = 3) throws -> Bool {
             let origin = source.map { ["-I", $0] } ?? []
             return try Support.run(
-                in: name, ["ping", "-q", "-c", "\(count)", "-i", "0.02", "-W", "1"] + origin + [address]) == 0
+                in: name, ["ping", "-q", "-c", "\(count)", "-i", "0.02", "-W", "5"] + origin + [address]) == 0
         }
     }
 
@@ -85,8 +85,11 @@ final class Sites {
     }
 
     /// A plane in a site's namespace.
-    func plane(_ site: Site) throws -> UserspacePlane {
-        try site.namespace.run { try UserspacePlane(PlaneConfiguration()) }
+    func plane(_ site: Site, _ offload: PlaneConfiguration.Offload = .automatic) throws -> UserspacePlane {
+        var configuration = PlaneConfiguration()
+        configuration.offload = offload
+        let made = configuration
+        return try site.namespace.run { try UserspacePlane(made) }
     }
 
     /// The path between the two as `site` sees it.

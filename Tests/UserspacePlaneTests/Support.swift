@@ -70,9 +70,9 @@ enum Support {
         return bytes
     }
 
-    /// Asks again and again for two seconds, until it is so.
+    /// Asks again and again for ten seconds, until it is so.
     static func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-        let end = MonotonicClock.now() + .seconds(2)
+        let end = MonotonicClock.now() + .seconds(10)
         while MonotonicClock.now() < end {
             if try condition() { return true }
             Thread.sleep(forTimeInterval: 0.005)

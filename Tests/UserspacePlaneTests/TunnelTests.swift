@@ -7,10 +7,12 @@ import UserspacePlane
 
 /// The kernel's own packets through two planes, and what is left of routes when they end in one way or another.
 @Suite(.needsRoot, .serialized) struct TunnelTests {
-    @Test(arguments: [(false, true), (true, true), (false, false), (true, false)])
-    func pingsGoThroughBothWays(overV6: Bool, inUDP: Bool) throws {
-        let sites = try Sites("ping\(overV6 ? 6 : 4)\(inUDP ? "u" : "r")")
-        let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
+    @Test(arguments: [(false, true), (true, true), (false, false), (true, false)], [true, false])
+    func pingsGoThroughBothWays(carried: (overV6: Bool, inUDP: Bool), offloads: Bool) throws {
+        let (overV6, inUDP) = carried
+        let sites = try Sites("ping\(overV6 ? 6 : 4)\(inUDP ? "u" : "r")\(offloads ? "o" : "p")")
+        let offload = offloads ? PlaneConfiguration.Offload.automatic : .off
+        let (left, right) = (try sites.plane(sites.left, offload), try sites.plane(sites.right, offload))
         for (plane, site) in [(left, sites.left), (right, sites.right)] {
             try sites.bringUp(plane, site, v6: overV6, encapsulation: inUDP ? .udp : .none)
         }
@@ -18,6 +20,10 @@ import UserspacePlane
         #expect(try sites.left.ping(sites.right.inner.v6))
         #expect(try sites.right.ping(sites.left.inner.v4))
         #expect(try sites.right.ping(sites.left.inner.v6))
+        for reason in DropReason.allCases where reason != .noPolicy {
+            // The kernel itself looks for neighbours and routers, which no policy speaks of.
+            #expect(left.drops(reason) + right.drops(reason) == 0, "\(reason)")
+        }
         // Twelve requests or answers each way, and nothing else.
         let toRight = SPILayout.spi(index: 1, chance: 200)
         let toLeft = SPILayout.spi(index: 1, chance: 100)
@@ -112,6 +118,26 @@ import UserspacePlane
         try sites.bringUp(plane, sites.left, child: 3, index: 3, remote: ["10.2.0.0/16"])
         #expect(try sites.left.table() == ["10.2.0.0/16 way", "10.2.0.0/16 refusal"])
         try plane.obey(.unprotect(ChildSAID(rawValue: 3), staysBlocked: false))
+        #expect(try sites.left.table() == [])
+        // Tunnels that come and go leave one block, not many; said twice is said once.
+        for child in 4..<8 as Range<UInt32> {
+            try sites.bringUp(plane, sites.left, child: child, index: Int(child), remote: ["10.2.0.0/16"])
+            try plane.obey(.unprotect(ChildSAID(rawValue: child), staysBlocked: true))
+            try plane.obey(.unprotect(ChildSAID(rawValue: child), staysBlocked: true))
+            #expect(try sites.left.table() == ["10.2.0.0/16 refusal"])
+        }
+        // One that blocked these and now protects others is not touched when somebody takes these over.
+        try plane.obey(
+            .protect(
+                ChildSAID(rawValue: 7), local: try Support.selectors(["10.1.0.0/16"]),
+                remote: try Support.selectors(["10.5.0.0/16"]), spi: SPILayout.spi(index: 7, chance: 200)))
+        try sites.bringUp(plane, sites.left, child: 8, index: 8, remote: ["10.2.0.0/16"])
+        #expect(
+            try sites.left.table() == [
+                "10.2.0.0/16 way", "10.2.0.0/16 refusal", "10.5.0.0/16 way", "10.5.0.0/16 refusal",
+            ])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 8), staysBlocked: false))
+        try plane.obey(.unprotect(ChildSAID(rawValue: 7), staysBlocked: false))
         #expect(try sites.left.table() == [])
         try plane.stop()
     }
