@@ -1,7 +1,8 @@
 /// The one place where an algorithm is made known: its numbers, its names, how it is carried out.
 ///
 /// An algorithm that libcrypto has and that works like one of these needs a line here and nothing anywhere else. The
-/// order is the one in which listings show them. Numbers are IANA's "IKEv2 Parameters".
+/// order is the one in which listings show them. Numbers are IANA's "IKEv2 Parameters"; those from 1024 up are
+/// strongSwan's, as its proposals carry them.
 enum AlgorithmTable {
     static let entries: [Algorithm] =
         ciphers + aeads + oldCiphers + integrity + prfs + groups + sequenceNumbers
@@ -13,8 +14,8 @@ enum AlgorithmTable {
         + family("aes", 13, .counter, "AES_CTR") { "AES-\($0)-CTR" }
         + family("camellia", 23, .cbc, "CAMELLIA_CBC") { "CAMELLIA-\($0)-CBC" }
         + family("camellia", 24, .counter, "CAMELLIA_CTR") { "CAMELLIA-\($0)-CTR" }
-        + family("serpent", 252, .cbc, "SERPENT_CBC", .nettle, needsPeerVendor: true) { _ in "serpent" }
-        + family("twofish", 253, .cbc, "TWOFISH_CBC", .nettle, needsPeerVendor: true) { _ in "twofish" }
+        + family("serpent", 1026, .cbc, "SERPENT_CBC", .nettle, needsPeerVendor: true) { _ in "serpent" }
+        + family("twofish", 1027, .cbc, "TWOFISH_CBC", .nettle, needsPeerVendor: true) { _ in "twofish" }
         + [
             Algorithm(
                 Transform(.encryption, 11), "null", displayName: "NULL", uses: .esp,
@@ -74,8 +75,7 @@ enum AlgorithmTable {
             mac(8, "aescmac", [], "AES_CMAC_96", .aesCMAC, icv: 12),
             mac(1, "md5", [], "HMAC_MD5_96", .hmac(.md5), icv: 12, weakness: brokenHash),
             mac(6, "md5_128", [], "HMAC_MD5_128", .hmac(.md5), icv: 16, weakness: brokenHash),
-            // SHA-256 as kernels before Linux 2.6.33 truncated it. The number is ours, for use inside; on the wire such
-            // peers say 12.
+            // SHA-256 as kernels before Linux 2.6.33 truncated it. strongSwan has a number for it; others say 12.
             Algorithm(
                 .sha256Truncated96, "sha256_96", ["sha2_256_96"], displayName: "HMAC_SHA2_256_96", uses: .esp,
                 weakness: "the tag is shorter than RFC 4868 has it; use sha256", needsPeerVendor: true,
