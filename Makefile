@@ -39,8 +39,9 @@ sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, dupl
 fuzz: deps ## Fuzzes every target for SECONDS=60 each.
 	Fuzz/run $(SECONDS)
 
-bench: build ## Measures handshakes and packets.
-	$(RELEASE)/martlet-bench
+bench: build ## Measures the engines, then gateways side by side with strongSwan (root; BENCH='--seconds 3 --rounds 1').
+	$(RELEASE)/martlet-bench engine
+	Interop/bench $(BENCH)
 
 check: deps ## Format, architecture, file lengths, debts and machine paths.
 	$(SWIFT) format lint --strict --parallel --recursive Sources Tests

@@ -153,7 +153,14 @@ let package = Package(
             "GatewayTests",
             [
                 "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+            ]),
+        tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "MartletTests",
+            [
+                "martlet", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),
     ],

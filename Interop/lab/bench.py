@@ -12,9 +12,9 @@ from .processes import Daemon, Failure, eventually, last_lines
 class Bench:
     """One case's world. `left` is the gateway on side a, `right` on side b."""
 
-    def __init__(self, left, right, scenario, directory):
+    def __init__(self, left, right, scenario, directory, network=None):
         self.scenario = scenario
-        self.network = Network()
+        self.network = network or Network()
         self.directory = directory
         self.left = KINDS[left](self.network.a, directory)
         self.right = KINDS[right](self.network.b, directory)
@@ -32,6 +32,10 @@ class Bench:
         """Network, proven guard, both gateways running and configured."""
         self.network.up()
         self.network.prove_guard()
+        self.start()
+
+    def start(self):
+        """Both gateways, running and configured."""
         for gateway in self.gateways:
             self.before[gateway] = Plumbing(gateway.side)
             gateway.write(self.scenario.configuration(gateway.side, self.other(gateway).side))
@@ -39,11 +43,15 @@ class Bench:
             gateway.start()
 
     def tear_down(self):
+        self.end()
+        self.network.down()
+
+    def end(self):
+        """Kills whatever runs; the network stays."""
         for helper in self.helpers:
             helper.kill()
         for gateway in self.gateways:
             gateway.abandon()
-        self.network.down()
 
     def helper(self, command, side, name):
         """A process beside the gateways; ends with the case at the latest."""
@@ -110,7 +118,11 @@ class Bench:
 
     def transfer(self, seconds):
         """iperf3 TCP through the tunnel, left to right and back. Returns Gbit/s of both."""
-        rates = []
+        return [report["sum_received"]["bits_per_second"] / 1e9 for report in self.transfers(seconds)]
+
+    def transfers(self, seconds):
+        """What iperf3 says at the end of one TCP stream left to right, and of one back."""
+        reports = []
         here, there = self.network.a, self.network.b
         for reverse in ([], ["--reverse"]):
             server = self.helper(["iperf3", "--server", "--one-off", "--bind", there.inner[4]], there, "iperf3-server")
@@ -121,11 +133,12 @@ class Bench:
             report = json.loads(done.out) if done.out.strip() else {}
             if done.code != 0 or "error" in report:
                 raise Failure(f"iperf3 {' '.join(reverse)}: {report.get('error') or last_lines(done.text)}")
-            rates.append(report["end"]["sum_received"]["bits_per_second"] / 1e9)
+            reports.append(report["end"])
             server.wait(5)
-            if rates[-1] <= 0.001:
-                raise Failure(f"iperf3 {' '.join(reverse)} carried almost nothing: {rates[-1] * 1000:.3f} Mbit/s")
-        return rates
+            rate = reports[-1]["sum_received"]["bits_per_second"]
+            if rate <= 1e6:
+                raise Failure(f"iperf3 {' '.join(reverse)} carried almost nothing: {rate / 1e6:.3f} Mbit/s")
+        return reports
 
     def require_down(self):
         """No SA is left on either side, and no route into the tunnel."""

@@ -88,15 +88,19 @@ final class ControlFacade: ViciHandler {
             server?.complete(ticket, .failure("no connection or child '\(name)' is configured"))
             return
         }
-        let installed = gateway.ikeSAs.filter { $0.connection == connection.name }.flatMap(\.children)
-            .filter { $0.state == .installed || $0.state == .rekeying }.map(\.name)
+        let present = gateway.ikeSAs.filter { $0.connection == connection.name }
+        let installed = present.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
+            .map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.map(\.name)
         let missing = Set(wanted).subtracting(installed)
-        if missing.isEmpty, !wanted.isEmpty {
+        if missing.isEmpty,
+            !wanted.isEmpty || present.contains(where: { $0.state == .established || $0.state == .rekeying })
+        {
             server?.complete(ticket, .success)
             return
         }
-        pending.wait(ticket, connection: connection.name, children: missing)
+        let others = present.filter { Self.isOther($0) }.map(\.id)
+        pending.wait(ticket, connection: connection.name, children: missing, others: Set(others))
         gateway.handle(.command(.initiate(connection: connection.name, child: child)))
     }
 
@@ -115,6 +119,15 @@ final class ControlFacade: ViciHandler {
         let meant = matches(target)
         gateway.handle(.command(.rekey(target)))
         return .rekeying(meant.ikeSAs.count + meant.children.count)
+    }
+
+    /// Whether an IKE SA is not what an initiation goes by: it is leaving, or the peer has begun it.
+    private static func isOther(_ sa: IKESASummary) -> Bool {
+        switch sa.state {
+        case .deleting, .destroying: true
+        case .created, .connecting: !sa.isInitiator
+        case .established, .passive, .rekeying, .rekeyed: false
+        }
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {
@@ -138,16 +151,30 @@ final class ControlFacade: ViciHandler {
     }
 
     private func observe(_ event: Event) {
+        // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
+        if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
+            let sa = gateway.ikeSA(id), Self.isOther(sa)
+        {
+            pending.disregard(id, of: name)
+        }
+        if let server {
+            tell(event, server)
+            publishChange(event, server)
+        }
+        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+    }
+
+    /// Puts the event into words for those who want to read them, and only then: most events have no reader.
+    private func tell(_ event: Event, _ server: ViciServer) {
+        let listeners = pending.listeners(event)
+        let isPublic = server.hasListeners("log")
+        guard isPublic || !listeners.isEmpty else { return }
         let text = EventText(event)
         let line = ViciLogLine(
             group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
             text: text.text)
-        for ticket in pending.listeners(event) { server?.log(ticket, line) }
-        if let server {
-            if server.hasListeners("log") { server.publish(.log(line)) }
-            publishChange(event, server)
-        }
-        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+        for ticket in listeners { server.log(ticket, line) }
+        if isPublic { server.publish(.log(line)) }
     }
 
     private func publishChange(_ event: Event, _ server: ViciServer) {

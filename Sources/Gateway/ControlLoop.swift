@@ -52,6 +52,7 @@ public final class ControlLoop {
     /// Waits and calls until somebody stops it.
     public func run() throws(SystemError) {
         var events: [PollEvent] = []
+        defer { isStopping = false }
         while !isStopping {
             let earliest = deadlines.compactMap { $0.due() }.min()
             let pause = earliest.map { max(.zero, $0 - MonotonicClock.now()) }

@@ -7,7 +7,7 @@ import WireFormat
 /// The secrets of one gateway, and the only code that uses them.
 ///
 /// It answers an engine's questions: prove that we are somebody, tell whether a proof is true. It never hands a secret
-/// out, and never says in which way a false proof is false.
+/// out. About a false proof it may say which of the usual mistakes made it, in words that hold no secret.
 struct CredentialStore {
     private var secrets: [Secret]
 
@@ -19,14 +19,36 @@ struct CredentialStore {
         switch query {
         case .path: return nil
         case .prove(let proof):
-            guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else { return .noSecret }
+            guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else {
+                return .noSecret
+            }
             return authenticationData(secret, proof).map { .proof($0.exposedBytes()) }
         case .verify(let proof, let received):
-            guard let secret = secrets.sharedKey(local: proof.other, remote: proof.signer)?.value else { return .noSecret }
-            guard let expected = authenticationData(secret, proof) else { return nil }
-            return expected == SecretBytes(received) ? .verified : .falseProof
+            let found = secrets.sharedKey(local: proof.other, remote: proof.signer)
+            // A stranger costs the same work, so that the time to our answer does not tell who is known here.
+            let secret = found ?? Self.nobodys
+            guard let expected = authenticationData(secret.value, proof) else { return nil }
+            let given = SecretBytes(received)
+            if expected == given, found != nil { return .verified }
+            let nearMiss = nearMiss(secret, proof, given)
+            return found == nil ? .noSecret : nearMiss.map(Answer.nearMiss) ?? .falseProof
         }
     }
+
+    /// Which of the usual mistakes made a proof that is false. Tries them all: the time is the same whatever it finds.
+    private func nearMiss(_ secret: Secret, _ proof: Query.Proof, _ given: SecretBytes) -> NearMiss? {
+        let others = secrets.filter { $0.kind == .ike && $0.name != secret.name }
+        var found: NearMiss?
+        for candidate in NearMissSearch.candidates(secret, others: others) {
+            let isIt = authenticationData(candidate.value, proof) == given
+            if isIt, found == nil { found = candidate.nearMiss }
+        }
+        return found
+    }
+
+    private static let nobodys = Secret(
+        name: "", kind: .ike, identities: [], value: SecretBytes([UInt8](repeating: 0, count: 32)),
+        location: SourceLocation(file: "", line: 0, column: 0))
 
     private func authenticationData(_ secret: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
         guard let prf = PRF(proof.prf) else { return nil }

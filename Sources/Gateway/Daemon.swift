@@ -34,6 +34,8 @@ public final class Daemon {
 
     /// How long a stop waits for peers to confirm before it goes without them.
     private static let farewell = Interval.seconds(3)
+    /// How often somebody looks whether the device is still there.
+    private static let lookInterval = Interval.seconds(5)
 
     private let options: Options
     private let log: EventLog
@@ -44,6 +46,8 @@ public final class Daemon {
     private let facade: ControlFacade
     private let notification: ServiceNotification?
     private var stopping: Instant?
+    private var failure: DaemonFailure?
+    private var nextLook = MonotonicClock.now() + lookInterval
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
     /// of the log go to `write`.
@@ -57,6 +61,7 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
+        // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
         station = try GatewayStation(loaded, plane: plane, paths: paths, on: loop)
@@ -69,23 +74,60 @@ public final class Daemon {
         try prepare()
     }
 
-    /// Runs until a signal or a fault ends it.
+    /// Runs until a signal or a fault ends it. Whatever ends it, nothing of ours stays in the kernel.
     public func run() throws {
-        try station.plane.adoptBlocks(keeping: station.gateway.configuration.protectedPrefixes)
-        log.line("DMN", "martlet \(MartletVersion.current) runs: \(station.gateway.configuration.connections.count) connections from "
-            + "\(options.configuration), control socket \(options.controlSocket)")
-        try notification?.ready(status: "running")
-        station.startConfiguredChildren()
-        try loop.run()
+        do {
+            try adoptBlocks()
+            let count = station.gateway.configuration.connections.count
+            log.line(
+                "DMN",
+                "martlet \(MartletVersion.current) runs: \(count) \(count == 1 ? "connection" : "connections") from "
+                    + "\(options.configuration), control socket \(options.controlSocket)")
+            tell { try $0.ready(status: "running") }
+            station.startConfiguredChildren()
+            try loop.run()
+        } catch {
+            end()
+            throw error
+        }
+        let isClean = end()
+        if let failure { throw failure }
+        log.line("DMN", isClean ? "stopped; routes, rules and device are removed" : "stopped")
+    }
+
+    /// Takes back everything; whether all of it went.
+    @discardableResult
+    private func end() -> Bool {
         server.stop()
-        try station.plane.stop()
-        log.line("DMN", "stopped; routes, rules and device are removed")
+        do { try station.plane.stop() } catch {
+            log.line(
+                "DMN",
+                "what is left in the kernel has to be removed by hand (`ip rule`, `ip route show table 220`): \(error)")
+            return false
+        }
+        return true
+    }
+
+    /// The service manager is told what it wants to know; that it can't be told is no reason to stop.
+    private func tell(_ message: (ServiceNotification) throws -> Void) {
+        guard let notification else { return }
+        do { try message(notification) } catch { log.line("DMN", "the service manager is not told: \(error)") }
+    }
+
+    private func adoptBlocks() throws {
+        let configuration = station.gateway.configuration
+        try station.plane.adoptBlocks(
+            keeping: configuration.remotePrefixes(where: { _ in true }),
+            making: configuration.remotePrefixes(where: { $0.startAction != .none }))
     }
 
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
-        server.onRefusal = { [unowned self] reason in log.line("CTL", reason) }
+        server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
+        station.onSendFailure = { [unowned self] path, reason in
+            log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
+        }
         try server.listen(at: options.controlSocket)
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
@@ -93,39 +135,65 @@ public final class Daemon {
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
         }
+        loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
     }
 
+    /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.
+    private func lookAtPlane() {
+        nextLook = MonotonicClock.now() + Self.lookInterval
+        guard failure == nil, let error = station.plane.failure else { return }
+        failure = DaemonFailure(description: "the TUN device can't be used any more: \(error)")
+        log.line("DMN", "stopping: \(error)")
+        stop()
+    }
+
+    private func stop() {
+        stopping = MonotonicClock.now() + Self.farewell
+        tell { try $0.stopping() }
+        station.gateway.handle(.command(.shutdown))
+    }
+
     private func receiveSignals() {
+        // A descriptor that can't be read has nothing to tell.
         while let signal = try? signals.next() {
             switch signal {
-            case .hangUp:
-                let outcome = reload()
-                if let message = outcome.message { log.line("CFG", message) }
+            case .hangUp: _ = reload()
             case .interrupt, .terminate:
-                // The second one does not wait for anybody.
-                if stopping != nil { loop.stop() }
-                log.line("DMN", "stopping: telling the peers")
-                stopping = MonotonicClock.now() + Self.farewell
-                try? notification?.stopping()
-                station.gateway.handle(.command(.shutdown))
+                if stopping != nil {
+                    // The second one does not wait for anybody.
+                    log.line("DMN", "stopping at once")
+                    loop.stop()
+                } else {
+                    log.line("DMN", "stopping: telling the peers")
+                    stop()
+                }
             }
         }
     }
 
     /// Reads the configuration again: all of it, or nothing and the running one stays as it was.
     private func reload() -> ViciOutcome {
-        do {
-            let loaded = try LoadedConfiguration(path: options.configuration, source: DiskFiles())
-            for warning in loaded.warnings { log.line("CFG", warning.description) }
-            station.gateway.replace(loaded)
-            try station.plane.adoptBlocks(keeping: station.gateway.configuration.protectedPrefixes)
-            log.line("CFG", "configuration loaded: \(loaded.connections.count) connections")
-            return .success
-        } catch {
+        let loaded: LoadedConfiguration
+        do { loaded = try LoadedConfiguration(path: options.configuration, source: DiskFiles()) } catch {
+            log.line("CFG", "nothing was changed, since the configuration has mistakes:\n\(error)")
             return .failure("nothing was changed: \(error)")
         }
+        for warning in loaded.warnings { log.line("CFG", warning.description) }
+        station.gateway.replace(loaded)
+        log.line("CFG", "configuration loaded: \(loaded.connections.count) connections")
+        do { try adoptBlocks() } catch {
+            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
+            return .failure("the configuration is loaded, but networks could not be blocked: \(error)")
+        }
+        station.startConfiguredChildren()
+        return .success
     }
+}
+
+/// Why a gateway ended by itself.
+struct DaemonFailure: Error, CustomStringConvertible {
+    let description: String
 }
 
 /// Breaks the circle between the daemon and the facade that may ask it to reload.
@@ -136,8 +204,10 @@ private final class Reload {
 }
 
 extension Configuration {
-    /// The peers' networks that are to be reached through tunnels only.
-    var protectedPrefixes: [IPPrefix] {
-        connections.flatMap(\.children).flatMap(\.remoteSelectors).flatMap { $0.addresses?.prefixes ?? [] }
+    /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
+    func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
+        connections.flatMap(\.children).filter(isMeant).flatMap(\.remoteSelectors).flatMap {
+            $0.addresses?.prefixes ?? []
+        }
     }
 }

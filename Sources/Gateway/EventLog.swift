@@ -24,11 +24,15 @@ public final class EventLog {
         let text = EventText(event)
         guard text.level <= level else { return }
         let name = event.connection.map { name in event.ikeSA.map { "<\(name)|\($0)> " } ?? "<\(name)> " } ?? ""
-        line(text.group.rawValue, name + text.text)
+        write(text.group.rawValue, name + text.text)
     }
 
-    /// Writes a line that no event stands for.
+    /// Writes what no event stands for; text of several lines as so many lines of the log.
     public func line(_ group: String, _ text: String) {
-        write("\(CivilTime(unixSeconds: unixTime())) [\(group)] \(text)")
+        for line in text.split(separator: "\n") { write(group, String(line)) }
+    }
+
+    private func write(_ group: String, _ text: String) {
+        write("\(CivilTime(unixSeconds: unixTime())) [\(group)] \(Printable.text(text))")
     }
 }

@@ -33,6 +33,18 @@ public final class Gateway {
     private let paths: any PathFinder
     private let clock: () -> Instant
     private var observers: [(Event) -> Void] = []
+    /// Child SAs that the plane did not take, until they are closed.
+    private var untaken: Set<ChildSAID> = []
+    /// Their SAs, which the plane does not have although the engine will ask for their removal.
+    private var absent: Set<Direction> = []
+    /// What the plane last refused of each connection, until a child of it is taken.
+    private var planeRefusals: [String: (time: Instant, refusal: Refusal)] = [:]
+
+    /// One direction of a Child SA, as commands name it.
+    private struct Direction: Hashable {
+        var direction: SecurityAssociation.Direction
+        var spi: UInt32
+    }
 
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
@@ -66,12 +78,16 @@ public final class Gateway {
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
 
+    /// One IKE SA; nil when it is gone.
+    public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
+
     /// What the engine holds: for statistics, and to see that nothing leaks.
     public var counts: IKEv2Endpoint.Counts { endpoint.counts }
 
     /// What last went wrong with a connection that did not come up since.
     public func lastRefusal(of connection: String) -> (time: Instant, refusal: Refusal)? {
-        endpoint.lastRefusal(ofConnection: connection)
+        let refusals = [endpoint.lastRefusal(ofConnection: connection), planeRefusals[connection]]
+        return refusals.compactMap { $0 }.max { $0.time < $1.time }
     }
 
     /// Refusals for which no connection could be found, the oldest first.
@@ -86,6 +102,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
     }
 
@@ -117,32 +134,65 @@ public final class Gateway {
     private func obey(_ effect: Effect) {
         switch effect {
         case .send(let datagram): transport.send(datagram)
-        case .publish(let event): for observer in observers { observer(event) }
+        case .publish(let event): publish(event)
         case .ask(let ticket, let query):
             if case .path(let connection) = query {
                 inputs.append(.answer(ticket, paths.path(for: connection)))
             } else if let answer = credentials.answer(query) {
                 inputs.append(.answer(ticket, answer))
             }
-        case .plane(let command):
-            do { try plane.obey(command) } catch { refuse(command, String(describing: error)) }
+        case .plane(let command): obey(command)
+        }
+    }
+
+    private func publish(_ event: Event) {
+        switch event.kind {
+        // The engine can't know yet that the plane has refused it: nobody shall hear that it is up.
+        case .childInstalled(let child) where untaken.contains(child.id): return
+        case .childInstalled: if let name = event.connection { planeRefusals[name] = nil }
+        case .childClosed(let child, _): untaken.remove(child.id)
+        default: break
+        }
+        for observer in observers { observer(event) }
+    }
+
+    private func obey(_ command: PlaneCommand) {
+        let child: ChildSAID?
+        switch command {
+        case .install(let association):
+            child = association.child
+            // What is refused below, or not even tried, is not there to be removed.
+            absent.insert(Direction(direction: association.direction, spi: association.spi))
+        case .protect(let id, _, _, _), .move(let id, _, _): child = id
+        case .remove(let direction, let spi):
+            if absent.remove(Direction(direction: direction, spi: spi)) != nil { return }
+            child = nil
+        case .unprotect, .keepAlive: child = nil
+        }
+        if let child, untaken.contains(child) { return }
+        do {
+            try plane.obey(command)
+            if case .install(let association) = command {
+                absent.remove(Direction(direction: association.direction, spi: association.spi))
+            }
+        } catch {
+            refuse(child, String(describing: error))
         }
     }
 
     /// A data plane that will not carry a Child SA ends it: a tunnel that only seems to be up is worse than none.
-    private func refuse(_ command: PlaneCommand, _ reason: String) {
-        let child: ChildSAID?
-        switch command {
-        case .install(let association): child = association.child
-        case .protect(let id, _, _, _), .move(let id, _, _): child = id
-        case .remove, .unprotect, .keepAlive: child = nil
-        }
+    private func refuse(_ child: ChildSAID?, _ reason: String) {
         let owner = ikeSAs.first { sa in sa.children.contains { $0.id == child } }
         let name = owner?.children.first { $0.id == child }?.name
-        let event = Event(
-            time: environment.now, ikeSA: owner?.id, connection: owner?.connection,
-            kind: .refused(.planeRefused(reason: reason), child: name))
-        for observer in observers { observer(event) }
-        if let child { inputs.append(.command(.terminate(.childSA(child)))) }
+        let refusal = Refusal.planeRefused(reason: reason)
+        if let owner { planeRefusals[owner.connection] = (environment.now, refusal) }
+        publish(
+            Event(
+                time: environment.now, ikeSA: owner?.id, connection: owner?.connection,
+                kind: .refused(refusal, child: name)))
+        guard let child else { return }
+        // Only one that the engine has can be closed, and forgotten then.
+        if owner != nil { untaken.insert(child) }
+        inputs.append(.command(.terminate(.childSA(child))))
     }
 }

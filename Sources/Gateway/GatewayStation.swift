@@ -1,7 +1,8 @@
+import Clockwork
 import GatewayModel
 public import IKECore
 import LinuxSystem
-import NetworkTypes
+public import NetworkTypes
 public import SwanctlConfig
 public import UserspacePlane
 
@@ -15,6 +16,13 @@ public final class GatewayStation {
     /// What carries its packets.
     public let plane: UserspacePlane
     private let loop: ControlLoop
+    private let transport: PlaneTransport
+
+    /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
+    public var onSendFailure: ((Path, String) -> Void)? {
+        get { transport.onFailure }
+        set { transport.onFailure = newValue }
+    }
 
     /// Puts a gateway on `loop`. Its clock is the machine's monotonic one.
     public init(
@@ -23,14 +31,15 @@ public final class GatewayStation {
     ) throws {
         self.plane = plane
         self.loop = loop
+        transport = PlaneTransport(plane)
         gateway = Gateway(
-            loaded, settings: settings, plane: plane, transport: PlaneTransport(plane), paths: paths,
+            loaded, settings: settings, plane: plane, transport: transport, paths: paths,
             clock: MonotonicClock.now)
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
     }
 
-    /// Starts what the configuration says is to start by itself.
+    /// Starts what the configuration says is to start by itself, and is not up or on its way.
     public func startConfiguredChildren() {
         for connection in gateway.configuration.connections {
             for child in connection.children where child.startAction == .start || child.startAction == .trapAndStart {
@@ -52,11 +61,24 @@ public final class GatewayStation {
 /// Gives an engine's messages to the plane, which has the sockets.
 final class PlaneTransport: IKETransport {
     private let plane: UserspacePlane
+    private var told: (remote: IPAddress, reason: String, time: Instant)?
+    var onFailure: ((Path, String) -> Void)?
 
     init(_ plane: UserspacePlane) { self.plane = plane }
 
+    /// A message that can't be sent is lost as if on its way: it is sent again.
     func send(_ datagram: Datagram) {
-        // A message that can't be sent is lost as if on its way: it is sent again, and the peer's silence is reported.
-        _ = try? plane.send(datagram.bytes, along: datagram.path, marker: datagram.socket == .natTraversal)
+        let remote = datagram.path.remote.address
+        do {
+            _ = try plane.send(datagram.bytes, along: datagram.path, marker: datagram.socket == .natTraversal)
+            if told?.remote == remote { told = nil }
+        } catch {
+            let now = MonotonicClock.now()
+            let reason = String(describing: error)
+            // At most one a second, whoever makes us answer to where there is no way.
+            if let told, now - told.time < .seconds(1) || (told.remote == remote && told.reason == reason) { return }
+            told = (remote, reason, now)
+            onFailure?(datagram.path, reason)
+        }
     }
 }

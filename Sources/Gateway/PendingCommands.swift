@@ -13,6 +13,8 @@ struct PendingCommands {
         /// Children that are not installed yet; empty from the start when the IKE SA is enough.
         var missing: Set<String>
         var needsIKESA: Bool
+        /// IKE SAs whose failure or end says nothing about it: those that are leaving, and the peer's own attempts.
+        var others: Set<IKESAID>
         var failure: String?
     }
 
@@ -27,22 +29,38 @@ struct PendingCommands {
     private var initiations: [Initiation] = []
     private var terminations: [Termination] = []
 
-    /// Waits until these children are installed, or the IKE SA is up when there are none.
-    mutating func wait(_ ticket: ViciTicket, connection: String, children: Set<String>) {
+    /// Whether anybody waits for something to come up.
+    var isInitiating: Bool { !initiations.isEmpty }
+
+    /// Waits until these children are installed, or the IKE SA is up when there are none. What becomes of the `others`
+    /// of the connection's IKE SAs does not matter.
+    mutating func wait(
+        _ ticket: ViciTicket, connection: String, children: Set<String>, others: Set<IKESAID> = []
+    ) {
         initiations.append(
-            Initiation(ticket: ticket, connection: connection, missing: children, needsIKESA: children.isEmpty))
+            Initiation(
+                ticket: ticket, connection: connection, missing: children, needsIKESA: children.isEmpty,
+                others: others))
+    }
+
+    /// Lets the failure or end of this IKE SA not matter to those who wait for its connection.
+    mutating func disregard(_ id: IKESAID, of connection: String) {
+        for index in initiations.indices where initiations[index].connection == connection {
+            initiations[index].others.insert(id)
+        }
     }
 
     /// Waits until these SAs are gone.
     mutating func wait(_ ticket: ViciTicket, ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {
         terminations.append(
             Termination(
-                ticket: ticket, ikeSAs: ikeSAs, children: children, matches: ikeSAs.isEmpty ? children.count : ikeSAs.count))
+                ticket: ticket, ikeSAs: ikeSAs, children: children,
+                matches: ikeSAs.isEmpty ? children.count : ikeSAs.count))
     }
 
     /// Who wants to read about this event.
     func listeners(_ event: Event) -> [ViciTicket] {
-        let starting = initiations.filter { $0.connection == event.connection }.map(\.ticket)
+        let starting = matching(event).filter { !isOther(event, $0) }.map { initiations[$0].ticket }
         let ending = terminations.filter { waiting in event.ikeSA.map { waiting.ikeSAs.contains($0) } ?? false }
         return starting + ending.map(\.ticket)
     }
@@ -58,13 +76,13 @@ struct PendingCommands {
                 initiations[index].needsIKESA = false
             }
         case .refused(let refusal, let child):
-            for index in matching(event) {
+            for index in matching(event) where !isOther(event, index) {
                 guard child.map({ initiations[index].missing.contains($0) }) ?? true else { continue }
                 let diagnosis = Diagnosis(refusal, child: child)
                 initiations[index].failure = "\(diagnosis.code): \(diagnosis.text)"
             }
         case .ikeClosed(let reason):
-            for index in matching(event) where initiations[index].failure == nil {
+            for index in matching(event) where initiations[index].failure == nil && !isOther(event, index) {
                 initiations[index].failure = "the IKE SA was closed: \(EventText.describe(reason))"
             }
             for index in terminations.indices {
@@ -79,6 +97,10 @@ struct PendingCommands {
 
     private func matching(_ event: Event) -> [Int] {
         initiations.indices.filter { initiations[$0].connection == event.connection }
+    }
+
+    private func isOther(_ event: Event, _ index: Int) -> Bool {
+        event.ikeSA.map { initiations[index].others.contains($0) } ?? false
     }
 
     private mutating func takeSettled() -> [(ViciTicket, ViciOutcome)] {

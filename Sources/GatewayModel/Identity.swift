@@ -1,3 +1,4 @@
+public import IPsecCrypto
 public import NetworkTypes
 import WireFormat
 
@@ -66,6 +67,8 @@ public struct Identity: Hashable, Sendable {
     public static func fqdn(_ name: String) -> Identity { Identity(.fqdn, Array(name.utf8)) }
     /// An e-mail address.
     public static func rfc822(_ address: String) -> Identity { Identity(.rfc822Address, Array(address.utf8)) }
+    /// A distinguished name.
+    public init(_ name: DistinguishedName) { self.init(.asn1DN, name.der) }
     /// Octets that only the two ends understand.
     public static func keyID(_ octets: [UInt8]) -> Identity { Identity(.keyID, octets) }
 }
@@ -78,12 +81,17 @@ extension Identity: CustomStringConvertible {
         case .ipv4Address, .ipv6Address: IPAddress(bytes: data)?.description ?? hexForm
         case .fqdn, .rfc822Address: Self.printable(data)
         case .keyID: data.allSatisfy { (0x20...0x7e).contains($0) } && !data.isEmpty ? Self.printable(data) : hexForm
+        case .asn1DN: distinguishedName.map(\.description).flatMap { $0.isEmpty ? nil : $0 } ?? hexForm
         case .null: "(nobody)"
         default: hexForm
         }
     }
 
-    private var hexForm: String { "0x" + Hex.encode(data) }
+    /// The name that it holds; nil for identities of another kind, and for octets that are no distinguished name.
+    public var distinguishedName: DistinguishedName? { kind == .asn1DN ? DistinguishedName(der: data) : nil }
+
+    /// A peer's identity may be as long as a message: the beginning of a long one is enough to know it by.
+    private var hexForm: String { "0x" + Hex.encode(data.prefix(256)) + (data.count > 256 ? "…" : "") }
 
     private static func printable(_ octets: [UInt8]) -> String {
         var text = ""
@@ -106,8 +114,11 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
     case exactly(Identity)
     /// Host names or e-mail addresses below a domain: `*.example.net`, `*@example.net`; holds the text after the star.
     case suffix(Identity.Kind, String)
+    /// Distinguished names like this one, in which a value that is `*` stands for any: `C=CH, O=lab, CN=*`.
+    case distinguishedName(DistinguishedName)
 
-    /// Whether `identity` is accepted. Names compare without regard to the case of ASCII letters.
+    /// Whether `identity` is accepted. Names compare without regard to the case of ASCII letters, distinguished names
+    /// as ``DistinguishedName/isSame(as:)`` says.
     public func matches(_ identity: Identity) -> Bool {
         switch self {
         case .any: return true
@@ -115,8 +126,13 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
             guard wanted.kind == identity.kind else { return false }
             switch wanted.kind {
             case .fqdn, .rfc822Address: return Self.lowercased(wanted.data) == Self.lowercased(identity.data)
+            case .asn1DN:
+                if wanted == identity { return true }
+                guard let ours = wanted.distinguishedName, let theirs = identity.distinguishedName else { return false }
+                return ours.isSame(as: theirs)
             default: return wanted == identity
             }
+        case .distinguishedName(let pattern): return identity.distinguishedName.map(pattern.covers) ?? false
         case .suffix(let kind, let suffix):
             guard kind == identity.kind else { return false }
             let ending = Self.lowercased(Array(suffix.utf8))
@@ -130,6 +146,7 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .any: 0
         case .suffix(_, let suffix): 1 + min(suffix.utf8.count, 998)
+        case .distinguishedName(let pattern): min(999, 1 + pattern.attributes.count { !$0.isWildcard } * 10)
         case .exactly: 1000
         }
     }
@@ -140,6 +157,7 @@ public enum IdentityPattern: Hashable, Sendable, CustomStringConvertible {
         case .any: "%any"
         case .exactly(let identity): identity.description
         case .suffix(_, let suffix): "*" + suffix
+        case .distinguishedName(let pattern): pattern.description
         }
     }
 

@@ -21,8 +21,9 @@ public enum Refusal: Error, Hashable, Sendable {
     case notUs(asked: Identity, ours: [Identity])
     /// There is no secret for these two identities.
     case noSecret(local: Identity, remote: Identity)
-    /// The peer's proof does not match: with a shared key, the keys differ.
-    case wrongProof(local: Identity, remote: Identity, method: Connection.AuthenticationMethod)
+    /// The peer's proof does not match: with a shared key, the keys differ, and it may be known how.
+    case wrongProof(
+        local: Identity, remote: Identity, method: Connection.AuthenticationMethod, nearMiss: NearMiss? = nil)
     /// The peer proves itself in another way than the configuration asks for.
     case wrongMethod(expected: Connection.AuthenticationMethod, received: UInt8, remote: Identity)
     /// No packets that both would tunnel. Selectors are named from our side.

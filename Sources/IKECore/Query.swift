@@ -61,6 +61,16 @@ public enum Answer: Sendable {
     case verified
     /// The peer's proof is false.
     case falseProof
+    /// The peer's proof is false, and would be true with a secret much like ours. It weighs no more than
+    /// ``falseProof``: only the words for our own people differ.
+    case nearMiss(NearMiss)
     /// There is no secret for these identities.
     case noSecret
+}
+
+extension Answer {
+    /// In what way the peer's secret differs from ours; nil where that is not known.
+    public var nearMiss: NearMiss? {
+        if case .nearMiss(let found) = self { found } else { nil }
+    }
 }

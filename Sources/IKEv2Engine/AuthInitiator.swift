@@ -174,11 +174,12 @@ struct VerifyingInitiator: ~Copyable {
             return established(context, &turn)
         case .noSecret:
             return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof:
             return failed(
                 .unauthenticated(
-                    .wrongProof(local: local, remote: remote, method: context.connection.remote.method)), context,
-                &turn)
+                    .wrongProof(
+                        local: local, remote: remote, method: context.connection.remote.method,
+                        nearMiss: verdict.nearMiss)), context, &turn)
         }
     }
 

@@ -124,9 +124,11 @@ struct CheckingResponder: ~Copyable {
         switch verdict {
         case .verified: break
         case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof:
             return refused(
-                .wrongProof(local: local, remote: remote, method: context.connection.remote.method), context, &turn)
+                .wrongProof(
+                    local: local, remote: remote, method: context.connection.remote.method,
+                    nearMiss: verdict.nearMiss), context, &turn)
         }
         context.saidInitialContact = request.notifies.contains(.initialContact)
         let older = turn.tables.established(local: local, remote: remote)

@@ -73,6 +73,9 @@ public final class IKEv2Endpoint {
     /// All IKE SAs, the oldest first.
     public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
 
+    /// One IKE SA; nil when it is gone. Its cost does not grow with the number of IKE SAs.
+    public func summary(of id: IKESAID) -> IKESASummary? { sessions[id]?.context.summary }
+
     /// How much there is of everything.
     public var counts: Counts {
         var counts = Counts()
@@ -122,6 +125,7 @@ public final class IKEv2Endpoint {
             newcomer.resume(&turn)
             enter(newcomer, &turn)
         }
+        if let old = context.predecessor, sessions[old.id] != nil { deadlines.set(old.id, to: old.timers.earliest) }
         if session.isEstablished, !context.isUnique {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)

@@ -22,7 +22,12 @@ struct RequestWindow {
         fileprivate(set) var attempt: Int
         /// How often it is sent again at most.
         fileprivate var limit: Int
+        /// How often the peer gave a sign of life after the last try.
+        fileprivate var reprieves = 0
     }
+
+    /// The most signs of life that earn a request one more try each: a peer that lives but never answers is given up.
+    static let maximumReprieves = 3
 
     /// What a moment brings.
     enum Tick: Equatable {
@@ -75,6 +80,7 @@ struct RequestWindow {
     mutating func curtail(now: Instant) {
         guard var request = inFlight else { return }
         request.limit = request.attempt
+        request.reprieves = Self.maximumReprieves
         request.deadline = min(request.deadline, now + schedule.timeout)
         inFlight = request
     }
@@ -83,6 +89,18 @@ struct RequestWindow {
     mutating func restart() {
         inFlight = nil
         nextID = 0
+    }
+
+    /// The peer gave a sign of life. After the last try it earns the request one more, at once: the network is back, and
+    /// the peer would otherwise be given up although it is there.
+    mutating func peerSpoke(now: Instant) {
+        guard var request = inFlight, request.attempt > 0, request.attempt == request.limit,
+            request.reprieves < Self.maximumReprieves
+        else { return }
+        request.reprieves += 1
+        request.attempt -= 1
+        request.deadline = now
+        inFlight = request
     }
 
     /// Looks whether the request is due again.

@@ -90,6 +90,7 @@ extension SessionContext {
         do throws(GrammarError) {
             let opened = try keys.open(message)
             lastHeard = turn.now
+            requests.peerSpoke(now: turn.now)
             publish(.received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened
         } catch {

@@ -27,7 +27,10 @@ extension Property {
 
 /// Where a run is.
 public enum Stage: Hashable, Sendable {
-    /// The faults have stopped, and one failure period has passed.
+    /// The faults have stopped, and one failure period (the pause before liveness is asked for, and all its tries) has
+    /// passed: nobody holds what the other end knows nothing of.
+    case failurePeriodOver
+    /// Exchanges that were under way then have ended as well.
     case settled
     /// A connection was initiated once more, without faults, and had its time.
     case triedAgain

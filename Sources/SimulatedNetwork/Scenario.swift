@@ -106,6 +106,16 @@ public struct Scenario: Sendable {
     var halfOpenTimeout: Interval { gateways.map { $0.configuration.limits.halfOpenTimeout }.max() ?? .zero }
     var retransmission: Interval { connections.map { $0.retransmission.total }.max() ?? .zero }
 
+    /// The longest pause between two tries of a request.
+    public var longestPause: Interval {
+        connections.map { connection in
+            var whole = connection.retransmission
+            whole.jitter = 0
+            var chance = SeededEntropy(seed: 0)
+            return whole.pause(after: whole.tries, &chance) ?? .zero
+        }.max() ?? .zero
+    }
+
     /// The longest from the first silence to the verdict that the peer is dead.
     public var failurePeriod: Interval { (connections.map { $0.dpdDelay }.max() ?? .zero) + retransmission }
 

@@ -94,8 +94,12 @@ public struct ScenarioRun {
 
         // The faults stop; answers that were on their way, half-open SAs and dead peers get their time.
         simulation.perform(.weather(LinkBehaviour(), .prompt))
-        let tail = scenario.failurePeriod + scenario.initiationBound
-        guard simulation.run(until: simulation.now + tail) else { return }
+        // An end counts its failure period from the last message that it heard: that may be one which was under way
+        // when the faults stopped, or its repetition a pause later.
+        let failurePeriod = scenario.failurePeriod + scenario.longestPause
+        guard simulation.run(until: simulation.now + failurePeriod) else { return }
+        simulation.reach(.failurePeriodOver)
+        guard simulation.run(until: simulation.now + scenario.initiationBound) else { return }
         settle(simulation)
         simulation.reach(.settled)
 

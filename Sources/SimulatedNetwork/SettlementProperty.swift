@@ -21,6 +21,7 @@ final class SettlementProperty: Property {
 
     func reached(_ stage: Stage, _ simulation: Simulation, _ report: inout Report) {
         switch stage {
+        case .failurePeriodOver: checkNothingIsOneSided(simulation, &report)
         case .settled: checkAgreement(simulation, &report)
         case .triedAgain:
             checkAgreement(simulation, &report)
@@ -78,6 +79,26 @@ final class SettlementProperty: Property {
             if mirror.algorithms != child.algorithms { return "the ends chose different ESP algorithms" }
         }
         return nil
+    }
+
+    /// An SA that is up at one end is known at the other. What is still being set up or closed has until later.
+    private func checkNothingIsOneSided(_ simulation: Simulation, _ report: inout Report) {
+        for pair in pairs {
+            let ends = [simulation.hosts[pair.left], simulation.hosts[pair.right]]
+            for (host, peer) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+                let known = Set(peer.summaries.map(\.initiatorSPI))
+                for summary in host.summaries
+                where summary.connection == pair.connection && summary.state == .established
+                    && !known.contains(summary.initiatorSPI)
+                {
+                    let spi = Hex.encode(summary.initiatorSPI)
+                    report.violation(
+                        name, host,
+                        "\(pair.connection): holds IKE SA \(spi) a failure period after the faults, \(peer.name) has not"
+                    )
+                }
+            }
+        }
     }
 
     private func checkAgreement(_ simulation: Simulation, _ report: inout Report) {

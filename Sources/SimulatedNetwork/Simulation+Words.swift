@@ -39,6 +39,7 @@ extension Simulation {
         case .proof(let octets): "proof \(TraceDigest.of(octets))"
         case .verified: "verified"
         case .falseProof: "false proof"
+        case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
         }
     }

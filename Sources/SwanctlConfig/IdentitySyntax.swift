@@ -1,4 +1,5 @@
 import GatewayModel
+import IPsecCrypto
 import NetworkTypes
 import WireFormat
 
@@ -9,17 +10,15 @@ enum IdentitySyntax {
     /// An identity that we claim, or that owns a secret; nil for `%any`.
     static func identity(_ text: String) throws(ValueProblem) -> Identity? {
         if isAny(text) { return nil }
+        if let typed = try explicit(text) { return typed }
+        if text.utf8.contains(UInt8(ascii: "=")) {
+            return DistinguishedName(text: text).map { Identity($0) } ?? .keyID(Array(text.utf8))
+        }
         if let hex = suffix(of: text, behind: "@#") { return .keyID(try octets(hex, text)) }
         if let address = suffix(of: text, behind: "@@") { return .rfc822(address) }
         if let name = suffix(of: text, behind: "@") { return .fqdn(name) }
         if text == "@" {
             throw ValueProblem("'@' alone is nobody", remedy: "quote what begins with @#, since # begins a comment")
-        }
-        if let typed = try explicit(text) { return typed }
-        if text.utf8.contains(UInt8(ascii: "=")) {
-            throw ValueProblem(
-                "'\(text)' is a distinguished name, which is not supported yet",
-                remedy: "use a host name, an address or an e-mail address; for plain text write keyid:\(text)")
         }
         if text.utf8.contains(UInt8(ascii: "@")) { return .rfc822(text) }
         if text.utf8.contains(UInt8(ascii: ":")) {
@@ -31,6 +30,7 @@ enum IdentitySyntax {
     /// Whom a connection accepts.
     static func pattern(_ text: String) throws(ValueProblem) -> IdentityPattern {
         guard let identity = try identity(text) else { return .any }
+        if let name = identity.distinguishedName, name.hasWildcards { return .distinguishedName(name) }
         guard identity.kind == .fqdn || identity.kind == .rfc822Address, identity.data.contains(UInt8(ascii: "*"))
         else {
             return .exactly(identity)
@@ -67,7 +67,7 @@ enum IdentitySyntax {
             guard unsupported.contains(type) else { return nil }
             throw ValueProblem(
                 "'\(text)': identities of type \(type) are not supported yet",
-                remedy: "use a host name, an address, an e-mail address or a keyid")
+                remedy: "use a host name, an address, an e-mail address, a distinguished name or a keyid")
         }
         if kind == .ipv4Address || kind == .ipv6Address, !value.hasPrefix("#") {
             guard let address = IPAddress(value), address.family == (kind == .ipv4Address ? .v4 : .v6) else {
@@ -75,6 +75,7 @@ enum IdentitySyntax {
             }
             return Identity(address)
         }
+        if kind == .asn1DN { return try distinguishedName(value) }
         let data = try octetsOrText(value)
         if kind == .ipv4Address || kind == .ipv6Address, data.count != (kind == .ipv4Address ? 4 : 16) {
             throw ValueProblem("'\(text)' has the wrong number of octets for \(type)", remedy: "correct the address")
@@ -84,12 +85,22 @@ enum IdentitySyntax {
 
     private static let names: [(String, Identity.Kind)] = [
         ("ipv4", .ipv4Address), ("ipv6", .ipv6Address), ("rfc822", .rfc822Address), ("email", .rfc822Address),
-        ("userfqdn", .rfc822Address), ("fqdn", .fqdn), ("dns", .fqdn), ("keyid", .keyID),
+        ("userfqdn", .rfc822Address), ("fqdn", .fqdn), ("dns", .fqdn), ("keyid", .keyID), ("asn1dn", .asn1DN),
     ]
 
     private static let unsupported: Set<String> = [
-        "ipv4net", "ipv6net", "ipv4range", "ipv6range", "asn1dn", "asn1gn", "xmppaddr", "uri",
+        "ipv4net", "ipv6net", "ipv4range", "ipv6range", "asn1gn", "xmppaddr", "uri",
     ]
+
+    private static func distinguishedName(_ value: String) throws(ValueProblem) -> Identity {
+        let name =
+            value.hasPrefix("#") ? DistinguishedName(der: try octetsOrText(value)) : DistinguishedName(text: value)
+        guard let name else {
+            throw ValueProblem(
+                "'\(value)' is not a distinguished name", remedy: "write key=value pairs, as in C=CH, O=lab, CN=a.lab")
+        }
+        return Identity(name)
+    }
 
     private static func octetsOrText(_ value: String) throws(ValueProblem) -> [UInt8] {
         value.hasPrefix("#") ? try octets(String(value.dropFirst()), value) : Array(value.utf8)

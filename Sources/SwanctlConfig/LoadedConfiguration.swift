@@ -127,7 +127,7 @@ struct ConfigurationBuilder {
     private func remoteIdentities(_ connection: Connection) -> [Identity] {
         switch connection.remote.identity {
         case .exactly(let identity)?: [identity]
-        case .suffix?: []
+        case .suffix?, .distinguishedName?: []
         case .any?, nil: connection.remoteAddresses.compactMap(\.single).map { Identity($0) }
         }
     }

@@ -18,6 +18,15 @@ public struct Diagnosis: Hashable, Sendable {
     /// What to do next.
     public let remedy: String
 
+    /// A diagnosis. What came from elsewhere, a peer or a file, can't steer a terminal from here on.
+    init(code: String, summary: String, facts: [String], causes: [String], remedy: String) {
+        self.code = code
+        self.summary = Printable.text(summary)
+        self.facts = facts.map(Printable.text)
+        self.causes = causes.map(Printable.text)
+        self.remedy = Printable.text(remedy)
+    }
+
     /// Everything in one paragraph, for a log line or a status field.
     public var text: String {
         var parts = [summary]
@@ -78,23 +87,14 @@ extension Diagnosis {
                 facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
                 causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
                 remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
-        case .wrongProof(let local, let remote, let method):
-            self.init(
-                code: "E-WRONG-SECRET",
-                summary:
-                    "The peer's proof does not match: the two sides do not have the same \(Self.describe(method)).",
-                facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
-                causes: [
-                    "the shared secrets differ (a typing error, a space or a newline at the end, or one side reads hex "
-                        + "or base64 where the other reads text)"
-                ],
-                remedy: "Set the same secret on both sides; `0x…` is hex and `0s…` is base64 on ours.")
+        case .wrongProof(let local, let remote, let method, let nearMiss):
+            self.init(wrongProofOf: remote, to: local, by: Self.describe(method), nearMiss)
         case .wrongMethod(let expected, let received, let remote):
             self.init(
                 code: "E-AUTH-METHOD",
                 summary: "The peer proves itself in another way than the configuration asks for.",
                 facts: [
-                    "The peer, \(Self.describe(remote)), uses authentication method \(received)",
+                    "The peer, \(Self.describe(remote)), uses \(Self.describe(method: received))",
                     "We expect \(Self.describe(expected))",
                 ],
                 causes: ["the `auth` of `remote` here and the `auth` of `local` at the peer differ"],
@@ -249,13 +249,28 @@ extension Diagnosis {
             facts: facts + [silence], causes: causes, remedy: remedy)
     }
 
-    private static func describe(_ identity: Identity) -> String { "'\(identity)' (\(identity.kind))" }
+    /// An AUTH payload's method (IANA's registry); zero stands for a message without one.
+    private static func describe(method: UInt8) -> String {
+        switch method {
+        case 0: "no AUTH payload, which asks for EAP"
+        case 1: "an RSA signature (method 1)"
+        case 2: "a pre-shared key (method 2)"
+        case 3: "a DSS signature (method 3)"
+        case 9, 10, 11: "an ECDSA signature (method \(method))"
+        case 13: "no authentication at all (method 13)"
+        case 14: "a digital signature (method 14)"
+        default: "authentication method \(method)"
+        }
+    }
+
+    static func describe(_ identity: Identity) -> String { "'\(identity)' (\(identity.kind))" }
 
     private static func describe(_ pattern: IdentityPattern) -> String {
         switch pattern {
         case .any: "anybody"
         case .exactly(let identity): describe(identity)
         case .suffix(let kind, _): "'\(pattern)' (\(kind))"
+        case .distinguishedName: "'\(pattern)' (\(Identity.Kind.asn1DN))"
         }
     }
 

@@ -59,7 +59,7 @@ public struct EventText: Sendable {
         case .received(let summary, let bytes, let path):
             self.init(.network, 2, "received \(summary) (\(bytes) octets) \(path.remote) → \(path.local)")
         case .retransmitted(let exchange, let messageID, let attempt):
-            self.init(.ike, 1, "\(exchange) request \(messageID) sent again, retransmission \(attempt)")
+            self.init(.ike, 1, "no answer to \(exchange) request \(messageID) yet, sent again (\(attempt))")
         case .answeredAgain(let messageID):
             self.init(.ike, 2, "request \(messageID) came again and got the same answer")
         case .dropped(let reason, let path):
@@ -75,7 +75,7 @@ public struct EventText: Sendable {
     private init(_ group: Group, _ level: Int, _ text: String) {
         self.group = group
         self.level = level
-        self.text = text
+        self.text = Printable.text(text)
     }
 
     /// Why an SA ended, as a clause.

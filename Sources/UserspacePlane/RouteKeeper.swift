@@ -30,7 +30,7 @@ final class RouteKeeper {
     private static let blockMetric: UInt32 = 32_767
 
     /// For the TUN with number `interface`. Blocks that an earlier process left behind are adopted at once: they are
-    /// kept until somebody takes them over or ``adopt(keeping:)`` says that nobody will.
+    /// kept until somebody takes them over or ``adopt(keeping:making:)`` says that nobody will.
     init(_ socket: RouteSocket, interface: UInt32, _ configuration: PlaneConfiguration) throws(SystemError) {
         self.socket = socket
         self.interface = interface
@@ -74,14 +74,15 @@ final class RouteKeeper {
         for prefix in held { try release(child, prefix, staysBlocked: staysBlocked) }
     }
 
-    /// Removes blocks that were found at the start and that no block of `keeping` holds, and makes those of `keeping`
-    /// that are not there.
-    func adopt(keeping: [IPPrefix]) throws(SystemError) {
-        for prefix in blocks.keys.sorted() where blocks[prefix]?.isKept == true && !keeping.contains(prefix) {
+    /// Removes blocks that were found at the start, or made here before, and are neither of `kept` nor of `made`; makes
+    /// those of `made` that are not there.
+    func adopt(keeping kept: [IPPrefix], making made: [IPPrefix]) throws(SystemError) {
+        let wanted = Set(kept).union(made)
+        for prefix in blocks.keys.sorted() where blocks[prefix]?.isKept == true && !wanted.contains(prefix) {
             blocks[prefix]?.isKept = false
             try settle(prefix)
         }
-        for prefix in keeping where blocks[prefix] == nil {
+        for prefix in made where blocks[prefix] == nil {
             blocks[prefix] = Block(isKept: true)
             try addRule(prefix.family)
             try socket.add(refusal(prefix), replace: true)

@@ -102,10 +102,11 @@ public final class UserspacePlane: DataPlane {
         do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
     }
 
-    /// Blocks that an earlier process left behind are removed unless one of `prefixes`, and those of `prefixes` that are
-    /// not there are made: what the configuration protects does not leave in clear before its SAs are up.
-    public func adoptBlocks(keeping prefixes: [IPPrefix]) throws(PlaneError) {
-        do { try routes?.adopt(keeping: prefixes) } catch { throw .system(error) }
+    /// Decides on blocks that belong to no Child SA yet. Those that an earlier process left behind stay where they are of
+    /// `kept` or `made`, and go elsewhere; those of `made` that are not there are made: what is meant to be protected
+    /// at all times does not leave in clear before its SAs are up.
+    public func adoptBlocks(keeping kept: [IPPrefix], making made: [IPPrefix]) throws(PlaneError) {
+        do { try routes?.adopt(keeping: kept, making: made) } catch { throw .system(error) }
     }
 
     /// Waits until both threads have carried out everything that was asked so far; false when ten seconds are over first.

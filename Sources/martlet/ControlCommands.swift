@@ -12,7 +12,7 @@ struct GatewayClient {
         let path = try option.path()
         do { client = try ViciClient(connectingTo: path) } catch {
             throw CommandFailure(
-                "\(error). Is a gateway running there? `martlet run --config FILE --vici unix://\(path)` starts one.")
+                "\(error).\nIs a gateway running there? `martlet run --config FILE --vici unix://\(path)` starts one.")
         }
     }
 
@@ -21,15 +21,22 @@ struct GatewayClient {
         do { return StatusReport(try client.status()) } catch { throw CommandFailure("\(error).") }
     }
 
+    /// A line of the gateway's log that belongs to a command.
+    struct Line {
+        var level: Int
+        var text: String
+    }
+
     /// Carries out a command; gives each log line that belongs to it to `onLine`.
     func call(
-        _ command: String, _ arguments: ViciTree = ViciTree(), onLine: ((String) -> Void)? = nil
+        _ command: String, _ arguments: ViciTree = ViciTree(), onLine: ((Line) -> Void)? = nil
     ) throws -> ViciTree {
         do {
             return try client.call(
-                command, arguments, streaming: onLine == nil ? nil : "control-log", timeout: onLine == nil ? .seconds(30) : nil
+                command, arguments, streaming: onLine == nil ? nil : "control-log",
+                timeout: onLine == nil ? .seconds(30) : nil
             ) { event in
-                if let line = event["msg"] { onLine?("[\(event["group"] ?? "")] \(line)") }
+                if let text = event["msg"] { onLine?(Line(level: event["level"].flatMap { Int($0) } ?? 1, text: text)) }
             }
         } catch {
             throw CommandFailure("\(error).")
@@ -49,10 +56,32 @@ private enum Named {
         } else if let owner = report.connections.first(where: { $0.children.contains(name) }) {
             self = .child(name, connection: owner.name)
         } else {
-            let names = report.connections.map(\.name)
+            let names = report.connections.map { "'\($0.name)'" }
             throw CommandFailure(
                 "No connection or child is called '\(name)'. "
                     + (names.isEmpty ? "None is configured." : "There are: \(names.joined(separator: ", "))."))
+        }
+    }
+
+    private var owner: String {
+        switch self {
+        case .connection(let name), .child(_, let name): name
+        }
+    }
+
+    /// The peer's addresses.
+    func peer(_ report: StatusReport) -> String {
+        let addresses = report.connections.first { $0.name == owner }?.remote_addrs ?? []
+        return addresses.isEmpty ? "the peer" : addresses.joined(separator: ", ")
+    }
+
+    /// Whether there is nothing left to bring up.
+    func isUp(_ report: StatusReport) -> Bool {
+        guard let connection = report.connections.first(where: { $0.name == owner }) else { return false }
+        let installed = Set(connection.ike_sas.flatMap(\.children).filter { $0.state == "INSTALLED" }.map(\.name))
+        switch self {
+        case .connection: return !connection.children.isEmpty && installed.isSuperset(of: connection.children)
+        case .child(let name, _): return installed.contains(name)
         }
     }
 
@@ -75,7 +104,8 @@ struct Up: ParsableCommand {
         discussion: "Prints what happens on the way. When it fails, says why and what to do, and exits with status 1.")
 
     @Argument(help: ArgumentHelp("A connection, or one of its children.", valueName: "NAME")) var name: String
-    @Option(help: ArgumentHelp("Wait at most so many seconds; 0 waits until there is an outcome.", valueName: "SECONDS"))
+    @Option(
+        help: ArgumentHelp("Wait at most so many seconds; 0 waits until there is an outcome.", valueName: "SECONDS"))
     var timeout = 0
     @Flag(help: "Print nothing but the outcome.") var quiet = false
     @OptionGroup var control: ControlSocketOption
@@ -86,12 +116,23 @@ struct Up: ParsableCommand {
 
     func run() throws {
         let gateway = try GatewayClient(control)
-        var arguments = try Named(name, gateway.status()).arguments
+        let report = try gateway.status()
+        let named = try Named(name, report)
+        if named.isUp(report) {
+            print("'\(name)' is up already.")
+            return
+        }
+        var arguments = named.arguments
         arguments.set("timeout", timeout * 1000)
         arguments.set("loglevel", quiet ? -1 : 1)
-        let answer = try gateway.call("initiate", arguments) { line in print(line) }
+        if !quiet { print("Connecting to \(named.peer(report)) …") }
+        let answer = try gateway.call("initiate", arguments) { line in
+            // What went wrong is said once, at the end.
+            if line.level > 0 { print("  \(line.text)") }
+        }
         guard answer["success"] == "yes" else {
-            throw CommandFailure("'\(name)' is not up. \(answer["errmsg"] ?? "")")
+            let reason = Wrapping.lines(answer["errmsg"] ?? "", width: Terminal.output.width, indentation: 2)
+            throw CommandFailure((["'\(name)' is not up."] + reason).joined(separator: "\n"))
         }
         print("'\(name)' is up.")
     }

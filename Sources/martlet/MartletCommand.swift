@@ -19,7 +19,14 @@ struct MartletCommand: ParsableCommand {
               martlet status
               martlet down branch
 
-            strongSwan's own tool drives it as well: swanctl --list-sas --uri unix:///var/run/charon.vici
+            strongSwan's own tool drives it as well:
+
+              swanctl --list-sas --uri unix:///var/run/charon.vici
+
+            Shells complete commands and options after this, in bash (or zsh, fish):
+
+              martlet --generate-completion-script bash \\
+                > /usr/share/bash-completion/completions/martlet
 
             Exit status: 0 done, 1 it failed and says why, 64 the command line makes no sense.
             """,

@@ -1,18 +1,23 @@
 import ArgumentParser
-import Foundation
 import Gateway
+import LinuxSystem
 
 /// `martlet run`.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway in the foreground.",
+        usage: "martlet run [--config <FILE>] [--vici <URI>] [--tun <NAME>] [--log <0-3>]",
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
             and stop. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
 
             A broken FILE changes nothing: at the start the command ends with status 1 and all that is wrong with the \
-            file; while running, the configuration stays as it was.
+            file; while running, the configuration stays as it was, and the log says what is wrong.
+
+            The log goes to standard error. Networks of children with start_action start or trap are blocked until \
+            their tunnel is up, so that nothing meant for it leaves in clear. When the gateway stops, its routes, rules \
+            and blocks are removed; when it is killed, the blocks stay until it runs again.
             """)
 
     @Option(help: ArgumentHelp("The configuration file.", valueName: "FILE"))
@@ -25,17 +30,25 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What to log: 0 failures, 1 the course of things, 2 every message, 3 what was dropped.", valueName: "LEVEL"))
+            "What to log: 0 failures, 1 the course of things, 2 every message, 3 what was dropped.", valueName: "LEVEL")
+    )
     var log = 1
 
+    /// Shared with whoever started us, and never closed.
+    private static let standardError = Descriptor(owning: 2)
+
+    func validate() throws {
+        guard (0...3).contains(log) else { throw ValidationError("--log is 0 to 3.") }
+    }
+
     func run() throws {
+        let output = LogOutput(Self.standardError)
         let options = Daemon.Options(
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
         do {
-            let daemon = try Daemon(options) { line in FileHandle.standardError.write(Data((line + "\n").utf8)) }
-            try daemon.run()
+            try Daemon(options) { line in output.write(line) }.run()
         } catch {
-            throw CommandFailure("\(error)")
+            throw CommandFailure("The gateway does not run.\n\(error)")
         }
     }
 }

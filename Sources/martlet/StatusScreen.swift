@@ -10,12 +10,19 @@ struct StatusScreen {
             return ["No connections are configured. `martlet run --config FILE` reads them from FILE."]
         }
         var lines: [String] = []
+        if report.connections.count > 1 {
+            let count = report.connections.filter { $0.state == "up" }.count
+            lines.append("\(count) of \(report.connections.count) connections are up.")
+        }
         for connection in report.connections {
             let peer = connection.remote_addrs.joined(separator: ", ")
             lines.append("\(terminal.paint(connection.name, .bold))  \(terminal.state(connection.state))  peer \(peer)")
             for sa in connection.ike_sas { lines += ikeSA(sa) }
             if connection.ike_sas.isEmpty, !connection.children.isEmpty {
-                lines.append("  children \(connection.children.joined(separator: ", ")); `martlet up \(connection.name)` starts them")
+                let command = "`martlet up \(Self.word(connection.name))`"
+                lines.append(
+                    "  \(connection.children.joined(separator: ", ")): \(command) brings "
+                        + "\(connection.children.count == 1 ? "it" : "them") up")
             }
             if let failure = connection.last_error { lines += self.failure(failure) }
         }
@@ -31,10 +38,12 @@ struct StatusScreen {
     }
 
     private func ikeSA(_ sa: StatusReport.IKESAStatus) -> [String] {
-        var facts = ["IKEv2 #\(sa.id)", terminal.state(sa.state), "\(sa.local) \(sa.initiator ? "→" : "←") \(sa.remote)"]
-        if let remote = sa.remote_id { facts.append("'\(sa.local_id ?? "?")' with '\(remote)'") }
+        var facts = [
+            "IKEv2 #\(sa.id)", terminal.state(sa.state), "\(sa.local) \(sa.initiator ? "→" : "←") \(sa.remote)",
+        ]
         if let nat = sa.nat { facts.append("NAT: \(nat)") }
         var lines = ["  " + facts.joined(separator: "  ")]
+        if let remote = sa.remote_id { lines.append("    '\(sa.local_id ?? "?")' with '\(remote)'") }
         var details: [String] = []
         if let algorithms = sa.algorithms { details.append(algorithms) }
         if let established = sa.established { details.append("up \(Readable.span(established))") }
@@ -53,11 +62,30 @@ struct StatusScreen {
         let algorithms = child.algorithms.map { "\($0), " } ?? ""
         return [
             "    \(child.name) #\(child.id)  \(terminal.state(child.state))  \(selectors)",
-            "      \(algorithms)SPIs \(child.spi_in) \(child.spi_out), \(traffic)",
+            "      \(algorithms)SPIs \(child.spi_in) \(child.spi_out)", "      \(traffic)",
         ]
     }
 
     private func failure(_ failure: StatusReport.Failure) -> [String] {
-        ["  " + terminal.paint("! \(failure.code)", .red) + ", \(Readable.span(failure.age)) ago: \(failure.text)"]
+        ["  " + terminal.paint("! \(failure.code)", .red) + ", \(Readable.span(failure.age)) ago:"]
+            + Wrapping.lines(failure.text, width: terminal.width, indentation: 4)
+    }
+
+    /// A name as a shell takes it for one word.
+    private static func word(_ name: String) -> String {
+        let plain = name.utf8.allSatisfy { octet in
+            switch octet {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
+                UInt8(ascii: ":"), UInt8(ascii: "@"):
+                true
+            default: false
+            }
+        }
+        return plain && !name.isEmpty
+            ? name
+            : "'"
+                + name.split(separator: "'", omittingEmptySubsequences: false)
+                .joined(separator: "'\\''") + "'"
     }
 }

@@ -6,6 +6,8 @@ import Foundation
 struct Terminal {
     /// Whether colours are shown: a terminal, and nobody asked for none (`NO_COLOR`).
     let hasColour: Bool
+    /// Columns.
+    var width = 80
 
     /// A colour of the states' table.
     enum Colour: String {
@@ -20,7 +22,10 @@ struct Terminal {
     static var output: Terminal {
         let environment = ProcessInfo.processInfo.environment
         let wantsNone = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
-        return Terminal(hasColour: isatty(STDOUT_FILENO) == 1 && !wantsNone && environment["TERM"] != "dumb")
+        let columns = environment["COLUMNS"].flatMap { Int($0) } ?? 80
+        return Terminal(
+            hasColour: isatty(STDOUT_FILENO) == 1 && !wantsNone && environment["TERM"] != "dumb",
+            width: min(max(columns, 40), 200))
     }
 
     /// `text` in a colour, where there are colours.
@@ -37,6 +42,30 @@ struct Terminal {
         case "DELETING", "DELETED", "DESTROYING": paint("✕ \(word)", .red)
         default: paint("○ \(word)", .grey)
         }
+    }
+}
+
+/// Text in lines that a terminal can show.
+enum Wrapping {
+    /// `text` in lines of at most `width` columns, each after so many spaces; a longer word gets a line of its own.
+    static func lines(_ text: String, width: Int, indentation: Int) -> [String] {
+        let margin = String(repeating: " ", count: indentation)
+        var lines: [String] = []
+        for paragraph in text.split(separator: "\n") {
+            var line = ""
+            for word in paragraph.split(separator: " ") {
+                if line.isEmpty {
+                    line = margin + word
+                } else if line.count + 1 + word.count > width {
+                    lines.append(line)
+                    line = margin + word
+                } else {
+                    line += " " + word
+                }
+            }
+            if !line.isEmpty { lines.append(line) }
+        }
+        return lines
     }
 }
 
@@ -67,7 +96,9 @@ enum Readable {
             value /= 1000
             unit += 1
         }
-        return (unit == 0 ? String(Int(value)) : String(format: value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value))
+        return
+            (unit == 0
+            ? String(Int(value)) : String(format: value < 10 ? "%.2f" : value < 100 ? "%.1f" : "%.0f", value))
             + " " + units[unit]
     }
 }

@@ -44,4 +44,15 @@ import WireFormat
         #expect(pair.right.summary?.remoteIdentity == .fqdn("left.example"))
         #expect(pair.left.endpoint.counts.openTickets == 0)
     }
+
+    @Test func oneIKESAIsFoundByItsNumberWhileItLives() throws {
+        let pair = Pair()
+        pair.connect()
+        let summary = try #require(pair.left.summary)
+        #expect(pair.left.endpoint.summary(of: summary.id) == summary)
+        #expect(pair.left.endpoint.summary(of: IKESAID(rawValue: summary.id.rawValue + 1)) == nil)
+        pair.left.handle(.command(.terminate(.ikeSA(summary.id))))
+        pair.run()
+        #expect(pair.left.endpoint.summary(of: summary.id) == nil)
+    }
 }

@@ -55,6 +55,25 @@ import Testing
             window.tick(now: .zero + .seconds(9), &entropy) == .gaveUp(.informational, tries: 2, waited: .seconds(9)))
     }
 
+    /// A sign of life after the last try earns one more, three times: then a peer that never answers is given up.
+    @Test mutating func aSignOfLifeAfterTheLastTryEarnsOneMore() {
+        var window = RequestWindow(RetransmissionSchedule(tries: 1, timeout: .seconds(2), base: 2))
+        window.open(.informational, [[1]], now: .zero, &entropy)
+        window.peerSpoke(now: .zero + .seconds(1))
+        #expect(window.tick(now: .zero + .seconds(1), &entropy) == .idle)
+        #expect(window.tick(now: .zero + .seconds(2), &entropy) == .resend([[1]], attempt: 1))
+        var now = Instant.zero + .seconds(3)
+        for _ in 0..<RequestWindow.maximumReprieves {
+            window.peerSpoke(now: now)
+            #expect(window.tick(now: now, &entropy) == .resend([[1]], attempt: 1))
+            now = now + .seconds(1)
+        }
+        window.peerSpoke(now: now)
+        #expect(window.tick(now: now, &entropy) == .idle)
+        let end = now + .seconds(4)
+        #expect(window.tick(now: end, &entropy) == .gaveUp(.informational, tries: 2, waited: end - .zero))
+    }
+
     @Test mutating func restartingGoesBackToMessageIDZero() {
         var window = RequestWindow(RetransmissionSchedule())
         window.open(.ikeSAInit, [[1]], now: .zero, &entropy)

@@ -110,11 +110,33 @@ import Testing
         ("some:thing", .exactly(.keyID(Array("some:thing".utf8)))), ("keyid:abc", .exactly(.keyID(Array("abc".utf8)))),
         ("fqdn:10.0.0.1", .exactly(.fqdn("10.0.0.1"))), ("email:x", .exactly(.rfc822("x"))),
         ("ipv4:192.0.2.1", .exactly(Identity(IPAddress(v4: 0xc000_0201)))), ("{11}:#00ff", .exactly(.keyID([0, 255]))),
+        ("C=CH, O=lab, CN=a.lab", .exactly(Identity(.asn1DN, labName))),
+        ("/c=CH/o=lab/cn=a.lab", .exactly(Identity(.asn1DN, labName))),
+        ("asn1dn:C=CH,O=lab,CN=a.lab", .exactly(Identity(.asn1DN, labName))),
+        ("a=b", .exactly(.keyID(Array("a=b".utf8)))), ("@a=b", .exactly(.keyID(Array("@a=b".utf8)))),
+        ("keyid:CN=x", .exactly(.keyID(Array("CN=x".utf8)))),
         ("*.example.net", .suffix(.fqdn, ".example.net")), ("*@example.net", .suffix(.rfc822Address, "@example.net")),
     ])
     func identities(_ text: String, _ expected: IdentityPattern) throws {
         let loaded = try load(connection("", round: "id = \"\(text)\""))
         #expect(loaded.connections.first?.remote.identity == expected)
+    }
+
+    /// C=CH, O=lab, CN=a.lab, each a PrintableString.
+    static let labName: [UInt8] =
+        [0x30, 0x2b, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x06, 0x13, 0x02] + Array("CH".utf8)
+        + [0x31, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x04, 0x0a, 0x13, 0x03] + Array("lab".utf8)
+        + [0x31, 0x0e, 0x30, 0x0c, 0x06, 0x03, 0x55, 0x04, 0x03, 0x13, 0x05] + Array("a.lab".utf8)
+
+    @Test func aStarInADistinguishedNameStandsForAnyValue() throws {
+        let loaded = try load(connection("", round: "id = \"C=CH, O=lab, CN=*\""))
+        let pattern = try #require(loaded.connections.first?.remote.identity)
+        #expect(pattern.description == "C=CH, O=lab, CN=*")
+        #expect(pattern.matches(Identity(.asn1DN, Self.labName)))
+        var other = Self.labName
+        other[12 + 2] ^= 1
+        #expect(!pattern.matches(Identity(.asn1DN, other)))
+        #expect(!pattern.matches(.fqdn("a.lab")))
     }
 
     @Test func secretsAreChosenByWhoseTheyAre() throws {

@@ -104,8 +104,8 @@ import Testing
 
     @Test(arguments: [
         (
-            "id = \"C=CH, O=lab, CN=x\"",
-            "id: 'C=CH, O=lab, CN=x' is a distinguished name, which is not supported yet; use a host name, an address or an e-mail address; for plain text write keyid:C=CH, O=lab, CN=x"
+            "id = asn1dn:lab",
+            "id: 'lab' is not a distinguished name; write key=value pairs, as in C=CH, O=lab, CN=a.lab"
         ),
         (
             "id = a*.example.net",
@@ -115,7 +115,7 @@ import Testing
         ("id = ipv4:1.2.3", "id: '1.2.3' is not an address of type ipv4; correct the address"),
         (
             "id = ipv4net:1.2.3.0/24",
-            "id: 'ipv4net:1.2.3.0/24': identities of type ipv4net are not supported yet; use a host name, an address, an e-mail address or a keyid"
+            "id: 'ipv4net:1.2.3.0/24': identities of type ipv4net are not supported yet; use a host name, an address, an e-mail address, a distinguished name or a keyid"
         ),
         ("id = \"@#xyz\"", "id: '@#xyz': what follows # is not hexadecimal; write pairs of hexadecimal digits"),
         ("id = @#xyz", "id: '@' alone is nobody; quote what begins with @#, since # begins a comment"),

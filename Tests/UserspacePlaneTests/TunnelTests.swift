@@ -18,6 +18,10 @@ import UserspacePlane
         #expect(try sites.left.ping(sites.right.inner.v6))
         #expect(try sites.right.ping(sites.left.inner.v4))
         #expect(try sites.right.ping(sites.left.inner.v6))
+        for reason in DropReason.allCases where reason != .noPolicy {
+            // The kernel itself looks for neighbours and routers, which no policy speaks of.
+            #expect(left.drops(reason) + right.drops(reason) == 0, "\(reason)")
+        }
         // Twelve requests or answers each way, and nothing else.
         let toRight = SPILayout.spi(index: 1, chance: 200)
         let toLeft = SPILayout.spi(index: 1, chance: 100)
@@ -75,7 +79,9 @@ import UserspacePlane
         // The next process finds the blocks and keeps them while it is told to.
         let next = try sites.plane(sites.left)
         #expect(try sites.left.table() == ["\(v4) refusal", "\(v6) refusal"])
-        try next.adoptBlocks(keeping: [try Support.prefix(v4), try Support.prefix("10.77.0.0/16")])
+        try next.adoptBlocks(
+            keeping: [try Support.prefix(v4), try Support.prefix("10.78.0.0/16")],
+            making: [try Support.prefix("10.77.0.0/16")])
         #expect(try sites.left.table() == ["\(v4) refusal", "10.77.0.0/16 refusal"])
         try sites.bringUp(next, sites.left, child: 5, index: 9)
         #expect(try sites.left.goes(to: sites.right.inner.v4) != .unreachable(.hostUnreachable))

@@ -36,7 +36,9 @@ final class DemoHosts: Sendable {
     private let done: Wakeup
 
     /// Hosts that send `bytes` octets from `near` to `far`; `done` is signalled at the end.
-    init(near: PacketQueue, _ nearAddress: IPAddress, far: PacketQueue, _ farAddress: IPAddress, bytes: Int, done: Wakeup) {
+    init(
+        near: PacketQueue, _ nearAddress: IPAddress, far: PacketQueue, _ farAddress: IPAddress, bytes: Int, done: Wakeup
+    ) {
         self.near = near
         self.far = far
         self.nearAddress = nearAddress
@@ -88,7 +90,7 @@ final class DemoHosts: Sendable {
                     progress.withLock { $0.receivedDigest = current }
                 }
                 if number % 32 == 31 || number &+ 1 != next { answer(.acknowledgement(next)) }
-                if isLast(number), next == number + 1 { answer(.acknowledgement(next)) }
+                if isLast(number), next == number &+ 1 { answer(.acknowledgement(next)) }
             default: continue
             }
         }
@@ -100,7 +102,7 @@ final class DemoHosts: Sendable {
 
     private var pieces: UInt32 { UInt32((state.bytesTotal + Self.pieceSize - 1) / Self.pieceSize) }
 
-    private func isLast(_ number: UInt32) -> Bool { number + 1 == pieces }
+    private func isLast(_ number: UInt32) -> Bool { number &+ 1 == pieces }
 
     private func answer(_ content: DemoPacket.Content) {
         _ = far.send(DemoPacket(source: farAddress, destination: nearAddress, content: content).bytes)
@@ -109,7 +111,9 @@ final class DemoHosts: Sendable {
     private func ping() throws {
         for sequence in UInt16(1)...3 {
             let start = MonotonicClock.now()
-            guard send(.echo(isReply: false, sequence)) else { throw Problem(description: "the gateway takes no packet") }
+            guard send(.echo(isReply: false, sequence)) else {
+                throw Problem(description: "the gateway takes no packet")
+            }
             while true {
                 guard MonotonicClock.now() - start < .seconds(5), !isStopping.load(ordering: .relaxed) else {
                     throw Problem(description: "ping \(sequence) was not answered in 5 s")
@@ -153,7 +157,8 @@ final class DemoHosts: Sendable {
                 moved = true
             }
             while let bytes = near.receive() {
-                guard case .acknowledgement(let number)? = DemoPacket(bytes)?.content, number > base, number <= made else {
+                guard case .acknowledgement(let number)? = DemoPacket(bytes)?.content, number > base, number <= made
+                else {
                     continue
                 }
                 for old in base..<number { unacknowledged[old] = nil }

@@ -86,10 +86,17 @@ extension DemoPacket {
                 guard type == 0 || type == 8 else { return nil }
                 content = .echo(isReply: type == 0, try reader.uint16("sequence"))
             } else {
-                try reader.skip(8, "UDP header")
+                guard number == .udp, try reader.uint32("ports") == UInt32(Self.port) << 16 | UInt32(Self.port) else {
+                    return nil
+                }
+                try reader.skip(4, "UDP length, checksum")
                 let kind = try reader.uint8("kind")
                 let number = try reader.uint32("number")
-                content = kind == 1 ? .piece(number, try reader.rest()) : .acknowledgement(number)
+                switch kind {
+                case 1: content = .piece(number, try reader.rest())
+                case 2: content = .acknowledgement(number)
+                default: return nil
+                }
             }
         } catch {
             return nil

@@ -73,7 +73,8 @@ struct DemoScreen {
             lines.append(
                 "  \(terminal.paint(side.name.padded(8), .bold)) IKE \(terminal.state(side.ike_state))  child "
                     + "\(terminal.state(side.child_state))  \(side.local) ↔ \(side.remote)")
-            lines.append("           \(side.local_ts.joined(separator: " ")) === \(side.remote_ts.joined(separator: " "))")
+            lines.append(
+                "           \(side.local_ts.joined(separator: " ")) === \(side.remote_ts.joined(separator: " "))")
             lines.append(
                 "           in \(side.packets_in) packets, \(Readable.bytes(Int64(side.bytes_in)));  out "
                     + "\(side.packets_out) packets, \(Readable.bytes(Int64(side.bytes_out)))")
@@ -93,10 +94,13 @@ struct DemoScreen {
                 row(
                     "transfer",
                     "\(Readable.bytes(Int64(transfer.bytes))) in \(DemoCommandText.seconds(transfer.seconds)), \(rate)"
-                        + (transfer.packets_sent_again == 0 ? "" : ", \(transfer.packets_sent_again) packets sent again")))
+                        + (transfer.packets_sent_again == 0
+                            ? "" : ", \(transfer.packets_sent_again) packets sent again")))
             let isSame = transfer.sha256_sent == transfer.sha256_received
             lines.append(
-                row("digest", "\(transfer.sha256_received.prefix(16))… " + (isSame ? "the same at both ends" : "DIFFERENT")))
+                row(
+                    "digest",
+                    "\(transfer.sha256_received.prefix(16))… " + (isSame ? "the same at both ends" : "DIFFERENT")))
         }
         for line in report.kernel_ping ?? [] { lines.append("  \(line)") }
         lines.append("")

@@ -51,8 +51,9 @@ final class LoopbackStage: DemoStage {
             let state = hosts.state
             if !state.isDone, state.bytesAcknowledged > 0 {
                 let percent = state.bytesAcknowledged * 100 / max(1, state.bytesTotal)
-                say("  sent \(Readable.bytes(Int64(state.bytesAcknowledged))) of "
-                    + "\(Readable.bytes(Int64(state.bytesTotal))) (\(percent) %)")
+                say(
+                    "  sent \(Readable.bytes(Int64(state.bytesAcknowledged))) of "
+                        + "\(Readable.bytes(Int64(state.bytesTotal))) (\(percent) %)")
             }
         }
     }
@@ -62,7 +63,9 @@ final class LoopbackStage: DemoStage {
         report.ping_ms = state.pings.map { $0.seconds * 1000 }
         if let failure = state.failure { report.failures.append(failure) }
         guard state.isDone, state.failure == nil else {
-            if state.failure == nil, report.failures.isEmpty { report.failures.append("the transfer did not end in time") }
+            if state.failure == nil, report.failures.isEmpty {
+                report.failures.append("the transfer did not end in time")
+            }
             return
         }
         let seconds = state.elapsed.seconds

@@ -16,7 +16,8 @@ final class NamespaceStage: DemoStage {
 
     init() throws {
         guard ProcessInformation.hasSystemAdministration, ProcessInformation.hasNetworkAdministration else {
-            throw CommandFailure("--netns makes network namespaces, which needs root; `martlet demo` alone needs nothing")
+            throw CommandFailure(
+                "--netns makes network namespaces, which needs root; `martlet demo` alone needs nothing")
         }
         let number = ProcessInformation.identifier
         names = ("martlet-demo-hq-\(number)", "martlet-demo-branch-\(number)")

@@ -1,0 +1,178 @@
+import Foundation
+import Testing
+
+@testable import martlet
+
+/// The daemon, in a network namespace of its own.
+@Suite(.serialized, .needsRoot) struct DaemonTests {
+    private static func configuration(_ secret: String = "a secret of some length") -> String {
+        """
+        connections {
+          my-site {
+            remote_addrs = 192.0.2.2
+            local { auth = psk
+              id = hq.example
+            }
+            remote { auth = psk
+              id = branch.example
+            }
+            children {
+              net {
+                remote_ts = 10.2.0.0/16
+              }
+              always {
+                remote_ts = 10.3.0.0/16
+                start_action = start
+              }
+            }
+          }
+        }
+        secrets {
+          ike-1 {
+            id = branch.example
+            secret = \(secret)
+          }
+        }
+        """
+    }
+
+    /// A daemon that runs.
+    private final class Running {
+        let space: Namespace
+        let folder: Folder
+        let process: Process
+
+        init(_ purpose: String, _ extra: [String] = []) throws {
+            space = try Namespace(purpose)
+            folder = try Folder()
+            try folder.write("swanctl.conf", DaemonTests.configuration())
+            process = try Executable.begin(
+                ["run", "--config", folder.file("swanctl.conf"), "--vici", folder.file("vici")] + extra, in: space.name,
+                output: folder.file("out"), errors: folder.file("log"))
+            try wait("the daemon runs") { try log().contains("martlet 0.1.0 runs") }
+        }
+
+        deinit {
+            if process.isRunning {
+                process.terminate()
+                process.waitUntilExit()
+            }
+        }
+
+        func log() throws -> String { try folder.text("log") }
+
+        func martlet(_ arguments: String...) throws -> Executable.Outcome {
+            try Executable.run(arguments + ["--vici", folder.file("vici")], in: space.name)
+        }
+
+        func wait(_ what: String, _ isSo: () throws -> Bool) throws {
+            let end = Date() + 20
+            while Date() < end {
+                if try isSo() { return }
+                guard process.isRunning else { break }
+                Thread.sleep(forTimeInterval: 0.02)
+            }
+            if try !isSo() { Issue.record("not so: \(what)\n\(try log())") }
+        }
+
+        /// Stops it as a service manager does; its exit status.
+        func stop() -> Int32 {
+            process.terminate()
+            process.waitUntilExit()
+            return process.terminationStatus
+        }
+    }
+
+    @Test func startsIsUsedAndLeavesNothing() throws {
+        let daemon = try Running("life")
+        // Blocked is what is always to be protected, and nothing else.
+        let routes = try daemon.space.shows("route", "show", "table", "220")
+        #expect(routes.contains("unreachable 10.3.0.0/16") && !routes.contains("10.2.0.0/16"), "\(routes)")
+        #expect(try daemon.space.shows("-o", "link").contains("martlet0"))
+
+        let status = try daemon.martlet("status")
+        #expect(status.status == 0)
+        #expect(status.output.hasPrefix("my-site  ○ down  peer 192.0.2.2\n"), "\(status.output)")
+        let json = try daemon.martlet("status", "--json")
+        let report = try JSONDecoder().decode(StatusReport.self, from: Data(json.output.utf8))
+        #expect(report.connections.map(\.name) == ["my-site"])
+        #expect(report.connections.first?.children == ["net", "always"])
+
+        let unknown = try daemon.martlet("up", "nosuch")
+        #expect(unknown.status == 1)
+        #expect(unknown.errors == "Error: No connection or child is called 'nosuch'. There are: 'my-site'.\n")
+
+        // There is no route in this namespace: that is said at once, in words, once.
+        let failed = try daemon.martlet("up", "net")
+        #expect(failed.status == 1)
+        #expect(failed.output == "Connecting to 192.0.2.2 …\n", "\(failed.output)")
+        #expect(failed.errors.hasPrefix("Error: 'net' is not up.\n  E-NO-PATH: "), "\(failed.errors)")
+        #expect(failed.errors.split(separator: "\n").allSatisfy { $0.count <= 80 })
+        #expect(try daemon.martlet("status").output.contains("! E-"))
+        #expect(try daemon.martlet("down", "net").output == "'net' was not up.\n")
+
+        #expect(daemon.stop() == 0)
+        #expect(try daemon.log().contains("stopped; routes, rules and device are removed"))
+        #expect(try daemon.space.isClean())
+        #expect(!daemon.folder.has("vici"))
+        #expect(try daemon.folder.text("out").isEmpty)
+    }
+
+    @Test func aBrokenFileDoesNotHurtTheRunningConfiguration() throws {
+        let daemon = try Running("reload")
+        try daemon.folder.write("swanctl.conf", "connections {\n  other {\n    remote_adrs = 1.2.3.4\n  }\n}\n")
+        kill(daemon.process.processIdentifier, SIGHUP)
+        try daemon.wait("the log says what is wrong") { try daemon.log().contains("nothing was changed") }
+        #expect(try daemon.log().contains("swanctl.conf:3:5: error:"))
+        #expect(try daemon.martlet("status").output.hasPrefix("my-site"))
+
+        try daemon.folder.write(
+            "swanctl.conf", Self.configuration().replacing("my-site", with: "new").replacing("10.3.", with: "10.4."))
+        kill(daemon.process.processIdentifier, SIGHUP)
+        try daemon.wait("the new one is loaded") { try daemon.log().contains("configuration loaded: 1 connections") }
+        #expect(try daemon.martlet("status").output.hasPrefix("new"))
+        let routes = try daemon.space.shows("route", "show", "table", "220")
+        #expect(routes.contains("10.4.0.0/16") && !routes.contains("10.3.0.0/16"), "\(routes)")
+        #expect(daemon.stop() == 0)
+        #expect(try daemon.space.isClean())
+    }
+
+    @Test func aPortInUseIsNamedWithWhatToDo() throws {
+        let daemon = try Running("port")
+        let second = try Executable.run(
+            [
+                "run", "--config", daemon.folder.file("swanctl.conf"), "--vici", daemon.folder.file("vici2"), "--tun",
+                "martlet1",
+            ], in: daemon.space.name)
+        #expect(second.status == 1)
+        #expect(second.errors.contains("[500]") && second.errors.contains("another IKE daemon"), "\(second.errors)")
+        #expect(!daemon.folder.has("vici2"))
+        #expect(try !daemon.space.shows("-o", "link").contains("martlet1"))
+        // The first one is none the worse for it.
+        #expect(try daemon.martlet("status").status == 0)
+        #expect(daemon.stop() == 0)
+    }
+
+    @Test(arguments: ["/nowhere/at/all/vici", "/proc/version"])
+    func aControlSocketThatCannotBeLeavesNothing(_ path: String) throws {
+        let space = try Namespace("sock")
+        let folder = try Folder()
+        try folder.write("swanctl.conf", Self.configuration())
+        let outcome = try Executable.run(
+            ["run", "--config", folder.file("swanctl.conf"), "--vici", path], in: space.name)
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains(path), "\(outcome.errors)")
+        #expect(try space.isClean())
+    }
+
+    /// A device that is taken away under a running gateway ends it, with the reason, and nothing stays behind.
+    @Test func aDeviceThatGoesIsNoticed() throws {
+        let daemon = try Running("gone")
+        _ = try daemon.space.shows("link", "delete", "martlet0")
+        daemon.process.waitUntilExit()
+        #expect(daemon.process.terminationStatus == 1)
+        let log = try daemon.log()
+        #expect(log.contains("the TUN device can't be used any more"), "\(log)")
+        #expect(try daemon.space.isClean())
+    }
+}

@@ -1,0 +1,142 @@
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+import Telemetry
+import Testing
+import WireFormat
+
+@Suite struct DiagnosisTests {
+    @Test(arguments: Samples.all) func everyRefusalHasItsCodeItsValuesAndARemedy(_ sample: Samples.Sample) {
+        let diagnosis = Diagnosis(sample.refusal)
+        #expect(diagnosis.code == sample.code)
+        for value in sample.shows {
+            #expect(diagnosis.text.contains(value), "\(value) is missing in: \(diagnosis.text)")
+        }
+        #expect(diagnosis.summary.last == "." && diagnosis.summary.count > 20)
+        #expect(diagnosis.remedy.last == "." && diagnosis.remedy.count > 20)
+        #expect(!diagnosis.facts.isEmpty)
+        #expect(diagnosis.text.contains(diagnosis.summary) && diagnosis.text.hasSuffix(diagnosis.remedy))
+        // A list joined to a sentence must not make two full stops.
+        #expect(!diagnosis.text.contains("..") && !diagnosis.text.contains("  "))
+    }
+
+    /// Programs compare codes: each stands for one thing. The switch fails to compile when a case has no sample.
+    @Test func everyCaseHasACodeOfItsOwn() {
+        var codes: [String: Set<String>] = [:]
+        for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
+        #expect(codes.count == Samples.all.count)
+        #expect(codes.values.allSatisfy { $0.count == 1 })
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 19)
+    }
+
+    @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
+        guard case .byPeer(_, let name, _, _) = sample.refusal else {
+            Issue.record("no refusal of a peer")
+            return
+        }
+        let diagnosis = Diagnosis(sample.refusal, child: "net")
+        #expect(diagnosis.facts.contains("The peer does not say more than \(name)"))
+        #expect(diagnosis.summary.contains("the child 'net'"))
+        #expect(Diagnosis(sample.refusal).summary.contains("the IKE SA"))
+    }
+
+    @Test func severalCausesAreRanked() {
+        let several = Diagnosis(
+            .byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: Samples.offer))
+        #expect(several.causes.first == "the shared secrets differ")
+        #expect(several.text.contains("the likeliest first: (1) the shared secrets differ; (2) "))
+        let one = Diagnosis(.noSecret(local: Samples.hq, remote: Samples.branch))
+        #expect(one.causes.count == 1)
+        #expect(one.text.contains(" Cause: no `secrets"))
+    }
+
+    /// A peer chooses its identity; one that writes on our terminal is shown by its octets.
+    @Test(arguments: [Identity.Kind.fqdn, .rfc822Address, .keyID, .asn1DN, .ipv4Address, .null, .init(rawValue: 77)])
+    func identitiesDoNotReachTheTerminal(_ kind: Identity.Kind) {
+        let evil = Identity(kind, Array("\u{1b}[2J\r\n[IKE] all is well\u{7}\u{9b}0m\u{202e}".utf8))
+        for refusal: Refusal in [
+            .identityMismatch(expected: [.exactly(evil)], received: evil), .notUs(asked: evil, ours: [evil]),
+            .noSecret(local: evil, remote: evil), .wrongProof(local: evil, remote: evil, method: .sharedKey),
+            .wrongMethod(expected: .sharedKey, received: 200, remote: evil),
+            .alreadyConnected(local: evil, remote: evil),
+        ] {
+            Self.expectHarmless(Diagnosis(refusal))
+        }
+    }
+
+    @Test func textsFromElsewhereDoNotReachTheTerminal() {
+        let evil = "\u{1b}]0;owned\u{7}\n\u{2028}\u{9b}31m\u{202e}\u{200b}"
+        for refusal: Refusal in [
+            .choseWhatWasNotOffered(what: evil), .malformed(exchange: evil, reason: evil),
+            .badKeyExchange(group: .x25519, reason: evil), .planeRefused(reason: evil),
+            .noPath(remote: evil, reason: evil), .noInternalAnswer(question: evil),
+            .noChildProposal(child: evil, ours: [], theirs: []),
+            .byPeer(notify: 9999, name: evil, exchange: evil, offer: Samples.offer),
+        ] {
+            Self.expectHarmless(Diagnosis(refusal, child: evil))
+        }
+    }
+
+    @Test func aLongIdentityIsCut() {
+        for kind in [Identity.Kind.fqdn, .asn1DN, .keyID] {
+            let long = Identity(kind, [UInt8](repeating: 0xff, count: 60_000))
+            #expect(Diagnosis(.noSecret(local: long, remote: long)).text.count < 5000)
+        }
+    }
+
+    @Test func aKnownDifferenceIsTheOnlyCause() {
+        let words: [(NearMiss.Difference, String)] = [
+            (.has(.newline), "with a newline at its end"), (.has(.carriageReturn), "with a carriage return at its end"),
+            (.has(.carriageReturnAndNewline), "with a carriage return and newline at its end"),
+            (.has(.space), "with a space at its end"), (.has(.tab), "with a tab at its end"),
+            (.lacks(.newline), "has a newline at its end, and the peer's has not"),
+            (.hasQuotes, "with quotation marks around it"), (.lacksQuotes, "has quotation marks around it, and"),
+            (.takesAsText(.hexadecimal), "takes as text what we read as hex"),
+            (.reads(.base64), "reads as base64 what we take as text"), (.usesItForUs, "uses the secret of 'ike-hq'"),
+        ]
+        for (difference, text) in words {
+            let diagnosis = Diagnosis(
+                .wrongProof(
+                    local: Samples.hq, remote: Samples.branch, method: .sharedKey,
+                    nearMiss: NearMiss(secret: "ike-hq", difference: difference)))
+            #expect(diagnosis.code == "E-WRONG-SECRET")
+            #expect(diagnosis.causes.count == 1)
+            #expect(diagnosis.text.contains(text) && diagnosis.text.contains("'ike-hq'"), "\(diagnosis.text)")
+        }
+    }
+
+    private static func expectHarmless(_ diagnosis: Diagnosis) {
+        let everything =
+            [diagnosis.summary, diagnosis.remedy, diagnosis.text] + diagnosis.facts + diagnosis.causes
+        for text in everything {
+            let bad = text.unicodeScalars.filter {
+                $0.value < 0x20 || (0x7f...0x9f).contains($0.value) || [0x2028, 0x202e, 0x200b].contains($0.value)
+            }
+            #expect(bad.isEmpty, "\(diagnosis.code) lets \(bad.map(\.value)) through")
+        }
+    }
+
+    private static func name(_ refusal: Refusal) -> String {
+        switch refusal {
+        case .noConnection: "noConnection"
+        case .noIKEProposal: "noIKEProposal"
+        case .noChildProposal: "noChildProposal"
+        case .identityMismatch: "identityMismatch"
+        case .notUs: "notUs"
+        case .noSecret: "noSecret"
+        case .wrongProof: "wrongProof"
+        case .wrongMethod: "wrongMethod"
+        case .selectorsDisjoint: "selectorsDisjoint"
+        case .choseWhatWasNotOffered: "choseWhatWasNotOffered"
+        case .malformed: "malformed"
+        case .badKeyExchange: "badKeyExchange"
+        case .planeRefused: "planeRefused"
+        case .tooManyHalfOpen: "tooManyHalfOpen"
+        case .alreadyConnected: "alreadyConnected"
+        case .byPeer: "byPeer"
+        case .noAnswer: "noAnswer"
+        case .noPath: "noPath"
+        case .noInternalAnswer: "noInternalAnswer"
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+import Testing
+
+/// One refusal of every kind, with values that a text must show.
+enum Samples {
+    static let path = Path(
+        local: Endpoint(IPAddress(v4: 0xc000_0201), 500), remote: Endpoint(IPAddress(v4: 0xc633_6402), 4500))
+    static let hq = Identity.fqdn("hq.example")
+    static let branch = Identity.fqdn("branch.example")
+    static let ours = Proposal(.ike, [.aes256gcm16, .prfsha384, .x25519])
+    static let theirs = Proposal(.ike, [.aes128, .sha256, .prfsha256, .x25519])
+    static let left = [TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a01_0001)))]
+    static let right = [TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a02_0002)))]
+
+    static let offer = Refusal.Offer(
+        path: path, proposals: [ours], localIdentity: hq, remoteIdentity: .exactly(branch), method: .sharedKey,
+        localSelectors: left, remoteSelectors: right)
+
+    struct Sample: Sendable {
+        var refusal: Refusal
+        var code: String
+        /// What the text must show: both sides' values, or what was sent.
+        var shows: [String]
+    }
+
+    /// What we refuse, and what nobody answers.
+    static let ofOurs: [Sample] = [
+        Sample(refusal: .noConnection(path), code: "E-NO-CONNECTION", shows: ["192.0.2.1", "198.51.100.2"]),
+        Sample(
+            refusal: .noIKEProposal(ours: [ours], theirs: [theirs]), code: "E-IKE-PROPOSAL",
+            shows: ["\(ours)", "\(theirs)", "`proposals`"]),
+        Sample(
+            refusal: .noChildProposal(child: "net", ours: [ours], theirs: [theirs]), code: "E-CHILD-PROPOSAL",
+            shows: ["\(ours)", "\(theirs)", "'net'", "`esp_proposals`"]),
+        Sample(
+            refusal: .identityMismatch(expected: [.exactly(hq), .suffix(.fqdn, ".example.net")], received: branch),
+            code: "E-PEER-IDENTITY", shows: ["hq.example", "*.example.net", "branch.example", "ID_FQDN"]),
+        Sample(
+            refusal: .notUs(asked: branch, ours: [hq]), code: "E-OUR-IDENTITY", shows: ["hq.example", "branch.example"]),
+        Sample(
+            refusal: .noSecret(local: hq, remote: branch), code: "E-NO-SECRET", shows: ["hq.example", "branch.example"]),
+        Sample(
+            refusal: .wrongProof(local: hq, remote: branch, method: .sharedKey), code: "E-WRONG-SECRET",
+            shows: ["hq.example", "branch.example", "pre-shared key", "newline"]),
+        Sample(
+            refusal: .wrongMethod(expected: .sharedKey, received: 1, remote: branch), code: "E-AUTH-METHOD",
+            shows: ["RSA signature", "pre-shared key", "branch.example"]),
+        Sample(
+            refusal: .selectorsDisjoint(oursLocal: left, oursRemote: right, theirsLocal: right, theirsRemote: left),
+            code: "E-SELECTORS", shows: ["10.1.0.1", "10.2.0.2", "`local_ts`", "`remote_ts`"]),
+        Sample(refusal: .choseWhatWasNotOffered(what: "group 99"), code: "E-NOT-OFFERED", shows: ["group 99"]),
+        Sample(
+            refusal: .malformed(exchange: "IKE_AUTH", reason: "no IDr"), code: "E-MALFORMED",
+            shows: ["IKE_AUTH", "no IDr"]),
+        Sample(
+            refusal: .badKeyExchange(group: .x25519, reason: "all zeros"), code: "E-KEY-EXCHANGE",
+            shows: ["\(Transform.x25519)", "all zeros"]),
+        Sample(refusal: .planeRefused(reason: "no such device"), code: "E-DATA-PLANE", shows: ["no such device"]),
+        Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
+        Sample(
+            refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
+            shows: ["hq.example", "branch.example"]),
+        Sample(
+            refusal: .noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)),
+            code: "E-NO-ANSWER",
+            shows: ["198.51.100.2", "6 times", "165 s", "4500"]),
+        Sample(
+            refusal: .noAnswer(exchange: "INFORMATIONAL", path: path, tries: 6, waited: .seconds(165)),
+            code: "E-SILENT",
+            shows: ["198.51.100.2", "INFORMATIONAL", "6 times"]),
+        Sample(
+            refusal: .noPath(remote: "203.0.113.9", reason: "unreachable"), code: "E-NO-PATH",
+            shows: ["203.0.113.9", "unreachable"]),
+        Sample(
+            refusal: .noInternalAnswer(question: "verification"), code: "E-INTERNAL-TIMEOUT", shows: ["verification"]),
+    ]
+
+    /// What the peer refuses.
+    static let ofPeers: [Sample] = [
+        Sample(
+            refusal: .byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_SA_INIT", offer: offer),
+            code: "E-PEER-IKE-PROPOSAL", shows: ["\(ours)", "NO_PROPOSAL_CHOSEN"]),
+        Sample(
+            refusal: .byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_AUTH", offer: offer),
+            code: "E-PEER-CHILD-PROPOSAL", shows: ["\(ours)", "PFS"]),
+        Sample(
+            refusal: .byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer),
+            code: "E-PEER-AUTHENTICATION", shows: ["hq.example", "branch.example", "pre-shared key"]),
+        Sample(
+            refusal: .byPeer(notify: 38, name: "TS_UNACCEPTABLE", exchange: "IKE_AUTH", offer: offer),
+            code: "E-PEER-SELECTORS", shows: ["10.1.0.1", "10.2.0.2"]),
+        Sample(
+            refusal: .byPeer(notify: 43, name: "TEMPORARY_FAILURE", exchange: "CREATE_CHILD_SA", offer: offer),
+            code: "E-PEER-REFUSED", shows: ["TEMPORARY_FAILURE", "CREATE_CHILD_SA", "192.0.2.1"]),
+    ]
+
+    static var all: [Sample] { ofOurs + ofPeers }
+}
+
+extension Samples.Sample: CustomTestStringConvertible {
+    var testDescription: String { code }
+}
