@@ -47,7 +47,7 @@ let package = Package(
         floor("Clockwork"),
 
         // Grammar
-        .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
         floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
         floor("IPPackets", ["WireFormat", "NetworkTypes"]),

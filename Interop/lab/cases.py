@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import crash, establish, refusal, rekey, shapes, thousand
+from . import algorithms, crash, establish, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -38,6 +38,10 @@ def all_cases():
         for suite in SUITES:
             cases.append(Case(
                 f"{pair} {suite.name}", left, right, lambda suite=suite: Scenario(suite=suite), establish.tunnel))
+        if left != right:
+            for suite in algorithms.SUITES:
+                cases.append(Case(
+                    f"{pair} {suite.name}", left, right, lambda suite=suite: Scenario(suite=suite), establish.reach))
         cases.append(Case(
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(

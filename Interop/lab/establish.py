@@ -21,6 +21,21 @@ def tunnel(bench, options):
     return f"TCP {rates[0]:.2f} and {rates[1]:.2f} Gbit/s"
 
 
+def reach(bench, options):
+    """The same without TCP: for rows that ask only whether both sides mean the same by an algorithm."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_suite()
+    bench.require_pings()
+    bench.require_counted()
+    bench.network.require_nothing_plain()
+    bench.left.terminate().require()
+    bench.require_down()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+
+
 def both_initiate(bench, options):
     """Both sides initiate at once. One SA pair or two may result; the sides must agree and traffic must pass.
 

@@ -2,16 +2,56 @@
 
 #pragma clang assume_nonnull begin
 
-// The primes of RFC 3526 and their generator, 2.
-static BIGNUM *_Nullable prime(int bits) {
-    switch (bits) {
-    case 2048: return BN_get_rfc3526_prime_2048(NULL);
-    case 3072: return BN_get_rfc3526_prime_3072(NULL);
-    case 4096: return BN_get_rfc3526_prime_4096(NULL);
-    case 6144: return BN_get_rfc3526_prime_6144(NULL);
-    case 8192: return BN_get_rfc3526_prime_8192(NULL);
-    default: return NULL;
+// A group of numbers: its modulus, its generator, and the order of its subgroup where that is not (p - 1) / 2.
+struct modp {
+    BIGNUM *_Nullable p, *_Nullable g, *_Nullable q;
+    int is_named;  // Whether libcrypto knows it by name.
+};
+
+static void modp_free(struct modp *group) {
+    BN_free(group->p);
+    BN_free(group->g);
+    BN_free(group->q);
+}
+
+// The groups of RFC 5114, out of libcrypto's own table.
+static int modp_subgroup(const char *name, struct modp *group) {
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "DHX", NULL);
+    OSSL_PARAM parameters[2] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)name, 0), OSSL_PARAM_construct_end()};
+    int done = context && EVP_PKEY_fromdata_init(context) == 1
+               && EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEY_PARAMETERS, parameters) == 1
+               && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_FFC_P, &group->p) == 1
+               && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_FFC_G, &group->g) == 1
+               && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_FFC_Q, &group->q) == 1;
+    EVP_PKEY_free(key);
+    EVP_PKEY_CTX_free(context);
+    return done;
+}
+
+// The groups of RFC 2409 and RFC 3526, whose generator is 2, and those of RFC 5114. The caller frees them, also when
+// this fails.
+static int modp_group(const char *name, struct modp *group) {
+    static const struct {
+        const char *name;
+        BIGNUM *_Nullable (*_Nonnull prime)(BIGNUM *_Nullable);
+        int is_named;
+    } primes[] = {
+        {"modp_768", BN_get_rfc2409_prime_768, 0},   {"modp_1024", BN_get_rfc2409_prime_1024, 0},
+        {"modp_1536", BN_get_rfc3526_prime_1536, 1}, {"modp_2048", BN_get_rfc3526_prime_2048, 1},
+        {"modp_3072", BN_get_rfc3526_prime_3072, 1}, {"modp_4096", BN_get_rfc3526_prime_4096, 1},
+        {"modp_6144", BN_get_rfc3526_prime_6144, 1}, {"modp_8192", BN_get_rfc3526_prime_8192, 1},
+    };
+    *group = (struct modp){NULL, NULL, NULL, 1};
+    for (size_t i = 0; i < sizeof primes / sizeof *primes; i++) {
+        if (strcmp(primes[i].name, name) != 0) continue;
+        group->p = primes[i].prime(NULL);
+        group->g = BN_new();
+        group->is_named = primes[i].is_named;
+        return group->p && group->g && BN_set_word(group->g, 2) == 1;
     }
+    return modp_subgroup(name, group);
 }
 
 static BIGNUM *_Nullable secret_number(const uint8_t *bytes, size_t length) {
@@ -24,32 +64,46 @@ static BIGNUM *_Nullable secret_number(const uint8_t *bytes, size_t length) {
 }
 
 int martlet_modp_public(
-    int bits, const uint8_t *private_value, size_t private_length, uint8_t *public_value, size_t public_length) {
+    const char *name, const uint8_t *private_value, size_t private_length, uint8_t *public_value,
+    size_t public_length) {
     int done = 0;
+    struct modp group;
     BN_CTX *context = BN_CTX_secure_new();
-    BIGNUM *modulus = prime(bits), *base = BN_new(), *result = BN_new();
-    BIGNUM *exponent = secret_number(private_value, private_length);
-    if (context && modulus && base && result && exponent && !BN_is_zero(exponent) && !BN_is_one(exponent)
-        && BN_set_word(base, 2) == 1
-        && BN_mod_exp_mont_consttime(result, base, exponent, modulus, context, NULL) == 1)
+    BIGNUM *result = BN_new(), *exponent = secret_number(private_value, private_length);
+    if (modp_group(name, &group) && context && result && exponent && !BN_is_zero(exponent) && !BN_is_one(exponent)
+        && (!group.q || BN_cmp(exponent, group.q) < 0)
+        && BN_mod_exp_mont_consttime(result, group.g, exponent, group.p, context, NULL) == 1)
         done = BN_bn2binpad(result, public_value, (int)public_length) == (int)public_length;
     BN_clear_free(exponent);
     BN_free(result);
-    BN_free(base);
-    BN_free(modulus);
     BN_CTX_free(context);
+    modp_free(&group);
     if (!done) ERR_clear_error();
     return done;
 }
 
-int martlet_modp_in_range(int bits, const uint8_t *value, size_t length) {
-    int inside = 0;
-    BIGNUM *limit = prime(bits), *number = BN_bin2bn(value, (int)length, NULL);
-    if (limit && number && BN_sub_word(limit, 1) == 1)
-        inside = !BN_is_zero(number) && !BN_is_one(number) && BN_cmp(number, limit) < 0;
-    BN_free(number);
+int martlet_modp_accepts(const char *name, const uint8_t *value, size_t length) {
+    int accepted = 0;
+    struct modp group;
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *number = length <= 1024 ? BN_bin2bn(value, (int)length, NULL) : NULL, *limit = NULL, *power = BN_new();
+    if (modp_group(name, &group) && context && number && power && (limit = BN_dup(group.p)) && BN_sub_word(limit, 1))
+        accepted = !BN_is_zero(number) && !BN_is_one(number) && BN_cmp(number, limit) < 0;
+    if (accepted && group.q)
+        accepted = BN_mod_exp(power, number, group.q, group.p, context) == 1 && BN_is_one(power);
+    BN_free(power);
     BN_free(limit);
-    return inside;
+    BN_free(number);
+    BN_CTX_free(context);
+    modp_free(&group);
+    if (!accepted) ERR_clear_error();
+    return accepted;
+}
+
+// NIST's names, else libcrypto's own.
+static EC_GROUP *_Nullable curve_named(const char *name) {
+    int number = EC_curve_nist2nid(name);
+    return EC_GROUP_new_by_curve_name(number != NID_undef ? number : OBJ_sn2nid(name));
 }
 
 int martlet_ecp_public(
@@ -57,7 +111,7 @@ int martlet_ecp_public(
     size_t public_length) {
     int done = 0;
     BN_CTX *context = BN_CTX_secure_new();
-    EC_GROUP *curve = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(group));
+    EC_GROUP *curve = curve_named(group);
     EC_POINT *point = curve ? EC_POINT_new(curve) : NULL;
     BIGNUM *scalar = secret_number(private_value, private_length);
     if (context && curve && point && scalar && !BN_is_zero(scalar) && BN_cmp(scalar, EC_GROUP_get0_order(curve)) < 0
@@ -81,34 +135,65 @@ static int native(uint8_t *out, const uint8_t *bytes, size_t length) {
     return done;
 }
 
-EVP_PKEY *_Nullable martlet_group_key(
-    const char *type, const char *group, const uint8_t *public_value, size_t public_length,
-    const uint8_t *_Nullable private_value, size_t private_length) {
+// A key of this type; wipes nothing.
+static EVP_PKEY *_Nullable key_of(const char *type, OSSL_PARAM *parameters, int is_pair) {
     EVP_PKEY *key = NULL;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-    uint8_t public_native[1024], private_native[1024];
-    OSSL_PARAM parameters[4], *next = parameters;
-    int done = context != NULL;
-    *next++ = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)group, 0);
-    if (strcmp(type, "EC") == 0) {
-        *next++ = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)public_value, public_length);
-    } else {
-        done = done && native(public_native, public_value, public_length);
-        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PUB_KEY, public_native, public_length);
-    }
-    if (private_value) {
-        done = done && native(private_native, private_value, private_length);
-        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_native, private_length);
-    }
-    *next = OSSL_PARAM_construct_end();
-    done = done && EVP_PKEY_fromdata_init(context) == 1
-           && EVP_PKEY_fromdata(context, &key, private_value ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, parameters) == 1;
-    OPENSSL_cleanse(private_native, sizeof private_native);
+    int done = context && EVP_PKEY_fromdata_init(context) == 1
+               && EVP_PKEY_fromdata(context, &key, is_pair ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, parameters) == 1;
     EVP_PKEY_CTX_free(context);
     if (done) return key;
     EVP_PKEY_free(key);
     ERR_clear_error();
     return NULL;
+}
+
+EVP_PKEY *_Nullable martlet_modp_key(
+    const char *name, const uint8_t *public_value, size_t public_length, const uint8_t *_Nullable private_value,
+    size_t private_length) {
+    struct modp group;
+    EVP_PKEY *key = NULL;
+    uint8_t modulus[1024], generator[1], public_native[1024], private_native[1024];
+    OSSL_PARAM parameters[5], *next = parameters;
+    int done = modp_group(name, &group) && native(public_native, public_value, public_length);
+    if (group.is_named) {
+        *next++ = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)name, 0);
+    } else {
+        done = done && public_length <= sizeof modulus
+               && BN_bn2nativepad(group.p, modulus, (int)public_length) == (int)public_length
+               && BN_bn2nativepad(group.g, generator, sizeof generator) == (int)sizeof generator;
+        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_FFC_P, modulus, public_length);
+        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_FFC_G, generator, sizeof generator);
+    }
+    *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PUB_KEY, public_native, public_length);
+    if (private_value) {
+        done = done && native(private_native, private_value, private_length);
+        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_native, private_length);
+    }
+    *next = OSSL_PARAM_construct_end();
+    if (done) key = key_of(group.q ? "DHX" : "DH", parameters, private_value != NULL);
+    OPENSSL_cleanse(private_native, sizeof private_native);
+    modp_free(&group);
+    return key;
+}
+
+EVP_PKEY *_Nullable martlet_ecp_key(
+    const char *name, const uint8_t *public_value, size_t public_length, const uint8_t *_Nullable private_value,
+    size_t private_length) {
+    EVP_PKEY *key = NULL;
+    uint8_t private_native[1024];
+    OSSL_PARAM parameters[4], *next = parameters;
+    int done = 1;
+    *next++ = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)name, 0);
+    *next++ = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)public_value, public_length);
+    if (private_value) {
+        done = native(private_native, private_value, private_length);
+        *next++ = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private_native, private_length);
+    }
+    *next = OSSL_PARAM_construct_end();
+    if (done) key = key_of("EC", parameters, private_value != NULL);
+    OPENSSL_cleanse(private_native, sizeof private_native);
+    return key;
 }
 
 int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int pad, uint8_t *secret, size_t length) {

@@ -53,6 +53,9 @@ struct Encapsulator: ~Copyable {
     /// Octets after the inner packet at most: padding, trailer, ICV.
     var tailroom: Int { alignment - 1 + ESPHeader.trailerLength + icvLength }
 
+    /// How large its packets are.
+    var shape: SealedShape { SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength) }
+
     /// Goes on with the numbers and IVs of another one with the same keys, so that none is used twice.
     mutating func proceed(from other: borrowing Encapsulator) {
         sequence = other.sequence

@@ -79,6 +79,16 @@ public struct OutboundSADatabase: ~Copyable {
         return association
     }
 
+    /// How large the packets of the SA are that `handle` means; nil when it is gone.
+    public func shape(of handle: OutboundHandle) -> SealedShape? {
+        let index = Int(handle.slot)
+        // The pointer is used before anything can change the table.
+        guard index >= 0, index < owners.count, let found = unsafe places[index],
+            unsafe found.pointee.serial == handle.serial
+        else { return nil }
+        return unsafe found.pointee.shape
+    }
+
     /// Seals the inner packet at `inner` in place; `buffer` needs room around it (see ``headroom``, ``tailroom``).
     /// Whatever is dropped is counted.
     public mutating func seal(

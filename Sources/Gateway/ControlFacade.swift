@@ -93,9 +93,7 @@ final class ControlFacade: ViciHandler {
             .map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.map(\.name)
         let missing = Set(wanted).subtracting(installed)
-        if missing.isEmpty,
-            !wanted.isEmpty || present.contains(where: { $0.state == .established || $0.state == .rekeying })
-        {
+        if missing.isEmpty, !wanted.isEmpty || present.contains(where: { $0.state == .established }) {
             server?.complete(ticket, .success)
             return
         }
@@ -115,12 +113,6 @@ final class ControlFacade: ViciHandler {
         gateway.handle(.command(.terminate(request.target)))
     }
 
-    func rekey(_ target: Command.Target) -> ViciOutcome {
-        let meant = matches(target)
-        gateway.handle(.command(.rekey(target)))
-        return .rekeying(meant.ikeSAs.count + meant.children.count)
-    }
-
     /// Whether an IKE SA is not what an initiation goes by: it is leaving, or the peer has begun it.
     private static func isOther(_ sa: IKESASummary) -> Bool {
         switch sa.state {
@@ -128,6 +120,12 @@ final class ControlFacade: ViciHandler {
         case .created, .connecting: !sa.isInitiator
         case .established, .passive, .rekeying, .rekeyed: false
         }
+    }
+
+    func rekey(_ target: Command.Target) -> ViciOutcome {
+        let meant = matches(target)
+        gateway.handle(.command(.rekey(target)))
+        return .rekeying(meant.ikeSAs.count + meant.children.count)
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {

@@ -45,7 +45,10 @@ struct KeySchedule {
         _ suite: Suite, sharedSecret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) {
-        let seed = suite.prf.compute(key: SecretBytes(initiatorNonce + responderNonce), secret: sharedSecret)
+        // Functions with short keys take only the beginning of each nonce (RFC 7296 §2.14).
+        let part = suite.prf.seedNonceLength ?? Int.max
+        let key = SecretBytes(Array(initiatorNonce.prefix(part) + responderNonce.prefix(part)))
+        let seed = suite.prf.compute(key: key, secret: sharedSecret)
         self.init(
             suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
             initiatorSPI: initiatorSPI, responderSPI: responderSPI)

@@ -10,4 +10,6 @@ public enum PacketFault: UInt8, Error, Hashable, Sendable, CaseIterable {
     case badLength
     /// More extension headers than anybody needs (IPv6).
     case tooManyExtensions
+    /// What a device left undone does not fit the packet: no such checksum, no such pieces.
+    case badOffload
 }

@@ -9,8 +9,12 @@ public struct AlgorithmUse: OptionSet, Hashable, Sendable {
     public static let ike = Self(rawValue: 1)
     /// In an ESP SA (and, for a key exchange, in the exchange that makes one).
     public static let esp = Self(rawValue: 2)
-    /// In either.
+    /// In an AH SA.
+    public static let ah = Self(rawValue: 4)
+    /// In IKE and ESP.
     public static let both: Self = [.ike, .esp]
+    /// In all three.
+    public static let all: Self = [.ike, .esp, .ah]
 }
 
 /// One algorithm that Martlet can carry out.
@@ -27,6 +31,9 @@ public struct Algorithm: Hashable, Sendable {
     public let uses: AlgorithmUse
     /// Why it is used only when a configuration names it; nil when nothing speaks against it.
     public let weakness: String?
+    /// Whether its number is from the range for private use, and means this algorithm only where the peer has shown the
+    /// vendor id of strongSwan, which gave it out. Whoever negotiates sees to that.
+    public let needsPeerVendor: Bool
     /// How it is carried out.
     public let specification: AlgorithmSpecification
 
@@ -38,7 +45,7 @@ public struct Algorithm: Hashable, Sendable {
 
     init(
         _ transform: Transform, _ keyword: String, _ aliases: [String] = [], displayName: String, uses: AlgorithmUse,
-        weakness: String? = nil, _ specification: AlgorithmSpecification
+        weakness: String? = nil, needsPeerVendor: Bool = false, _ specification: AlgorithmSpecification
     ) {
         self.transform = transform
         self.keyword = keyword
@@ -46,6 +53,7 @@ public struct Algorithm: Hashable, Sendable {
         self.displayName = displayName
         self.uses = uses
         self.weakness = weakness
+        self.needsPeerVendor = needsPeerVendor
         self.specification = specification
     }
 }

@@ -46,7 +46,7 @@ public enum Digest {
 public enum HMAC {
     /// The whole tag over the parts in their order; as many octets as the hash puts out.
     public static func compute(_ function: HashFunction, key: SecretBytes, _ parts: [[UInt8]]) -> [UInt8] {
-        let mac = KeyedHash(function, key: key)
+        let mac = KeyedHash(.hmac(function), key: key)
         for part in parts { mac.update(part.span) }
         var tag = [UInt8](repeating: 0, count: function.outputLength)
         var span = tag.mutableSpan

@@ -34,8 +34,9 @@ public final class KeyAgreement: @unchecked Sendable {
         guard case .keyExchange(let specification) = AlgorithmRegistry.specification(of: group) else {
             throw .unknownGroup(group)
         }
-        // A curve's order lies so close to a power of two (P-521's and P-384's within 2⁻¹⁹⁰, P-256's within 2⁻³²) that
-        // a second draw is rare and a third never seen; the bound is there for a broken source of entropy.
+        // The order of NIST's curves lies so close to a power of two that a second draw is rare; Brainpool's and the
+        // subgroups of RFC 5114 take up to two on average. The bound is there for a broken source of entropy: 64 draws
+        // in vain happen once in 2⁶⁴ times at worst.
         for _ in 0..<64 {
             guard let length = specification.privateValueLength else { throw .unknownGroup(group) }
             let value = SecretBytes(count: length) { octets in
@@ -104,6 +105,7 @@ extension KeyExchangeSpecification {
         case .modp(_, _, let exponentLength): exponentLength
         case .ecp(_, let length, _): length
         case .x25519: 32
+        case .x448: 56
         }
     }
 }
@@ -119,13 +121,13 @@ private struct LibraryForm {
 
     private var isCurve: Bool { if case .ecp = specification { true } else { false } }
 
-    /// Whether a MODP value lies strictly between 1 and p-1 (RFC 6989 §2.1).
+    /// Whether a MODP value lies strictly between 1 and p-1, and in the subgroup where there is one (RFC 6989 §2.1, §2.2).
     func isInRange(_ peer: [UInt8]) -> Bool {
-        guard case .modp(let bits, _, _) = specification else { return true }
+        guard case .modp(_, let library, _) = specification else { return true }
         return unsafe peer.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return false }
             // Read during the call only.
-            return unsafe martlet_modp_in_range(Int32(bits), base, buffer.count) == 1
+            return unsafe martlet_modp_accepts(library, base, buffer.count) == 1
         }
     }
 
@@ -139,20 +141,23 @@ private struct LibraryForm {
             unsafe secret.withUnsafeBufferPointer { source in
                 unsafe output.withUnsafeMutableBufferPointer { target in
                     guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
-                    // Each call reads and writes exactly the octets it is told of; X25519's are 32 and 32.
+                    // Each call reads and writes exactly the octets it is told of; X25519's are 32 and 32, X448's 56 and 56.
                     switch specification {
                     case .none: return nil
-                    case .modp(let bits, let library, _):
+                    case .modp(_, let library, _):
                         let (size, length) = (target.count, source.count)
-                        guard unsafe martlet_modp_public(Int32(bits), from, length, to, size) == 1 else { return nil }
-                        return unsafe martlet_group_key("DH", library, to, size, from, length)
+                        guard unsafe martlet_modp_public(library, from, length, to, size) == 1 else { return nil }
+                        return unsafe martlet_modp_key(library, to, size, from, length)
                     case .ecp(let library, _, _):
                         let (size, length) = (target.count, source.count)
                         guard unsafe martlet_ecp_public(library, from, length, to, size) == 1 else { return nil }
-                        return unsafe martlet_group_key("EC", library, to, size, from, length)
+                        return unsafe martlet_ecp_key(library, to, size, from, length)
                     case .x25519:
                         guard source.count == 32, target.count == 32 else { return nil }
                         return unsafe martlet_x25519_key(from, to)
+                    case .x448:
+                        guard source.count == 56, target.count == 56 else { return nil }
+                        return unsafe martlet_x448_key(from, to)
                     }
                 }
             }
@@ -169,9 +174,10 @@ private struct LibraryForm {
             // libcrypto copies the value during the call.
             switch specification {
             case .none: return nil
-            case .modp(_, let library, _): return unsafe martlet_group_key("DH", library, base, buffer.count, nil, 0)
-            case .ecp(let library, _, _): return unsafe martlet_group_key("EC", library, base, buffer.count, nil, 0)
+            case .modp(_, let library, _): return unsafe martlet_modp_key(library, base, buffer.count, nil, 0)
+            case .ecp(let library, _, _): return unsafe martlet_ecp_key(library, base, buffer.count, nil, 0)
             case .x25519: return buffer.count == 32 ? unsafe martlet_x25519_peer(base) : nil
+            case .x448: return buffer.count == 56 ? unsafe martlet_x448_peer(base) : nil
             }
         }
     }

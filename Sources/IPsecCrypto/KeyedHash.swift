@@ -1,21 +1,22 @@
 import CIPsecCrypto
 import WireFormat
 
-/// An HMAC that was keyed once and is restarted after every message.
+/// A MAC that was keyed once and is restarted after every message.
 ///
-/// It owns libcrypto's context and with it the key, which libcrypto wipes. It is used by one thread at a time. Failures
+/// It owns the library's context and with it the key, which is wiped with it. It is used by one thread at a time. Failures
 /// of libcrypto here are lack of memory or a policy that forbids the hash, never a matter of the data: they stop the
 /// process rather than yield a wrong tag.
 @safe
 final class KeyedHash {
-    let hash: HashFunction
+    let function: MACFunction
     private let context: OpaquePointer
     private var isFresh = true
 
-    init(_ hash: HashFunction, key: SecretBytes) {
-        self.hash = hash
-        guard let context = unsafe Self.makeContext(hash, key: key) else {
-            fatalError("libcrypto cannot compute HMAC-\(hash.rawValue)")
+    /// A key of any length for HMAC, of 16 octets for the MACs over AES.
+    init(_ function: MACFunction, key: SecretBytes) {
+        self.function = function
+        guard let context = unsafe Self.makeContext(function, key: key) else {
+            fatalError("libcrypto cannot compute \(function)")
         }
         // Ours from here on: an opaque handle, freed in `deinit` and nowhere else.
         unsafe self.context = context
@@ -26,13 +27,27 @@ final class KeyedHash {
         unsafe martlet_mac_free(context)
     }
 
-    /// A keyed context of libcrypto's; the caller frees it.
-    static func makeContext(_ hash: HashFunction, key: SecretBytes) -> OpaquePointer? {
-        guard let hmac = LibraryAlgorithms.hmac else { return nil }
-        return unsafe key.withSpan { span in
+    /// A keyed context; nil when the key's length is wrong or the library refuses. The caller frees it.
+    static func makeContext(_ function: MACFunction, key: SecretBytes) -> OpaquePointer? {
+        unsafe key.withSpan { span in
             unsafe span.withUnsafeBufferPointer { buffer in
-                // libcrypto copies the key during the call.
-                unsafe martlet_hmac_new(hmac.pointer, hash.rawValue, buffer.baseAddress, buffer.count)
+                // Each call copies the key, or what it makes of it; those over AES read 16 octets.
+                switch function {
+                case .hmac(let hash):
+                    guard let hmac = LibraryAlgorithms.hmac else { return nil }
+                    return unsafe martlet_hmac_new(hmac.pointer, hash.rawValue, buffer.baseAddress, buffer.count)
+                case .aesXCBC:
+                    guard let cbc = LibraryAlgorithms.cipher("AES-128-CBC"), let base = buffer.baseAddress,
+                        buffer.count == 16
+                    else { return nil }
+                    return unsafe martlet_xcbc_new(cbc.pointer, base)
+                case .aesCMAC:
+                    guard let cmac = LibraryAlgorithms.cmac, let base = buffer.baseAddress, buffer.count == 16 else {
+                        return nil
+                    }
+                    return unsafe martlet_cmac_new(cmac.pointer, base)
+                case .aesGMAC: return nil
+                }
             }
         }
     }
@@ -43,7 +58,7 @@ final class KeyedHash {
             // Read during the call only.
             unsafe martlet_mac_update(context, buffer.baseAddress, buffer.count)
         }
-        guard done == 1 else { fatalError("libcrypto cannot compute HMAC-\(hash.rawValue)") }
+        guard done == 1 else { fatalError("libcrypto cannot compute \(function)") }
     }
 
     func finish(_ output: inout MutableSpan<UInt8>) {
@@ -53,12 +68,12 @@ final class KeyedHash {
             // Writes exactly `count` octets or none.
             return unsafe martlet_mac_finish(context, base, buffer.count)
         }
-        guard done == 1 else { fatalError("libcrypto cannot compute HMAC-\(hash.rawValue)") }
+        guard done == 1 else { fatalError("libcrypto cannot compute \(function)") }
         isFresh = false
     }
 
     func finishSecret() -> SecretBytes {
-        SecretBytes(count: hash.outputLength) { finish(&$0) }
+        SecretBytes(count: function.outputLength) { finish(&$0) }
     }
 
     private func restartIfFinished() {
@@ -66,7 +81,7 @@ final class KeyedHash {
         isFresh = true
         // The same key again.
         guard unsafe martlet_mac_restart(context) == 1 else {
-            fatalError("libcrypto cannot compute HMAC-\(hash.rawValue)")
+            fatalError("libcrypto cannot compute \(function)")
         }
     }
 }

@@ -6,34 +6,60 @@ public import WireFormat
 public struct PRF: Hashable, Sendable {
     /// Which one it is.
     public let transform: Transform
-    private let hash: HashFunction
+    private let specification: PRFSpecification
 
     /// The function with these numbers; nil when Martlet does not have it.
     public init?(_ transform: Transform) {
         guard case .prf(let specification) = AlgorithmRegistry.specification(of: transform) else { return nil }
         self.transform = transform
-        hash = specification.hash
+        self.specification = specification
     }
 
     /// Octets of a key that IKE derives for it (RFC 7296 §2.14: SK_d, SK_pi, SK_pr).
-    public var keyLength: Int { hash.outputLength }
+    public var keyLength: Int { specification.keyLength }
 
     /// Octets that it puts out.
-    public var outputLength: Int { hash.outputLength }
+    public var outputLength: Int { specification.outputLength }
+
+    /// How many octets of each nonce make the key of SKEYSEED; nil for all of them (RFC 7296 §2.14).
+    public var seedNonceLength: Int? { specification.seedNonceLength }
+
+    /// The function with a key of any length: HMAC takes it as it is, the functions over AES make 16 octets of it.
+    private func keyed(_ key: SecretBytes) -> KeyedHash {
+        let function = specification.function
+        switch function {
+        case .hmac, .aesGMAC: return KeyedHash(function, key: key)
+        case .aesXCBC, .aesCMAC:
+            if key.count == 16 { return KeyedHash(function, key: key) }
+            if key.count < 16, function == .aesXCBC {
+                // RFC 4434 §2: zeros behind a short key.
+                let padded = SecretBytes(count: 16) { output in
+                    key.withSpan { octets in
+                        for index in octets.indices { output[index] = octets[index] }
+                    }
+                }
+                return KeyedHash(function, key: padded)
+            }
+            // RFC 4434 §2, RFC 4615 §3: the function itself, with a key of zeros, over the key.
+            let digest = KeyedHash(function, key: SecretBytes([UInt8](repeating: 0, count: 16)))
+            key.withSpan { digest.update($0) }
+            return KeyedHash(function, key: digest.finishSecret())
+        }
+    }
 
     /// prf(key, data).
     public func compute(key: SecretBytes, _ data: [UInt8]) -> SecretBytes { compute(key: key, parts: [data]) }
 
     /// prf(key, part | part | …).
     public func compute(key: SecretBytes, parts: [[UInt8]]) -> SecretBytes {
-        let mac = KeyedHash(hash, key: key)
+        let mac = keyed(key)
         for part in parts { mac.update(part.span) }
         return mac.finishSecret()
     }
 
     /// prf(key, secret | part | …): the data starts with a shared secret (RFC 7296 §2.18).
     public func compute(key: SecretBytes, secret: SecretBytes, parts: [[UInt8]] = []) -> SecretBytes {
-        let mac = KeyedHash(hash, key: key)
+        let mac = keyed(key)
         secret.withSpan { mac.update($0) }
         for part in parts { mac.update(part.span) }
         return mac.finishSecret()
@@ -49,7 +75,7 @@ public struct PRF: Hashable, Sendable {
     public func plus(key: SecretBytes, secret: SecretBytes, seed: [UInt8], count: Int) -> SecretBytes {
         let length = outputLength
         let wanted = max(0, min(count, 255 * length))
-        let mac = KeyedHash(hash, key: key)
+        let mac = keyed(key)
         return SecretBytes(count: wanted) { output in
             var block = SecretBytes([])
             var written = 0

@@ -29,7 +29,7 @@ public final class PacketCipher: @unchecked Sendable {
     /// Which way packets go through.
     public let direction: Direction
 
-    private let isCCM: Int32
+    private let hasImplicitIV: Bool
     private let saltLength: Int
     private let cipher: OpaquePointer?
     private let mac: OpaquePointer?
@@ -38,7 +38,8 @@ public final class PacketCipher: @unchecked Sendable {
     private let scratch: UnsafeMutablePointer<UInt8>
     private static let scratchLength = 28
 
-    /// Makes the contexts and gives them their keys. An AEAD takes no integrity algorithm: one that is given does nothing.
+    /// Makes the contexts and gives them their keys. An AEAD takes no integrity algorithm: one that is given does
+    /// nothing. GMAC as an integrity algorithm is AH's (RFC 4543 §5.3) and makes no packet cipher.
     public convenience init(
         encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction
     ) throws(CryptoError) {
@@ -50,7 +51,7 @@ public final class PacketCipher: @unchecked Sendable {
         case .aead: break
         case .cipher:
             guard let integrity else { throw .integrityMissing(encryption) }
-            guard case .integrity(let found) = AlgorithmRegistry.specification(of: integrity) else {
+            guard case .integrity(let found) = AlgorithmRegistry.specification(of: integrity), !found.needsNonce else {
                 throw .unknownAlgorithm(integrity)
             }
             mac = found
@@ -77,7 +78,7 @@ public final class PacketCipher: @unchecked Sendable {
         icvLength = integrity?.icvLength ?? shape.icvLength
         blockLength = shape.blockLength
         isAEAD = shape.isAEAD
-        isCCM = shape.isCCM ? 1 : 0
+        hasImplicitIV = shape.hasImplicitIV
         saltLength = shape.saltLength
         self.direction = direction
 
@@ -85,9 +86,9 @@ public final class PacketCipher: @unchecked Sendable {
         unsafe scratch = .allocate(capacity: Self.scratchLength)
         unsafe scratch.initialize(repeating: 0, count: Self.scratchLength)
         unsafe cipher = shape.makeContext(key: keys.encryption, direction)
-        unsafe mac = integrity.flatMap { unsafe KeyedHash.makeContext($0.hash, key: keys.integrity) }
+        unsafe mac = integrity.flatMap { unsafe KeyedHash.makeContext($0.function, key: keys.integrity) }
         // A context that was not made may mean a nonce too long for `scratch`: nothing is written before this.
-        if unsafe shape.library != nil && cipher == nil { throw .libraryRefused(names.encryption) }
+        if unsafe !shape.isNull && cipher == nil { throw .libraryRefused(names.encryption) }
         if unsafe integrity != nil && mac == nil { throw .libraryRefused(names.integrity ?? names.encryption) }
         keys.encryption.withSpan { material in
             // The salt follows the key; both lengths were checked.
@@ -112,9 +113,9 @@ public final class PacketCipher: @unchecked Sendable {
         case .aead(let aead):
             return KeyMaterialLength(encryption: aead.keyLength + aead.saltLength, integrity: 0)
         case .cipher(let cipher):
-            guard let integrity, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity) else {
-                return nil
-            }
+            guard let integrity, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity),
+                !mac.needsNonce
+            else { return nil }
             return KeyMaterialLength(encryption: cipher.keyLength + cipher.saltLength, integrity: mac.keyLength)
         default: return nil
         }
@@ -149,8 +150,10 @@ public final class PacketCipher: @unchecked Sendable {
                 guard let cipher = unsafe cipher else { return false }
                 unsafe makeNonce(base + iv.lowerBound)
                 let (data, length) = unsafe makeAssociatedData(base, associatedData, extraAssociatedData)
+                if hasImplicitIV { unsafe makeImplicitNonce(base + associatedData.lowerBound, extraAssociatedData) }
                 return unsafe martlet_aead_seal(
-                    cipher, isCCM, scratch, data, length, words, Int32(text.count), base + icv, Int32(icvLength)) == 1
+                    cipher, scratch, data, length, base + iv.lowerBound, Int32(ivLength), words, Int32(text.count),
+                    base + icv) == 1
             }
             guard unsafe encipher(base + iv.lowerBound, words, text.count) else { return false }
             guard let mac = unsafe authenticate(base, associatedData, iv, text, extraAssociatedData) else {
@@ -179,8 +182,10 @@ public final class PacketCipher: @unchecked Sendable {
                 guard let cipher = unsafe cipher else { return false }
                 unsafe makeNonce(base + iv.lowerBound)
                 let (data, length) = unsafe makeAssociatedData(base, associatedData, extraAssociatedData)
+                if hasImplicitIV { unsafe makeImplicitNonce(base + associatedData.lowerBound, extraAssociatedData) }
                 return unsafe martlet_aead_open(
-                    cipher, isCCM, scratch, data, length, words, Int32(text.count), base + icv, Int32(icvLength)) == 1
+                    cipher, scratch, data, length, base + iv.lowerBound, Int32(ivLength), words, Int32(text.count),
+                    base + icv) == 1
             }
             guard let mac = unsafe authenticate(base, associatedData, iv, text, extraAssociatedData),
                 unsafe martlet_mac_verify(mac, base + icv, icvLength) == 1
@@ -202,7 +207,7 @@ public final class PacketCipher: @unchecked Sendable {
             icv <= count, icvLength <= count - icv, iv.count == ivLength
         else { return false }
         guard blockLength == 1 || text.count & (blockLength - 1) == 0 else { return false }
-        return !isAEAD || extra == nil || associatedData.count == 8
+        return !isAEAD || (extra == nil && !hasImplicitIV) || associatedData.count == 8
     }
 
     /// Puts the packet's IV behind the salt. Unsafe: `iv` must point at `ivLength` octets, which with the salt are at
@@ -210,6 +215,14 @@ public final class PacketCipher: @unchecked Sendable {
     @inline(__always)
     private func makeNonce(_ iv: UnsafePointer<UInt8>) {
         unsafe (scratch + saltLength).update(from: iv, count: ivLength)
+    }
+
+    /// Puts the sequence number, of 64 bits, behind the salt (RFC 8750 §4). Unsafe: `header` must point at ESP's 8 octets.
+    @inline(__always)
+    private func makeImplicitNonce(_ header: UnsafePointer<UInt8>, _ high: UInt32?) {
+        let place = unsafe UnsafeMutableRawPointer(scratch + saltLength)
+        unsafe place.storeBytes(of: (high ?? 0).bigEndian, as: UInt32.self)
+        unsafe (scratch + saltLength + 4).update(from: header + 4, count: 4)
     }
 
     /// The associated data as an AEAD wants them. Unsafe: `range` must lie within `base`, and hold 8 octets if there
@@ -232,7 +245,7 @@ public final class PacketCipher: @unchecked Sendable {
     private func encipher(_ iv: UnsafePointer<UInt8>, _ text: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
         guard let cipher = unsafe cipher else { return true }
         unsafe makeNonce(iv)
-        return unsafe martlet_cipher_apply(cipher, direction == .seal ? 1 : 0, scratch, text, Int32(count)) == 1
+        return unsafe martlet_cipher_apply(cipher, scratch, text, Int32(count)) == 1
     }
 
     /// Feeds the MAC with what it covers. Unsafe: the ranges must lie within `base`.

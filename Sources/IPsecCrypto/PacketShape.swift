@@ -5,10 +5,10 @@ import WireFormat
 ///
 /// It owns no key: ``makeContext(key:_:)`` lends one to libcrypto.
 struct PacketShape {
-    var library: String?
-    var isAEAD = false
-    var isCCM = false
+    private var cipher: CipherSpecification?
+    private var aead: AEADSpecification?
     var isCounter = false
+    var hasImplicitIV = false
     var keyLength = 0
     var saltLength = 0
     var ivLength = 0
@@ -18,15 +18,14 @@ struct PacketShape {
     init(_ specification: AlgorithmSpecification) {
         switch specification {
         case .aead(let aead):
-            library = aead.library
-            isAEAD = true
-            isCCM = aead.isCCM
+            self.aead = aead
+            hasImplicitIV = aead.hasImplicitIV
             keyLength = aead.keyLength
             saltLength = aead.saltLength
             ivLength = aead.ivLength
             icvLength = aead.icvLength
         case .cipher(let cipher):
-            library = cipher.mode == .null ? nil : cipher.library
+            self.cipher = cipher
             isCounter = cipher.mode == .counter
             keyLength = cipher.keyLength
             saltLength = cipher.saltLength
@@ -36,22 +35,53 @@ struct PacketShape {
         }
     }
 
-    /// Octets of salt and IV together, which go into a packet cipher's own 16.
-    var nonceLength: Int { saltLength + ivLength }
+    var isAEAD: Bool { aead != nil }
 
-    /// A keyed context; nil for NULL encryption or when libcrypto refuses. The caller frees it.
+    /// Whether there is nothing to encrypt with.
+    var isNull: Bool { aead == nil && (cipher == nil || cipher?.mode == .null) }
+
+    /// Octets of salt and IV together, which go into a packet cipher's own 16.
+    var nonceLength: Int { saltLength + (hasImplicitIV ? 8 : ivLength) }
+
+    /// A keyed context; nil for NULL encryption or when the library refuses. The caller frees it.
     func makeContext(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
-        guard nonceLength <= 16, !isAEAD || nonceLength > 0, let library,
-            let algorithm = LibraryAlgorithms.cipher(library)
-        else { return nil }
+        guard nonceLength <= 16, !isAEAD || nonceLength > 0, !isNull else { return nil }
+        let seal: Int32 = direction == .seal ? 1 : 0
         return unsafe key.withSpan { span in
             unsafe span.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress, buffer.count == keyLength + saltLength else { return nil }
-                // libcrypto copies the key's `keyLength` octets during the call.
-                return unsafe martlet_cipher_new(
-                    algorithm.pointer, direction == .seal ? 1 : 0, base,
-                    isAEAD ? Int32(nonceLength) : 0, Int32(icvLength))
+                // Each library copies the key's `keyLength` octets, or what it makes of them, during the call.
+                if let aead { return unsafe makeAEAD(aead, base, seal) }
+                guard let cipher else { return nil }
+                let length = Int32(keyLength)
+                switch (cipher.provider, cipher.library) {
+                case (.nettle, "serpent"): return unsafe martlet_serpent_new(seal, base, length)
+                case (.nettle, "twofish"): return unsafe martlet_twofish_new(seal, base, length)
+                case (.nettle, _): return nil
+                case (.standard, _), (.legacy, _):
+                    guard let algorithm = LibraryAlgorithms.cipher(cipher.library, cipher.provider) else { return nil }
+                    return unsafe martlet_cipher_new(
+                        algorithm.pointer, Int32(MARTLET_PLAIN), seal, base, length, 0, 0)
+                }
             }
         }
+    }
+
+    /// Unsafe: `key` must point at `keyLength` octets.
+    private func makeAEAD(_ aead: AEADSpecification, _ key: UnsafePointer<UInt8>, _ seal: Int32) -> OpaquePointer? {
+        let algorithms = aead.libraryNames.compactMap { LibraryAlgorithms.cipher($0) }
+        let (nonce, tag) = (Int32(nonceLength), Int32(icvLength))
+        guard algorithms.count == aead.libraryNames.count, let algorithm = algorithms.first else { return nil }
+        let kind: Int
+        switch aead.mode {
+        case .composedCCM:
+            return algorithms.count == 2
+                ? unsafe martlet_ccm_new(algorithm.pointer, algorithms[1].pointer, seal, key, nonce, tag) : nil
+        case .stream: kind = MARTLET_AEAD
+        case .ccm: kind = MARTLET_CCM
+        case .gmac: kind = MARTLET_GMAC
+        }
+        return unsafe martlet_cipher_new(
+            algorithm.pointer, Int32(kind), seal, key, Int32(keyLength), nonce, tag)
     }
 }

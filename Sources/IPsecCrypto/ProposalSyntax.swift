@@ -129,7 +129,7 @@ private struct ProposalParser {
         guard named.isEmpty else { return named }
         let derived = integrity.compactMap { word in
             guard case .integrity(let mac) = word.algorithm.specification else { return Transform?.none }
-            return AlgorithmRegistry.prf(with: mac.hash)
+            return AlgorithmRegistry.prf(with: mac.function)
         }
         guard !derived.isEmpty else { throw fault(.prfMissing, cipher, suggestion: Transform.prfsha256.description) }
         return derived
@@ -138,7 +138,7 @@ private struct ProposalParser {
     /// What serves instead of an algorithm that the protocol has no use for.
     private func substitute(for algorithm: Algorithm) -> String? {
         guard securityProtocol == .esp, case .prf(let prf) = algorithm.specification else { return nil }
-        return AlgorithmRegistry.integrity(with: prf.hash)?.description
+        return AlgorithmRegistry.integrity(with: prf.function)?.description
     }
 
     /// The known word with the fewest changed letters; nil when every word would need changes to most of its letters.
@@ -171,15 +171,15 @@ private struct ProposalParser {
 }
 
 extension AlgorithmRegistry {
-    /// The PRF built on this hash.
-    public static func prf(with hash: HashFunction) -> Transform? {
-        algorithms.first { $0.specification == .prf(.init(hash: hash)) }?.transform
+    /// The PRF built on this function.
+    public static func prf(with function: MACFunction) -> Transform? {
+        algorithms.first { $0.specification == .prf(.init(function: function)) }?.transform
     }
 
-    /// The integrity algorithm built on this hash.
-    public static func integrity(with hash: HashFunction) -> Transform? {
+    /// The integrity algorithm built on this function: the first of them.
+    public static func integrity(with function: MACFunction) -> Transform? {
         algorithms.first { algorithm in
-            if case .integrity(let mac) = algorithm.specification { mac.hash == hash } else { false }
+            if case .integrity(let mac) = algorithm.specification { mac.function == function } else { false }
         }?.transform
     }
 }

@@ -58,6 +58,9 @@ extension Transform {
     public static let sha1 = Self(.integrity, 2)
     /// HMAC-SHA2-256-128.
     public static let sha256 = Self(.integrity, 12)
+    /// HMAC-SHA2-256 cut to 96 bits: what a child with `sha256_96` uses in place of the negotiated ``sha256``. The number
+    /// is from the range for private use.
+    public static let sha256Truncated96 = Self(.integrity, 1026)
     /// HMAC-SHA2-384-192.
     public static let sha384 = Self(.integrity, 13)
     /// HMAC-SHA2-512-256.

@@ -6,12 +6,14 @@ public import LinuxSystem
 public protocol PacketPort: AnyObject, Sendable {
     /// Readable when a packet waits.
     var descriptor: Descriptor { get }
-    /// Octets in front of every packet that say how it is to be cut or joined; 0 without.
+    /// Octets in front of every packet that say how it is to be cut or joined (see `VirtioHeader`); 0 without.
     var headerSize: Int { get }
     /// Reads one packet; nil when there is none.
     func read(into buffer: inout MutableRawSpan) throws(SystemError) -> Int?
     /// Writes one packet; false when there is no room for it.
     func write(_ packet: RawSpan) throws(SystemError) -> Bool
+    /// Writes the pieces as one packet; false when there is no room for it.
+    func write(_ pieces: GatherList) throws(SystemError) -> Bool
 }
 
 extension TunDevice: PacketPort {}

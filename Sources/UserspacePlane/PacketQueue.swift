@@ -59,6 +59,13 @@ public final class PacketQueue: PacketPort {
         return true
     }
 
+    /// The plane hands a packet in pieces to the host.
+    public func write(_ pieces: GatherList) throws(SystemError) -> Bool {
+        guard Self.put(pieces.joined(), in: toHost, capacity) else { return false }
+        hostWakeup.signal()
+        return true
+    }
+
     private static func put(_ packet: [UInt8], in lane: borrowing Mutex<Lane>, _ capacity: Int) -> Bool {
         lane.withLock { lane in
             guard lane.packets.count - lane.first < capacity else { return false }

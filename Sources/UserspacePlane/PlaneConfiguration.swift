@@ -10,8 +10,18 @@ public struct PlaneConfiguration: Sendable {
         case port(any PacketPort)
     }
 
+    /// Whether the kernel may hand over and take packets that are still to be cut, and trains of datagrams.
+    public enum Offload: Sendable {
+        /// Whatever of it the kernel can do; each part is tried, and left alone where it fails.
+        case automatic
+        /// One packet at a time.
+        case off
+    }
+
     /// Where inner packets come from and go to.
     public var inside: Inside
+    /// Whether packets travel in trains.
+    public var offload: Offload
     /// The largest inner packet, in octets.
     public var mtu: Int
     /// Where IKE without a marker is heard.
@@ -34,6 +44,7 @@ public struct PlaneConfiguration: Sendable {
     /// A gateway's plane: TUN `martlet0`, ports 500 and 4500 of both families.
     public init() {
         inside = .tun(name: "martlet0")
+        offload = .automatic
         mtu = 1400
         ikeEndpoints = [Endpoint(.unspecified(.v4), 500), Endpoint(.unspecified(.v6), 500)]
         sharedEndpoints = [Endpoint(.unspecified(.v4), 4500), Endpoint(.unspecified(.v6), 4500)]

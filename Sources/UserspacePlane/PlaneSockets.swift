@@ -36,7 +36,10 @@ struct PlaneSockets: Sendable {
         var made: [Entry] = []
         for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
             for endpoint in endpoints {
-                made.append(Entry(socket: try UDPSocket.bind(endpoint, options: options), use: use))
+                let socket = try UDPSocket.bind(endpoint, options: options)
+                // Without it, every datagram comes alone.
+                if configuration.offload == .automatic, use == .shared { _ = socket.enableReceiveTrains() }
+                made.append(Entry(socket: socket, use: use))
             }
         }
         if configuration.carriesPlainESP {

@@ -23,17 +23,17 @@ struct ReceiveWorker: ~Copyable {
     private let orders: OrderQueue<ReceiveOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
-    private let port: any PacketPort
     private let batch: DatagramBatch
+    private var delivery: Delivery
     private let poller: Poller
     private var unknownSPIs: TokenBucket
 
-    /// Datagrams that one system call takes.
-    private static let batchSize = 32
-    /// A slot holds any datagram.
+    /// Datagrams, or trains of them, that one system call takes.
+    private static let batchSize = 8
+    /// A slot holds any datagram or train.
     private static let slotSize = 65_536
     /// How many batches one socket may bring before the others and the orders have their turn.
-    private static let turns = 4
+    private static let turns = 16
     private static let orderToken = UInt64.max
 
     init(
@@ -51,7 +51,7 @@ struct ReceiveWorker: ~Copyable {
         self.orders = orders
         self.inbox = inbox
         self.sockets = sockets
-        self.port = port
+        delivery = Delivery(to: port, drops: drops)
         unknownSPIs = TokenBucket(rate: 10, burst: 20, now: now)
     }
 
@@ -95,6 +95,8 @@ struct ReceiveWorker: ~Copyable {
             guard obey() else { return false }
             let now = MonotonicClock.now()
             for index in 0..<count { take(index, entry, now) }
+            // What is joined lies in the batch.
+            delivery.flush()
             if count < batch.capacity { break }
         }
         return true
@@ -108,44 +110,67 @@ struct ReceiveWorker: ~Copyable {
             return
         }
         // The batch owns this memory, and nothing else uses the slot until the next receive call.
-        var slot = unsafe MutableRawSpan(_unsafeBytes: batch.memory(of: index))
-        var packet = information.start..<(information.start + information.length)
+        let memory = unsafe batch.memory(of: index)
+        let whole = information.start..<(information.start + information.length)
+        let size = information.segmentSize > 0 ? information.segmentSize : max(whole.count, 1)
+        var start = whole.lowerBound
+        repeat {
+            let end = min(start + size, whole.upperBound)
+            unsafe take(memory, start..<end, information.path, entry, now)
+            start = end
+        } while start < whole.upperBound
+    }
+
+    /// Takes one datagram.
+    @inline(__always)
+    private mutating func take(
+        _ memory: UnsafeMutableRawBufferPointer, _ datagram: Range<Int>, _ path: Path, _ entry: PlaneSockets.Entry,
+        _ now: Instant
+    ) {
+        // As above; the caller has checked the range.
+        let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
+        let drops = associations.drops
+        var packet = datagram
         switch entry.use {
         case .ike:
-            hand(slot.bytes.extracting(packet), information.path, hadMarker: false)
+            hand(slot.extracting(packet), path, hadMarker: false)
             return
         case .shared:
-            switch EncapsulatedDatagram(slot.bytes.extracting(packet)) {
+            switch EncapsulatedDatagram(slot.extracting(packet)) {
             case .keepAlive: drops.count(.keepAlive)
             case .malformed: drops.count(.malformedDatagram)
             case .ike:
                 hand(
-                    slot.bytes.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    information.path, hadMarker: true)
-            case .esp: open(&slot, packet, information.path, now)
+                    slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
+                    path, hadMarker: true)
+            case .esp: unsafe open(memory, packet, path, now)
             }
         case .plainESP:
             if entry.socket.family == .v4 {
                 // Raw IPv4 sockets show the IP header too.
                 do {
-                    let header = try IPv4Header(parsing: slot.bytes.extracting(packet))
+                    let header = try IPv4Header(parsing: slot.extracting(packet))
                     packet = (packet.lowerBound + header.headerLength)..<(packet.lowerBound + header.totalLength)
                 } catch {
                     drops.count(.malformedDatagram)
                     return
                 }
             }
-            open(&slot, packet, information.path, now)
+            unsafe open(memory, packet, path, now)
         }
     }
 
     @inline(__always)
-    private mutating func open(_ slot: inout MutableRawSpan, _ packet: Range<Int>, _ path: Path, _ now: Instant) {
+    private mutating func open(
+        _ memory: UnsafeMutableRawBufferPointer, _ packet: Range<Int>, _ path: Path, _ now: Instant
+    ) {
+        // As above.
+        var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, from: path.remote, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
-            let isDelivered = (try? port.write(slot.bytes.extracting(opened.inner))) ?? false
-            if !isDelivered { associations.drops.count(.deliveryFailed) }
+            // The inner packet lies within the slot, and stays there until the batch is used again.
+            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {
             guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
             inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, path))

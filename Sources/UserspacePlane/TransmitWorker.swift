@@ -42,29 +42,26 @@ struct TransmitWorker: ~Copyable {
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let port: any PacketPort
-    private let batch: DatagramBatch
-    /// For each slot of the batch, the socket that it leaves by.
-    private var exits: [Int]
+    /// Where the port writes a packet to, uncut.
+    private let staging = PacketMemory(Self.stagingSize)
+    private var train: OutboundTrain
     private let poller: Poller
     private let failure: PlaneFailure
 
-    /// Packets that one system call sends.
-    private static let batchSize = 64
-    /// Any inner packet, and what ESP adds.
-    private static let slotSize = 65_536
+    /// What the port can give at once: any packet and what stands before it.
+    private static let stagingSize = 65_535 + 64
+    /// Packets, and octets of them, that are read before they are sent.
+    private static let (mostReads, mostOctets) = (64, 384 << 10)
     private static let orderToken = UInt64.max
-    /// How long a full socket is waited for before its packets are dropped, in milliseconds.
-    private static let patience: Int32 = 20
 
     init(
         orders: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
-        drops: DropCounters, failure: PlaneFailure
+        drops: DropCounters, makesTrains: Bool, failure: PlaneFailure
     ) throws(SystemError) {
         let poller = try Poller(capacity: 4)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
-        batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
-        exits = [Int](repeating: 0, count: Self.batchSize)
+        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         self.poller = poller
         self.orders = orders
@@ -101,9 +98,12 @@ struct TransmitWorker: ~Copyable {
                     children.append(association.child)
                 }
                 ways[Int(slot)] = way
+                train.forgive(Int(slot))
                 children[Int(slot)] = association.child
             case .remove(let handle): associations.remove(handle)
-            case .move(let slot, let way): ways[Int(slot)] = way
+            case .move(let slot, let way):
+                ways[Int(slot)] = way
+                train.forgive(Int(slot))
             case .protect(let child, let local, let remote, let handle):
                 // The control thread has counted the entries.
                 do {
@@ -119,20 +119,18 @@ struct TransmitWorker: ~Copyable {
         return true
     }
 
-    /// Reads what the port has, one batch at most, and sends it.
+    /// Reads what the port has, a batch at most, and sends it.
     private mutating func transmit() {
         let now = MonotonicClock.now()
-        var filled = 0
-        // Packets that are dropped fill no slot; the limit keeps a flood of them from holding up orders.
-        for _ in 0..<(2 * batch.capacity) where filled < batch.capacity {
-            let head = OutboundSADatabase.headroom
-            // The batch owns this memory, and nothing else uses the slot until it is sent.
-            let memory = unsafe batch.memory(of: filled)
-            let room = head..<(memory.count - OutboundSADatabase.tailroom)
-            var body = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: memory[room]))
+        let header = port.headerSize
+        var octets = 0
+        // The limits keep a flood from holding up orders.
+        for _ in 0..<Self.mostReads where octets < Self.mostOctets {
+            // The worker owns this memory, and nobody else uses it.
+            var memory = unsafe MutableRawSpan(_unsafeBytes: staging.all)
             let length: Int
             do {
-                guard let count = try port.read(into: &body) else { break }
+                guard let count = try port.read(into: &memory) else { break }
                 length = count
             } catch {
                 // The device is gone: nothing more comes from it, and a poller would say so for ever.
@@ -140,67 +138,68 @@ struct TransmitWorker: ~Copyable {
                 try? poller.remove(port.descriptor)
                 break
             }
-            var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
-            if seal(&slot, head..<(head + length), into: filled, now) { filled += 1 }
+            octets += length
+            // As above; the port has said how much it wrote.
+            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(staging.all)).extracting(0..<length)
+            guard length > header else {
+                associations.drops.count(.malformedPacket)
+                continue
+            }
+            carry(bytes, header, now)
         }
-        send(0..<filled)
+        train.send()
     }
 
-    /// Seals a packet where it is and addresses its slot; false when it is dropped.
+    /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
     @inline(__always)
-    private mutating func seal(
-        _ slot: inout MutableRawSpan, _ inner: Range<Int>, into index: Int, _ now: Instant
-    ) -> Bool {
+    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ now: Instant) {
         let fields: PacketSelectorFields
-        do { fields = try PacketSelectorFields(parsing: slot.bytes.extracting(inner)) } catch {
+        let plan: SegmentationPlan
+        var packet = bytes.extracting(header..<bytes.byteCount)
+        do throws(PacketFault) {
+            fields = try PacketSelectorFields(parsing: packet)
+            packet = packet.extracting(0..<fields.length)
+            plan = try SegmentationPlan(packet, header > 0 ? VirtioHeader(parsing: bytes) : VirtioHeader())
+        } catch {
             associations.drops.count(.malformedPacket)
-            return false
+            return
         }
         let handle: OutboundHandle
         switch policies.verdict(for: fields) {
         case .protect(let found): handle = found
         case .block:
             associations.drops.count(.blocked)
-            return false
+            return
         case .none:
             associations.drops.count(.noPolicy)
-            return false
+            return
         }
-        do throws(DropReason) {
-            let packet = inner.lowerBound..<(inner.lowerBound + fields.length)
-            let sealed = try associations.seal(&slot, inner: packet, by: handle, now: now)
-            let place = Int(handle.slot)
-            if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
-            let way = ways[place]
-            batch[index] = DatagramInformation(
-                path: way.path, start: sealed.packet.lowerBound, length: sealed.packet.count,
-                trafficClass: TrafficClass.outer(forInner: fields.trafficClass))
-            exits[index] = way.socket
-            return true
-        } catch { return false }
-    }
-
-    /// Sends slots in order, in runs that leave by one socket.
-    private mutating func send(_ range: Range<Int>) {
-        var start = range.lowerBound
-        while start < range.upperBound {
-            var end = start + 1
-            while end < range.upperBound, exits[end] == exits[start] { end += 1 }
-            let socket = sockets.entries[exits[start]].socket
-            var next = start
-            while next < end {
-                let report = socket.send(batch, next..<end)
-                for _ in 0..<report.dropped { associations.drops.count(.sendFailed) }
-                next = report.next
-                if next < end {
-                    let hasRoom = (try? socket.descriptor.wait(writing: true, milliseconds: Self.patience)) ?? false
-                    if !hasRoom {
-                        for _ in next..<end { associations.drops.count(.sendFailed) }
-                        next = end
-                    }
-                }
+        guard let shape = associations.shape(of: handle) else {
+            associations.drops.count(.noSA)
+            return
+        }
+        let place = Int(handle.slot)
+        let way = ways[place]
+        let outerClass = TrafficClass.outer(forInner: fields.trafficClass)
+        for index in 0..<plan.count {
+            let inner = plan.length(of: index)
+            let length = shape.length(around: inner)
+            guard let start = train.makeRoom(for: length, place, way, outerClass) else {
+                associations.drops.count(.noRoom)
+                return
             }
-            start = end
+            // The train owns this memory, and nothing else uses it until it is sent.
+            var slot = unsafe MutableRawSpan(_unsafeBytes: train.memory)
+            let body = start + shape.headroom
+            guard plan.write(index, of: packet, into: &slot, at: body) else {
+                associations.drops.count(.noRoom)
+                return
+            }
+            do throws(DropReason) {
+                let sealed = try associations.seal(&slot, inner: body..<(body + inner), by: handle, now: now)
+                train.append(sealed.packet.count)
+                if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
+            } catch { return }
         }
     }
 

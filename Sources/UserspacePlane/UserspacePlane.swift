@@ -40,7 +40,7 @@ public final class UserspacePlane: DataPlane {
             port = given
             routes = nil
         case .tun(let name):
-            let tun = try TunDevice(nameTemplate: name)
+            let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
             try tun.setMTU(configuration.mtu, using: socket)
             try tun.bringUp(using: socket)
@@ -54,7 +54,7 @@ public final class UserspacePlane: DataPlane {
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                failure: failures))
+                makesTrains: configuration.offload == .automatic, failure: failures))
         threads.append(
             try WorkerThread(name: "martlet-receive") {
                 guard var worker = receiver.take() else { return }
@@ -65,6 +65,18 @@ public final class UserspacePlane: DataPlane {
                 guard var worker = transmitter.take() else { return }
                 worker.run()
             })
+    }
+
+    /// A device that leaves as much undone as this kernel's can.
+    private static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
+        guard offload == .automatic, let tun = try? TunDevice(nameTemplate: name, virtioHeader: true) else {
+            return try TunDevice(nameTemplate: name)
+        }
+        let all: TunOffload = [.checksum, .tcp4, .tcp6, .tcpECN]
+        for wanted in [all.union([.udp4, .udp6]), all, [.checksum, .tcp4, .tcp6]] {
+            if (try? tun.setOffload(wanted)) != nil { break }
+        }
+        return tun
     }
 
     deinit { stopThreads() }

@@ -9,6 +9,32 @@ import WireFormat
 @testable import IKEv2Engine
 
 @Suite struct HandshakeTests {
+    /// Every cipher, integrity algorithm, PRF and group takes part in a handshake that ends in a Child SA.
+    @Test(arguments: [
+        ("3des-md5-prfmd5-modp768", "3des-md5"), ("des-md5_128-prfsha1-modp1024", "des-sha1"),
+        ("cast128-sha1_160-prfaesxcbc-modp1536", "cast128-sha1_160"),
+        ("blowfish256-aesxcbc-prfaescmac-modp1024s160", "blowfish192-aesxcbc"),
+        ("camellia256-aescmac-prfsha384-modp2048s224", "camellia192ctr-aescmac"),
+        ("camellia128ccm8-prfaesxcbc-modp2048s256", "camellia256ccm12"),
+        ("serpent256-sha512-prfsha512-ecp192", "serpent128-sha384"),
+        ("twofish192-sha256-prfsha256-ecp224", "twofish256-sha512"), ("aes192ctr-sha1-prfsha1-ecp224bp", "aes128gmac"),
+        ("aes256ccm12-prfsha256-ecp256bp", "aes256gcm16iiv"), ("aes128gcm8-prfsha256-ecp384bp", "aes128ccm8iiv"),
+        ("aes128gcm12-prfsha256-ecp512bp", "chacha20poly1305iiv"), ("aes128gcm16-prfsha256-x448", "null-sha256_96"),
+    ])
+    func everyAlgorithmMakesATunnel(ike: String, esp: String) throws {
+        let pair = Pair(
+            left: Pair.connection(ike: ike, esp: esp), right: Pair.connection(isLeft: false, ike: ike, esp: esp))
+        pair.connect()
+        #expect(pair.left.refusals == [] && pair.right.refusals == [])
+        let left = pair.left.installed
+        #expect(left.count == 2)
+        for association in left {
+            let other = try #require(pair.right.installed.first { $0.spi == association.spi })
+            #expect(association.encryptionKey == other.encryptionKey)
+            #expect(association.integrityKey == other.integrityKey)
+        }
+    }
+
     @Test(arguments: [
         ("aes128gcm16-prfsha256-x25519", "aes128gcm16"),
         ("aes256-sha256-modp2048", "aes256-sha256"),

@@ -97,7 +97,7 @@ struct PRFTests {
 
     @Test func isMadeOfPRFsOnly() {
         #expect(PRF(.sha256) == nil)
-        #expect(PRF(Transform(.prf, 1)) == nil)
+        #expect(PRF(Transform(.prf, 3)) == nil)
         #expect(PRF(.prfsha512)?.outputLength == 64)
         #expect(PRF(.prfsha1)?.keyLength == 20)
     }

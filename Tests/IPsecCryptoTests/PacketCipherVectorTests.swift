@@ -81,11 +81,12 @@ struct PacketCipherVectorTests {
     }
 
     /// Raw CBC; the padding of PKCS #5 is put on and taken off here.
-    @Test func wycheproofCBC() throws {
+    @Test(arguments: [("wycheproof_aes_cbc_pkcs5", UInt16(12)), ("wycheproof_camellia_cbc_pkcs5", 23)])
+    func wycheproofCBC(file: String, id: UInt16) throws {
         let macKey = SecretBytes([UInt8](repeating: 7, count: 32))
-        let vectors = try VectorFiles.load("wycheproof_aes_cbc_pkcs5", as: CBCCase.self)
+        let vectors = try VectorFiles.load(file, as: CBCCase.self)
         for vector in vectors {
-            let encryption = Transform(.encryption, 12, keyBits: UInt16(vector.key.bytes.count * 8))
+            let encryption = Transform(.encryption, id, keyBits: UInt16(vector.key.bytes.count * 8))
             let keys = PacketKeys(encryption: SecretBytes(vector.key.bytes), integrity: macKey)
             let opener = try PacketCipher(encryption: encryption, integrity: .sha256, keys: keys, direction: .open)
             let icv = HMAC.sha256(key: macKey, [vector.iv.bytes, vector.ct.bytes]).prefix(16)
@@ -114,9 +115,12 @@ struct PacketCipherVectorTests {
         return Array(text.dropLast(Int(last)))
     }
 
-    /// RFC 3602 §4 and RFC 3686 §6: what the algorithm makes of a text, whichever MAC stands beside it.
+    /// RFC 3602 §4, RFC 3686 §6 and RFC 5528 §4.1: what the algorithm makes of a text, whichever MAC stands beside it.
     @Test(
-        arguments: [("rfc3602_aes_cbc", UInt16(12), 8), ("rfc3686_aes_ctr", UInt16(13), 9)],
+        arguments: [
+            ("rfc3602_aes_cbc", UInt16(12), 8), ("rfc3686_aes_ctr", UInt16(13), 9),
+            ("rfc5528_camellia_ctr", UInt16(24), 9),
+        ],
         [Transform.sha1, .sha256, .sha384, .sha512])
     func withoutIntegrity(file: (name: String, id: UInt16, count: Int), integrity: Transform) throws {
         let vectors = try VectorFiles.load(file.name, as: PlainCase.self)

@@ -73,7 +73,7 @@ struct ProposalSyntaxTests {
         arguments: [
             ("aes128gmc16-prfsha256-x25519", SecurityProtocol.ike, "aes128gmc16", 1, "aes128gcm16"),
             ("aes128gcm16-prfsha265-x25519", .ike, "prfsha265", 13, "prfsha256"),
-            ("aes256-sha256-modp1024", .ike, "modp1024", 15, "modp2048"),
+            ("aes256-sha256-modp1025", .ike, "modp1025", 15, "modp1024"),
             ("aes256-sha256-modp2084", .ike, "modp2084", 15, "modp2048"),
             ("aes256-sha256-x22519", .esp, "x22519", 15, "x25519"),
             ("aes256-sha256- curve2551", .esp, "curve2551", 16, "curve25519"),

@@ -66,7 +66,7 @@ extension PacketCipher {
         _ library: String, key: [UInt8], nonceLength: Int, tagLength: Int, _ direction: Direction
     ) throws -> PacketCipher {
         let specification = AEADSpecification(
-            library: library, isCCM: library.hasSuffix("CCM"), keyLength: key.count, saltLength: 0,
+            library: library, mode: library.hasSuffix("CCM") ? .ccm : .stream, keyLength: key.count, saltLength: 0,
             ivLength: nonceLength, icvLength: tagLength)
         return try PacketCipher(
             PacketShape(.aead(specification)), nil,

@@ -213,4 +213,21 @@ import Testing
                 "warning: secrets.ike is the key of 2 peers ('sun', 'venus'): each can pose as the others",
             ])
     }
+
+    /// Every weak algorithm is named with its reason when a configuration asks for it, and is never there by default.
+    @Test func weakAlgorithmsAreTakenWithAWarning() throws {
+        let loaded = try load(
+            connection("proposals = 3des-md5-modp1024-modp2048s256", child: "esp_proposals = des-sha1"))
+        let warnings = loaded.warnings.map(\.message).filter { $0.contains(" is weak: ") }
+        #expect(warnings.count == 6, "\(warnings)")
+        for (word, advice) in [
+            ("3des", "aes256"), ("md5", "sha256"), ("prfmd5", "prfsha256"), ("modp1024", "x25519"),
+            ("modp2048s256", "x25519"), ("des", "aes256"),
+        ] {
+            let warning = try #require(warnings.first { $0.contains("proposals: \(word) is weak: ") }, "\(word)")
+            #expect(warning.contains(advice), "\(warning)")
+        }
+        let plain = try load(connection(""))
+        #expect(!plain.warnings.contains { $0.message.contains(" is weak: ") })
+    }
 }

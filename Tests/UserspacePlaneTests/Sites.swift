@@ -85,8 +85,11 @@ final class Sites {
     }
 
     /// A plane in a site's namespace.
-    func plane(_ site: Site) throws -> UserspacePlane {
-        try site.namespace.run { try UserspacePlane(PlaneConfiguration()) }
+    func plane(_ site: Site, _ offload: PlaneConfiguration.Offload = .automatic) throws -> UserspacePlane {
+        var configuration = PlaneConfiguration()
+        configuration.offload = offload
+        let made = configuration
+        return try site.namespace.run { try UserspacePlane(made) }
     }
 
     /// The path between the two as `site` sees it.

@@ -7,10 +7,12 @@ import UserspacePlane
 
 /// The kernel's own packets through two planes, and what is left of routes when they end in one way or another.
 @Suite(.needsRoot, .serialized) struct TunnelTests {
-    @Test(arguments: [(false, true), (true, true), (false, false), (true, false)])
-    func pingsGoThroughBothWays(overV6: Bool, inUDP: Bool) throws {
-        let sites = try Sites("ping\(overV6 ? 6 : 4)\(inUDP ? "u" : "r")")
-        let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
+    @Test(arguments: [(false, true), (true, true), (false, false), (true, false)], [true, false])
+    func pingsGoThroughBothWays(carried: (overV6: Bool, inUDP: Bool), offloads: Bool) throws {
+        let (overV6, inUDP) = carried
+        let sites = try Sites("ping\(overV6 ? 6 : 4)\(inUDP ? "u" : "r")\(offloads ? "o" : "p")")
+        let offload = offloads ? PlaneConfiguration.Offload.automatic : .off
+        let (left, right) = (try sites.plane(sites.left, offload), try sites.plane(sites.right, offload))
         for (plane, site) in [(left, sites.left), (right, sites.right)] {
             try sites.bringUp(plane, site, v6: overV6, encapsulation: inUDP ? .udp : .none)
         }

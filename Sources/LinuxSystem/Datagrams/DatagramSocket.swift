@@ -25,6 +25,8 @@ public struct SendReport: Hashable, Sendable {
     /// Trains that the kernel would not cut, and that went out as single datagrams. When this is more than now and then,
     /// stop making trains.
     public var cutHere = 0
+    /// The last slot that held such a train.
+    public var lastCut: Int?
     /// Why the last of the dropped slots was dropped.
     public var lastError: ErrorNumber?
 }
@@ -205,6 +207,7 @@ extension DatagramSocket {
         } else {
             report.sent += 1
             report.cutHere += 1
+            report.lastCut = index
         }
         return true
     }

@@ -39,4 +39,16 @@ public final class GatherList {
         count = 0
         octets = 0
     }
+
+    /// All pieces, one after the other: for what has no kernel to gather them.
+    public func joined() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(octets)
+        for index in 0..<count {
+            // The pieces are alive until they are written, says ``append(_:)``.
+            let piece = unsafe pieces[index]
+            unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(start: piece.base, count: piece.length))
+        }
+        return bytes
+    }
 }

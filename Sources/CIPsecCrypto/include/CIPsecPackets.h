@@ -1,0 +1,76 @@
+// Ciphers and MACs for packets, each keyed once and used for many. Where libcrypto has the algorithm whole, it does the
+// work; Camellia-CCM and AES-XCBC, which it does not have, are put together here from its block ciphers; Serpent and
+// Twofish are nettle's. Every call answers 1 (done) or 0 (refused), a constructor an object or NULL.
+#pragma once
+#include <openssl/evp.h>
+#include <openssl/types.h>
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+// ---- Algorithms, fetched once and never freed ----
+
+// The library of algorithms that are kept for old peers only (DES, Blowfish, CAST): a context of its own, so that nothing
+// else in the process sees them. NULL when libcrypto came without its "legacy" provider.
+OSSL_LIB_CTX *_Nullable martlet_legacy_library(void);
+
+static inline EVP_CIPHER *_Nullable martlet_cipher_fetch(OSSL_LIB_CTX *_Nullable library, const char *name) {
+    return EVP_CIPHER_fetch(library, name, NULL);
+}
+
+// ---- Ciphers ----
+
+// What a cipher does with its block function.
+enum {
+    MARTLET_PLAIN = 0,  // CBC or counter mode, without integrity
+    MARTLET_AEAD = 1,   // GCM, ChaCha20-Poly1305
+    MARTLET_CCM = 2,    // CCM, which must know the text's length beforehand
+    MARTLET_GMAC = 3,   // GCM that only authenticates
+};
+
+typedef struct martlet_cipher martlet_cipher;
+
+// Keyed contexts without an IV. For an AEAD, the lengths of its nonce and tag; zeros for a cipher without padding.
+martlet_cipher *_Nullable martlet_cipher_new(
+    const EVP_CIPHER *cipher, int kind, int seal, const uint8_t *key, int key_length, int nonce_length, int tag_length);
+// CCM (RFC 3610) from a block cipher's counter mode and CBC. The nonce has 7 to 13 octets.
+martlet_cipher *_Nullable martlet_ccm_new(
+    const EVP_CIPHER *counter, const EVP_CIPHER *cbc, int seal, const uint8_t *key, int nonce_length, int tag_length);
+// Serpent or Twofish in CBC; keys of 16, 24 or 32 octets.
+martlet_cipher *_Nullable martlet_serpent_new(int seal, const uint8_t *key, int key_length);
+martlet_cipher *_Nullable martlet_twofish_new(int seal, const uint8_t *key, int key_length);
+void martlet_cipher_free(martlet_cipher *cipher);
+
+// CBC or counter mode, in place; the direction is the context's.
+int martlet_cipher_apply(martlet_cipher *cipher, const uint8_t *iv, uint8_t *text, int count);
+
+// In place. GMAC authenticates data, packet IV and text, and leaves the text as it is; the others do not look at the
+// packet's IV, which is a part of the nonce.
+int martlet_aead_seal(
+    martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
+    uint8_t *text, int text_length, uint8_t *tag);
+// On a wrong tag the text is wiped: no unverified plaintext is left in the caller's buffer.
+int martlet_aead_open(
+    martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
+    uint8_t *text, int text_length, uint8_t *tag);
+
+// ---- MACs, restarted for every message ----
+
+typedef struct martlet_mac martlet_mac;
+
+martlet_mac *_Nullable martlet_hmac_new(
+    EVP_MAC *hmac, const char *digest, const uint8_t *_Nullable key, size_t key_length);
+// AES-CMAC (RFC 4493) with a key of 16 octets.
+martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key);
+// AES-XCBC-MAC (RFC 3566) with a key of 16 octets; `cbc` is AES-128-CBC.
+martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *key);
+void martlet_mac_free(martlet_mac *mac);
+
+int martlet_mac_restart(martlet_mac *mac);
+int martlet_mac_update(martlet_mac *mac, const void *_Nullable bytes, size_t count);
+// The first `count` octets of the tag.
+int martlet_mac_finish(martlet_mac *mac, uint8_t *out, size_t count);
+// Whether the first `count` octets of the tag are those of `expected`, in constant time.
+int martlet_mac_verify(martlet_mac *mac, const uint8_t *expected, size_t count);
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,120 @@
+#include "CIPsecPackets.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+
+#include "chain.h"
+
+#pragma clang assume_nonnull begin
+
+struct martlet_mac {
+    EVP_MAC_CTX *_Nullable context;  // NULL for XCBC.
+    struct chain chain;              // For XCBC, keyed with K1.
+    uint8_t whole_mask[CHAIN_BLOCK], padded_mask[CHAIN_BLOCK];  // K2 and K3.
+};
+
+void martlet_mac_free(martlet_mac *mac) {
+    EVP_MAC_CTX_free(mac->context);
+    chain_free(&mac->chain);
+    OPENSSL_clear_free(mac, sizeof *mac);
+}
+
+static martlet_mac *_Nullable make(EVP_MAC *algorithm, const uint8_t *key, size_t key_length, OSSL_PARAM *parameters) {
+    martlet_mac *mac = OPENSSL_zalloc(sizeof *mac);
+    if (!mac) return NULL;
+    mac->context = EVP_MAC_CTX_new(algorithm);
+    if (mac->context && EVP_MAC_init(mac->context, key, key_length, parameters) == 1) return mac;
+    martlet_mac_free(mac);
+    ERR_clear_error();
+    return NULL;
+}
+
+martlet_mac *_Nullable martlet_hmac_new(
+    EVP_MAC *hmac, const char *digest, const uint8_t *_Nullable key, size_t key_length) {
+    static const uint8_t nothing[1] = {0};
+    OSSL_PARAM parameters[2] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0), OSSL_PARAM_construct_end()};
+    // An empty key is a key: a null pointer would mean "none yet".
+    return make(hmac, key_length && key ? key : nothing, key_length, parameters);
+}
+
+martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key) {
+    OSSL_PARAM parameters[2] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, "AES-128-CBC", 0), OSSL_PARAM_construct_end()};
+    return make(cmac, key, 16, parameters);
+}
+
+martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *key) {
+    static const uint8_t zero[CHAIN_BLOCK] = {0};
+    martlet_mac *mac = OPENSSL_zalloc(sizeof *mac);
+    if (!mac) return NULL;
+    EVP_CIPHER_CTX *context = mac->chain.context = EVP_CIPHER_CTX_new();
+    uint8_t inner[CHAIN_BLOCK];
+    uint8_t *keys[3] = {inner, mac->whole_mask, mac->padded_mask};
+    int written = 0, done = context != NULL;
+    // The three keys are constants encrypted with the key (§4): one block of CBC with an IV of zeros is just that.
+    for (int i = 0; done && i < 3; i++) {
+        memset(keys[i], i + 1, CHAIN_BLOCK);
+        done = EVP_EncryptInit_ex2(context, i ? NULL : cbc, i ? NULL : key, zero, NULL) == 1
+               && EVP_CIPHER_CTX_set_padding(context, 0) == 1
+               && EVP_EncryptUpdate(context, keys[i], &written, keys[i], CHAIN_BLOCK) == 1 && written == CHAIN_BLOCK;
+    }
+    done = done && EVP_EncryptInit_ex2(context, NULL, inner, zero, NULL) == 1
+           && EVP_CIPHER_CTX_set_padding(context, 0) == 1 && chain_start(&mac->chain);
+    OPENSSL_cleanse(inner, sizeof inner);
+    if (done) return mac;
+    martlet_mac_free(mac);
+    ERR_clear_error();
+    return NULL;
+}
+
+int martlet_mac_restart(martlet_mac *mac) {
+    return mac->context ? EVP_MAC_init(mac->context, NULL, 0, NULL) == 1 : chain_start(&mac->chain);
+}
+
+int martlet_mac_update(martlet_mac *mac, const void *_Nullable bytes, size_t count) {
+    if (count == 0) return 1;
+    return mac->context ? EVP_MAC_update(mac->context, bytes, count) == 1 : chain_update(&mac->chain, bytes, count);
+}
+
+// The last block: a whole one is masked with K2, one that needs padding (an empty one too) with K3 (RFC 3566 §4).
+static int xcbc_final(martlet_mac *mac, uint8_t *tag) {
+    struct chain *chain = &mac->chain;
+    const uint8_t *mask = mac->whole_mask;
+    if (chain->count < CHAIN_BLOCK) {
+        mask = mac->padded_mask;
+        chain->pending[chain->count] = 0x80;
+        memset(chain->pending + chain->count + 1, 0, CHAIN_BLOCK - chain->count - 1);
+    }
+    for (int i = 0; i < CHAIN_BLOCK; i++) chain->pending[i] ^= mask[i];
+    chain->count = 0;
+    if (!chain_blocks(chain, chain->pending, CHAIN_BLOCK)) return 0;
+    memcpy(tag, chain->last, CHAIN_BLOCK);
+    return 1;
+}
+
+static int final(martlet_mac *mac, uint8_t *tag, size_t *length) {
+    if (mac->context) return EVP_MAC_final(mac->context, tag, length, EVP_MAX_MD_SIZE) == 1;
+    *length = CHAIN_BLOCK;
+    return xcbc_final(mac, tag);
+}
+
+int martlet_mac_finish(martlet_mac *mac, uint8_t *out, size_t count) {
+    uint8_t tag[EVP_MAX_MD_SIZE];
+    size_t length = 0;
+    int done = final(mac, tag, &length) && count <= length;
+    if (done) memcpy(out, tag, count);
+    OPENSSL_cleanse(tag, sizeof tag);
+    return done;
+}
+
+int martlet_mac_verify(martlet_mac *mac, const uint8_t *expected, size_t count) {
+    uint8_t tag[EVP_MAX_MD_SIZE];
+    size_t length = 0;
+    int done = final(mac, tag, &length) && count > 0 && count <= length && CRYPTO_memcmp(tag, expected, count) == 0;
+    OPENSSL_cleanse(tag, sizeof tag);
+    return done;
+}
+
+#pragma clang assume_nonnull end

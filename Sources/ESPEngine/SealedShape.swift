@@ -1,0 +1,18 @@
+import IPPackets
+
+/// How large an SA's packets are: known before one is sealed, so that packets can be laid one behind the other.
+public struct SealedShape: Hashable, Sendable {
+    /// Octets before the inner packet: SPI, sequence number, IV.
+    public let headroom: Int
+    /// The text is padded to a multiple of this.
+    let alignment: Int
+    /// Octets of the ICV.
+    let icvLength: Int
+
+    /// Octets of the ESP packet around an inner packet of `inner` octets.
+    @inline(__always)
+    public func length(around inner: Int) -> Int {
+        let unpadded = inner + ESPHeader.trailerLength
+        return headroom + (unpadded + alignment - 1) / alignment * alignment + icvLength
+    }
+}
