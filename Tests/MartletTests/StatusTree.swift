@@ -48,7 +48,6 @@ enum StatusTree {
         func reloadSettings() -> ViciOutcome { .success }
         func rekey(_ target: Command.Target) -> ViciOutcome { .rekeying(0) }
         func initiate(_ request: ViciInitiation, ticket: ViciTicket) {}
-        func rekey(_ target: Command.Target) -> ViciOutcome { .rekeying(0) }
         func terminate(_ request: ViciTermination, ticket: ViciTicket) {}
     }
 }
