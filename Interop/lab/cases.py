@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, refusal, shapes, thousand
+from . import algorithms, crash, establish, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -46,6 +46,8 @@ def all_cases():
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
+        cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
@@ -64,7 +66,7 @@ def all_cases():
     return cases
 
 
-#: A dozen rows that touch every suite, both roles, every procedure and both controls.
+#: A dozen rows or so that touch every suite, both roles, every procedure and both controls.
 CI = {
     "ss/ss aes128gcm16-prfsha256-x25519",
     "ss/ss killed",
@@ -73,6 +75,8 @@ CI = {
     "martlet/martlet chacha20poly1305-prfsha256-ecp256",
     "martlet/ss ipv6-outside",
     "martlet/ss both-initiate",
+    "martlet/ss rekey-child",
+    "ss/martlet rekey-ike",
     "ss/martlet wrong-psk",
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",

@@ -49,8 +49,8 @@ struct Established: ~Copyable {
                 return .established(self)
             case .suspended, .stale, .future: throw .outsideWindow(opened.header.messageID)
             case .fresh:
-                // The peer says it again; by then it is clear which of two replacements stays.
-                if context.awaitsContest, !Self.closes(opened) { throw .unexpected("a request before its time") }
+                // Who uses one of two replacements has seen that it stays.
+                if context.awaitsContest, !Self.closes(opened) { context.winContest(&turn) }
                 context.followNAT(arrival.path, &turn)
                 context.responses.accept()
                 if let reason = try answer(opened, arrival, context, &turn) { return .closed(reason) }

@@ -125,6 +125,7 @@ public final class IKEv2Endpoint {
             newcomer.resume(&turn)
             enter(newcomer, &turn)
         }
+        if let old = context.predecessor, sessions[old.id] != nil { deadlines.set(old.id, to: old.timers.earliest) }
         if session.isEstablished, !context.isUnique {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)

@@ -85,6 +85,8 @@ final class SessionContext {
     var ikeRival: IKERival?
     /// Whether it is such a replacement, and nobody knows yet whether it stays.
     var awaitsContest = false
+    /// What it is to replace then.
+    weak var predecessor: SessionContext?
     /// IKE SAs that have come to be, or have inherited, since the endpoint looked last.
     var newcomers: [IKESession] = []
     /// When it is to be replaced.

@@ -6,7 +6,7 @@ import IPsecCrypto
 
 /// The peer's replacement of an IKE SA that we replace at the same time.
 struct IKERival {
-    /// The peer's replacement; it takes nothing on until the contest is decided.
+    /// The peer's replacement; it has nothing to carry until the contest is decided.
     let session: IKESession
     /// Both nonces of the peer's exchange.
     let nonces: [[UInt8]]
@@ -38,6 +38,12 @@ extension SessionContext {
     /// Our replacement is agreed on.
     func replaceIKESA(_ next: IKESession, nonces: [[UInt8]], _ turn: inout Turn) {
         newcomers.append(next)
+        guard !isReplaced else {
+            // The peer uses its own already.
+            next.context.isReplaced = true
+            next.context.agenda.add(.deleteIKESA(.replaced))
+            return
+        }
         guard let rival = ikeRival, rival.session.closeReason == nil else {
             ikeRival = nil
             handOver(to: next, &turn)
@@ -65,6 +71,7 @@ extension SessionContext {
     func ikeSAReplaced(by next: IKESession, contest nonces: [[UInt8]]?, _ turn: inout Turn) {
         if let nonces {
             next.context.awaitsContest = true
+            next.context.predecessor = self
             ikeRival = IKERival(session: next, nonces: nonces)
             newcomers.append(next)
         } else {
@@ -75,7 +82,7 @@ extension SessionContext {
 
     /// Our replacement came to nothing.
     func ikeSANotReplaced(_ error: NotifyType?, _ turn: inout Turn) {
-        if succeedRival(&turn) {
+        guard !isReplaced, !succeedRival(&turn) else {
             timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
             return
         }
@@ -84,6 +91,17 @@ extension SessionContext {
         guard error != .noAdditionalSAs else { return }
         let pause = Self.rekeyPause + Self.rekeyPause.scaled(by: turn.environment.entropy.fraction())
         timers.set(.ikeRekey, to: turn.now + pause)
+    }
+
+    /// The peer has decided for this one before we could.
+    func winContest(_ turn: inout Turn) {
+        awaitsContest = false
+        // It lives, since a message came to it; its phase may not be asked while it takes that in.
+        guard let old = predecessor, let rival = old.ikeRival else { return }
+        old.ikeRival = nil
+        old.handOver(to: rival.session, &turn)
+        old.timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
+        newcomers += old.takeNewcomers()
     }
 
     /// Nothing will come of our own replacement; the peer's takes over, if there is one.

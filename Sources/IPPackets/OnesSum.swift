@@ -12,6 +12,21 @@ package enum OnesSum {
         var offset = 0
         // The sum does not mind the order of the words, and 2³² of them fit: octets may be added as the machine loads
         // them and swapped once at the end (RFC 1071 §2B).
+        if count >= 64 {
+            var (lowPairs, highPairs) = (SIMD2<UInt64>(), SIMD2<UInt64>())
+            let mask = SIMD2<UInt64>(repeating: 0xffff_ffff)
+            while offset &+ 32 <= count {
+                // Thirty-two octets from `offset` on lie within the span.
+                let one = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: SIMD2<UInt64>.self)
+                let two = unsafe bytes.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: offset &+ 16, as: SIMD2<UInt64>.self)
+                lowPairs &+= (one & mask) &+ (two & mask)
+                highPairs &+= (one &>> 32) &+ (two &>> 32)
+                offset &+= 32
+            }
+            low = lowPairs[0] &+ lowPairs[1]
+            high = highPairs[0] &+ highPairs[1]
+        }
         while offset &+ 8 <= count {
             // Eight octets from `offset` on lie within the span.
             let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)

@@ -1,26 +1,30 @@
 // Network-order fields in raw bytes, for this module and for the ESP engine.
 //
 // Whoever calls these has checked the range first: an offset outside the bytes is our own mistake and stops the process
-// rather than read elsewhere. The compiler turns the four single loads into one.
+// rather than read elsewhere.
 
 extension RawSpan {
     /// The octet at `offset`.
     @inlinable
+    @inline(__always)
     package func uint8(at offset: Int) -> UInt8 { Span<UInt8>(_bytes: self)[offset] }
 
     /// Two octets from `offset` on, the first highest.
     @inlinable
+    @inline(__always)
     package func uint16(at offset: Int) -> UInt16 {
-        let bytes = Span<UInt8>(_bytes: self)
-        return UInt16(bytes[offset]) << 8 | UInt16(bytes[offset + 1])
+        precondition(offset >= 0 && offset &+ 2 <= byteCount, "outside the packet")
+        // Just checked.
+        return UInt16(bigEndian: unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
     }
 
     /// Four octets from `offset` on, the first highest.
     @inlinable
+    @inline(__always)
     package func uint32(at offset: Int) -> UInt32 {
-        let bytes = Span<UInt8>(_bytes: self)
-        return UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16 | UInt32(bytes[offset + 2]) << 8
-            | UInt32(bytes[offset + 3])
+        precondition(offset >= 0 && offset &+ 4 <= byteCount, "outside the packet")
+        // Just checked.
+        return UInt32(bigEndian: unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
     }
 
     /// Sixteen octets from `offset` on, the first highest.

@@ -41,6 +41,10 @@ final class OrderQueue<Order: Sendable>: Sendable {
     @inline(__always)
     var hasOrders: Bool { isPending.load(ordering: .acquiring) }
 
+    /// Takes the signal back. To be called when the poller saw it, before ``hasOrders`` is asked: an order may have been
+    /// taken out before its signal came, and a signal that nobody takes back would wake the owner for ever.
+    func acknowledge() { wakeup.drain() }
+
     /// Takes everything out, the oldest first.
     func take() -> [Order] {
         isPending.store(false, ordering: .relaxed)

@@ -34,6 +34,8 @@ struct OutboundTrain: ~Copyable {
     private static let slotSize = 65_536 + 512
     /// The kernel's limit of segments, and of octets with all headers.
     private static let (mostPackets, mostOctets) = (64, 65_000)
+    /// The inner octets that such a train has room for, as measured with packets of 1,400 octets.
+    static let largestInner = 61_000
     /// So often may the kernel refuse to cut before an SA's packets leave one by one.
     private static let patienceWithTrains: UInt8 = 8
     /// How long a full socket is waited for before its packets are dropped, in milliseconds.

@@ -61,6 +61,7 @@ struct ReceiveWorker: ~Copyable {
         while true {
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: nil, into: &ready) } catch { return }
+            if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
                 guard receive(sockets.entries[Int(event.token)]) else { return }

@@ -76,10 +76,13 @@ struct TransmitWorker: ~Copyable {
         var ready: [PollEvent] = []
         while true {
             let now = MonotonicClock.now()
-            for way in keepAlives.due(now) { sendKeepAlive(way) }
+            if let next = keepAlives.next, next <= now {
+                for way in keepAlives.due(now) { sendKeepAlive(way) }
+            }
             let pause = keepAlives.next.map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
+            if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             if ready.contains(where: { $0.token == 0 }) { transmit() }
         }

@@ -43,6 +43,11 @@ public final class UserspacePlane: DataPlane {
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
             try tun.setMTU(configuration.mtu, using: socket)
+            if tun.hasVirtioHeader {
+                // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
+                try? socket.change(
+                    try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
+            }
             try tun.bringUp(using: socket)
             routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
             port = tun

@@ -124,10 +124,12 @@ import Testing
 
 @Suite struct CivilTimeTests {
     /// Against `date -u -d @N --iso-8601=seconds`.
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_735_689_599, "2024-12-31T23:59:59Z"),
-        (1_795_264_496, "2026-11-21T12:34:56Z"), (-1, "1969-12-31T23:59:59Z"), (4_107_542_400, "2100-03-01T00:00:00Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (1_795_264_496, "2026-11-21T12:34:56Z"), (-1, "1969-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] as [(Int64, String)])
     func isADate(_ seconds: Int64, _ text: String) {
         #expect(CivilTime(unixSeconds: seconds).description == text)
     }

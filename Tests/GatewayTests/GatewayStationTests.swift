@@ -184,8 +184,10 @@ private final class Stage {
         let station = try GatewayStation(
             try Fixtures.hq(), plane: stage.hq.plane, paths: Away(path), on: loop)
         station.onSendFailure = { path, reason in told.append("\(path.remote.address): \(reason)") }
-        station.gateway.handle(.command(.initiate(connection: "branch", child: "net")))
-        station.gateway.handle(.command(.initiate(connection: "branch", child: "net")))
+        for _ in 0..<3 {
+            station.gateway.handle(.command(.initiate(connection: "branch", child: "net")))
+            station.gateway.handle(.command(.terminate(.connection("branch"))))
+        }
         #expect(told.count == 1)
         #expect(told.first?.hasPrefix("198.51.100.2: ") == true)
         try stage.stop()

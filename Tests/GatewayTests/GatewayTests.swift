@@ -97,6 +97,9 @@ import Testing
         if case .refused(_, let child)? = about?.kind { #expect(child == "net") }
         // Whatever was taken is given back, and nothing else is asked to be removed.
         let commands = pair.hq.plane.commands
+        let last = commands.prefix { $0 != command }.count
+        let later = commands.dropFirst(last + 1)
+        #expect(!later.contains { $0.hasPrefix("install") || $0 == "protect" }, "\(commands)")
         let taken = commands.filter { $0.hasPrefix("install") && $0 != command }.count
         #expect(commands.filter { $0.hasPrefix("remove") }.count == taken, "\(commands)")
 

@@ -46,6 +46,7 @@ enum StatusTree {
         func strayFailures() -> [ViciFailure] { strays }
         func algorithms() -> [(kind: String, names: [String])] { [] }
         func reloadSettings() -> ViciOutcome { .success }
+        func rekey(_ target: Command.Target) -> ViciOutcome { .rekeying(0) }
         func initiate(_ request: ViciInitiation, ticket: ViciTicket) {}
         func terminate(_ request: ViciTermination, ticket: ViciTicket) {}
     }

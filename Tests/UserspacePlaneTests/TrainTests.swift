@@ -67,4 +67,31 @@ import UserspacePlane
         try left.stop()
         try right.stop()
     }
+
+    /// A program that sends trains of datagrams itself: where the device hands them over uncut, the plane cuts them.
+    @Test(arguments: [false, true]) func datagramsInTrainsArriveOneByOne(v6: Bool) throws {
+        let sites = try Sites("trudp\(v6 ? 6 : 4)")
+        let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
+        for (plane, site) in [(left, sites.left), (right, sites.right)] { try sites.bringUp(plane, site) }
+        func socket(_ site: Sites.Site) throws -> UDPSocket {
+            let address = try Support.address(v6 ? site.inner.v6 : site.inner.v4)
+            return try site.namespace.run { try UDPSocket.bind(Endpoint(address, 0)) }
+        }
+        let (source, destination) = (try socket(sites.left), try socket(sites.right))
+        let bytes = (0..<10_333).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 8) }
+        let batch = try DatagramBatch(capacity: 1, slotSize: 65_536)
+        let path = Path(local: source.localEndpoint, remote: destination.localEndpoint)
+        batch.load(0, bytes, path: path)
+        batch[0] = DatagramInformation(path: path, length: bytes.count, segmentSize: 1000)
+        #expect(source.send(batch, 0..<1).sent == 1)
+        for start in stride(from: 0, to: bytes.count, by: 1000) {
+            var room = [UInt8](repeating: 0, count: 2000)
+            #expect(try destination.descriptor.wait(milliseconds: 10_000))
+            let came = try #require(try destination.receive(into: &room))
+            #expect(Array(room.prefix(came.length)) == Array(bytes[start..<min(start + 1000, bytes.count)]))
+        }
+        #expect(left.counters(.outbound, spi: SPILayout.spi(index: 1, chance: 200))?.packets == 11)
+        try left.stop()
+        try right.stop()
+    }
 }

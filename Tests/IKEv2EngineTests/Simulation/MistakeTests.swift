@@ -10,7 +10,9 @@ import Testing
     static func properties(_ mistake: Mistake) -> Set<String> {
         switch mistake {
         case .doesNotRepeatAnswers, .repeatsOtherAnswers, .ignoresAnswers, .answersHalfTheRequests: ["answers"]
-        case .forgetsToTellThePeer, .ignoresTerminate, .neverProbes, .leaksTickets: ["settlement"]
+        // Who falls silent on leaving does not answer either.
+        case .forgetsToTellThePeer: ["settlement", "answers"]
+        case .ignoresTerminate, .neverProbes, .leaksTickets: ["settlement"]
         case .leavesInboundInPlane: ["plane and engine agree", "plane order", "settlement"]
         case .unprotectsBeforeRemoving, .installsInboundLast: ["plane order"]
         case .hasOtherKeys, .hasOtherSelectors, .hidesChildren: ["plane and engine agree"]
