@@ -44,6 +44,7 @@ public final class Gateway {
     private struct Direction: Hashable {
         var direction: SecurityAssociation.Direction
         var spi: UInt32
+        var child: ChildSAID
     }
 
     /// What it is configured to do now.
@@ -162,10 +163,10 @@ public final class Gateway {
         case .install(let association):
             child = association.child
             // What is refused below, or not even tried, is not there to be removed.
-            absent.insert(Direction(direction: association.direction, spi: association.spi))
+            absent.insert(Direction(direction: association.direction, spi: association.spi, child: association.child))
         case .protect(let id, _, _, _), .move(let id, _, _): child = id
-        case .remove(let direction, let spi):
-            if absent.remove(Direction(direction: direction, spi: spi)) != nil { return }
+        case .remove(let direction, let spi, let owner):
+            if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
         case .unprotect, .keepAlive: child = nil
         }
@@ -173,7 +174,8 @@ public final class Gateway {
         do {
             try plane.obey(command)
             if case .install(let association) = command {
-                absent.remove(Direction(direction: association.direction, spi: association.spi))
+                absent.remove(
+                    Direction(direction: association.direction, spi: association.spi, child: association.child))
             }
         } catch {
             refuse(child, String(describing: error))

@@ -6,8 +6,9 @@ public import NetworkTypes
 public enum PlaneCommand: Sendable {
     /// Adds one direction of a Child SA.
     case install(SecurityAssociation)
-    /// Takes one direction away.
-    case remove(SecurityAssociation.Direction, spi: UInt32)
+    /// Takes one direction of a Child SA away. The SPI alone would not do: outbound ones are chosen by peers, and two
+    /// peers may choose the same.
+    case remove(SecurityAssociation.Direction, spi: UInt32, of: ChildSAID)
     /// Sends the packets that these selectors pair through the outbound SA `spi`, in place of what the Child SA's
     /// policies said before, and blocks them in clear from now on.
     case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], spi: UInt32)

@@ -85,8 +85,8 @@ extension SessionContext {
     /// Takes a Child SA out of the data plane and forgets it.
     func removeChild(_ id: ChildSAID, _ reason: Event.CloseReason, staysBlocked: Bool, _ turn: inout Turn) {
         guard var child = children.remove(id) else { return }
-        turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI))
-        turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI))
+        turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI, of: id))
+        turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI, of: id))
         if child.isProtecting { turn.plane(.unprotect(id, staysBlocked: staysBlocked)) }
         turn.tables.spis.release(child.agreement.inboundSPI)
         timers.remove(.childExpiry(id))

@@ -28,7 +28,6 @@ public final class SimulatedPlane: DataPlane {
     /// Paths that are kept alive.
     public private(set) var keepAlives: [Path: Interval] = [:]
     private var carried: [SecurityAssociation.Direction: [UInt32: SACounters]] = [:]
-    private var ambiguous: [UInt32] = []
     private var complaints: [String] = []
 
     /// A plane that holds nothing.
@@ -60,11 +59,10 @@ public final class SimulatedPlane: DataPlane {
     public func obey(_ command: PlaneCommand) {
         switch command {
         case .install(let association): install(association)
-        case .remove(.inbound, let spi):
+        case .remove(.inbound, let spi, _):
             if inbound.removeValue(forKey: spi) == nil { complain("removes an inbound SA that is not there", spi) }
             carried[.inbound]?[spi] = nil
-        case .remove(.outbound, let spi):
-            removeOutbound(spi)
+        case .remove(.outbound, let spi, let child): removeOutbound(child, spi)
         case .protect(let child, let local, let remote, let spi): protect(child, local, remote, spi)
         case .unprotect(let child, _): unprotect(child)
         case .move(let child, let path, let encapsulation): move(child, path, encapsulation)
@@ -80,15 +78,9 @@ public final class SimulatedPlane: DataPlane {
         outbound.first { $0.spi == spi && $0.child == child }
     }
 
-    /// The command names an SPI alone, and two peers may have chosen the same: then the child whose protection ends next
-    /// is meant.
-    private func removeOutbound(_ spi: UInt32) {
-        let candidates = outbound(spi)
-        switch candidates.count {
-        case 0: complain("removes an outbound SA that is not there", spi)
-        case 1: outbound.removeAll { $0.spi == spi }
-        default: ambiguous.append(spi)
-        }
+    private func removeOutbound(_ child: ChildSAID, _ spi: UInt32) {
+        if outbound(child, spi) == nil { complain("removes an outbound SA that is not there", spi) }
+        outbound.removeAll { $0.spi == spi && $0.child == child }
         carried[.outbound]?[spi] = nil
     }
 
@@ -98,12 +90,7 @@ public final class SimulatedPlane: DataPlane {
             complaints.append("unprotects Child SA \(child), which is not protected")
         }
         for association in outbound where association.child == child {
-            if let index = ambiguous.firstIndex(of: association.spi) {
-                ambiguous.remove(at: index)
-                outbound.removeAll { $0.child == child && $0.spi == association.spi }
-            } else {
-                complain("ends the protection before it removes the outbound SA", association.spi)
-            }
+            complain("ends the protection before it removes the outbound SA", association.spi)
         }
     }
 

@@ -15,7 +15,7 @@ extension Simulation {
             "install \(association.direction.rawValue) \(Hex.encode(association.spi)) child \(association.child) "
                 + "\(association.encryption) \(association.path) keys "
                 + "\(TraceDigest.of(association.encryptionKey.exposedBytes() + association.integrityKey.exposedBytes()))"
-        case .remove(let direction, let spi): "remove \(direction.rawValue) \(Hex.encode(spi))"
+        case .remove(let direction, let spi, _): "remove \(direction.rawValue) \(Hex.encode(spi))"
         case .protect(let child, let local, let remote, let spi):
             "protect child \(child) \(local) \(remote) with \(Hex.encode(spi))"
         case .unprotect(let child, let staysBlocked): "unprotect child \(child)\(staysBlocked ? ", stays blocked" : "")"

@@ -151,10 +151,10 @@ public final class UserspacePlane: DataPlane {
             case .inbound: try installInbound(association)
             case .outbound: try installOutbound(association)
             }
-        case .remove(.inbound, let spi):
+        case .remove(.inbound, let spi, _):
             guard register.removeInbound(spi) != nil else { throw PlaneError.noSuchSA(.inbound, spi: spi) }
             receiveOrders.append(.remove(spi: spi))
-        case .remove(.outbound, let spi): try removeOutbound(spi)
+        case .remove(.outbound, let spi, let child): try removeOutbound(spi, child)
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)
         case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
@@ -204,11 +204,8 @@ public final class UserspacePlane: DataPlane {
         } catch { throw .association(error) }
     }
 
-    /// Peers choose outbound SPIs, so two may be the same: then the one goes that protects nothing any more.
-    private func removeOutbound(_ spi: UInt32) throws(PlaneError) {
-        let candidates = register.outbound(spi)
-        let idle = candidates.first { protecting[$0.child]?.handle != $0.handle }
-        guard let found = idle ?? candidates.first else { throw .noSuchSA(.outbound, spi: spi) }
+    private func removeOutbound(_ spi: UInt32, _ child: ChildSAID) throws(PlaneError) {
+        guard let found = register.outbound(spi, child) else { throw .noSuchSA(.outbound, spi: spi) }
         register.remove(found)
         transmitOrders.append(.remove(found.handle))
     }

@@ -101,7 +101,7 @@ final class FakePlane: DataPlane {
         let name =
             switch command {
             case .install(let association): "install \(association.direction.rawValue)"
-            case .remove(let direction, _): "remove \(direction.rawValue)"
+            case .remove(let direction, _, _): "remove \(direction.rawValue)"
             case .protect: "protect"
             case .unprotect(_, let staysBlocked): "unprotect\(staysBlocked ? ", blocked" : "")"
             case .move: "move"

@@ -69,7 +69,7 @@ import WireFormat
             let words = gateway.plane.map { command -> String in
                 switch command {
                 case .install(let association): association.direction.rawValue
-                case .remove(let direction, _): "remove \(direction.rawValue)"
+                case .remove(let direction, _, _): "remove \(direction.rawValue)"
                 case .protect: "protect"
                 case .unprotect(_, let staysBlocked): staysBlocked ? "block" : "unprotect"
                 default: "other"

@@ -221,13 +221,13 @@ import WireFormat
         let (left, right) = (try Support.selectors(["10.1.0.0/16"]), try Support.selectors(["10.2.0.0/16"]))
         try both.planes.0.obey(.protect(child, local: left, remote: right, spi: both.forward))
         try both.exchange(2)
-        try both.planes.0.obey(.remove(.outbound, spi: both.forward))
+        try both.planes.0.obey(.remove(.outbound, spi: both.forward, of: child))
         #expect(both.planes.0.settle())
         #expect(both.ports.0.send(inside))
         #expect(Support.eventually { both.planes.0.drops(.noSA) == 1 })
         #expect(both.planes.0.counters(.outbound, spi: both.forward) == nil)
         #expect(throws: PlaneError.noSuchSA(.outbound, spi: both.forward)) {
-            try both.planes.0.obey(.remove(.outbound, spi: both.forward))
+            try both.planes.0.obey(.remove(.outbound, spi: both.forward, of: child))
         }
     }
 
@@ -257,8 +257,8 @@ import WireFormat
                 (both.planes.0, old.inbound.spi, old.outbound.spi),
                 (both.planes.1, old.outbound.spi, old.inbound.spi),
             ] {
-                try plane.obey(.remove(.outbound, spi: outbound))
-                try plane.obey(.remove(.inbound, spi: inbound))
+                try plane.obey(.remove(.outbound, spi: outbound, of: ChildSAID(rawValue: 1)))
+                try plane.obey(.remove(.inbound, spi: inbound, of: ChildSAID(rawValue: 1)))
             }
             try both.exchange(round)
         }
@@ -279,8 +279,14 @@ import WireFormat
             try both.exchange(round)
             for index in 2..<10_002 {
                 try both.planes.0.obey(.unprotect(ChildSAID(rawValue: UInt32(index)), staysBlocked: false))
-                try both.planes.0.obey(.remove(.outbound, spi: SPILayout.spi(index: index, chance: 200)))
-                try both.planes.0.obey(.remove(.inbound, spi: SPILayout.spi(index: index, chance: 100)))
+                try both.planes.0.obey(
+                    .remove(
+                        .outbound, spi: SPILayout.spi(index: index, chance: 200), of: ChildSAID(rawValue: UInt32(index))
+                    ))
+                try both.planes.0.obey(
+                    .remove(
+                        .inbound, spi: SPILayout.spi(index: index, chance: 100), of: ChildSAID(rawValue: UInt32(index)))
+                )
             }
             try both.exchange(round)
         }
@@ -326,8 +332,10 @@ import WireFormat
         try both.planes.0.obey(.install(twin))
         try both.planes.0.obey(.protect(twin.child, local: left, remote: other, spi: twin.spi))
         try both.exchange(1)
-        try both.planes.0.obey(.unprotect(twin.child, staysBlocked: false))
-        try both.planes.0.obey(.remove(.outbound, spi: twin.spi))
+        // While both protect something: the SPI alone would not tell which is meant.
+        try both.planes.0.obey(.remove(.outbound, spi: twin.spi, of: twin.child))
         try both.exchange(2)
+        try both.planes.0.obey(.unprotect(twin.child, staysBlocked: false))
+        try both.exchange(3)
     }
 }

@@ -112,7 +112,7 @@ final class SpoiltEngine: SimulatedEngine {
     private func spoil(_ effect: Effect) -> [Effect] {
         switch effect {
         case .send(let datagram): return send(datagram).map { .send($0) }
-        case .plane(.remove(.inbound, _)) where makes(.leavesInboundInPlane): return []
+        case .plane(.remove(.inbound, _, _)) where makes(.leavesInboundInPlane): return []
         case .plane(.install(var association)) where association.direction == .inbound:
             if makes(.hasOtherKeys) {
                 var octets = association.encryptionKey.exposedBytes()

@@ -256,8 +256,8 @@ final class ToyEngine: SimulatedEngine {
         _ effects: inout Effects
     ) {
         if let child = sa.child {
-            effects.append(.plane(.remove(.outbound, spi: child.outboundSPI)))
-            effects.append(.plane(.remove(.inbound, spi: child.inboundSPI)))
+            effects.append(.plane(.remove(.outbound, spi: child.outboundSPI, of: child.id)))
+            effects.append(.plane(.remove(.inbound, spi: child.inboundSPI, of: child.id)))
             effects.append(.plane(.unprotect(child.id, staysBlocked: false)))
         }
         sas.removeAll { $0 === sa }
