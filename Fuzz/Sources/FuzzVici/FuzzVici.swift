@@ -22,6 +22,7 @@ private final class Gateway: ViciHandler {
     func strayFailures() -> [ViciFailure] { [] }
     func algorithms() -> [(kind: String, names: [String])] { [("encryption", ["a"])] }
     func reloadSettings() -> ViciOutcome { .success }
+    func rekey(_ target: Command.Target) -> ViciOutcome { .rekeying(0) }
     func initiate(_ request: ViciInitiation, ticket: ViciTicket) {
         control?.log(ticket, ViciLogLine(group: "IKE", text: request.child ?? "none"))
         control?.complete(ticket, .failure("no"))
