@@ -26,7 +26,8 @@ demo: deps ## Builds the gateway, then brings up a tunnel between two of them in
 	$(SWIFT) build -c release --product martlet
 	$(RELEASE)/martlet demo
 
-test: deps ## Runs all unit tests and test vectors.
+test: ## Runs all unit tests and test vectors.
+	@Scripts/setup test
 	$(SWIFT) test
 
 interop: build ## Runs Martlet against strongSwan in network namespaces (root; CASES='--only NAME' or --ci).
