@@ -27,6 +27,16 @@ final class KeyedHash {
         unsafe martlet_mac_free(context)
     }
 
+    /// Whether the library makes this function at all.
+    static func isAvailable(_ function: MACFunction) -> Bool {
+        guard let context = unsafe makeContext(function, key: SecretBytes([UInt8](repeating: 1, count: 16))) else {
+            return false
+        }
+        // Made just now, and nobody else has it.
+        unsafe martlet_mac_free(context)
+        return true
+    }
+
     /// A keyed context; nil when the key's length is wrong or the library refuses. The caller frees it.
     static func makeContext(_ function: MACFunction, key: SecretBytes) -> OpaquePointer? {
         unsafe key.withSpan { span in

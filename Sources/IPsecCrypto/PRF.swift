@@ -8,9 +8,11 @@ public struct PRF: Hashable, Sendable {
     public let transform: Transform
     private let specification: PRFSpecification
 
-    /// The function with these numbers; nil when Martlet does not have it.
+    /// The function with these numbers; nil when Martlet does not have it, or when the library's policy forbids it (MD5
+    /// under FIPS, for example): a peer may choose it only if it can be carried out.
     public init?(_ transform: Transform) {
         guard case .prf(let specification) = AlgorithmRegistry.specification(of: transform) else { return nil }
+        guard KeyedHash.isAvailable(specification.function) else { return nil }
         self.transform = transform
         self.specification = specification
     }
