@@ -8,6 +8,7 @@ import NetworkTypes
 /// What the receiving thread is asked to do.
 enum ReceiveOrder: Sendable {
     case install(InboundSA)
+    case authenticate(InboundAH)
     case remove(spi: UInt32)
     case move(spi: UInt32, remote: Endpoint)
     case reach(Milestone)
@@ -20,6 +21,7 @@ enum ReceiveOrder: Sendable {
 /// buffer that the kernel wrote it to.
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
+    private var authenticated: InboundAHDatabase
     private let orders: OrderQueue<ReceiveOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
@@ -49,6 +51,7 @@ struct ReceiveWorker: ~Copyable {
         }
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
         associations = InboundSADatabase(drops: drops)
+        authenticated = InboundAHDatabase(drops: drops)
         self.poller = poller
         self.orders = orders
         self.inbox = inbox
@@ -79,8 +82,13 @@ struct ReceiveWorker: ~Copyable {
             case .install(let association):
                 // The control thread gives every place to one SA at a time.
                 do { try associations.install(association) } catch { assertionFailure("\(error)") }
-            case .remove(let spi): associations.remove(spi: spi)
-            case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
+            case .authenticate(let association):
+                do { try authenticated.install(association) } catch { assertionFailure("\(error)") }
+            case .remove(let spi):
+                if associations.remove(spi: spi) == nil { authenticated.remove(spi: spi) }
+            case .move(let spi, let remote):
+                associations.move(spi: spi, remote: remote)
+                authenticated.move(spi: spi, remote: remote)
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
@@ -90,6 +98,7 @@ struct ReceiveWorker: ~Copyable {
 
     /// Takes some batches from a socket; false when it is time to stop.
     private mutating func receive(_ entry: PlaneSockets.Entry) -> Bool {
+        if let socket = entry.headers { return receivePackets(by: socket) }
         for _ in 0..<Self.turns {
             let count: Int
             // What a datagram of ours met on its way is no reason to stop; the rest would come again at once.
@@ -103,6 +112,49 @@ struct ReceiveWorker: ~Copyable {
             if count < batch.capacity { break }
         }
         return true
+    }
+
+    /// Takes some packets of AH, one by one: a gateway has few of them.
+    private mutating func receivePackets(by socket: HeaderSocket) -> Bool {
+        for _ in 0..<Self.turns {
+            var count = 0
+            while count < batch.capacity {
+                // The batch owns this memory, and nothing else uses the slot until it is filled again.
+                let memory = unsafe batch.memory(of: count)
+                guard let length = unsafe (try? socket.receivePacket(into: memory)) ?? nil else { break }
+                guard obey() else { return false }
+                count += 1
+                guard length > 0 else {
+                    authenticated.drops.count(.truncated)
+                    continue
+                }
+                unsafe check(memory, length, MonotonicClock.now())
+            }
+            delivery.flush()
+            if count < batch.capacity { break }
+        }
+        return true
+    }
+
+    private mutating func check(_ memory: UnsafeMutableRawBufferPointer, _ length: Int, _ now: Instant) {
+        // As above; the socket has said how much it wrote.
+        var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
+        guard length <= slot.byteCount, let fields = try? PacketSelectorFields(parsing: slot.bytes) else {
+            authenticated.drops.count(.malformedDatagram)
+            return
+        }
+        let path = Path(local: Endpoint(fields.destination, 0), remote: Endpoint(fields.source, 0))
+        do throws(DropReason) {
+            let opened = try authenticated.open(&slot, packet: 0..<length, from: path.remote, now: now)
+            if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
+            // The inner packet lies within the slot, and stays there until the batch is used again.
+            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
+        } catch {
+            guard error == .unknownSPI, unknownSPIs.take(now: now),
+                let spi = InboundAHDatabase.spi(of: slot.bytes.extracting(0..<length))
+            else { return }
+            inbox.put(.unknownSPI(spi, path))
+        }
     }
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
@@ -151,6 +203,7 @@ struct ReceiveWorker: ~Copyable {
                     arrival.path, hadMarker: true)
             case .esp: unsafe open(memory, packet, arrival, now)
             }
+        case .authenticated: drops.count(.malformedDatagram)
         case .plainESP:
             var arrival = arrival
             if entry.socket.family == .v4 {

@@ -17,6 +17,7 @@ struct Way: Hashable, Sendable {
 /// What the transmitting thread is asked to do.
 enum TransmitOrder: Sendable {
     case install(OutboundSA, slot: Int32, Way)
+    case authenticate(OutboundAH, slot: Int32, Way)
     case remove(OutboundHandle)
     case move(slot: Int32, Way)
     case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], OutboundHandle)
@@ -33,6 +34,7 @@ enum TransmitOrder: Sendable {
 /// is read to where it is sealed and sent from there.
 struct TransmitWorker: ~Copyable {
     private var associations: OutboundSADatabase
+    private var authenticated: OutboundAHDatabase
     private var policies = PolicyDatabase()
     /// By slot.
     private var ways: [Way] = []
@@ -63,6 +65,7 @@ struct TransmitWorker: ~Copyable {
         try poller.add(port.descriptor, token: 0, .readable)
         train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
+        authenticated = OutboundAHDatabase(drops: drops)
         self.poller = poller
         self.orders = orders
         self.inbox = inbox
@@ -96,14 +99,12 @@ struct TransmitWorker: ~Copyable {
             case .install(let association, let slot, let way):
                 // The control thread gives out slots below the table's limit only.
                 do { try associations.install(association, at: slot) } catch { assertionFailure("\(error)") }
-                while ways.count <= Int(slot) {
-                    ways.append(way)
-                    children.append(association.child)
-                }
-                ways[Int(slot)] = way
-                train.forgive(Int(slot))
-                children[Int(slot)] = association.child
-            case .remove(let handle): associations.remove(handle)
+                lead(association.child, slot, way)
+            case .authenticate(let association, let slot, let way):
+                do { try authenticated.install(association, at: slot) } catch { assertionFailure("\(error)") }
+                lead(association.child, slot, way)
+            case .remove(let handle):
+                if associations.remove(handle) == nil { authenticated.remove(handle) }
             case .move(let slot, let way):
                 ways[Int(slot)] = way
                 train.forgive(Int(slot))
@@ -120,6 +121,17 @@ struct TransmitWorker: ~Copyable {
             }
         }
         return true
+    }
+
+    /// The packets of the SA at this place leave so.
+    private mutating func lead(_ child: ChildSAID, _ slot: Int32, _ way: Way) {
+        while ways.count <= Int(slot) {
+            ways.append(way)
+            children.append(child)
+        }
+        ways[Int(slot)] = way
+        train.forgive(Int(slot))
+        children[Int(slot)] = child
     }
 
     /// Reads what the port has, a batch at most, and sends it.
@@ -178,7 +190,11 @@ struct TransmitWorker: ~Copyable {
             return
         }
         guard let shape = associations.shape(of: handle) else {
-            associations.drops.count(.noSA)
+            guard let association = authenticated.association(of: handle) else {
+                associations.drops.count(.noSA)
+                return
+            }
+            carry(packet, fields, plan, by: association, handle, now)
             return
         }
         let place = Int(handle.slot)
@@ -209,6 +225,36 @@ struct TransmitWorker: ~Copyable {
             }
             do throws(DropReason) {
                 let sealed = try associations.seal(&slot, inner: body..<(body + inner), by: handle, now: now)
+                train.append(sealed.packet.count)
+                if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
+            } catch { return }
+        }
+    }
+
+    /// The same by AH: every piece becomes a whole IP packet.
+    private mutating func carry(
+        _ packet: RawSpan, _ fields: PacketSelectorFields, _ plan: SegmentationPlan, by association: OutboundAH,
+        _ handle: OutboundHandle, _ now: Instant
+    ) {
+        let place = Int(handle.slot)
+        let way = ways[place]
+        let headroom = association.headroom(for: fields.family, along: way.path)
+        for index in 0..<plan.count {
+            let inner = plan.length(of: index)
+            guard let start = train.makeRoom(for: headroom + inner, place, way, 0) else {
+                associations.drops.count(.noRoom)
+                return
+            }
+            // As in the other function.
+            var slot = unsafe MutableRawSpan(_unsafeBytes: train.memory)
+            let body = start + headroom
+            guard plan.write(index, of: packet, into: &slot, at: body) else {
+                associations.drops.count(.noRoom)
+                return
+            }
+            do throws(DropReason) {
+                let sealed = try authenticated.seal(
+                    &slot, inner: body..<(body + inner), by: association, along: way.path, now: now)
                 train.append(sealed.packet.count)
                 if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
             } catch { return }

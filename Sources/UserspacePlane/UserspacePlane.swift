@@ -176,6 +176,12 @@ public final class UserspacePlane: DataPlane {
 
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
         do throws(SAError) {
+            if association.securityProtocol == .ah {
+                let made = try InboundAH(association)
+                try register.add(made)
+                receiveOrders.append(.authenticate(made))
+                return
+            }
             let made = try InboundSA(association)
             try register.add(made)
             receiveOrders.append(.install(made))
@@ -183,18 +189,23 @@ public final class UserspacePlane: DataPlane {
     }
 
     private func installOutbound(_ association: SecurityAssociation) throws(PlaneError) {
-        let way = try way(association.path, association.encapsulation)
+        let way = try way(association.path, association.encapsulation, association.securityProtocol)
         do throws(SAError) {
             let handle = try register.makeHandle(association.spi, association.child)
-            let made: OutboundSA
             do throws(SAError) {
-                made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+                if association.securityProtocol == .ah {
+                    let made = try OutboundAH(association, serial: handle.serial, entropy: &entropy)
+                    register.add(made, handle)
+                    transmitOrders.append(.authenticate(made, slot: handle.slot, way))
+                } else {
+                    let made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+                    register.add(made, handle)
+                    transmitOrders.append(.install(made, slot: handle.slot, way))
+                }
             } catch {
                 register.discard(handle, association.spi, association.child)
                 throw error
             }
-            register.add(made, handle)
-            transmitOrders.append(.install(made, slot: handle.slot, way))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
@@ -252,16 +263,25 @@ public final class UserspacePlane: DataPlane {
     private func move(
         _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
     ) throws(PlaneError) {
-        let way = try way(path, encapsulation)
-        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way)) }
+        let moved = register.outbound(of: child)
+        let isAH = moved.contains { $0.association is OutboundAH }
+        let way = try way(path, encapsulation, isAH ? .ah : .esp)
+        for found in moved { transmitOrders.append(.move(slot: found.handle.slot, way)) }
         for found in register.inbound(of: child) {
             receiveOrders.append(.move(spi: found.spi, remote: path.remote))
         }
     }
 
-    private func way(_ path: Path, _ encapsulation: SecurityAssociation.Encapsulation) throws(PlaneError) -> Way {
-        guard let socket = sockets.index(forESPFrom: path.local, inUDP: encapsulation == .udp) else {
-            throw .noSocket(path.local, encapsulation)
+    private func way(
+        _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation, _ securityProtocol: SecurityProtocol = .esp
+    ) throws(PlaneError) -> Way {
+        if securityProtocol == .ah, encapsulation == .udp { throw .association(.authenticationHeaderInUDP) }
+        let found =
+            securityProtocol == .ah
+            ? sockets.index(forAHFrom: path.local)
+            : sockets.index(forESPFrom: path.local, inUDP: encapsulation == .udp)
+        guard let socket = found else {
+            throw securityProtocol == .ah ? .noAHSocket(path.local) : .noSocket(path.local, encapsulation)
         }
         guard encapsulation == SecurityAssociation.Encapsulation.none else { return Way(path: path, socket: socket) }
         // Raw sockets know no ports.
