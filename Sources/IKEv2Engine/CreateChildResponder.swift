@@ -54,9 +54,9 @@ enum CreateChildResponder {
         }
         var old: ChildSA?
         if let rekeyed = child.rekeyed {
-            old = rekeyed.spi32.flatMap { context.children.child(outboundSPI: $0) }
+            old = rekeyed.spi32.flatMap { context.children.child(outboundSPI: $0, rekeyed.securityProtocol ?? .esp) }
             guard old != nil else {
-                let unknown = NotifyPayload(.childSANotFound, .esp, spi: rekeyed.spi32 ?? 0)
+                let unknown = NotifyPayload(.childSANotFound, rekeyed.securityProtocol ?? .esp, spi: rekeyed.spi32 ?? 0)
                 return Answer(payloads: [.notify(unknown)])
             }
         }

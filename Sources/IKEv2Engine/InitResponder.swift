@@ -68,7 +68,9 @@ enum InitResponder {
         }
         let theirs = offered.map { $0.proposal }
         for connection in candidates {
-            guard let selection = Proposal.select(from: theirs, configured: connection.ikeOffer),
+            let isStrongSwan = request.vendorIDs.contains(.strongSwan)
+            let ours = isStrongSwan ? connection.ikeOffer : connection.ikeOffer.compactMap { $0.withoutPrivateNumbers }
+            guard let selection = Proposal.select(from: theirs, configured: ours),
                 let suite = KeySchedule.Suite(selection.proposal),
                 let group = selection.proposal.first(.keyExchange)
             else { continue }
@@ -106,6 +108,7 @@ enum InitResponder {
         let nonce = turn.environment.entropy.bytes(32)
         context.nat = NATDetection.found(
             in: request.notifies, initiatorSPI: context.initiatorSPI, responderSPI: 0, path: arrival.path)
+        context.peerIsStrongSwan = request.vendorIDs.contains(.strongSwan)
         var notifies: [NotifyPayload] = []
         if context.nat.isSupported {
             notifies = NATDetection.offer(
@@ -124,7 +127,8 @@ enum InitResponder {
             IKESAInit.Response.Complete(
                 choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                 keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies))
+                nonce: NoncePayload(nonce), notifies: notifies,
+                vendorIDs: acceptance.connection.vendorIDs))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
             flags: .response, messageID: 0)

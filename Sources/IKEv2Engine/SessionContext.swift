@@ -123,6 +123,8 @@ final class SessionContext {
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
+    /// Whether the peer showed strongSwan's vendor ID: it understands the numbers that strongSwan gave out.
+    var peerIsStrongSwan = false
     /// Whether our own NAT detection hash is made to mismatch.
     let pretendsNAT: Bool
     /// The question without an answer.
@@ -142,7 +144,7 @@ final class SessionContext {
         self.responderSPI = responderSPI
         created = turn.now
         lastHeard = turn.now
-        pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
+        pretendsNAT = connection.pretendsNAT(turn.configuration)
         requests = RequestWindow(connection.retransmission)
         responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
@@ -218,6 +220,6 @@ extension Connection {
 }
 
 extension ChildTemplate {
-    /// The ESP proposals; where none are configured, this gateway's defaults.
-    var espOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
+    /// The ESP and AH proposals; where none are configured, this gateway's defaults for ESP.
+    var offer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
 }

@@ -37,8 +37,9 @@ struct AHTests {
         ) throws {
             let v4 = shape.outer == .v4
             let hosts = (v4 ? "192.0.2.1" : "2001:db8::1", v4 ? "192.0.2.2" : "2001:db8::2")
-            path = Path(
+            let way = Path(
                 local: Endpoint(try Fixtures.address(hosts.0), 0), remote: Endpoint(try Fixtures.address(hosts.1), 0))
+            path = way
             let length = try #require(PacketAuthenticator.keyLength(of: integrity))
             func association(_ direction: SecurityAssociation.Direction) throws -> SecurityAssociation {
                 var made = try Fixtures.association(direction, window: window)
@@ -50,7 +51,7 @@ struct AHTests {
                 made.mode = shape.isTransport ? .transport : .tunnel
                 made.usesExtendedSequenceNumbers = extended
                 made.encapsulation = .none
-                made.path = direction == .outbound ? path : path.reversed
+                made.path = direction == .outbound ? way : way.reversed
                 if shape.isTransport {
                     made.localSelectors = [TrafficSelector(AddressRange(host: made.path.local.address))]
                     made.remoteSelectors = [TrafficSelector(AddressRange(host: made.path.remote.address))]
@@ -95,7 +96,8 @@ struct AHTests {
             ]
         }
         return [
-            try Fixtures.packet(payload: payload), try Fixtures.packet(from: "fd01::5", to: "fd02::9", payload: payload),
+            try Fixtures.packet(payload: payload),
+            try Fixtures.packet(from: "fd01::5", to: "fd02::9", payload: payload),
         ]
     }
 

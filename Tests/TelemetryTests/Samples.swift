@@ -59,6 +59,9 @@ enum Samples {
             refusal: .badKeyExchange(group: .x25519, reason: "all zeros"), code: "E-KEY-EXCHANGE",
             shows: ["\(Transform.x25519)", "all zeros"]),
         Sample(refusal: .planeRefused(reason: "no such device"), code: "E-DATA-PLANE", shows: ["no such device"]),
+        Sample(
+            refusal: .authenticationHeaderNeedsPlainPath(child: "net", isForced: false), code: "E-AH-NAT",
+            shows: ["net", "NAT", "ah_proposals"]),
         Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
         Sample(
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
