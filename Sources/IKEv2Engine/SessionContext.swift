@@ -25,6 +25,8 @@ enum SessionTimer: Hashable {
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.
     case childCreation
+    /// A message's missing fragments are not waited for any longer.
+    case reassembly
 }
 
 /// Where a message came from.
@@ -121,6 +123,10 @@ final class SessionContext {
     var saidInitialContact = false
     /// Whether the uniqueness policy was applied, once, when it was established.
     var isUnique = false
+    /// Whether the peer takes fragments (RFC 7383).
+    var peerTakesFragments = false
+    /// Fragments of messages that are not complete.
+    var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
     /// Whether our own NAT detection hash is made to mismatch.
