@@ -68,6 +68,9 @@ public struct Connection: Hashable, Sendable {
     /// The child of this name.
     public func child(named name: String) -> ChildTemplate? { children.first { $0.name == name } }
 
+    /// Whether it has children and none of them is a tunnel: then it names policies, and no peer can mean it.
+    public var isPolicyOnly: Bool { !children.isEmpty && children.allSatisfy { $0.shunt != nil } }
+
     /// How an end proves who it is.
     public enum AuthenticationMethod: String, Hashable, Sendable {
         /// A key that both ends know.

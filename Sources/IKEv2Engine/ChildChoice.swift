@@ -45,7 +45,7 @@ enum ChildChoice {
         var proposalRefused: Rejection?
         let candidates =
             old.map { [Candidate(replacing: $0, offered)] }
-            ?? ranked(context.connection.children, offered, path).map { Candidate($0, offered, path) }
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map { Candidate($0, offered, path) }
         for candidate in candidates {
             let template = candidate.template
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {

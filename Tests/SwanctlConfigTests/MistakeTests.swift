@@ -77,8 +77,8 @@ import Testing
             "local_ts = dynamic[tcp/gopher]",
             "local_ts: 'dynamic[tcp/gopher]': there is no port 'gopher'; write its number"
         ),
-        ("mode = transport", "mode: mode transport is not supported yet; write mode = tunnel"),
-        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel"),
+        ("mode = transport", "mode: mode transport is not supported yet; write mode = tunnel, pass or drop"),
+        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel, pass or drop"),
         (
             "start_action = up",
             "start_action: 'up' is not one of the words allowed here; write one of: none, clear, trap, route, hold, start, restart, trap|start, start|trap"
