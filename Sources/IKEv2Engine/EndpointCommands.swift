@@ -61,7 +61,8 @@ extension IKEv2Endpoint {
                 connection: name)
             return
         }
-        if let shunt = connection.children.first(where: { $0.shunt != nil && (children ?? [$0.name]).contains($0.name) }),
+        if let shunt = connection.children.first(where: { $0.shunt != nil && (children ?? [$0.name]).contains($0.name) }
+        ),
             names.isEmpty || children != nil
         {
             turn.refuse(

@@ -54,13 +54,31 @@ struct ChildReader {
 
     private mutating func mode(_ child: inout ChildTemplate) {
         guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return }
+        if mode.lowercased() == "transport" {
+            checkHostToHost(child)
+            child.mode = .transport
+            return
+        }
         child.shunt = ChildTemplate.Shunt(rawValue: mode.uppercased())
         if child.shunt != nil { return }
-        let isKnown = ["transport", "transport_proxy", "beet"].contains(mode.lowercased())
+        let isKnown = ["transport_proxy", "beet"].contains(mode.lowercased())
         diagnostics.error(
             reader.location(of: "mode"),
             "\(reader.path).mode: " + (isKnown ? "mode \(mode) is not supported yet" : "'\(mode)' is not a mode"),
-            remedy: "write mode = tunnel, pass or drop")
+            remedy: "write mode = tunnel, transport, pass or drop")
+    }
+
+    /// Transport mode protects what the two hosts say to each other, and nothing behind them.
+    private mutating func checkHostToHost(_ child: ChildTemplate) {
+        for (key, selectors) in [("local_ts", child.localSelectors), ("remote_ts", child.remoteSelectors)] {
+            guard let wide = selectors.first(where: { $0.addresses.map { $0.lower != $0.upper } ?? false }) else {
+                continue
+            }
+            diagnostics.error(
+                reader.location(of: key),
+                "\(reader.path).\(key): \(wide) is more than one host, and transport mode is between two hosts only",
+                remedy: "remove \(key), or write mode = tunnel")
+        }
     }
 
     /// Each of the two times follows from the other when only one is given.
