@@ -48,15 +48,10 @@ enum ChildChoice {
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         let candidates =
-<<<<<<< HEAD
-            old.map { [Candidate(replacing: $0, offered)] }
-            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map { Candidate($0, offered, path) }
-=======
             old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
-            ?? ranked(context.connection.children, offered, path).map {
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map {
                 Candidate($0, $0.mode == .transport ? seen : offered, path)
             }
->>>>>>> main
         for candidate in candidates {
             let template = candidate.template
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
