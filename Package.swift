@@ -109,7 +109,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "martlet-simulate",
-            dependencies: ["SimulatedNetwork", "Clockwork", "WireFormat", argumentParser],
+            dependencies: ["SimulatedNetwork", "IKEv2Engine", "Clockwork", "WireFormat", argumentParser],
             path: "Sources/Simulate", swiftSettings: strict),
         .executableTarget(
             name: "martlet-bench",

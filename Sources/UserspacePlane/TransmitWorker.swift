@@ -183,10 +183,19 @@ struct TransmitWorker: ~Copyable {
         }
         let place = Int(handle.slot)
         let way = ways[place]
-        let outerClass = TrafficClass.outer(forInner: fields.trafficClass)
+        var outerClass = TrafficClass.outer(forInner: fields.trafficClass)
+        var skipped = 0
+        if shape.isTransport {
+            do throws(DropReason) { skipped = try TransportHeader(parsing: packet).length } catch {
+                associations.drops.count(error)
+                return
+            }
+            // There is no other header to tell.
+            outerClass = fields.trafficClass
+        }
         for index in 0..<plan.count {
             let inner = plan.length(of: index)
-            let length = shape.length(around: inner)
+            let length = shape.length(around: inner - skipped)
             guard let start = train.makeRoom(for: length, place, way, outerClass) else {
                 associations.drops.count(.noRoom)
                 return
