@@ -30,6 +30,12 @@ public struct ChildTemplate: Hashable, Sendable {
     public var replayWindow: Int
     /// Whether HMAC-SHA2-256 is cut to 96 bits, as kernels before Linux 2.6.33 and their likes do.
     public var truncatesSHA256: Bool
+    /// What its packets meet when it is no tunnel at all but a policy (`mode = pass`, `mode = drop`); nil for a tunnel.
+    /// Such a child is never negotiated.
+    public var shunt: Shunt?
+    /// What comes first where policies overlap: the lower; 0 for the mode's own place
+    /// (``StandingPolicy/automaticPriority(_:)``).
+    public var priority: UInt32
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -49,6 +55,16 @@ public struct ChildTemplate: Hashable, Sendable {
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
         truncatesSHA256 = false
+        shunt = nil
+        priority = 0
+    }
+
+    /// What becomes of packets that are not tunnelled.
+    public enum Shunt: String, Hashable, Sendable {
+        /// They go in clear.
+        case pass = "PASS"
+        /// They go nowhere.
+        case drop = "DROP"
     }
 
     /// What is inside the ESP packets.
