@@ -42,7 +42,7 @@ def boot(command, control, timeout, memory=768, show=print):
     with open(os.path.join(control, "start"), "w", encoding="utf-8") as script:
         script.write(f"""stty -F /dev/ttyS0 raw -echo
 ip link set lo up
-for module in tun veth dummy; do modprobe $module 2>/dev/null; done
+for module in ipv6 tun veth; do modprobe $module 2>/dev/null; done
 cd {HERE}/..
 {command}
 echo $? > {status}

@@ -91,7 +91,13 @@ class StaticTunnel:
 
     def install_in_kernel(self, network):
         """What side b's kernel is told."""
-        for spi, source, destination in ((self.to_b, "a", "b"), (self.to_a, "b", "a")):
+        for spi in (self.to_b, self.to_a):
+            self.install_state(network, spi)
+        self.install_policies(network)
+
+    def install_state(self, network, spi):
+        """One direction: the SA with this number."""
+        for source, destination in [("a", "b") if spi == self.to_b else ("b", "a")]:
             words = (f"xfrm state add src {OUTER[source][self.outer]} dst {OUTER[destination][self.outer]} "
                      f"proto {self.protocol} spi 0x{spi} reqid 1 mode {self.mode} replay-window 64 ")
             if self.suite.esn:
@@ -105,6 +111,7 @@ class StaticTunnel:
             if self.mode == "tunnel":
                 words += " flag af-unspec" if not self.suite.esn and self.protocol != "ah" else ""
             network.ip("b", words)
+    def install_policies(self, network):
         for near, far in zip(self.selectors("b"), self.selectors("a")):
             template = f"proto {self.protocol} reqid 1 mode {self.mode}"
             ends = {"out": ("b", "a"), "in": ("a", "b")}
@@ -121,6 +128,16 @@ class StaticTunnel:
             return [("a", OUTER["b"][self.outer], None), ("b", OUTER["a"][self.outer], None)]
         return [(near, INNER[far][family], INNER[near][family])
                 for near, far in (("a", "b"), ("b", "a")) for family in (4, 6)]
+
+
+#: Makes a kernel take ESP out of the UDP datagrams that come to port 4500.
+ENCAP_SOCKET = '''
+import socket, time
+found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+found.setsockopt(socket.IPPROTO_UDP, 100, 2)
+found.bind(("0.0.0.0", 4500))
+time.sleep(3600)
+'''
 
 
 def flush_kernel(network):

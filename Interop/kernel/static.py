@@ -5,14 +5,18 @@ import time
 from lab.processes import Daemon, Failure, run
 
 from .network import OUTER
-from .planes import TO_A, TO_B, StaticPlane, StaticTunnel, flush_kernel, kernel_packets
+from .planes import ENCAP_SOCKET, StaticPlane, StaticTunnel, flush_kernel, kernel_packets
 from .suites import MACS, Suite, esp, every_suite
 
 
 def carry(guest, tunnel, traffic=0, extra=None):
     """Installs both ends, pings both ways, compares what both counted; `traffic` is seconds of TCP each way."""
     plane = StaticPlane(guest.directory)
+    socket = None
     try:
+        if tunnel.udp:
+            socket = Daemon(["python3", "-c", ENCAP_SOCKET], guest.path("encap"), netns="b")
+            time.sleep(1)
         tunnel.install_in_kernel(guest.network)
         plane.load([tunnel.line()])
         for side, address, source in tunnel.targets():
@@ -31,6 +35,8 @@ def carry(guest, tunnel, traffic=0, extra=None):
         return note
     finally:
         plane.process.kill()
+        if socket:
+            socket.kill()
         flush_kernel(guest.network)
 
 
@@ -78,24 +84,23 @@ def rekey(guest):
             for n in range(6)]
         tunnels[0].install_in_kernel(guest.network)
         plane.load([tunnels[0].line()])
-        stream = guest.pings("a", tunnels[0].targets()[0][1], tunnels[0].targets()[0][2], count=400, interval=0.02)
+        stream = guest.pings("a", tunnels[0].targets()[0][1], tunnels[0].targets()[0][2], count=1000, interval=0.02)
         for old, new in zip(tunnels, tunnels[1:]):
             time.sleep(1)
+            # Whoever receives is ready before the other may send. The kernel sends by the newest SA that fits.
+            new.install_state(guest.network, new.to_b)
             plane.load([new.line()])
-            # The kernel takes the newest SA of a template.
-            flushed = guest.network.ip("b", "xfrm policy flush")
-            assert flushed == ""
-            new.install_in_kernel(guest.network)
+            new.install_state(guest.network, new.to_a)
             time.sleep(0.3)
             plane.tell(f"remove {old.child}")
         lost = stream.lost()
         if lost:
-            raise Failure(f"{lost} of 400 packets were lost over 5 rekeys")
+            raise Failure(f"{lost} of 1000 packets were lost over 5 rekeys")
         last = plane.counters()["sas"][f"{tunnels[-1].child}/outbound"]["packets"]
         if last < 10:
             raise Failure(f"the last SA carried {last} packets only")
         plane.stop()
-        return "5 rekeys, 400 pings, none lost"
+        return "5 rekeys, 1000 pings, none lost"
     finally:
         plane.process.kill()
         flush_kernel(guest.network)
@@ -141,7 +146,7 @@ def cases(Case):
                         guest, StaticTunnel(main, m, o, u), traffic=guest.seconds), smoke=(outer == 4 and not udp)))
     for mode in ("tunnel", "transport"):
         for outer in (4, 6):
-            for each in MACS:
+            for each in (mac for mac in MACS if mac.word != "sha256_96"):
                 suite = Suite(None, each)
                 full = each.word == "sha256"
                 found.append(Case(

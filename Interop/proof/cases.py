@@ -154,9 +154,17 @@ class Case:
         self.reading = reading
 
     def _send(self, packet):
-        protected = self.writing.encrypt(packet)
-        self.last = bytes(protected)
+        self.last = self._protect(packet)
         self.wire.send(self.last)
+
+    def _protect(self, packet):
+        protected = self.writing.encrypt(packet)
+        if self.udp:
+            # Scapy counts the UDP header alone.
+            protected[scapy.UDP].len = len(bytes(protected[scapy.UDP]))
+            del protected[scapy.UDP].chksum
+            protected[scapy.UDP].chksum = 0
+        return bytes(protected)
 
     def _inward(self):
         """Scapy asks: the plane's host answers, and Scapy reads that."""
@@ -185,7 +193,7 @@ class Case:
         near, far, _ = self._hosts()
         self.wire.send(self.last)
         request = self._echo(True, far, near, 99, 0x77, b"forged")
-        forged = bytearray(self.writing.encrypt(request))
+        forged = bytearray(self._protect(request))
         forged[-1] ^= 1
         self.wire.send(bytes(forged))
         if self._await(lambda echo: not echo[0] and echo[2] == 99, timeout=0.3) is not None:

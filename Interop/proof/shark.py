@@ -13,8 +13,9 @@ def decoded(case, directory):
     if case.suite.shark is None or case.suite.is_ah or case.suite.esn:
         return "scapy"
     path = os.path.join(directory, "capture.pcap")
-    scapy.wrpcap(path, [scapy.IP(octets) if octets[0] >> 4 == 4 else scapy.IPv6(octets) for octets in case.frames],
-                 linktype=101)
+    with scapy.RawPcapWriter(path, linktype=101) as sink:
+        for octets in case.frames:
+            sink.write(octets)
     crypt, auth = case.keys["out"]
     words = [f"IPv{case.outer}", "*", "*", "0x00001001", case.suite.shark[0], "0x" + crypt.hex() if crypt else "",
              case.suite.shark[1], "0x" + auth.hex() if auth else ""]
