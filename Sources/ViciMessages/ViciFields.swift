@@ -7,9 +7,10 @@ enum ViciName {
     /// The longest name in octets.
     static let maximumLength = 255
 
-    /// Whether it may stand in a message: not empty, not too long, nothing that a terminal would obey.
+    /// Whether it may stand in a message: not too long, nothing that a terminal would obey. The empty name is one: the
+    /// counters of all connections together stand under it.
     static func isValid(_ name: String) -> Bool {
-        (1...maximumLength).contains(name.utf8.count) && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+        (0...maximumLength).contains(name.utf8.count) && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
     }
 }
 
