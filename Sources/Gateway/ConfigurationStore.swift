@@ -16,6 +16,8 @@ final class ConfigurationStore {
     /// What the file says and clients have unloaded, or replaced, since.
     private var hidden: [ViciItem.Kind: Set<String>] = [:]
     private var pieces: [ViciItem.Kind: NamedPieces] = [:]
+    /// Children whose trap policies a client has put in force, or out of it, whatever the configuration says.
+    private var installed: [String: [String: Bool]] = [:]
     private var waiting: [String] = []
     private var isDirty = false
     /// When a change is taken over at the latest; nil when there is none.
@@ -44,6 +46,9 @@ final class ConfigurationStore {
             for piece in pieces[kind]?.all ?? [] { whole.append(piece) }
         }
         file.settings.apply(to: &whole.connections)
+        if !installed.isEmpty {
+            for index in whole.connections.indices { install(in: &whole.connections[index]) }
+        }
         return whole
     }
 
@@ -51,6 +56,7 @@ final class ConfigurationStore {
     func replaceFile(_ next: LoadedConfiguration) {
         file = next
         hidden = [:]
+        installed = [:]
         for connection in next.connections { pieces[.connection]?.remove(connection.name) }
         for secret in next.secrets { pieces[.sharedSecret]?.remove(secret.name) }
         isDirty = true
@@ -66,6 +72,20 @@ final class ConfigurationStore {
         let changed = waiting
         waiting = []
         onChange?(whole, changed)
+    }
+
+    /// Puts the trap policies of a child in force, or out of it, until its connection is loaded again.
+    func install(_ wanted: Bool, child: String, of connection: String, now: Instant) {
+        installed[connection, default: [:]][child] = wanted
+        touch(now)
+    }
+
+    private func install(in connection: inout Connection) {
+        guard let wishes = installed[connection.name] else { return }
+        for index in connection.children.indices {
+            guard let wanted = wishes[connection.children[index].name] else { continue }
+            connection.children[index].startAction = wanted ? .trap : .none
+        }
     }
 
     // MARK: Loading
@@ -102,6 +122,7 @@ final class ConfigurationStore {
         if kind == .connection {
             // A connection that says what it said before is left alone, and its tunnels with it.
             if piece.connections.first == connection(name) { return }
+            installed[name] = nil
             waiting.append(name)
         }
         hidden[kind, default: []].insert(name)

@@ -46,12 +46,33 @@ extension ControlFacade {
 
     func policies() -> [ViciPolicy] {
         connections().flatMap { connection in
-            connection.children.filter { $0.startAction == .trap || $0.startAction == .trapAndStart }.map { child in
-                ViciPolicy(
-                    connection: connection.name, child: child.name, action: .trap, mode: child.mode.rawValue,
+            connection.children.compactMap { child -> ViciPolicy? in
+                let action: ViciPolicy.Action
+                switch child.shunt {
+                case .pass? where child.startAction != .none: action = .pass
+                case .drop? where child.startAction != .none: action = .drop
+                case nil where child.startAction == .trap || child.startAction == .trapAndStart: action = .trap
+                default: return nil
+                }
+                return ViciPolicy(
+                    connection: connection.name, child: child.name, action: action,
+                    mode: child.shunt?.rawValue ?? child.mode.rawValue,
                     localSelectors: child.localSelectors.map(\.description),
                     remoteSelectors: child.remoteSelectors.map(\.description))
             }
         }
+    }
+
+    func install(_ wanted: Bool, child name: String, connection: String?) -> ViciOutcome {
+        let owner = connections().first { candidate in
+            (connection == nil || candidate.name == connection) && candidate.child(named: name) != nil
+        }
+        guard let owner, let child = owner.child(named: name) else {
+            return .failure(wanted ? "configuration name not found" : "policy '\(name)' not found")
+        }
+        if !wanted, child.startAction == .none { return .failure("policy '\(name)' not found") }
+        store.install(wanted, child: name, of: owner.name, now: now)
+        store.apply()
+        return .success
     }
 }

@@ -49,7 +49,8 @@ enum DaemonSettingsReader {
     /// Sections of strongswan.conf that are other programs' business.
     static let foreign: Set<String> = [
         "charon-systemd", "charon-nm", "charon-cmd", "libstrongswan", "libtls", "libtnccs", "libimcv", "starter",
-        "stroke", "swanctl", "pki", "scepclient", "pool", "manager", "medsrv", "medcli", "aikgen", "attest", "sec-updater",
+        "stroke", "swanctl", "pki", "scepclient", "pool", "manager", "medsrv", "medcli", "aikgen", "attest",
+        "sec-updater",
         "sw-collector", "checksum_builder", "openac", "scepd", "tkm", "charon-tkm", "libtpmtss",
     ]
 
@@ -67,7 +68,9 @@ enum DaemonSettingsReader {
         let plugins = KnownKeys.Entry(pattern: "plugins", defaultValue: nil, children: [vici])
         return KnownKeys.Entry(
             pattern: name, defaultValue: nil,
-            children: keys.map { KnownKeys.Entry(pattern: $0.name, defaultValue: $0.fallback, children: []) } + [plugins])
+            children: keys.map { KnownKeys.Entry(pattern: $0.name, defaultValue: $0.fallback, children: []) } + [
+                plugins
+            ])
     }
 
     /// What the sections say together.
@@ -94,9 +97,10 @@ enum DaemonSettingsReader {
             try decimal(text, in: 1...10)
         }
         schedule.limit = reader.read("retransmit_limit", or: schedule.limit, ValueSyntax.time)
-        schedule.jitter = reader.read("retransmit_jitter", or: schedule.jitter * 100) { text throws(ValueProblem) in
-            try decimal(text, in: 0...20)
-        } / 100
+        schedule.jitter =
+            reader.read("retransmit_jitter", or: schedule.jitter * 100) { text throws(ValueProblem) in
+                try decimal(text, in: 0...20)
+            } / 100
         settings.retransmission = schedule
         settings.keepAlive = reader.read("keep_alive", or: settings.keepAlive) { text throws(ValueProblem) in
             try ValueSyntax.time(text)

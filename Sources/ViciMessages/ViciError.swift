@@ -16,7 +16,7 @@ public enum ViciError: Error, Hashable, Sendable, CustomStringConvertible {
     case depth
     /// A section or list was opened and not closed.
     case unbalanced(String)
-    /// A name is too long, not UTF-8, or holds control characters.
+    /// A name is empty, too long, not UTF-8, or holds control characters.
     case name
     /// A name stands twice in one section.
     case duplicate(String)
@@ -36,7 +36,7 @@ public enum ViciError: Error, Hashable, Sendable, CustomStringConvertible {
         case .misplaced(let what): what
         case .depth: "sections nest deeper than \(ViciTree.maximumDepth)"
         case .unbalanced(let name): "'\(name)' is not closed"
-        case .name: "a name is too long or not printable"
+        case .name: "a name is empty, too long or not printable"
         case .duplicate(let name): "'\(name)' stands twice in one section"
         case .valueTooLong(let name): "the value of '\(name)' has more than 65535 octets"
         case .messageTooLong(let count): "a message of \(count) octets does not fit into a segment"

@@ -90,7 +90,8 @@ public enum ViciEvent: Hashable, Sendable {
 
     /// An IKE SA without its children.
     private static func fields(_ summary: IKESASummary, _ now: Instant) -> ViciTree {
-        ViciReports.ikeSA(ViciIKESA(summary), now: now, includesChildren: false).section(summary.connection) ?? ViciTree()
+        ViciReports.ikeSA(ViciIKESA(summary), now: now, includesChildren: false).section(summary.connection)
+            ?? ViciTree()
     }
 
     /// `up` stands first, and only when it is true: clients look whether it is there.

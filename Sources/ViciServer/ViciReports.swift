@@ -87,7 +87,9 @@ enum ViciReports {
         if sa.isBehindNAT || sa.isPeerBehindNAT { tree.set("nat-any", true) }
         if let algorithms = sa.algorithms { algorithmFields(algorithms, includesPRF: true, into: &tree) }
         // In other states clients do not expect it.
-        if let established = sa.established, sa.state == .established { tree.set("established", (now - established).wholeSeconds) }
+        if let established = sa.established, sa.state == .established {
+            tree.set("established", (now - established).wholeSeconds)
+        }
         if let due = sa.rekeyDue, sa.state == .established { tree.set("rekey-time", (due - now).wholeSeconds) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
         if !sa.activeTasks.isEmpty { tree.setList("tasks-active", sa.activeTasks) }

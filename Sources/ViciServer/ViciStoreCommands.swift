@@ -19,7 +19,9 @@ enum ViciStoreCommands {
             outcome(handler.load([try blob(arguments, .privateKey, "private key", ["any", "rsa", "ecdsa", "bliss"])]))
         case "load-cert": outcome(handler.load([try certificate(arguments)]))
         case "load-token":
-            outcome(handler.load([ViciItem(.token, name: try text(arguments, "handle", "keyid missing"), fields: arguments)]))
+            outcome(
+                handler.load([ViciItem(.token, name: try text(arguments, "handle", "keyid missing"), fields: arguments)]
+                ))
         case "unload-conn":
             outcome(
                 handler.unload(.connection, try text(arguments, "name", "unload: missing connection name")))
