@@ -10,7 +10,8 @@ enum ViciName {
     /// Whether it may stand in a message: not empty, not too long, nothing that a terminal would obey. A section's may be
     /// empty: the counters of all connections together stand in such a one.
     static func isValid(_ name: String, ofSection: Bool = false) -> Bool {
-        ((ofSection ? 0 : 1)...maximumLength).contains(name.utf8.count) && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+        ((ofSection ? 0 : 1)...maximumLength).contains(name.utf8.count)
+            && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
     }
 }
 
@@ -51,7 +52,9 @@ extension WireReader {
 extension WireWriter {
     /// Writes a name with its length.
     mutating func viciName(_ name: String, ofSection: Bool = false) throws(ViciError) {
-        guard ViciName.isValid(name, ofSection: ofSection), let length = UInt8(exactly: name.utf8.count) else { throw .name }
+        guard ViciName.isValid(name, ofSection: ofSection), let length = UInt8(exactly: name.utf8.count) else {
+            throw .name
+        }
         uint8(length)
         append(name.utf8)
     }
