@@ -17,6 +17,8 @@ public final class GatewayStation {
     public let plane: UserspacePlane
     private let loop: ControlLoop
     private let transport: PlaneTransport
+    private var lastWake = Instant.zero
+    private static let wakePause = Interval.milliseconds(5)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -37,6 +39,14 @@ public final class GatewayStation {
             clock: MonotonicClock.now)
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+        // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
+        // many a second share a wake-up.
+        loop.addDeadline(
+            { [unowned self] in self.plane.hasNewOrders ? lastWake + Self.wakePause : nil },
+            { [unowned self] in
+                lastWake = MonotonicClock.now()
+                self.plane.wakeWorkers()
+            })
     }
 
     /// Starts what the configuration says is to start by itself, and is not up or on its way.

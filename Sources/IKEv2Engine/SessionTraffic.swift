@@ -48,7 +48,7 @@ extension SessionContext {
     private func transmit(
         _ bytes: [UInt8], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
-        publish(.sent(message.description, bytes: bytes.count, path), &turn)
+        publish(message: .sent(message.description, bytes: bytes.count, path), &turn)
         turn.send(bytes, path, socket)
     }
 
@@ -91,7 +91,7 @@ extension SessionContext {
             let opened = try keys.open(message)
             lastHeard = turn.now
             requests.peerSpoke(now: turn.now)
-            publish(.received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
+            publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened
         } catch {
             throw PeerFault(error, opening: message.header)

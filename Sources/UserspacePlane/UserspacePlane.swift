@@ -27,6 +27,8 @@ public final class UserspacePlane: DataPlane {
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// Whether commands were obeyed since ``wakeWorkers()``.
+    public private(set) var hasNewOrders = false
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -90,7 +92,7 @@ public final class UserspacePlane: DataPlane {
     public var descriptor: Descriptor { inbox.wakeup.descriptor }
 
     /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.wakeup.drain() }
+    public func acknowledge() { inbox.acknowledge() }
 
     /// IKE messages that came in, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
@@ -132,6 +134,7 @@ public final class UserspacePlane: DataPlane {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
+        wakeWorkers()
         return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
@@ -141,10 +144,19 @@ public final class UserspacePlane: DataPlane {
         do { try routes?.removeAll() } catch { throw .system(error) }
     }
 
+    /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
+    /// or not; but keys that are gone stay in memory until then. To be called now and then, and not for every command.
+    public func wakeWorkers() {
+        hasNewOrders = false
+        receiveOrders.wake()
+        transmitOrders.wake()
+    }
+
     // MARK: DataPlane
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        hasNewOrders = true
         switch command {
         case .install(let association):
             switch association.direction {
@@ -161,6 +173,8 @@ public final class UserspacePlane: DataPlane {
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+            // It has something to do without any packet.
+            transmitOrders.wake()
         }
     }
 
@@ -277,6 +291,7 @@ public final class UserspacePlane: DataPlane {
     private func stopThreads() {
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
+        wakeWorkers()
         for thread in threads { thread.join() }
         threads = []
     }
