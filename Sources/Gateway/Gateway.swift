@@ -3,6 +3,7 @@ public import GatewayModel
 public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
+import NetworkTypes
 public import SwanctlConfig
 
 /// Carries IKE messages between an engine and the network.
@@ -28,6 +29,7 @@ public final class Gateway {
     private var inputs: [Input] = []
     private var isHandling = false
     private var credentials: CredentialStore
+    private var leases: LeaseStore
     private let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
@@ -59,6 +61,7 @@ public final class Gateway {
         configuration = settings
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: SystemEntropy())
         self.plane = plane
@@ -94,6 +97,9 @@ public final class Gateway {
     /// Refusals for which no connection could be found, the oldest first.
     public var recentRefusals: [Event] { endpoint.recentRefusals }
 
+    /// All pools of virtual addresses, with who has which.
+    public var pools: [PoolSummary] { leases.summaries }
+
     /// The traffic of an SA's direction.
     public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters {
         plane.counters(direction, spi: spi) ?? SACounters()
@@ -103,6 +109,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
     }
@@ -139,10 +146,13 @@ public final class Gateway {
         case .ask(let ticket, let query):
             if case .path(let connection) = query {
                 inputs.append(.answer(ticket, paths.path(for: connection)))
+            } else if case .lease(let request) = query {
+                inputs.append(.answer(ticket, leases.lease(request)))
             } else if let answer = credentials.answer(query) {
                 inputs.append(.answer(ticket, answer))
             }
         case .plane(let command): obey(command)
+        case .release(let lease): leases.release(lease)
         }
     }
 
@@ -168,7 +178,10 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .keepAlive: child = nil
+        case .unprotect, .keepAlive, .removeAddress: child = nil
+        case .addAddress(let address, let owner):
+            give(address, to: owner, by: command)
+            return
         }
         if let child, untaken.contains(child) { return }
         do {
@@ -179,6 +192,20 @@ public final class Gateway {
             }
         } catch {
             refuse(child, String(describing: error))
+        }
+    }
+
+    /// An IKE SA whose virtual address the host can't have is of no use.
+    private func give(_ address: IPAddress, to owner: IKESAID, by command: PlaneCommand) {
+        do { try plane.obey(command) } catch {
+            let connection = endpoint.summary(of: owner)?.connection
+            let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
+            if let connection { planeRefusals[connection] = (environment.now, refusal) }
+            publish(
+                Event(
+                    time: environment.now, ikeSA: owner, connection: connection,
+                    kind: .refused(refusal, child: nil)))
+            inputs.append(.command(.terminate(.ikeSA(owner))))
         }
     }
 

@@ -42,6 +42,10 @@ public struct Connection: Hashable, Sendable {
     public var randTime: Interval
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// Virtual addresses that we ask the peer for; unspecified for any of that family.
+    public var virtualAddresses: [IPAddress]
+    /// Pools of which the peer gets virtual addresses, by name, the preferred first.
+    public var pools: [String]
 
     /// A connection with this field's defaults.
     public init(name: String) {
@@ -63,6 +67,8 @@ public struct Connection: Hashable, Sendable {
         overTime = .minutes(24)
         randTime = .minutes(24)
         retransmission = RetransmissionSchedule()
+        virtualAddresses = []
+        pools = []
     }
 
     /// The child of this name.

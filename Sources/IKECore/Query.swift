@@ -18,6 +18,8 @@ public enum Query: Sendable {
     case prove(Proof)
     /// Is this proof of the peer's true?
     case verify(Proof, received: [UInt8])
+    /// Which addresses does a client get?
+    case lease(LeaseRequest)
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -66,6 +68,10 @@ public enum Answer: Sendable {
     case nearMiss(NearMiss)
     /// There is no secret for these identities.
     case noSecret
+    /// These addresses; to be given back by ``Effect/release(_:)``.
+    case leased(Lease)
+    /// No address; the clause says why.
+    case noLease(String)
 }
 
 extension Answer {

@@ -39,13 +39,13 @@ enum ChildChoice {
         replacing old: ChildAgreement? = nil,
         _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
-        let path = context.path
+        let hosts = (local: context.localHosts, remote: context.remoteHosts)
         let offered = Offered(offer, withKeyExchange: withKeyExchange)
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         let candidates =
             old.map { [Candidate(replacing: $0, offered)] }
-            ?? ranked(context.connection.children, offered, path).map { Candidate($0, offered, path) }
+            ?? ranked(context.connection.children, offered, hosts).map { Candidate($0, offered, hosts) }
         for candidate in candidates {
             let template = candidate.template
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
@@ -102,10 +102,10 @@ enum ChildChoice {
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the
     /// configuration.
     private static func ranked(
-        _ templates: [ChildTemplate], _ offered: Offered, _ path: Path
+        _ templates: [ChildTemplate], _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
     ) -> [ChildTemplate] {
         let exact = templates.filter {
-            let candidate = Candidate($0, offered, path)
+            let candidate = Candidate($0, offered, hosts)
             return candidate.local == offered.responderSelectors && candidate.remote == offered.initiatorSelectors
         }
         return exact + templates.filter { template in !exact.contains { $0.name == template.name } }
@@ -144,12 +144,14 @@ enum ChildChoice {
         let local: [TrafficSelector]
         let remote: [TrafficSelector]
 
-        init(_ template: ChildTemplate, _ offered: Offered, _ path: Path) {
+        init(
+            _ template: ChildTemplate, _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
+        ) {
             self.template = template
             mode = template.mode
             ours = (
-                template.localSelectors.map { $0.resolved(for: path.local.address) },
-                template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+                template.localSelectors.flatMap { $0.resolved(for: hosts.local) },
+                template.remoteSelectors.flatMap { $0.resolved(for: hosts.remote) }
             )
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
             remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)

@@ -27,13 +27,12 @@ struct ChildOffer {
     /// there (RFC 7296 §1.2).
     init?(_ template: ChildTemplate, withKeyExchange: Bool, _ context: SessionContext, _ turn: inout Turn) {
         guard let spi = context.takeSPI(&turn) else { return nil }
-        let path = context.path
         self.template = template
         self.spi = spi
         mode = template.mode
         proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
-        localSelectors = template.localSelectors.map { $0.resolved(for: path.local.address) }
-        remoteSelectors = template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+        localSelectors = template.localSelectors.flatMap { $0.resolved(for: context.localHosts) }
+        remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.

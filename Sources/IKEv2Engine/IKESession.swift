@@ -189,6 +189,7 @@ final class IKESession {
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
             context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
         }
+        context.giveUpAddresses(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }
         context.heldSPIs = []
         context.stopKeepingAlive(&turn)

@@ -56,6 +56,9 @@ public final class IKEv2Endpoint {
             if let id = tables.takeOwner(of: ticket), let session = sessions[id] {
                 session.answer(ticket, answer, &turn)
                 after(session, &turn)
+            } else if case .leased(let lease) = answer {
+                // Nobody waits for it any more; whoever lent it would keep it for ever.
+                turn.effects.append(.release(lease))
             }
         case .command(let command): perform(command, &turn)
         case .plane(let event): heed(event, &turn)

@@ -121,6 +121,8 @@ final class SessionContext {
     let pretendsNAT: Bool
     /// The question without an answer.
     var question: Ticket?
+    /// Virtual addresses, ours and the peer's.
+    var assignment = AddressAssignment()
 
     /// A new IKE SA.
     init(
@@ -201,6 +203,8 @@ final class SessionContext {
         summary.rekeyDue = rekeyDue
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
+        summary.localVirtualAddresses = assignment.settings?.addresses ?? []
+        summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
         summary.children = children.all.map { $0.summary }
         return summary
     }

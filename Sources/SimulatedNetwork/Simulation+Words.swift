@@ -21,6 +21,8 @@ extension Simulation {
         case .unprotect(let child, let staysBlocked): "unprotect child \(child)\(staysBlocked ? ", stays blocked" : "")"
         case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
         case .keepAlive(let path, let interval): "keep alive \(path) every \(interval)"
+        case .addAddress(let address, let owner): "add address \(address) for IKE SA \(owner)"
+        case .removeAddress(let address, let owner): "remove address \(address) of IKE SA \(owner)"
         }
     }
 
@@ -29,6 +31,7 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .lease(let request): "lease for \(request.identity)"
         }
     }
 
@@ -41,6 +44,8 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .leased(let lease): "lease \(lease.addresses)"
+        case .noLease: "no lease"
         }
     }
 }

@@ -26,6 +26,7 @@ struct ConnectionReader {
         connection.keyingTries = reader.read("keyingtries", or: 1) { text throws(ValueProblem) in
             text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
         }
+        virtualAddresses(&connection)
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
@@ -81,6 +82,22 @@ struct ConnectionReader {
         reader.read(key, or: 500) { text throws(ValueProblem) in
             UInt16(try ValueSyntax.number(text, in: 1...65_535))
         }
+    }
+
+    private mutating func virtualAddresses(_ connection: inout Connection) {
+        connection.virtualAddresses = reader.readList("vips", or: []) { text throws(ValueProblem) in
+            switch text.lowercased() {
+            case "%any", "%any4", "%config", "%config4": return [.unspecified(.v4)]
+            case "%any6", "%config6": return [.unspecified(.v6)]
+            default: break
+            }
+            guard let address = IPAddress(text) else {
+                throw ValueProblem(
+                    "'\(text)' is not an address", remedy: "write 0.0.0.0 or :: for any, or the address that you want")
+            }
+            return [address]
+        }
+        connection.pools = reader.readList("pools", or: []) { text throws(ValueProblem) in [text] }
     }
 
     private mutating func times(_ connection: inout Connection) {

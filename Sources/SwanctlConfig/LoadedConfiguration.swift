@@ -8,6 +8,8 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// The pools of virtual addresses, in the order of the files.
+    public var pools: [AddressPool]
     /// What is worth knowing: notes and warnings.
     public var warnings: [Diagnostic]
     /// The files that were read, in order.
@@ -20,7 +22,7 @@ public struct LoadedConfiguration: Sendable {
         diagnostics.isComplete = diagnostics.errors.isEmpty
         let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
-        (connections, secrets) = builder.build()
+        (connections, secrets, pools) = builder.build()
         files = parser.files
         warnings = diagnostics.warnings
         guard diagnostics.errors.isEmpty else {
@@ -41,7 +43,7 @@ struct ConfigurationBuilder {
         self.diagnostics = diagnostics
     }
 
-    mutating func build() -> (connections: [Connection], secrets: [Secret]) {
+    mutating func build() -> (connections: [Connection], secrets: [Secret], pools: [AddressPool]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
@@ -55,10 +57,24 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        var pools: [AddressPool] = []
+        var poolLocations: [SourceLocation] = []
+        if var section = root.section("pools") {
+            for reader in section.sections("<name>") {
+                var poolReader = PoolReader(reader)
+                guard let pool = poolReader.pool() else { continue }
+                pools.append(pool)
+                poolLocations.append(reader.view.location)
+            }
+            section.finish()
+        }
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
-        return (connections, secrets)
+        if diagnostics.errors.isEmpty {
+            review(connections, locations, secrets)
+            PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
+        }
+        return (connections, secrets, pools)
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.

@@ -22,6 +22,7 @@ public final class UserspacePlane: DataPlane {
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     private let routes: RouteKeeper?
+    private let addresses: AddressKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
@@ -39,6 +40,7 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            addresses = nil
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
@@ -49,7 +51,12 @@ public final class UserspacePlane: DataPlane {
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
             }
             try tun.bringUp(using: socket)
-            routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            let interface = try tun.index(using: socket)
+            routes = try RouteKeeper(socket, interface: interface, configuration)
+            let home = try configuration.virtualAddressDevice.map { name throws(SystemError) in
+                try socket.link(named: name).index
+            }
+            addresses = AddressKeeper(socket, interface: home ?? interface)
             port = tun
         }
         let receiver = Handover(
@@ -138,7 +145,10 @@ public final class UserspacePlane: DataPlane {
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
-        do { try routes?.removeAll() } catch { throw .system(error) }
+        do {
+            try routes?.removeAll()
+            try addresses?.removeAll()
+        } catch { throw .system(error) }
     }
 
     // MARK: DataPlane
@@ -161,6 +171,8 @@ public final class UserspacePlane: DataPlane {
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+        case .addAddress(let address, _): try addresses?.add(address)
+        case .removeAddress(let address, _): try addresses?.remove(address)
         }
     }
 

@@ -106,6 +106,8 @@ final class FakePlane: DataPlane {
             case .unprotect(_, let staysBlocked): "unprotect\(staysBlocked ? ", blocked" : "")"
             case .move: "move"
             case .keepAlive: "keep alive"
+            case .addAddress(let address, _): "add \(address)"
+            case .removeAddress(let address, _): "remove \(address)"
             }
         commands.append(name)
         onCommand?(name)
