@@ -66,7 +66,9 @@ struct LeaseStore {
         let reasons = request.pools.map { name in
             guard let pool = pools[name] else { return "there is no pool '\(name)' any more" }
             let family = pool.configuration.addresses.family
-            guard families.contains(family) else { return "pool '\(name)' has no \(family == .v4 ? "IPv6" : "IPv4") addresses" }
+            guard families.contains(family) else {
+                return "pool '\(name)' has no \(family == .v4 ? "IPv6" : "IPv4") addresses"
+            }
             return "all \(pool.size) addresses of pool '\(name)' are in use"
         }
         return reasons.joined(separator: "; ")

@@ -192,7 +192,9 @@ extension HostSettings {
         for attribute in reply.attributes {
             switch attribute.type {
             case .internalIP4Address, .internalIP6Address:
-                guard let address = attribute.address, families.contains(address.family), address.isUsable else { continue }
+                guard let address = attribute.address, families.contains(address.family), address.isUsable else {
+                    continue
+                }
                 Self.add(address, to: &addresses, limit: 4)
             case .internalIP4Netmask: netmask = netmask ?? attribute.address
             case .internalIP4DNS, .internalIP6DNS: Self.add(attribute.address, to: &nameServers)

@@ -15,7 +15,9 @@ import Testing
         let range = AddressRange(try #require(IPAddress(lower)), try #require(IPAddress(upper)))
         return AddressPool(
             name: name, base: "\(lower)-\(upper)", addresses: try #require(range),
-            attributes: [HostAttribute(type: 3, value: [10, 1, 0, 53]), HostAttribute(type: 7, value: Array(name.utf8))])
+            attributes: [
+                HostAttribute(type: 3, value: [10, 1, 0, 53]), HostAttribute(type: 7, value: Array(name.utf8)),
+            ])
     }
 
     private static func ask(

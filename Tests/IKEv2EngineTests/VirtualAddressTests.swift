@@ -179,12 +179,19 @@ import Testing
     }
 
     /// Addresses that no host can have, and of a family that we did not ask for.
-    @Test(arguments: ["0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.0.1", "fd03::1"])
+    @Test(arguments: ["0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.0.1"])
     func aHostileAddressIsNotTaken(address: String) throws {
         let pair = Self.pair(lends: [Self.lease([try #require(IPAddress(address))])])
         pair.connect()
         #expect(Self.added(pair.left) == [])
         #expect(pair.left.refusals == [.noVirtualAddress(wanted: [.unspecified(.v4)])])
+        #expect(pair.left.endpoint.counts.childSAs == 0 && pair.right.endpoint.counts.childSAs == 0)
+    }
+
+    @Test func anAddressThatNobodyAskedForIsNotTaken() {
+        let pair = Self.pair(lends: [Self.lease([Self.virtual6])])
+        pair.connect()
+        #expect(Self.added(pair.left) == [] && pair.left.summary?.localVirtualAddresses == [])
         #expect(pair.left.endpoint.counts.childSAs == 0 && pair.right.endpoint.counts.childSAs == 0)
     }
 

@@ -11,7 +11,10 @@ import Testing
             "connections.gw.remote_adrs: unknown key 'remote_adrs'; did you mean 'remote_addrs'?"
         ),
         ("nonsense = 1", "connections.gw.nonsense: unknown key 'nonsense'; remove it; swanctl.conf(5) lists all keys"),
-        ("vips = everywhere", "connections.gw.vips: 'everywhere' is not an address; write 0.0.0.0 or :: for any, or the address that you want"),
+        (
+            "vips = everywhere",
+            "connections.gw.vips: 'everywhere' is not an address; write 0.0.0.0 or :: for any, or the address that you want"
+        ),
         (
             "childless = never",
             "connections.gw.childless: 'childless' is not supported yet; remove it, or leave it at its default (allow)"

@@ -55,15 +55,21 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "1:9: pools.p has no addrs; add addrs = 10.3.0.0/24, or a range"),
-        ("addrs = 10.3.0.9-10.3.0.1", "2:1: pools.p.addrs: '10.3.0.9-10.3.0.1' goes backwards"),
-        ("addrs = ten", "2:1: pools.p.addrs: 'ten' is neither a block nor a range"),
-        ("addrs = 10.3.0.0/24\nnetmask = 255.0.255.0", "3:1: pools.p.netmask: '255.0.255.0' is not a mask"),
-        ("addrs = 10.3.0.0/24\ndsn = 10.1.0.53", "3:1: pools.p.dsn: 'dsn' is not an attribute; did you mean 'dns'?"),
-        ("addrs = 10.3.0.0/24\nnbns = fd00::1", "3:1: pools.p.nbns: 'fd00::1' is not an IPv4 address"),
-        ("addrs = 10.3.0.0/24\n7 = 0xabc", "3:1: pools.p.7: what follows 0x is not hexadecimal"),
-        ("addrs = 10.3.0.0/24\nprefix = 10.0.0.0/8", "3:1: pools.p.prefix: '10.0.0.0/8' is not an IPv6 prefix"),
-        ("addrs = 10.3.0.0/24\ndnssec_ta = a.example:1:2", "3:1: pools.p.dnssec_ta: 'a.example:1:2' is not a trust"),
+        ("", "1:9: error: pools.p has no addrs; add addrs = 10.3.0.0/24, or a range"),
+        ("addrs = 10.3.0.9-10.3.0.1", "2:1: error: pools.p.addrs: '10.3.0.9-10.3.0.1' goes backwards"),
+        ("addrs = ten", "2:1: error: pools.p.addrs: 'ten' is neither a block nor a range"),
+        ("addrs = 10.3.0.0/24\nnetmask = 255.0.255.0", "3:1: error: pools.p.netmask: '255.0.255.0' is not a mask"),
+        (
+            "addrs = 10.3.0.0/24\ndsn = 10.1.0.53",
+            "3:1: error: pools.p.dsn: 'dsn' is not an attribute; did you mean 'dns'?"
+        ),
+        ("addrs = 10.3.0.0/24\nnbns = fd00::1", "3:1: error: pools.p.nbns: 'fd00::1' is not an IPv4 address"),
+        ("addrs = 10.3.0.0/24\n7 = 0xabc", "3:1: error: pools.p.7: what follows 0x is not hexadecimal"),
+        ("addrs = 10.3.0.0/24\nprefix = 10.0.0.0/8", "3:1: error: pools.p.prefix: '10.0.0.0/8' is not an IPv6 prefix"),
+        (
+            "addrs = 10.3.0.0/24\ndnssec_ta = a.example:1:2",
+            "3:1: error: pools.p.dnssec_ta: 'a.example:1:2' is not a trust"
+        ),
     ])
     func mistakesNameTheirPlace(lines: String, message: String) {
         let problems = problems(lines)
@@ -84,7 +90,7 @@ import Testing
         let text = connection("pools = fuor") + "\npools { four { addrs = 10.3.0.0/24\n} }"
         #expect(
             errors(text).map { $0.split(separator: ": ", maxSplits: 1).last.map(String.init) ?? "" } == [
-                "connection 'gw' gives addresses of pool 'fuor', which is not there; did you mean 'four'?"
+                "error: connection 'gw' gives addresses of pool 'fuor', which is not there; did you mean 'four'?"
             ])
     }
 
