@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import addresses, algorithms, crash, establish, refusal, rekey, shapes, thousand
+from . import addresses, algorithms, crash, establish, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -49,6 +49,9 @@ def all_cases():
         cases.append(Case(f"{pair} virtual-addresses", left, right, addresses.Clients, addresses.lend))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
+        for name, scenario, procedure, pairings in policies.CASES:
+            if (left, right) in pairings:
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

@@ -178,7 +178,7 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .keepAlive, .removeAddress: child = nil
+        case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
         case .addAddress(let address, let owner):
             give(address, to: owner, by: command)
             return

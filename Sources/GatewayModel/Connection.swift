@@ -40,6 +40,10 @@ public struct Connection: Hashable, Sendable {
     public var overTime: Interval
     /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
     public var randTime: Interval
+    /// Whether messages are cut into fragments (RFC 7383).
+    public var fragmentation: Fragmentation
+    /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
+    public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
     /// Virtual addresses that we ask the peer for; unspecified for any of that family.
@@ -69,10 +73,30 @@ public struct Connection: Hashable, Sendable {
         retransmission = RetransmissionSchedule()
         virtualAddresses = []
         pools = []
+        fragmentation = .yes
+        fragmentSize = 1280
     }
 
     /// The child of this name.
     public func child(named name: String) -> ChildTemplate? { children.first { $0.name == name } }
+
+    /// Whether it has children and none of them is a tunnel: then it names policies, and no peer can mean it.
+    public var isPolicyOnly: Bool { !children.isEmpty && children.allSatisfy { $0.shunt != nil } }
+
+    /// Whether messages are cut into fragments. Fragments that come are always taken.
+    public enum Fragmentation: String, Hashable, Sendable {
+        /// Announced, and long messages are cut when the peer announces it too.
+        case yes
+        /// Announced, but nothing is cut.
+        case accept
+        /// Like ``yes``: IKEv2 cuts nothing before both ends have spoken.
+        case force
+        /// Not announced.
+        case no
+
+        /// Whether we cut.
+        public var isSent: Bool { self == .yes || self == .force }
+    }
 
     /// How an end proves who it is.
     public enum AuthenticationMethod: String, Hashable, Sendable {

@@ -29,10 +29,11 @@ struct ChildOffer {
         guard let spi = context.takeSPI(&turn) else { return nil }
         self.template = template
         self.spi = spi
-        mode = template.mode
         proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
         localSelectors = template.localSelectors.flatMap { $0.resolved(for: context.localHosts) }
         remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
+        let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
+        mode = isHostToHost ? template.mode : .tunnel
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.

@@ -97,11 +97,13 @@ final class IKESession {
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)
+            case .reassembly: context.reassembly = Reassembly()
             case .liveness: context.livenessDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
             case .childRekey(let child): context.agenda.add(.rekeyChild(child))
+            case .childCreation: context.takeUpPostponed()
             }
             phase.proceed(context, &turn)
         }
@@ -187,6 +189,7 @@ final class IKESession {
         for child in context.children.all {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
+            context.leaveTrap(child, reason, &turn)
             context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
         }
         context.giveUpAddresses(&turn)

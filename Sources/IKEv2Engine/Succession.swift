@@ -26,6 +26,7 @@ extension SessionContext {
             socket: socket, initiatorSPI: initiatorSPI, responderSPI: responderSPI, turn)
         next.responses = ResponseWindow(expecting: 0)
         next.nat = nat
+        next.peerTakesFragments = peerTakesFragments
         next.encapsulation = encapsulation
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
@@ -123,6 +124,7 @@ extension SessionContext {
         let next = session.context
         next.awaitsContest = false
         isReplaced = true
+        successor = session
         if !newcomers.contains(where: { $0 === session }) { newcomers.append(session) }
         for child in children.all {
             next.children.add(child)
@@ -142,6 +144,9 @@ extension SessionContext {
         wanted = []
         for intent in agenda.intents where !intent.endsWithIKESA { next.agenda.add(intent) }
         agenda.drop { if case .deleteIKESA = $0 { false } else { true } }
+        postponed.handOver(to: &next.postponed)
+        next.takeUpPostponed()
+        timers.remove(.childCreation)
         timers.remove(.ikeRekey)
         enter(.rekeyed, &turn)
     }

@@ -27,6 +27,7 @@ struct ConnectionReader {
             text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
         }
         virtualAddresses(&connection)
+        fragmentation(&connection)
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
@@ -114,15 +115,26 @@ struct ConnectionReader {
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
     }
 
+    private mutating func fragmentation(_ connection: inout Connection) {
+        connection.fragmentation = reader.read("fragmentation", or: .yes) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("yes", .yes), ("accept", .accept), ("force", .force), ("no", .no)])
+        }
+        connection.fragmentSize = reader.read("fragment_size", or: 1280) { text throws(ValueProblem) in
+            let size = try ValueSyntax.number(text, in: 0...65_535)
+            guard size == 0 || size >= 576 else {
+                throw ValueProblem(
+                    "'\(text)' octets are less than every host takes",
+                    remedy: "write 576 or more, or 0 for the smallest")
+            }
+            return size
+        }
+    }
+
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
         _ = reader.read("mobike", or: true, ValueSyntax.bool)
         noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
-        _ = reader.read("fragmentation", or: 0) { text throws(ValueProblem) in
-            try ValueSyntax.word(text, [("yes", 0), ("accept", 1), ("force", 2), ("no", 3)])
-        }
-        noteWithoutEffect("fragmentation", unless: ["no"], "IKE fragmentation (RFC 7383) is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
@@ -164,11 +176,20 @@ struct ConnectionReader {
                 "\(reader.path) has \(rounds.count) \(name) authentication rounds (RFC 4739); one is supported",
                 remedy: "keep one '\(name)' section")
         }
-        if rounds.isEmpty {
+        if rounds.isEmpty, !isPolicyOnly {
             diagnostics.missing(
                 reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
         }
         return rounds.first
+    }
+
+    /// Whether all children say that they are policies: nobody proves anything to anybody then.
+    private var isPolicyOnly: Bool {
+        guard let children = reader.view.section("children")?.sections, !children.isEmpty else { return false }
+        return children.allSatisfy { child in
+            let mode = child.setting("mode")?.value.flatMap { String(validating: $0, as: UTF8.self) } ?? ""
+            return ChildTemplate.Shunt(rawValue: mode.uppercased()) != nil
+        }
     }
 
     private func checkMethod(_ round: inout SectionReader) {
