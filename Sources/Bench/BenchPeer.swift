@@ -141,6 +141,7 @@ final class BenchPeer {
     private func answer(_ query: Query) -> Answer {
         switch query {
         case .path: path.map { .path($0) } ?? .noPath("this end never starts")
+        case .lastUse: .lastUse(nil)
         case .lease: .noLease("the benchmark has no addresses")
         case .prove(let proof): code(proof).map { .proof($0.exposedBytes()) } ?? .noSecret
         case .verify(let proof, let received):

@@ -33,6 +33,8 @@ public final class Gateway {
     private let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
+    /// Looks up the names of peers; without it only addresses will do.
+    public var names: NameResolver?
     private let clock: () -> Instant
     private var observers: [(Event) -> Void] = []
     /// Child SAs that the plane did not take, until they are closed.
@@ -144,15 +146,34 @@ public final class Gateway {
         case .send(let datagram): transport.send(datagram)
         case .publish(let event): publish(event)
         case .ask(let ticket, let query):
-            if case .path(let connection) = query {
-                inputs.append(.answer(ticket, paths.path(for: connection)))
-            } else if case .lease(let request) = query {
-                inputs.append(.answer(ticket, leases.lease(request)))
-            } else if let answer = credentials.answer(query) {
-                inputs.append(.answer(ticket, answer))
-            }
+            if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)
+        }
+    }
+
+    /// The answer to a question; nil when it comes later.
+    private func answer(_ query: Query, _ ticket: Ticket) -> Answer? {
+        switch query {
+        case .path(let connection):
+            guard let names, !connection.names.isEmpty else { return paths.path(for: connection) }
+            return names.begin(connection, ticket).map { .noPath($0) }
+        case .lease(let request): return leases.lease(request)
+        case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
+        case .prove, .verify: return credentials.answer(query)
+        }
+    }
+
+    /// Goes on with what was waiting for names.
+    public func takeNames() {
+        for found in names?.takeFound() ?? [] {
+            var answer = Answer.noPath(found.failure)
+            // The first that there is a way to: a host without IPv6 gets along with names that have both.
+            for candidate in found.candidates {
+                answer = paths.path(for: candidate)
+                if case .path = answer { break }
+            }
+            handle(.answer(found.ticket, answer))
         }
     }
 

@@ -1,3 +1,4 @@
+public import Clockwork
 public import GatewayModel
 public import IPsecCrypto
 public import NetworkTypes
@@ -20,6 +21,8 @@ public enum Query: Sendable {
     case verify(Proof, received: [UInt8])
     /// Which addresses does a client get?
     case lease(LeaseRequest)
+    /// When did the last packet come on one of these inbound SAs?
+    case lastUse(inbound: [UInt32])
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -72,6 +75,8 @@ public enum Answer: Sendable {
     case leased(Lease)
     /// No address; the clause says why.
     case noLease(String)
+    /// Then; nil for never, or when nobody knows.
+    case lastUse(Instant?)
 }
 
 extension Answer {

@@ -200,7 +200,7 @@ struct VerifyingInitiator: ~Copyable {
             return established(context, &turn)
         case .noSecret:
             return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
             return failed(
                 .unauthenticated(
                     .wrongProof(

@@ -124,7 +124,7 @@ struct CheckingResponder: ~Copyable {
         switch verdict {
         case .verified: break
         case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
             return refused(
                 .wrongProof(
                     local: local, remote: remote, method: context.connection.remote.method,

@@ -129,6 +129,10 @@ final class SessionContext {
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
+    /// How often one after the other it came to nothing: the more often, the longer the next pause.
+    var failures = 0
+    /// Whether its children are to be up by themselves, whatever the configuration says about them now.
+    var isMeantToBeUp = false
     /// Whether our own NAT detection hash is made to mismatch.
     let pretendsNAT: Bool
     /// The question without an answer.

@@ -34,6 +34,8 @@ public struct SharedKeyProvider: Provider {
             guard let octets = octets(proof, host) else { return .noSecret }
             return ConstantTime.equal(octets, received) ? .verified : .falseProof
         case .lease(let request): return Self.lease(request)
+        case .lastUse(let spis):
+            return .lastUse(spis.compactMap { host.plane.counters(.inbound, spi: $0)?.lastUse }.max())
         }
     }
 

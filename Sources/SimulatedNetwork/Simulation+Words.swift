@@ -33,6 +33,7 @@ extension Simulation {
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
         case .lease(let request): "lease for \(request.identity)"
+        case .lastUse(let spis): "last use of \(spis.count) SAs"
         }
     }
 
@@ -47,6 +48,7 @@ extension Simulation {
         case .noSecret: "no secret"
         case .leased(let lease): "lease \(lease.addresses)"
         case .noLease: "no lease"
+        case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"
         }
     }
 }

@@ -103,6 +103,15 @@ struct ConnectionReader {
 
     private mutating func times(_ connection: inout Connection) {
         connection.dpdDelay = reader.read("dpd_delay", or: .zero, ValueSyntax.time)
+        connection.dpdInterval = reader.read("dpd_interval", or: .zero, ValueSyntax.time)
+        connection.dpdTries = reader.read("dpd_tries", or: 5) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 1...100)
+        }
+        if connection.dpdInterval > .zero, connection.dpdDelay == .zero {
+            diagnostics.warning(
+                reader.location(of: "dpd_interval"), "\(reader.path).dpd_interval has no effect without dpd_delay",
+                remedy: "add dpd_delay: the silence after which the peer is asked")
+        }
         connection.rekeyTime = reader.read("rekey_time", or: .hours(4), ValueSyntax.time)
         let tenth = Interval(nanoseconds: connection.rekeyTime.nanoseconds / 10)
         connection.overTime = reader.read("over_time", or: tenth, ValueSyntax.time)

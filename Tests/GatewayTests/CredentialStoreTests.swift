@@ -45,6 +45,7 @@ import WireFormat
         case .noSecret: "no secret"
         case .path, .noPath: "a path"
         case .leased, .noLease: "a lease"
+        case .lastUse: "a moment"
         case nil: "nothing"
         }
     }

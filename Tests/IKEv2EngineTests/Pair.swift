@@ -24,6 +24,8 @@ final class Gateway {
     var effects: [Effect] = []
     /// What is lent to clients, in turn; empty for none.
     var lends: [Answer] = []
+    /// When the last packet came.
+    var lastUse: Instant?
     /// What was given back.
     var released: [Lease] = []
     /// Datagrams that wait to be taken out.
@@ -68,6 +70,7 @@ final class Gateway {
         case .verify(let proof, let received):
             guard let key = key(local: proof.other, remote: proof.signer) else { return .noSecret }
             return Self.mac(key, proof) == received ? .verified : .falseProof
+        case .lastUse: return .lastUse(lastUse)
         case .lease: return lends.isEmpty ? .noLease("all are in use") : lends.removeFirst()
         }
     }
