@@ -13,8 +13,8 @@ struct Revival {
     /// Whether they are to be up by themselves, and so are tried until they are.
     var isMeantToBeUp: Bool
 
-    /// Nothing waits for the first try.
-    var isAtOnce: Bool { failures == 0 }
+    /// Whether there is no pause before the next try.
+    var isAtOnce: Bool
 }
 
 /// What waits to be tried again, by connection.
@@ -135,7 +135,8 @@ extension SessionContext {
         guard !names.isEmpty else { return nil }
         let wasSteady = now - established >= Retries.steadyAfter
         return Revival(
-            children: names, earlierTries: 0, failures: wasSteady ? 0 : failures + 1, isMeantToBeUp: true)
+            children: names, earlierTries: 0, failures: wasSteady ? 0 : failures + 1, isMeantToBeUp: true,
+            isAtOnce: wasSteady || failures == 0)
     }
 
     /// What is meant to be up by itself is tried until it is; the rest as often as the connection says.
@@ -144,7 +145,8 @@ extension SessionContext {
         let isMeant =
             isMeantToBeUp || wanted.contains { connection.child(named: $0)?.startAction.isStart ?? false }
         if isMeant {
-            return Revival(children: wanted, earlierTries: 0, failures: failures + 1, isMeantToBeUp: true)
+            return Revival(
+                children: wanted, earlierTries: 0, failures: failures + 1, isMeantToBeUp: true, isAtOnce: false)
         }
         // Silence and names that can't be looked up may be over the next time; a refusal stays one.
         let pauses: Bool
@@ -157,7 +159,8 @@ extension SessionContext {
         let tries = earlierTries + 1
         guard connection.keyingTries == 0 || tries < connection.keyingTries else { return nil }
         return Revival(
-            children: wanted, earlierTries: tries, failures: pauses ? tries : 0, isMeantToBeUp: false)
+            children: wanted, earlierTries: tries, failures: pauses ? tries : 0, isMeantToBeUp: false,
+            isAtOnce: !pauses)
     }
 }
 

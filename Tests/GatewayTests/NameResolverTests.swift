@@ -1,7 +1,9 @@
 import Clockwork
 import GatewayModel
+import IKECore
 import LinuxSystem
 import NetworkTypes
+import SwanctlConfig
 import Synchronization
 import Testing
 
