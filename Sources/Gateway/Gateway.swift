@@ -51,6 +51,9 @@ public final class Gateway {
         var child: ChildSAID
     }
 
+    /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
+    var beforeInput: (() -> Void)?
+
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
@@ -83,6 +86,9 @@ public final class Gateway {
 
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
 
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
@@ -127,6 +133,7 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
+        if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
         guard !isHandling else { return }
         isHandling = true
