@@ -46,6 +46,10 @@ public struct Connection: Hashable, Sendable {
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// When the IKE SA is to be replaced by one with a new authentication; zero never.
+    public var reauthTime: Interval
+    /// Whether the new one is up before the old one ends; else packets wait in between.
+    public var makesBeforeBreaking: Bool
     /// With which distance liveness requests go out; zero for that of any other request.
     public var dpdInterval: Interval
     /// How many liveness requests go out, with ``dpdInterval``, before the peer counts as dead.
@@ -75,6 +79,8 @@ public struct Connection: Hashable, Sendable {
         overTime = .minutes(24)
         randTime = .minutes(24)
         retransmission = RetransmissionSchedule()
+        reauthTime = .zero
+        makesBeforeBreaking = true
         dpdInterval = .zero
         dpdTries = 5
         virtualAddresses = []

@@ -51,6 +51,7 @@ public struct LoadedConfiguration: Sendable {
     public init() {
         connections = []
         secrets = []
+        pools = []
         warnings = []
         files = []
         settings = DaemonSettings()
@@ -60,6 +61,7 @@ public struct LoadedConfiguration: Sendable {
     public mutating func append(_ other: LoadedConfiguration) {
         connections += other.connections
         secrets += other.secrets
+        pools += other.pools
     }
 }
 
