@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import addresses, algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -46,6 +46,7 @@ def all_cases():
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        cases.append(Case(f"{pair} virtual-addresses", left, right, addresses.Clients, addresses.lend))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         for name, scenario, procedure, pairings in policies.CASES:
@@ -84,6 +85,7 @@ CI = {
     "martlet/ss both-initiate",
     "martlet/ss rekey-child",
     "ss/martlet rekey-ike",
+    "ss/martlet virtual-addresses",
     "ss/martlet wrong-psk",
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",

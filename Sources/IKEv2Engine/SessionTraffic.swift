@@ -9,7 +9,8 @@ extension SessionContext {
     /// Sends a request of ours; false when it can't be written or no message ID is left. `keys` is nil for IKE_SA_INIT.
     /// - Returns: The datagram, which for IKE_SA_INIT is part of what is proved later.
     func request(
-        _ exchange: ExchangeType, _ payloads: [Payload], _ keys: SessionKeys?, tries: Int? = nil, _ turn: inout Turn
+        _ exchange: ExchangeType, _ payloads: [Payload], _ keys: SessionKeys?, tries: Int? = nil,
+        own: RetransmissionSchedule? = nil, _ turn: inout Turn
     ) -> [UInt8]? {
         guard requests.isFree, let messageID = requests.nextID else { return nil }
         let header = IKEHeader(
@@ -17,7 +18,7 @@ extension SessionContext {
             flags: isInitiator ? .initiator : [], messageID: messageID)
         let message = Message(header, payloads)
         guard let datagrams = encode(message, keys, to: path, socket, &turn) else { return nil }
-        requests.open(exchange, datagrams, tries: tries, now: turn.now, &turn.environment.entropy)
+        requests.open(exchange, datagrams, tries: tries, own: own, now: turn.now, &turn.environment.entropy)
         transmit(datagrams, message, to: path, socket, &turn)
         return datagrams.first
     }

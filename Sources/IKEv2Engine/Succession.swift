@@ -137,6 +137,7 @@ extension SessionContext {
                 to: child.state == .installed ? child.rekeyDue.map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        handAddresses(to: next)
         next.heldSPIs += heldSPIs
         heldSPIs = []
         next.wanted += wanted

@@ -26,6 +26,7 @@ public final class UserspacePlane: DataPlane {
     var standing = StandingRegister()
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
+    private let addresses: AddressKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
@@ -45,6 +46,7 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            addresses = nil
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
@@ -55,7 +57,12 @@ public final class UserspacePlane: DataPlane {
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
             }
             try tun.bringUp(using: socket)
-            routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            let interface = try tun.index(using: socket)
+            routes = try RouteKeeper(socket, interface: interface, configuration)
+            let home = try configuration.virtualAddressDevice.map { name throws(SystemError) in
+                try socket.link(named: name).index
+            }
+            addresses = AddressKeeper(socket, interface: home ?? interface)
             port = tun
         }
         let receiver = Handover(
@@ -146,7 +153,10 @@ public final class UserspacePlane: DataPlane {
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
-        do { try routes?.removeAll() } catch { throw .system(error) }
+        do {
+            try routes?.removeAll()
+            try addresses?.removeAll()
+        } catch { throw .system(error) }
     }
 
     /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
@@ -181,6 +191,8 @@ public final class UserspacePlane: DataPlane {
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
             // It has something to do without any packet.
             transmitOrders.wake()
+        case .addAddress(let address, _): try addresses?.add(address)
+        case .removeAddress(let address, _): try addresses?.remove(address)
         }
     }
 
