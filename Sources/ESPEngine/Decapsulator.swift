@@ -19,6 +19,8 @@ struct Decapsulator: ~Copyable {
     private let icvLength: Int
     private let blockLength: Int
     private var window: ReplayWindow
+    private var volume: VolumeMeter
+    private let arrival: ArrivalRules
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that opening counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see InboundSA).
@@ -29,7 +31,7 @@ struct Decapsulator: ~Copyable {
     init(
         spi: UInt32, child: ChildSAID, remote: Endpoint, isExtended: Bool, cipher: PacketCipher,
         window: ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
-        counters: UnsafePointer<LiveCounters>
+        limits: VolumeLimits = VolumeLimits(), arrival: ArrivalRules = ArrivalRules(TunnelBehaviour()), counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.child = child
@@ -39,6 +41,8 @@ struct Decapsulator: ~Copyable {
         icvLength = cipher.icvLength
         blockLength = cipher.blockLength
         self.window = window
+        volume = VolumeMeter(limits)
+        self.arrival = arrival
         self.localSelectors = localSelectors.map { CompiledSelector($0) }
         self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
         unsafe self.cipher = .passRetained(cipher)
@@ -60,10 +64,16 @@ struct Decapsulator: ~Copyable {
         let isNewest: Bool
     }
 
-    /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    @inline(__always)
+    mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
+
+    /// Opens the ESP packet at `packet`, in whose outer header stood `outerClass`, and returns where its inner packet is,
+    /// which the SA may carry.
     mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, now: Instant
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, outerClass: UInt8 = 0, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        guard !volume.isExhausted else { throw .volumeExhausted }
         let payload = try open(&buffer, packet: packet)
         let version: UInt8
         switch payload.nextHeader {
@@ -72,17 +82,21 @@ struct Decapsulator: ~Copyable {
         case .none: throw .dummy
         default: throw .badNextHeader
         }
-        let bytes = buffer.bytes.extracting(payload.range)
-        guard !bytes.isEmpty, bytes.uint8(at: 0) >> 4 == version else { throw .malformedInner }
+        guard !payload.range.isEmpty, buffer.bytes.uint8(at: payload.range.lowerBound) >> 4 == version else {
+            throw .malformedInner
+        }
         let fields: PacketSelectorFields
-        do { fields = try PacketSelectorFields(parsing: bytes) } catch { throw .malformedInner }
+        do { fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(payload.range)) } catch {
+            throw .malformedInner
+        }
         guard
             selects(remoteSelectors.span, fields.source, fields.ipProtocol.rawValue, fields.sourcePort),
             selects(localSelectors.span, fields.destination, fields.ipProtocol.rawValue, fields.destinationPort)
         else { throw .outsideSelectors }
         // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
-        unsafe counters.pointee.carried(inner.count, now: now)
+        try arrival.apply(to: &buffer, inner, fields, outerClass: outerClass)
+        volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return (inner, payload.isNewest)
     }
 

@@ -19,6 +19,7 @@ struct Encapsulator: ~Copyable {
     private let alignment: Int
     private var sequence: OutboundSequence
     private var warned = false
+    private var volume: VolumeMeter
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that sealing counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see OutboundSA).
@@ -27,7 +28,7 @@ struct Encapsulator: ~Copyable {
     /// `lastSequence` counts as used already.
     init(
         spi: UInt32, serial: UInt32, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
-        lastSequence: UInt64 = 0, counters: UnsafePointer<LiveCounters>
+        lastSequence: UInt64 = 0, limits: VolumeLimits = VolumeLimits(), counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.serial = serial
@@ -38,6 +39,7 @@ struct Encapsulator: ~Copyable {
         // Stream ciphers count; block ciphers in CBC must not be predicted.
         ivSource = cipher.ivLength == 0 ? .none : cipher.blockLength == 1 ? .counter(start: ivStart) : .unpredictable
         sequence = OutboundSequence(extended: isExtended, last: lastSequence)
+        volume = VolumeMeter(limits)
         unsafe self.cipher = .passRetained(cipher)
         unsafe self.counters = counters
     }
@@ -70,6 +72,10 @@ struct Encapsulator: ~Copyable {
         return true
     }
 
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    @inline(__always)
+    mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
+
     /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is.
     mutating func seal(
         _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant
@@ -77,6 +83,7 @@ struct Encapsulator: ~Copyable {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
+        guard !volume.isExhausted else { throw .volumeExhausted }
         let nextHeader: IPProtocolNumber
         switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
         case 4: nextHeader = .ipv4
@@ -84,7 +91,7 @@ struct Encapsulator: ~Copyable {
         default: throw .malformedPacket
         }
         let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random)
-        unsafe counters.pointee.carried(inner.count, now: now)
+        volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
 

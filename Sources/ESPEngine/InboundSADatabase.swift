@@ -35,6 +35,8 @@ public struct InboundSADatabase: ~Copyable {
         /// Whether it is the newest of its SA, and came from elsewhere than ``move(spi:remote:)`` or the installation
         /// said: the peer's address changed. Told once for every new address.
         public let hasMoved: Bool
+        /// A limit of its volume that the SA has come to with this packet. Told once, the soft one now and then again.
+        public let mark: VolumeMark?
     }
 
     /// Adds an SA. What was there with the same SPI is replaced.
@@ -67,9 +69,10 @@ public struct InboundSADatabase: ~Copyable {
         unsafe found.pointee.remote = remote
     }
 
-    /// Opens the ESP packet at `packet`, which came from `remote`, in place. Whatever is dropped is counted.
+    /// Opens the ESP packet at `packet`, which came from `remote`, in place; `outerClass` is its outer header's DSCP and
+    /// ECN. Whatever is dropped is counted.
     public mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, from remote: Endpoint, now: Instant
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, from remote: Endpoint, outerClass: UInt8 = 0, now: Instant
     ) throws(DropReason) -> Opened {
         do throws(DropReason) {
             guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount, packet.count >= ESPHeader.length else {
@@ -78,11 +81,14 @@ public struct InboundSADatabase: ~Copyable {
             let spi = buffer.bytes.uint32(at: packet.lowerBound)
             // The pointer is used before anything can change the table.
             guard let found = unsafe place(of: spi) else { throw .unknownSPI }
-            let (inner, isNewest) = unsafe try found.pointee.open(&buffer, packet: packet, now: now)
+            let (inner, isNewest) = unsafe try found.pointee.open(
+                &buffer, packet: packet, outerClass: outerClass, now: now)
             let expected = unsafe found.pointee.remote
             let hasMoved = isNewest && expected != remote
             if hasMoved { unsafe found.pointee.remote = remote }
-            return Opened(inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved)
+            return Opened(
+                inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved,
+                mark: unsafe found.pointee.takeVolumeMark())
         } catch {
             drops.count(error)
             throw error

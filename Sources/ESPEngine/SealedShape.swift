@@ -15,4 +15,12 @@ public struct SealedShape: Hashable, Sendable {
         let unpadded = inner + ESPHeader.trailerLength
         return headroom + (unpadded + alignment - 1) / alignment * alignment + icvLength
     }
+
+    /// The longest inner packet around which there is an ESP packet of at most `limit` octets; 0 when there is none.
+    public func capacity(within limit: Int) -> Int {
+        var inner = max(limit - length(around: 0), 0)
+        guard length(around: inner) <= limit else { return 0 }
+        while length(around: inner + 1) <= limit { inner += 1 }
+        return inner
+    }
 }

@@ -28,6 +28,10 @@ public struct ChildTemplate: Hashable, Sendable {
     public var randTime: Interval
     /// Packets that may arrive out of order; 0 switches the replay protection off.
     public var replayWindow: Int
+    /// How its packets are fitted to the path.
+    public var tunnel: TunnelBehaviour
+    /// How much it may carry.
+    public var volume: VolumeLifetime
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -46,6 +50,8 @@ public struct ChildTemplate: Hashable, Sendable {
         lifeTime = .minutes(66)
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
+        tunnel = TunnelBehaviour()
+        volume = VolumeLifetime()
     }
 
     /// What is inside the ESP packets.

@@ -40,6 +40,9 @@ public struct Connection: Hashable, Sendable {
     public var overTime: Interval
     /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
     public var randTime: Interval
+    /// Octets of IKE messages, both ways, after which the IKE SA is rekeyed, earlier by chance by up to a tenth; zero
+    /// never.
+    public var rekeyBytes: UInt64
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
 
@@ -62,6 +65,7 @@ public struct Connection: Hashable, Sendable {
         rekeyTime = .hours(4)
         overTime = .minutes(24)
         randTime = .minutes(24)
+        rekeyBytes = 0
         retransmission = RetransmissionSchedule()
     }
 

@@ -46,6 +46,10 @@ public struct SecurityAssociation: Sendable {
     public var localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     public var remoteSelectors: [TrafficSelector]
+    /// How its packets are fitted to the path.
+    public var tunnel: TunnelBehaviour
+    /// How much it may carry.
+    public var limits: VolumeLimits
 
     /// One direction of a Child SA.
     public init(
@@ -68,6 +72,8 @@ public struct SecurityAssociation: Sendable {
         self.replayWindow = replayWindow
         self.localSelectors = localSelectors
         self.remoteSelectors = remoteSelectors
+        tunnel = TunnelBehaviour()
+        limits = VolumeLimits()
     }
 }
 

@@ -84,10 +84,11 @@ enum ChildChoice {
                 child: candidate.template.name)
         }
         let isTransport = candidate.mode == .transport && notifies.contains(.useTransportMode)
-        let agreement = ChildAgreement(
+        var agreement = ChildAgreement(
             template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
+        agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         let negotiation = ChildNegotiation(
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))

@@ -121,6 +121,8 @@ final class SessionContext {
     let pretendsNAT: Bool
     /// The question without an answer.
     var question: Ticket?
+    /// How many octets of messages there were, and after how many it is to be replaced.
+    var volume = SessionVolume()
 
     /// A new IKE SA.
     init(

@@ -48,6 +48,7 @@ extension SessionContext {
     private func transmit(
         _ bytes: [UInt8], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
+        count(bytes.count)
         publish(.sent(message.description, bytes: bytes.count, path), &turn)
         turn.send(bytes, path, socket)
     }
@@ -90,6 +91,7 @@ extension SessionContext {
         do throws(GrammarError) {
             let opened = try keys.open(message)
             lastHeard = turn.now
+            count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
             publish(.received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened

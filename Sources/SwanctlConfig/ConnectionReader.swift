@@ -95,6 +95,7 @@ struct ConnectionReader {
                 remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
         }
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
+        connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
 
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and

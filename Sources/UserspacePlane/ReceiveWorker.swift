@@ -21,6 +21,8 @@ enum ReceiveOrder: Sendable {
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
     private let orders: OrderQueue<ReceiveOrder>
+    /// Where what is heard about paths goes.
+    private let sender: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let batch: DatagramBatch
@@ -37,7 +39,7 @@ struct ReceiveWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let poller = try Poller(capacity: 16)
@@ -49,6 +51,7 @@ struct ReceiveWorker: ~Copyable {
         associations = InboundSADatabase(drops: drops)
         self.poller = poller
         self.orders = orders
+        self.sender = sender
         self.inbox = inbox
         self.sockets = sockets
         delivery = Delivery(to: port, drops: drops)
@@ -64,7 +67,9 @@ struct ReceiveWorker: ~Copyable {
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
-                guard receive(sockets.entries[Int(event.token)]) else { return }
+                let entry = sockets.entries[Int(event.token)]
+                if event.readiness.contains(.failed) { hear(entry) }
+                guard receive(entry) else { return }
             }
         }
     }
@@ -103,6 +108,11 @@ struct ReceiveWorker: ~Copyable {
         return true
     }
 
+    /// Takes what routers say about our packets, so that the poller does not tell of it for ever.
+    private func hear(_ entry: PlaneSockets.Entry) {
+        for report in entry.pathReports() { sender.append(.pathMTU(report.remote, report.mtu)) }
+    }
+
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
         let information = batch[index]
         let drops = associations.drops
@@ -117,7 +127,7 @@ struct ReceiveWorker: ~Copyable {
         var start = whole.lowerBound
         repeat {
             let end = min(start + size, whole.upperBound)
-            unsafe take(memory, start..<end, information.path, entry, now)
+            unsafe take(memory, start..<end, information, entry, now)
             start = end
         } while start < whole.upperBound
     }
@@ -125,8 +135,8 @@ struct ReceiveWorker: ~Copyable {
     /// Takes one datagram.
     @inline(__always)
     private mutating func take(
-        _ memory: UnsafeMutableRawBufferPointer, _ datagram: Range<Int>, _ path: Path, _ entry: PlaneSockets.Entry,
-        _ now: Instant
+        _ memory: UnsafeMutableRawBufferPointer, _ datagram: Range<Int>, _ information: DatagramInformation,
+        _ entry: PlaneSockets.Entry, _ now: Instant
     ) {
         // As above; the caller has checked the range.
         let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
@@ -134,7 +144,7 @@ struct ReceiveWorker: ~Copyable {
         var packet = datagram
         switch entry.use {
         case .ike:
-            hand(slot.extracting(packet), path, hadMarker: false)
+            hand(slot.extracting(packet), information.path, hadMarker: false)
             return
         case .shared:
             switch EncapsulatedDatagram(slot.extracting(packet)) {
@@ -143,8 +153,8 @@ struct ReceiveWorker: ~Copyable {
             case .ike:
                 hand(
                     slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    path, hadMarker: true)
-            case .esp: unsafe open(memory, packet, path, now)
+                    information.path, hadMarker: true)
+            case .esp: unsafe open(memory, packet, information, now)
             }
         case .plainESP:
             if entry.socket.family == .v4 {
@@ -157,19 +167,23 @@ struct ReceiveWorker: ~Copyable {
                     return
                 }
             }
-            unsafe open(memory, packet, path, now)
+            unsafe open(memory, packet, information, now)
         }
     }
 
     @inline(__always)
     private mutating func open(
-        _ memory: UnsafeMutableRawBufferPointer, _ packet: Range<Int>, _ path: Path, _ now: Instant
+        _ memory: UnsafeMutableRawBufferPointer, _ packet: Range<Int>, _ information: DatagramInformation,
+        _ now: Instant
     ) {
+        let path = information.path
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
         do throws(DropReason) {
-            let opened = try associations.open(&slot, packet: packet, from: path.remote, now: now)
+            let opened = try associations.open(
+                &slot, packet: packet, from: path.remote, outerClass: information.trafficClass, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
+            if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
             unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {

@@ -16,9 +16,11 @@ struct Way: Hashable, Sendable {
 
 /// What the transmitting thread is asked to do.
 enum TransmitOrder: Sendable {
-    case install(OutboundSA, slot: Int32, Way)
+    case install(OutboundSA, slot: Int32, Way, TunnelBehaviour, PathFit)
     case remove(OutboundHandle)
-    case move(slot: Int32, Way)
+    case move(slot: Int32, Way, PathFit)
+    /// Packets to somebody may have so many octets, headers included.
+    case pathMTU(IPAddress, Int)
     case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], OutboundHandle)
     case block(ChildSAID)
     case unprotect(ChildSAID)
@@ -37,6 +39,7 @@ struct TransmitWorker: ~Copyable {
     /// By slot.
     private var ways: [Way] = []
     private var children: [ChildSAID] = []
+    private var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
     private let orders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
@@ -45,6 +48,9 @@ struct TransmitWorker: ~Copyable {
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
     private var train: OutboundTrain
+    private var report: InnerReport
+    /// Where a packet lies that is to be looked at piece by piece.
+    private let scratch = PacketMemory(Self.stagingSize)
     private let poller: Poller
     private let failure: PlaneFailure
 
@@ -63,6 +69,7 @@ struct TransmitWorker: ~Copyable {
         try poller.add(port.descriptor, token: 0, .readable)
         train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
+        report = InnerReport(to: port, now: MonotonicClock.now())
         self.poller = poller
         self.orders = orders
         self.inbox = inbox
@@ -79,7 +86,8 @@ struct TransmitWorker: ~Copyable {
             if let next = keepAlives.next, next <= now {
                 for way in keepAlives.due(now) { sendKeepAlive(way) }
             }
-            let pause = keepAlives.next.map { $0 - now }
+            if let next = tunnels.next, next <= now { tunnels.forget(now: now) }
+            let pause = [keepAlives.next, tunnels.next].compactMap { $0 }.min().map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -93,7 +101,7 @@ struct TransmitWorker: ~Copyable {
         guard orders.hasOrders else { return true }
         for order in orders.take() {
             switch order {
-            case .install(let association, let slot, let way):
+            case .install(let association, let slot, let way, let behaviour, let fit):
                 // The control thread gives out slots below the table's limit only.
                 do { try associations.install(association, at: slot) } catch { assertionFailure("\(error)") }
                 while ways.count <= Int(slot) {
@@ -101,11 +109,14 @@ struct TransmitWorker: ~Copyable {
                     children.append(association.child)
                 }
                 ways[Int(slot)] = way
+                tunnels.install(
+                    Int(slot), behaviour, fit, association.shape, remote: way.path.remote.address)
                 train.forgive(Int(slot))
                 children[Int(slot)] = association.child
             case .remove(let handle): associations.remove(handle)
-            case .move(let slot, let way):
+            case .move(let slot, let way, let fit):
                 ways[Int(slot)] = way
+                tunnels.move(Int(slot), fit, remote: way.path.remote.address)
                 train.forgive(Int(slot))
             case .protect(let child, let local, let remote, let handle):
                 // The control thread has counted the entries.
@@ -114,6 +125,7 @@ struct TransmitWorker: ~Copyable {
                 } catch { assertionFailure("\(error)") }
             case .block(let child): policies.setAction(child, .block)
             case .unprotect(let child): policies.remove(child)
+            case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())
             case .keepAlive(let way, let interval): keepAlives.set(way, every: interval, now: MonotonicClock.now())
             case .reach(let milestone): milestone.reach()
             case .stop: return false
@@ -151,6 +163,9 @@ struct TransmitWorker: ~Copyable {
             carry(bytes, header, now)
         }
         train.send()
+        while let socket = train.takeTooLong() {
+            for said in sockets.entries[socket].pathReports() { tunnels.learn(said.remote, said.mtu, now: now) }
+        }
     }
 
     /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
@@ -182,12 +197,20 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let place = Int(handle.slot)
+        let rules = tunnels[place]
+        guard plan.length(of: 0) <= rules.innerMTU else {
+            refit(packet, fields, plan, handle, shape, now)
+            return
+        }
         let way = ways[place]
-        let outerClass = TrafficClass.outer(forInner: fields.trafficClass)
+        let outer = OuterMarks(
+            trafficClass: rules.trafficClass.outer(forInner: fields.trafficClass),
+            mayFragment: !(rules.copiesDF && packet.doesNotFragment))
+        let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
         for index in 0..<plan.count {
-            let inner = plan.length(of: index)
-            let length = shape.length(around: inner)
-            guard let start = train.makeRoom(for: length, place, way, outerClass) else {
+            let length = plan.length(of: index)
+            let inner = max(length, rules.paddedLength)
+            guard let start = train.makeRoom(for: shape.length(around: inner), place, way, outer) else {
                 associations.drops.count(.noRoom)
                 return
             }
@@ -198,16 +221,112 @@ struct TransmitWorker: ~Copyable {
                 associations.drops.count(.noRoom)
                 return
             }
-            do throws(DropReason) {
-                let sealed = try associations.seal(&slot, inner: body..<(body + inner), by: handle, now: now)
-                train.append(sealed.packet.count)
-                if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
-            } catch { return }
+            if let opening { rules.clamp.apply(to: &slot, packet: body..<(body + length), tcp: opening) }
+            if inner > length { slot.clear((body + length)..<(body + inner)) }
+            guard seal(&slot, body..<(body + inner), handle, now) else { return }
         }
+    }
+
+    /// Seals an inner packet where it leaves from; false when its SA takes no more.
+    @inline(__always)
+    private mutating func seal(
+        _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant
+    ) -> Bool {
+        do throws(DropReason) {
+            let sealed = try associations.seal(&slot, inner: inner, by: handle, now: now)
+            train.append(sealed.packet.count)
+            if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
+            if let mark = sealed.mark { inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard) }
+            return true
+        } catch { return false }
+    }
+
+    // MARK: What is too long
+
+    /// Does with a packet that is too long for its tunnel, or would be cut into such, what is to be done with each piece.
+    @inline(never)
+    private mutating func refit(
+        _ packet: RawSpan, _ fields: PacketSelectorFields, _ plan: SegmentationPlan, _ handle: OutboundHandle,
+        _ shape: SealedShape, _ now: Instant
+    ) {
+        let rules = tunnels[Int(handle.slot)]
+        for index in 0..<plan.count {
+            // The worker's own memory, and nothing else uses it meanwhile.
+            var memory = unsafe MutableRawSpan(_unsafeBytes: scratch.all)
+            guard plan.write(index, of: packet, into: &memory, at: 0) else {
+                associations.drops.count(.noRoom)
+                return
+            }
+            // As above.
+            let piece = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(scratch.all))
+                .extracting(0..<plan.length(of: index))
+            let fate =
+                piece.byteCount <= rules.innerMTU
+                ? .whole
+                : rules.fate(
+                    isV6: fields.family == .v6, doesNotFragment: packet.doesNotFragment, length: piece.byteCount)
+            switch fate {
+            case .whole:
+                guard carry(piece.byteCount, fields, handle, shape, now, { slot, place in slot.copy(piece, at: place) })
+                else { return }
+            case .cut:
+                guard let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
+                    associations.drops.count(.tooBig)
+                    continue
+                }
+                for cut in 0..<cuts.count {
+                    let isCarried = carry(cuts.length(of: cut), fields, handle, shape, now) { slot, place in
+                        _ = cuts.write(cut, of: piece, into: &slot, at: place)
+                    }
+                    guard isCarried else { return }
+                }
+            case .refused(let mtu):
+                // The others are as long, and their sender the same.
+                for _ in index..<plan.count { associations.drops.count(.tooBig) }
+                report.tooBig(piece, fields, mtu: mtu, now: now)
+                return
+            }
+        }
+    }
+
+    /// Carries one inner packet of `length` octets that `write` puts in its place, by what may be cut on its way; false
+    /// when its SA takes no more.
+    private mutating func carry(
+        _ length: Int, _ fields: PacketSelectorFields, _ handle: OutboundHandle, _ shape: SealedShape, _ now: Instant,
+        _ write: (inout MutableRawSpan, Int) -> Void
+    ) -> Bool {
+        let place = Int(handle.slot)
+        let rules = tunnels[place]
+        let outer = OuterMarks(trafficClass: rules.trafficClass.outer(forInner: fields.trafficClass))
+        let inner = max(length, rules.paddedLength)
+        guard let start = train.makeRoom(for: shape.length(around: inner), place, ways[place], outer) else {
+            associations.drops.count(.noRoom)
+            return false
+        }
+        // The train owns this memory, and nothing else uses it until it is sent. There is room, as was just made sure.
+        var slot = unsafe MutableRawSpan(_unsafeBytes: train.memory)
+        let body = start + shape.headroom
+        write(&slot, body)
+        if inner > length { slot.clear((body + length)..<(body + inner)) }
+        return seal(&slot, body..<(body + inner), handle, now)
     }
 
     private func sendKeepAlive(_ way: Way) {
         // One that does not go is followed by others.
         _ = try? sockets.entries[way.socket].socket.send([EncapsulatedDatagram.keepAliveOctet], along: way.path)
+    }
+}
+
+extension RawSpan {
+    /// Whether the IP packet may not be cut: an IPv6 packet never is by anybody but its sender.
+    @inline(__always)
+    fileprivate var doesNotFragment: Bool { uint8(at: 0) >> 4 == 6 || uint8(at: 6) & 0x40 != 0 }
+}
+
+extension MutableRawSpan {
+    /// Zeros, which is what traffic flow confidentiality padding may be (RFC 4303 §2.7).
+    @inline(never)
+    fileprivate mutating func clear(_ range: Range<Int>) {
+        for offset in range { storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
     }
 }

@@ -22,11 +22,14 @@ public final class UserspacePlane: DataPlane {
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     private let routes: RouteKeeper?
+    private let links: LinkFit
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// An IKE message of so many octets goes through every path uncut.
+    private static let largestUncut = 500
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -39,10 +42,11 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
-            try tun.setMTU(configuration.mtu, using: socket)
+            try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket)
             if tun.hasVirtioHeader {
                 // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
                 try? socket.change(
@@ -50,12 +54,15 @@ public final class UserspacePlane: DataPlane {
             }
             try tun.bringUp(using: socket)
             routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            links = LinkFit(
+                try? RouteSocket(), mark: configuration.mark,
+                device: configuration.mtu == nil ? try tun.index(using: socket) : nil)
             port = tun
         }
         let receiver = Handover(
             try ReceiveWorker(
-                orders: receiveOrders, inbox: inbox, sockets: sockets, port: port, drops: receiveDrops,
-                now: MonotonicClock.now()))
+                orders: receiveOrders, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
+                drops: receiveDrops, now: MonotonicClock.now()))
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
@@ -114,6 +121,10 @@ public final class UserspacePlane: DataPlane {
     public func send(_ message: [UInt8], along path: Path, marker: Bool) throws(PlaneError) -> Bool {
         guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
             throw .noSocket(path.local, nil)
+        }
+        if message.count > Self.largestUncut {
+            // A long message may have to be cut, whatever the packets before it asked for.
+            sockets.entries[index].fragmentation.set(true, for: sockets.entries[index].socket)
         }
         let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
         do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
@@ -176,7 +187,7 @@ public final class UserspacePlane: DataPlane {
 
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
         do throws(SAError) {
-            let made = try InboundSA(association)
+            let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
             try register.add(made)
             receiveOrders.append(.install(made))
         } catch { throw .association(error) }
@@ -194,7 +205,10 @@ public final class UserspacePlane: DataPlane {
                 throw error
             }
             register.add(made, handle)
-            transmitOrders.append(.install(made, slot: handle.slot, way))
+            let fit = links.fit(association.path, association.encapsulation)
+            let behaviour = association.tunnel.withoutHiddenPorts(association)
+            links.makeRoom(for: TunnelRules(association, shape: made.shape, pathMTU: fit.mtu).innerMTU)
+            transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
@@ -253,7 +267,8 @@ public final class UserspacePlane: DataPlane {
         _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
     ) throws(PlaneError) {
         let way = try way(path, encapsulation)
-        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way)) }
+        let fit = links.fit(path, encapsulation)
+        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way, fit)) }
         for found in register.inbound(of: child) {
             receiveOrders.append(.move(spi: found.spi, remote: path.remote))
         }
