@@ -19,9 +19,10 @@ struct SegmentSizeClampTests {
         guard let tcp = SegmentSizeClamp.opening(unsafe bytes.span.bytes, fields) else { return (bytes, false) }
         // It need not lie at the start of its buffer.
         var buffer: [UInt8] = [9, 9, 9] + bytes
+        let end = buffer.count
         var span = buffer.mutableSpan
         var raw = unsafe span.mutableBytes
-        let changed = clamp.apply(to: &raw, packet: 3..<buffer.count, tcp: tcp)
+        let changed = clamp.apply(to: &raw, packet: 3..<end, tcp: tcp)
         return (Array(buffer.dropFirst(3)), changed)
     }
 

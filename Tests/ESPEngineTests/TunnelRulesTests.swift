@@ -9,15 +9,18 @@ import Testing
 
 /// What fits into a tunnel, and what becomes of what does not.
 struct TunnelRulesTests {
-    @Test(
-        arguments: [
-            (Transform.aes128gcm16, nil), (.aes256gcm16, nil), (.chacha20poly1305, nil), (.aes128, .sha256),
+    @Test(arguments: [576, 1280, 1400, 1492, 1500, 9000, 65_535])
+    func theInnerMTUFillsThePathExactly(path: Int) throws {
+        let algorithms: [(Transform, Transform?)] = [
+            (.aes128gcm16, nil), (.aes256gcm16, nil), (.chacha20poly1305, nil), (.aes128, .sha256),
             (.aes256, .sha512), (Transform(.encryption, 3), .sha1),
-        ] as [(Transform, Transform?)], [576, 1280, 1400, 1492, 1500, 9000, 65_535])
-    func theInnerMTUFillsThePathExactly(algorithms: (Transform, Transform?), path: Int) throws {
+        ]
+        for (encryption, integrity) in algorithms { try check(encryption, integrity, path) }
+    }
+
+    private func check(_ encryption: Transform, _ integrity: Transform?, _ path: Int) throws {
         var entropy = SeededEntropy(seed: 1)
-        let association = try Fixtures.association(
-            .outbound, encryption: algorithms.0, integrity: algorithms.1)
+        let association = try Fixtures.association(.outbound, encryption: encryption, integrity: integrity)
         let shape = try OutboundSA(association, serial: 1, entropy: &entropy).shape
         let rules = TunnelRules(association, shape: shape, pathMTU: path)
         let headers = 20 + 8
