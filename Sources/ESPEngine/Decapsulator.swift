@@ -14,13 +14,15 @@ struct Decapsulator: ~Copyable {
     let child: ChildSAID
     /// Where the peer's packets should come from; what another address says is reported once.
     var remote: Endpoint
+    private let isTransport: Bool
+    private let isInUDP: Bool
     private let isExtended: Bool
     private let ivLength: Int
     private let icvLength: Int
     private let blockLength: Int
     private var window: ReplayWindow
     private var volume: VolumeMeter
-    private let arrival: ArrivalRules
+    private let rules: ArrivalRules
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that opening counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see InboundSA).
@@ -29,20 +31,23 @@ struct Decapsulator: ~Copyable {
     private let remoteSelectors: [CompiledSelector]
 
     init(
-        spi: UInt32, child: ChildSAID, remote: Endpoint, isExtended: Bool, cipher: PacketCipher,
-        window: ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
-        limits: VolumeLimits = VolumeLimits(), arrival: ArrivalRules = ArrivalRules(TunnelBehaviour()), counters: UnsafePointer<LiveCounters>
+        spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
+        cipher: PacketCipher, window: ReplayWindow, localSelectors: [TrafficSelector],
+        remoteSelectors: [TrafficSelector], limits: VolumeLimits, rules: ArrivalRules,
+        counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.child = child
         self.remote = remote
+        self.isTransport = isTransport
+        self.isInUDP = isInUDP
         self.isExtended = isExtended
         ivLength = cipher.ivLength
         icvLength = cipher.icvLength
         blockLength = cipher.blockLength
         self.window = window
         volume = VolumeMeter(limits)
-        self.arrival = arrival
+        self.rules = rules
         self.localSelectors = localSelectors.map { CompiledSelector($0) }
         self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
         unsafe self.cipher = .passRetained(cipher)
@@ -68,13 +73,13 @@ struct Decapsulator: ~Copyable {
     @inline(__always)
     mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
 
-    /// Opens the ESP packet at `packet`, in whose outer header stood `outerClass`, and returns where its inner packet is,
-    /// which the SA may carry.
+    /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
     mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, outerClass: UInt8 = 0, now: Instant
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
         guard !volume.isExhausted else { throw .volumeExhausted }
         let payload = try open(&buffer, packet: packet)
+        if isTransport { return try rebuild(payload, &buffer, arrival, now: now) }
         let version: UInt8
         switch payload.nextHeader {
         case .ipv4: version = 4
@@ -89,15 +94,30 @@ struct Decapsulator: ~Copyable {
         do { fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(payload.range)) } catch {
             throw .malformedInner
         }
-        guard
-            selects(remoteSelectors.span, fields.source, fields.ipProtocol.rawValue, fields.sourcePort),
-            selects(localSelectors.span, fields.destination, fields.ipProtocol.rawValue, fields.destinationPort)
-        else { throw .outsideSelectors }
+        guard selects(fields) else { throw .outsideSelectors }
         // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
-        try arrival.apply(to: &buffer, inner, fields, outerClass: outerClass)
+        try rules.apply(to: &buffer, inner, fields, outerClass: arrival.trafficClass)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return (inner, payload.isNewest)
+    }
+
+    /// Makes a packet of what came in transport mode, and checks it as if it had come whole.
+    private mutating func rebuild(
+        _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
+    ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        if payload.nextHeader == .none { throw .dummy }
+        let packet = try TransportArrival.rebuild(
+            &buffer, payload: payload.range, nextHeader: payload.nextHeader, arrival, fixesChecksum: isInUDP)
+        let fields: PacketSelectorFields
+        do {
+            fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(packet))
+        } catch { throw .malformedInner }
+        guard selects(fields) else { throw .outsideSelectors }
+        // Its header is the one that it came with: there is nothing to be told between two.
+        rules.clamp(&buffer, packet, fields)
+        volume.count(unsafe counters.pointee.carried(packet.count, now: now))
+        return (packet, payload.isNewest)
     }
 
     /// Opens the ESP packet at `packet` and returns where its payload is, whatever it carries.
@@ -150,6 +170,13 @@ struct Decapsulator: ~Copyable {
     private func replayed() -> DropReason {
         unsafe counters.pointee.replayed()
         return .replayed
+    }
+
+    @inline(__always)
+    private func selects(_ fields: PacketSelectorFields) -> Bool {
+        let ipProtocol = fields.ipProtocol.rawValue
+        return selects(remoteSelectors.span, fields.source, ipProtocol, fields.sourcePort)
+            && selects(localSelectors.span, fields.destination, ipProtocol, fields.destinationPort)
     }
 
     private func selects(

@@ -45,6 +45,10 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case noRoom
     /// The cipher would not take it.
     case cipherRefused
+    /// A fragment, where only whole packets can be protected: transport mode and AH (RFC 4303 §3.3.4).
+    case fragmentInTransport
+    /// Its IP header has options or extension headers that would be lost on the way.
+    case headerNotCarried
 
     // On the way.
 

@@ -16,6 +16,8 @@ public final class InboundSA: @unchecked Sendable {
     public let spi: UInt32
     /// The Child SA that it belongs to.
     public let child: ChildSAID
+    /// Whether it carries payloads, and no whole packets.
+    let isTransport: Bool
     // Both are made in `init` and freed in `deinit`, the decapsulator first.
     let decapsulator: UnsafeMutablePointer<Decapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -28,7 +30,6 @@ public final class InboundSA: @unchecked Sendable {
     /// `pathMTU` is the longest outer packet that the path takes, by which TCP's segments are held; nil when it is not
     /// known.
     public convenience init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
-        guard association.mode == .tunnel else { throw .transportMode }
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
         try self.init(association, highestSequence: 0, pathMTU: pathMTU)
     }
@@ -51,19 +52,21 @@ public final class InboundSA: @unchecked Sendable {
         } catch { throw .cipher(error) }
         let shape = SealedShape(
             headroom: ESPHeader.length + cipher.ivLength, alignment: max(cipher.blockLength, ESPHeader.alignment),
-            icvLength: cipher.icvLength)
+            icvLength: cipher.icvLength, isTransport: association.mode == .transport)
         let innerMTU = pathMTU.map { TunnelRules(association, shape: shape, pathMTU: $0).innerMTU }
         spi = association.spi
         child = association.child
+        isTransport = association.mode == .transport
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
         unsafe decapsulator = .allocate(capacity: 1)
         unsafe decapsulator.initialize(
             to: Decapsulator(
                 spi: association.spi, child: association.child, remote: association.path.remote,
+                isTransport: isTransport, isInUDP: association.encapsulation == .udp,
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
-                limits: association.limits, arrival: ArrivalRules(association.tunnel, innerMTU: innerMTU),
+                limits: association.limits, rules: ArrivalRules(association.tunnel, innerMTU: innerMTU),
                 counters: UnsafePointer(live)))
     }
 

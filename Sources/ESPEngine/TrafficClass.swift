@@ -52,12 +52,12 @@ public struct TrafficClass: Hashable, Sendable {
 /// What is done to an inner packet that has just been opened, besides opening it.
 struct ArrivalRules {
     private let trafficClass: TrafficClass
-    private let clamp: SegmentSizeClamp
+    private let segmentSize: SegmentSizeClamp
 
     /// As a configuration says; `innerMTU` is what the path takes, nil when it is not known.
     init(_ behaviour: TunnelBehaviour, innerMTU: Int? = nil) {
         trafficClass = TrafficClass(behaviour)
-        clamp = behaviour.clamp(innerMTU: innerMTU)
+        segmentSize = behaviour.clamp(innerMTU: innerMTU)
     }
 
     /// Changes the packet at `inner` where that is called for. `fields` are its own.
@@ -66,9 +66,16 @@ struct ArrivalRules {
         to buffer: inout MutableRawSpan, _ inner: Range<Int>, _ fields: PacketSelectorFields, outerClass: UInt8
     ) throws(DropReason) {
         if trafficClass.matters(outerClass) { try mark(&buffer, inner, fields, outerClass) }
-        if clamp.isOn, let tcp = SegmentSizeClamp.opening(buffer.bytes.extracting(inner), fields) {
-            clamp.apply(to: &buffer, packet: inner, tcp: tcp)
+        clamp(&buffer, inner, fields)
+    }
+
+    /// Holds the segments of a connection that the packet at `inner` opens to what fits.
+    @inline(__always)
+    func clamp(_ buffer: inout MutableRawSpan, _ inner: Range<Int>, _ fields: PacketSelectorFields) {
+        guard segmentSize.isOn, let tcp = SegmentSizeClamp.opening(buffer.bytes.extracting(inner), fields) else {
+            return
         }
+        segmentSize.apply(to: &buffer, packet: inner, tcp: tcp)
     }
 
     @inline(never)

@@ -25,34 +25,32 @@ public struct TunnelRules: Hashable, Sendable {
     /// No path is believed to be narrower (RFC 791 §3.1).
     public static let leastPathMTU = 576
 
-    /// For SAs of this `shape` on a path that takes packets of `pathMTU` octets, of which outer headers before ESP need
-    /// `outerHeaders`.
-    public init(_ behaviour: TunnelBehaviour, shape: SealedShape, outerHeaders: Int, pathMTU: Int) {
-        capacity = shape.capacity(within: max(pathMTU, Self.leastPathMTU) - outerHeaders)
+    /// For SAs of this `shape` on a path of this family, in UDP or not, that takes packets of `pathMTU` octets.
+    public init(_ behaviour: TunnelBehaviour, shape: SealedShape, isV6: Bool, inUDP: Bool, pathMTU: Int) {
+        let header = isV6 ? IPv6Header.length : IPv4Header.minimumLength
+        let room = max(pathMTU, Self.leastPathMTU) - header - (inUDP ? UDPHeader.length : 0)
+        // In transport mode a packet's own header goes outside.
+        capacity = shape.capacity(within: room) + (shape.isTransport ? header : 0)
         innerMTU = min(capacity, behaviour.mtu ?? .max)
         clamp = behaviour.clamp(innerMTU: innerMTU)
         trafficClass = TrafficClass(behaviour)
         switch behaviour.padding {
         case .none: paddedLength = 0
+        // Only an inner packet says itself how long it is.
+        case _ where shape.isTransport: paddedLength = 0
         case .octets(let least): paddedLength = min(least, capacity)
         case .path: paddedLength = innerMTU
         }
         copiesDF = behaviour.copiesDF
-        fragmentsAfter = behaviour.fragmentation == .after
+        // Transport mode carries no fragments (RFC 4303 §3.3.4).
+        fragmentsAfter = behaviour.fragmentation == .after || shape.isTransport
     }
 
     /// For the packets of this SA.
     public init(_ association: SecurityAssociation, shape: SealedShape, pathMTU: Int) {
         self.init(
-            association.tunnel, shape: shape,
-            outerHeaders: Self.outerHeaders(
-                isV6: association.path.remote.address.family == .v6, inUDP: association.encapsulation == .udp),
-            pathMTU: pathMTU)
-    }
-
-    /// Octets of the outer headers before ESP.
-    public static func outerHeaders(isV6: Bool, inUDP: Bool) -> Int {
-        (isV6 ? IPv6Header.length : IPv4Header.minimumLength) + (inUDP ? UDPHeader.length : 0)
+            association.tunnel, shape: shape, isV6: association.path.remote.address.family == .v6,
+            inUDP: association.encapsulation == .udp, pathMTU: pathMTU)
     }
 
     /// What becomes of an inner packet that is longer than ``innerMTU``.

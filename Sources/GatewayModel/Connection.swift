@@ -43,6 +43,10 @@ public struct Connection: Hashable, Sendable {
     /// Octets of IKE messages, both ways, after which the IKE SA is rekeyed, earlier by chance by up to a tenth; zero
     /// never.
     public var rekeyBytes: UInt64
+    /// Whether messages are cut into fragments (RFC 7383).
+    public var fragmentation: Fragmentation
+    /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
+    public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
 
@@ -67,10 +71,27 @@ public struct Connection: Hashable, Sendable {
         randTime = .minutes(24)
         rekeyBytes = 0
         retransmission = RetransmissionSchedule()
+        fragmentation = .yes
+        fragmentSize = 1280
     }
 
     /// The child of this name.
     public func child(named name: String) -> ChildTemplate? { children.first { $0.name == name } }
+
+    /// Whether messages are cut into fragments. Fragments that come are always taken.
+    public enum Fragmentation: String, Hashable, Sendable {
+        /// Announced, and long messages are cut when the peer announces it too.
+        case yes
+        /// Announced, but nothing is cut.
+        case accept
+        /// Like ``yes``: IKEv2 cuts nothing before both ends have spoken.
+        case force
+        /// Not announced.
+        case no
+
+        /// Whether we cut.
+        public var isSent: Bool { self == .yes || self == .force }
+    }
 
     /// How an end proves who it is.
     public enum AuthenticationMethod: String, Hashable, Sendable {

@@ -97,6 +97,7 @@ final class IKESession {
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)
+            case .reassembly: context.reassembly = Reassembly()
             case .liveness: context.livenessDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))

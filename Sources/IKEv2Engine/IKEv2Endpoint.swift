@@ -209,7 +209,7 @@ public final class IKEv2Endpoint {
 
     private func repeatLastWords(_ header: IKEHeader, _ ownSPI: UInt64, _ arrival: Arrival, _ turn: inout Turn) {
         let answer =
-            header.isResponse
+            header.isResponse || Self.isLaterFragment(arrival)
             ? nil
             : tombstones.answer(
                 spi: ownSPI, messageID: header.messageID, from: arrival.path.remote.address, now: turn.now)
@@ -219,6 +219,12 @@ public final class IKEv2Endpoint {
         }
         turn.publish(.answeredAgain(messageID: header.messageID))
         for bytes in answer { turn.send(bytes, arrival.path, arrival.socket) }
+    }
+
+    /// The first fragment stands for the whole message.
+    private static func isLaterFragment(_ arrival: Arrival) -> Bool {
+        guard case .sealed(let message)? = try? ReceivedMessage(parsing: arrival.bytes) else { return false }
+        return message.fragment.map { $0.number > 1 } ?? false
     }
 
     /// A request of a version that we do not speak. Older ones belong to another engine.

@@ -27,9 +27,10 @@ struct InitInitiator: ~Copyable {
             return Self.failed(.noIKEProposal(ours: offer, theirs: []), context, &turn)
         }
         let nonce = turn.environment.entropy.bytes(32)
-        let notifies = NATDetection.offer(
-            initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
-            pretending: context.pretendsNAT, &turn.environment.entropy)
+        let notifies =
+            NATDetection.offer(
+                initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
+                pretending: context.pretendsNAT, &turn.environment.entropy) + context.fragmentationNotifies
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
             let request = IKESAInit.Request(
@@ -186,6 +187,7 @@ struct InitInitiator: ~Copyable {
             in: answer.notifies, initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI,
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
+        context.peerTakesFragments = answer.notifies.contains(.fragmentationSupported)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

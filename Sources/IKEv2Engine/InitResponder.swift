@@ -113,6 +113,10 @@ enum InitResponder {
                 pretending: context.pretendsNAT, &turn.environment.entropy)
             if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }
         }
+        if request.notifies.contains(.fragmentationSupported) {
+            context.peerTakesFragments = true
+            notifies += context.fragmentationNotifies
+        }
         context.algorithms = acceptance.proposal
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
@@ -151,7 +155,7 @@ struct HalfOpenResponder: ~Copyable {
         _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         guard message.header.exchange == .ikeAuth, !message.header.isResponse, message.header.messageID == 1,
-            message.fragment == nil, message.payload.body.count >= SessionKeys.smallestBody(suite)
+            message.payload.body.count >= (message.fragment == nil ? SessionKeys.smallestBody(suite) : 16)
         else {
             context.drop(.unexpected("\(message.header.exchange) before IKE_AUTH"), arrival, &turn)
             return .halfOpen(self)

@@ -11,6 +11,8 @@ enum PeerFault: Error, Hashable {
     case forged
     /// An authentic message whose message ID lies outside the window.
     case outsideWindow(UInt32)
+    /// A fragment whose message is not complete yet: no fault, and nothing follows from it.
+    case partial
     /// A message that has no place here, whoever sent it.
     case unexpected(String)
     /// An authentic request that demands that we understand a payload that we do not know.
@@ -26,8 +28,8 @@ enum PeerFault: Error, Hashable {
 
     /// What follows from a fault.
     enum Disposition: Hashable {
-        /// Drop the message and count it.
-        case ignore(Event.DropReason)
+        /// Drop the message and count it; nil when there is nothing to count.
+        case ignore(Event.DropReason?)
         /// Answer the request with this notification; the IKE SA goes on.
         case answer(NotifyPayload)
         /// Our exchange came to nothing; the IKE SA goes on.
@@ -42,6 +44,7 @@ enum PeerFault: Error, Hashable {
         switch self {
         case .unreadable(let error): .ignore(.malformed(error.description))
         case .forged: .ignore(.forged)
+        case .partial: .ignore(nil)
         case .outsideWindow(let id): .ignore(.outsideWindow(messageID: id))
         case .unexpected(let what): .ignore(.unexpected(what))
         case .unsupportedCritical(let type, _):
@@ -75,7 +78,7 @@ enum PeerFault: Error, Hashable {
     init(_ error: GrammarError, opening header: IKEHeader) {
         switch error {
         case .integrityCheckFailed, .sealedLength: self = .forged
-        case .fragmentation: self = .unexpected("a fragment, which we do not announce")
+        case .fragmentation: self = .unexpected("a fragment in place of a message")
         case .unsupportedCriticalPayload(let type) where !header.isResponse:
             self = .unsupportedCritical(type, header.exchange)
         default: self = .malformed(header.exchange, error, isResponse: header.isResponse)

@@ -23,6 +23,8 @@ enum SessionTimer: Hashable {
     case ikeExpiry
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
+    /// A message's missing fragments are not waited for any longer.
+    case reassembly
 }
 
 /// Where a message came from.
@@ -115,6 +117,10 @@ final class SessionContext {
     var saidInitialContact = false
     /// Whether the uniqueness policy was applied, once, when it was established.
     var isUnique = false
+    /// Whether the peer takes fragments (RFC 7383).
+    var peerTakesFragments = false
+    /// Fragments of messages that are not complete.
+    var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
     /// Whether our own NAT detection hash is made to mismatch.

@@ -37,20 +37,31 @@ final class SessionKeys {
 
     /// The message with its payloads encrypted.
     func seal(_ message: Message, _ entropy: inout some Entropy) throws(WritingError) -> [UInt8] {
+        try message.sealed(with: sealing, iv: nextIV(&entropy))
+    }
+
+    /// The same in fragments where it is longer than `maximumLength` octets.
+    func sealFragments(
+        _ message: Message, maximumLength: Int, _ entropy: inout some Entropy
+    ) throws(WritingError) -> [[UInt8]] {
+        try message.sealedFragments(with: sealing, maximumLength: maximumLength) { nextIV(&entropy) }
+    }
+
+    private func nextIV(_ entropy: inout some Entropy) -> [UInt8] {
         // Block modes need IVs that nobody can predict (RFC 3602 §3), the others need IVs that never repeat.
-        let iv: [UInt8]
-        if sealing.blockLength > 1 {
-            iv = entropy.bytes(sealing.ivLength)
-        } else {
-            sealed &+= 1
-            let counter = WireProposal.octets(sealed)
-            iv = [UInt8](repeating: 0, count: max(0, sealing.ivLength - 8)) + counter.suffix(sealing.ivLength)
-        }
-        return try message.sealed(with: sealing, iv: iv)
+        if sealing.blockLength > 1 { return entropy.bytes(sealing.ivLength) }
+        sealed &+= 1
+        let counter = WireProposal.octets(sealed)
+        return [UInt8](repeating: 0, count: max(0, sealing.ivLength - 8)) + counter.suffix(sealing.ivLength)
     }
 
     /// Opens a message of the peer's.
     func open(_ message: SealedMessage) throws(GrammarError) -> OpenedMessage { try message.open(with: opening) }
+
+    /// Opens a fragment of the peer's.
+    func openFragment(_ message: SealedMessage) throws(GrammarError) -> OpenedFragment {
+        try message.openFragment(with: opening)
+    }
 
     /// Octets that the encrypted payload's body has at least, whatever is in it.
     static func smallestBody(_ suite: KeySchedule.Suite) -> Int {

@@ -15,10 +15,11 @@ extension SessionContext {
         let header = IKEHeader(
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchange: exchange,
             flags: isInitiator ? .initiator : [], messageID: messageID)
-        guard let bytes = encode(Message(header, payloads), keys, &turn) else { return nil }
-        requests.open(exchange, [bytes], tries: tries, now: turn.now, &turn.environment.entropy)
-        transmit(bytes, Message(header, payloads), to: path, socket, &turn)
-        return bytes
+        let message = Message(header, payloads)
+        guard let datagrams = encode(message, keys, to: path, socket, &turn) else { return nil }
+        requests.open(exchange, datagrams, tries: tries, now: turn.now, &turn.environment.entropy)
+        transmit(datagrams, message, to: path, socket, &turn)
+        return datagrams.first
     }
 
     /// Answers a request of the peer's, on the path that the request came on; false when the answer can't be written.
@@ -29,16 +30,22 @@ extension SessionContext {
         let header = IKEHeader(
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, exchange: request.exchange,
             flags: isInitiator ? [.initiator, .response] : .response, messageID: request.messageID)
-        guard let bytes = encode(Message(header, payloads), keys, &turn) else { return false }
-        responses.answered([bytes])
-        transmit(bytes, Message(header, payloads), to: arrival.path, arrival.socket, &turn)
+        let message = Message(header, payloads)
+        guard let datagrams = encode(message, keys, to: arrival.path, arrival.socket, &turn) else { return false }
+        responses.answered(datagrams)
+        transmit(datagrams, message, to: arrival.path, arrival.socket, &turn)
         return true
     }
 
-    private func encode(_ message: Message, _ keys: SessionKeys?, _ turn: inout Turn) -> [UInt8]? {
+    private func encode(
+        _ message: Message, _ keys: SessionKeys?, to path: Path, _ socket: IKESocket, _ turn: inout Turn
+    ) -> [[UInt8]]? {
         do throws(WritingError) {
-            guard let keys else { return try message.encoded() }
-            return try keys.seal(message, &turn.environment.entropy)
+            guard let keys else { return [try message.encoded()] }
+            guard let limit = longestWhole(path, socket) else {
+                return [try keys.seal(message, &turn.environment.entropy)]
+            }
+            return try keys.sealFragments(message, maximumLength: limit, &turn.environment.entropy)
         } catch {
             refuse(.malformed(exchange: message.header.exchange.description, reason: "ours: \(error)"), &turn)
             return nil
@@ -46,11 +53,13 @@ extension SessionContext {
     }
 
     private func transmit(
-        _ bytes: [UInt8], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
+        _ datagrams: [[UInt8]], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
-        count(bytes.count)
-        publish(.sent(message.description, bytes: bytes.count, path), &turn)
-        turn.send(bytes, path, socket)
+        let octets = datagrams.reduce(0) { $0 + $1.count }
+        count(octets)
+        let line = datagrams.count > 1 ? "\(message.description) in \(datagrams.count) fragments" : message.description
+        publish(.sent(line, bytes: octets, path), &turn)
+        for bytes in datagrams { turn.send(bytes, path, socket) }
     }
 
     /// Sends what was said to a request again, to where it came from this time.
@@ -77,8 +86,8 @@ extension SessionContext {
     }
 
     /// Drops a message.
-    func drop(_ reason: Event.DropReason, _ arrival: Arrival, _ turn: inout Turn) {
-        publish(.dropped(reason, arrival.path), &turn)
+    func drop(_ reason: Event.DropReason?, _ arrival: Arrival, _ turn: inout Turn) {
+        if let reason { publish(.dropped(reason, arrival.path), &turn) }
     }
 
     /// Opens a sealed message: the one way from a datagram to a message that may change anything.
@@ -88,6 +97,7 @@ extension SessionContext {
         _ message: SealedMessage, _ keys: SessionKeys, _ arrival: Arrival, _ turn: inout Turn
     ) throws(PeerFault) -> OpenedMessage {
         guard message.header.isFromInitiator != isInitiator else { throw .unexpected("our own message") }
+        if let place = message.fragment { return try collect(message, place, keys, arrival, &turn) }
         do throws(GrammarError) {
             let opened = try keys.open(message)
             lastHeard = turn.now

@@ -26,6 +26,7 @@ extension SessionContext {
             socket: socket, initiatorSPI: initiatorSPI, responderSPI: responderSPI, turn)
         next.responses = ResponseWindow(expecting: 0)
         next.nat = nat
+        next.peerTakesFragments = peerTakesFragments
         next.encapsulation = encapsulation
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity

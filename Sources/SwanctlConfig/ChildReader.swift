@@ -21,7 +21,7 @@ struct ChildReader {
         child.proposals = ProposalReader.proposals(&reader, "esp_proposals", for: .esp)
         child.localSelectors = selectors("local_ts")
         child.remoteSelectors = selectors("remote_ts")
-        checkMode()
+        child.mode = mode(child)
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
         child.volume = TunnelReader.volume(&reader)
@@ -48,13 +48,31 @@ struct ChildReader {
         return selectors.isEmpty ? [.dynamic] : selectors
     }
 
-    private mutating func checkMode() {
-        guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return }
-        let isKnown = ["transport", "transport_proxy", "beet", "pass", "drop"].contains(mode.lowercased())
+    private mutating func mode(_ child: ChildTemplate) -> ChildTemplate.Mode {
+        guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return .tunnel }
+        if mode.lowercased() == "transport" {
+            checkHostToHost(child)
+            return .transport
+        }
+        let isKnown = ["transport_proxy", "beet", "pass", "drop"].contains(mode.lowercased())
         diagnostics.error(
             reader.location(of: "mode"),
             "\(reader.path).mode: " + (isKnown ? "mode \(mode) is not supported yet" : "'\(mode)' is not a mode"),
-            remedy: "write mode = tunnel")
+            remedy: "write mode = tunnel or mode = transport")
+        return .tunnel
+    }
+
+    /// Transport mode protects what the two hosts say to each other, and nothing behind them.
+    private mutating func checkHostToHost(_ child: ChildTemplate) {
+        for (key, selectors) in [("local_ts", child.localSelectors), ("remote_ts", child.remoteSelectors)] {
+            guard let wide = selectors.first(where: { $0.addresses.map { $0.lower != $0.upper } ?? false }) else {
+                continue
+            }
+            diagnostics.error(
+                reader.location(of: key),
+                "\(reader.path).\(key): \(wide) is more than one host, and transport mode is between two hosts only",
+                remedy: "remove \(key), or write mode = tunnel")
+        }
     }
 
     /// Each of the two times follows from the other when only one is given.

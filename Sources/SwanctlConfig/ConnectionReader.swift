@@ -26,6 +26,7 @@ struct ConnectionReader {
         connection.keyingTries = reader.read("keyingtries", or: 1) { text throws(ValueProblem) in
             text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
         }
+        fragmentation(&connection)
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
@@ -98,15 +99,26 @@ struct ConnectionReader {
         connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
 
+    private mutating func fragmentation(_ connection: inout Connection) {
+        connection.fragmentation = reader.read("fragmentation", or: .yes) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("yes", .yes), ("accept", .accept), ("force", .force), ("no", .no)])
+        }
+        connection.fragmentSize = reader.read("fragment_size", or: 1280) { text throws(ValueProblem) in
+            let size = try ValueSyntax.number(text, in: 0...65_535)
+            guard size == 0 || size >= 576 else {
+                throw ValueProblem(
+                    "'\(text)' octets are less than every host takes",
+                    remedy: "write 576 or more, or 0 for the smallest")
+            }
+            return size
+        }
+    }
+
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
         _ = reader.read("mobike", or: true, ValueSyntax.bool)
         noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
-        _ = reader.read("fragmentation", or: 0) { text throws(ValueProblem) in
-            try ValueSyntax.word(text, [("yes", 0), ("accept", 1), ("force", 2), ("no", 3)])
-        }
-        noteWithoutEffect("fragmentation", unless: ["no"], "IKE fragmentation (RFC 7383) is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")

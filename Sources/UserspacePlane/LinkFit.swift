@@ -47,9 +47,7 @@ final class LinkFit {
     /// What an SA along this path has room for.
     func fit(_ path: Path, _ encapsulation: SecurityAssociation.Encapsulation) -> PathFit {
         PathFit(
-            mtu: pathMTU(path),
-            outerHeaders: TunnelRules.outerHeaders(
-                isV6: path.remote.address.family == .v6, inUDP: encapsulation == .udp))
+            mtu: pathMTU(path), isV6: path.remote.address.family == .v6, inUDP: encapsulation == .udp)
     }
 
     /// Lets the device carry inner packets of so many octets.

@@ -203,14 +203,17 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let way = ways[place]
+        guard let skipped = skippedHeader(packet, shape) else { return }
         let outer = OuterMarks(
-            trafficClass: rules.trafficClass.outer(forInner: fields.trafficClass),
+            // In transport mode there is no other header to tell.
+            trafficClass: shape.isTransport
+                ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass),
             mayFragment: !(rules.copiesDF && packet.doesNotFragment))
         let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
         for index in 0..<plan.count {
             let length = plan.length(of: index)
             let inner = max(length, rules.paddedLength)
-            guard let start = train.makeRoom(for: shape.length(around: inner), place, way, outer) else {
+            guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, way, outer) else {
                 associations.drops.count(.noRoom)
                 return
             }
@@ -224,6 +227,16 @@ struct TransmitWorker: ~Copyable {
             if let opening { rules.clamp.apply(to: &slot, packet: body..<(body + length), tcp: opening) }
             if inner > length { slot.clear((body + length)..<(body + inner)) }
             guard seal(&slot, body..<(body + inner), handle, now) else { return }
+        }
+    }
+
+    /// Octets of the header that stays behind in transport mode; nil when the packet cannot go so, which is counted.
+    @inline(__always)
+    private func skippedHeader(_ packet: RawSpan, _ shape: SealedShape) -> Int? {
+        guard shape.isTransport else { return 0 }
+        do throws(DropReason) { return try TransportHeader(parsing: packet).length } catch {
+            associations.drops.count(error)
+            return nil
         }
     }
 
@@ -267,15 +280,18 @@ struct TransmitWorker: ~Copyable {
                     isV6: fields.family == .v6, doesNotFragment: packet.doesNotFragment, length: piece.byteCount)
             switch fate {
             case .whole:
-                guard carry(piece.byteCount, fields, handle, shape, now, { slot, place in slot.copy(piece, at: place) })
-                else { return }
+                guard let skipped = skippedHeader(piece, shape) else { return }
+                let isCarried = carry(piece.byteCount, skipped, fields, handle, shape, now) { slot, place in
+                    slot.copy(piece, at: place)
+                }
+                guard isCarried else { return }
             case .cut:
                 guard let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
                     associations.drops.count(.tooBig)
                     continue
                 }
                 for cut in 0..<cuts.count {
-                    let isCarried = carry(cuts.length(of: cut), fields, handle, shape, now) { slot, place in
+                    let isCarried = carry(cuts.length(of: cut), 0, fields, handle, shape, now) { slot, place in
                         _ = cuts.write(cut, of: piece, into: &slot, at: place)
                     }
                     guard isCarried else { return }
@@ -292,14 +308,16 @@ struct TransmitWorker: ~Copyable {
     /// Carries one inner packet of `length` octets that `write` puts in its place, by what may be cut on its way; false
     /// when its SA takes no more.
     private mutating func carry(
-        _ length: Int, _ fields: PacketSelectorFields, _ handle: OutboundHandle, _ shape: SealedShape, _ now: Instant,
-        _ write: (inout MutableRawSpan, Int) -> Void
+        _ length: Int, _ skipped: Int, _ fields: PacketSelectorFields, _ handle: OutboundHandle,
+        _ shape: SealedShape, _ now: Instant, _ write: (inout MutableRawSpan, Int) -> Void
     ) -> Bool {
         let place = Int(handle.slot)
         let rules = tunnels[place]
-        let outer = OuterMarks(trafficClass: rules.trafficClass.outer(forInner: fields.trafficClass))
+        let outer = OuterMarks(
+            trafficClass: shape.isTransport
+                ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass))
         let inner = max(length, rules.paddedLength)
-        guard let start = train.makeRoom(for: shape.length(around: inner), place, ways[place], outer) else {
+        guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, ways[place], outer) else {
             associations.drops.count(.noRoom)
             return false
         }

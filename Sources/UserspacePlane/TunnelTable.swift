@@ -7,8 +7,10 @@ import NetworkTypes
 struct PathFit: Hashable, Sendable {
     /// The longest packet that goes out to the peer, as the kernel's routes say.
     var mtu: Int
-    /// Octets of the outer headers before ESP.
-    var outerHeaders: Int
+    /// Whether the outer addresses are IPv6.
+    var isV6: Bool
+    /// Whether ESP travels in UDP.
+    var inUDP: Bool
 }
 
 /// For each outbound SA, what is done to its packets before they are sealed, and what was learnt of its path since.
@@ -77,7 +79,7 @@ struct TunnelTable {
 
     private func made(_ origin: Origin) -> TunnelRules {
         TunnelRules(
-            origin.behaviour, shape: origin.shape, outerHeaders: origin.fit.outerHeaders,
+            origin.behaviour, shape: origin.shape, isV6: origin.fit.isV6, inUDP: origin.fit.inUDP,
             pathMTU: min(origin.fit.mtu, learnt[origin.remote]?.mtu ?? .max))
     }
 }

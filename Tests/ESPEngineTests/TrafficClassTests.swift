@@ -53,10 +53,11 @@ struct TrafficClassTests {
     private func arrive(_ inner: [UInt8], outer: UInt8, _ behaviour: TunnelBehaviour) throws -> [UInt8] {
         let pair = try Pair(tunnel: behaviour)
         var packet = try pair.seal(inner)
+        let length = packet.count
         var span = packet.mutableSpan
         var raw = unsafe span.mutableBytes
         let opened = try pair.inbound.open(
-            &raw, packet: 0..<raw.byteCount, from: Fixtures.path.local, outerClass: outer, now: Fixtures.now)
+            &raw, packet: 0..<length, PacketArrival(path: Fixtures.path, trafficClass: outer), now: Fixtures.now)
         return Array(packet[opened.inner])
     }
 
@@ -81,11 +82,12 @@ struct TrafficClassTests {
     @Test func whatCannotBeToldIsDropped() throws {
         let pair = try Pair()
         var packet = try pair.seal(try Fixtures.packet())
+        let length = packet.count
         var span = packet.mutableSpan
         var raw = unsafe span.mutableBytes
         #expect(throws: DropReason.congested) {
             try pair.inbound.open(
-                &raw, packet: 0..<raw.byteCount, from: Fixtures.path.local, outerClass: 3, now: Fixtures.now)
+                &raw, packet: 0..<length, PacketArrival(path: Fixtures.path, trafficClass: 3), now: Fixtures.now)
         }
         #expect(pair.inbound.drops[.congested] == 1)
         #expect(pair.receiver.counters.packets == 0)

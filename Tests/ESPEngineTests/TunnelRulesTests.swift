@@ -30,11 +30,19 @@ struct TunnelRulesTests {
         #expect(Int(rules.clamp.v6) == rules.innerMTU - 60)
     }
 
-    private func rules(_ path: Int = 1500, _ change: (inout TunnelBehaviour) -> Void = { _ in }) -> TunnelRules {
+    private func rules(_ path: Int = 1500, isTransport: Bool = false, _ change: (inout TunnelBehaviour) -> Void = { _ in }) -> TunnelRules {
         var behaviour = TunnelBehaviour()
         change(&behaviour)
-        let shape = SealedShape(headroom: 16, alignment: 4, icvLength: 16)
-        return TunnelRules(behaviour, shape: shape, outerHeaders: 28, pathMTU: path)
+        let shape = SealedShape(headroom: 16, alignment: 4, icvLength: 16, isTransport: isTransport)
+        return TunnelRules(behaviour, shape: shape, isV6: false, inUDP: true, pathMTU: path)
+    }
+
+    @Test func transportModeHasRoomForTheHeader() {
+        let rules = rules(isTransport: true) { $0.padding = .path }
+        #expect(rules.innerMTU == 1438 + 20)
+        #expect(rules.paddedLength == 0)
+        #expect(rules.fate(isV6: false, doesNotFragment: false, length: 1500) == .whole)
+        #expect(rules.fate(isV6: false, doesNotFragment: true, length: 1500) == .refused(mtu: 1458))
     }
 
     @Test func aConfigurationMayAskForLess() {
