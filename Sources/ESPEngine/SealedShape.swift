@@ -20,9 +20,7 @@ public struct SealedShape: Hashable, Sendable {
 
     /// The longest inner packet around which there is an ESP packet of at most `limit` octets; 0 when there is none.
     public func capacity(within limit: Int) -> Int {
-        var inner = max(limit - length(around: 0), 0)
-        guard length(around: inner) <= limit else { return 0 }
-        while length(around: inner + 1) <= limit { inner += 1 }
-        return inner
+        let text = (limit - headroom - icvLength) / alignment * alignment
+        return max(text - ESPHeader.trailerLength, 0)
     }
 }
