@@ -57,7 +57,8 @@ public struct FragmentPlan: Sendable {
             buffer.copy(packet.extracting(0..<20), at: place)
             copyRepeatedOptions(packet, &buffer, place + 20)
         }
-        buffer.copy(packet.extracting((firstHeader + body.lowerBound)..<(firstHeader + body.upperBound)), at: place + header)
+        buffer.copy(
+            packet.extracting((firstHeader + body.lowerBound)..<(firstHeader + body.upperBound)), at: place + header)
         buffer.put(UInt8(0x40 | header / 4), at: place)
         buffer.put(UInt16(truncatingIfNeeded: header + body.count), at: place + 2)
         let isLast = body.upperBound == payload && !isFollowed

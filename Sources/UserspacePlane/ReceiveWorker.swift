@@ -41,7 +41,8 @@ struct ReceiveWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets,
+        port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let poller = try Poller(capacity: 16)

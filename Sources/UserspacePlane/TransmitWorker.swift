@@ -249,7 +249,9 @@ struct TransmitWorker: ~Copyable {
             let sealed = try associations.seal(&slot, inner: inner, by: handle, now: now)
             train.append(sealed.packet.count)
             if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
-            if let mark = sealed.mark { inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard) }
+            if let mark = sealed.mark {
+                inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard)
+            }
             return true
         } catch { return false }
     }

@@ -38,7 +38,8 @@ struct SegmentSizeClampTests {
     @Test(arguments: [false, true], [0, 1, 2, 3])
     func aLargerSizeIsLoweredWhereverItStands(v6: Bool, gap: Int) throws {
         // 1,460 behind so many fillers, then window scaling.
-        let options = [UInt8](repeating: 1, count: gap) + [2, 4, 5, 0xb4, 3, 3, 7] + [UInt8](repeating: 0, count: 5 - gap)
+        let options =
+            [UInt8](repeating: 1, count: gap) + [2, 4, 5, 0xb4, 3, 3, 7] + [UInt8](repeating: 0, count: 5 - gap)
         let clamp = SegmentSizeClamp(innerMTU: 1400)
         let packet = try segment(v6: v6, options: options)
         #expect(try isIntact(packet))
@@ -62,7 +63,8 @@ struct SegmentSizeClampTests {
         for (options, flags) in [
             (large, UInt8(16)), (large, 24), ([2, 4, 5, 0], 2), ([1, 1, 1, 1], 2), ([0, 2, 4, 5], 2), ([], 2),
             // Malformed: no length, too short, past the end.
-            ([1, 1, 1, 2], 2), ([2, 0, 5, 0xb4], 2), ([2, 1, 255, 255], 2), ([8, 40, 255, 255], 2), ([2, 3, 255, 1], 2),
+            ([1, 1, 1, 2], 2), ([2, 0, 5, 0xb4], 2), ([2, 1, 255, 255], 2), ([8, 40, 255, 255], 2),
+            ([2, 3, 255, 1], 2),
         ] {
             let packet = try segment(v6: false, options: options, flags: flags)
             #expect(try clamped(packet, clamp) == (packet, false), "\(options) \(flags)")
@@ -76,7 +78,9 @@ struct SegmentSizeClampTests {
     @Test func aLaterFragmentHasNoHeader() throws {
         var packet = try segment(v6: false, options: [2, 4, 5, 0xb4])
         packet[7] = 8
-        #expect(SegmentSizeClamp.opening(unsafe packet.span.bytes, try PacketSelectorFields(parsing: unsafe packet.span.bytes)) == nil)
+        #expect(
+            SegmentSizeClamp.opening(
+                unsafe packet.span.bytes, try PacketSelectorFields(parsing: unsafe packet.span.bytes)) == nil)
     }
 
     @Test func extensionHeadersArePassed() throws {

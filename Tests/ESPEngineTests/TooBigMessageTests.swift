@@ -52,7 +52,8 @@ struct TooBigMessageTests {
             try Fixtures.packet(from: source, to: destination, payload: [UInt8](repeating: 0, count: 100))
         }
         for (source, destination) in [
-            ("10.1.0.5", "224.0.0.1"), ("0.0.0.0", "10.2.0.9"), ("127.0.0.1", "10.2.0.9"), ("10.1.0.5", "255.255.255.255"),
+            ("10.1.0.5", "224.0.0.1"), ("0.0.0.0", "10.2.0.9"), ("127.0.0.1", "10.2.0.9"),
+            ("10.1.0.5", "255.255.255.255"),
             ("::", "fd02::9"), ("fd01::1", "ff02::1"), ("::1", "fd02::9"),
         ] {
             #expect(try message(try packet(source, destination), mtu: 1000) == nil, "\(source) \(destination)")

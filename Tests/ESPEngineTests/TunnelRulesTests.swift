@@ -30,7 +30,9 @@ struct TunnelRulesTests {
         #expect(Int(rules.clamp.v6) == rules.innerMTU - 60)
     }
 
-    private func rules(_ path: Int = 1500, isTransport: Bool = false, _ change: (inout TunnelBehaviour) -> Void = { _ in }) -> TunnelRules {
+    private func rules(
+        _ path: Int = 1500, isTransport: Bool = false, _ change: (inout TunnelBehaviour) -> Void = { _ in }
+    ) -> TunnelRules {
         var behaviour = TunnelBehaviour()
         change(&behaviour)
         let shape = SealedShape(headroom: 16, alignment: 4, icvLength: 16, isTransport: isTransport)

@@ -59,9 +59,18 @@ import Testing
         ("mss = 20", "mss: '20' is not a number from 88 to 65535; write auto, off, or octets: 1360"),
         ("mtu = 500", "mtu: '500' is not a number from 576 to 65535; write auto, or octets of inner packets: 1400"),
         ("fragment = never", "fragment: 'never' is not one of the words allowed here; write one of: before, after"),
-        ("rekey_bytes = 5t", "rekey_bytes: '5t' is not a number of octets; write a number of octets, or one with k, m or g: 500m, 4g"),
-        ("rekey_bytes = 99999999999g", "rekey_bytes: '99999999999g' is more octets than anybody sends; write a number of octets, or one with k, m or g: 500m, 4g"),
-        ("life_packets = -1", "life_packets: '-1' is not a number from 0 to 4294967295; write a number from 0 to 4294967295"),
+        (
+            "rekey_bytes = 5t",
+            "rekey_bytes: '5t' is not a number of octets; write a number of octets, or one with k, m or g: 500m, 4g"
+        ),
+        (
+            "rekey_bytes = 99999999999g",
+            "rekey_bytes: '99999999999g' is more octets than anybody sends; write a number of octets, or one with k, m or g: 500m, 4g"
+        ),
+        (
+            "life_packets = -1",
+            "life_packets: '-1' is not a number from 0 to 4294967295; write a number from 0 to 4294967295"
+        ),
         ("tfc_padding = big", "tfc_padding: 'big' is not a number from 0 to 65535; write a number of octets, or mtu"),
     ])
     func mistakesAreNamed(line: String, message: String) {

@@ -18,8 +18,12 @@ import WireFormat
         var behaviour = TunnelBehaviour()
         change(&behaviour)
         for (plane, isFirst) in [(both.planes.0, true), (both.planes.1, false)] {
-            let here = try Support.selectors([isFirst ? "10.1.0.0/16" : "10.2.0.0/16", isFirst ? "fd01::/64" : "fd02::/64"])
-            let there = try Support.selectors([isFirst ? "10.2.0.0/16" : "10.1.0.0/16", isFirst ? "fd02::/64" : "fd01::/64"])
+            let here = try Support.selectors([
+                isFirst ? "10.1.0.0/16" : "10.2.0.0/16", isFirst ? "fd01::/64" : "fd02::/64",
+            ])
+            let there = try Support.selectors([
+                isFirst ? "10.2.0.0/16" : "10.1.0.0/16", isFirst ? "fd02::/64" : "fd01::/64",
+            ])
             var pair = Support.associations(
                 index: 1, isFirst: isFirst, path: isFirst ? both.path : both.path.reversed, local: here, remote: there)
             (pair.inbound.tunnel, pair.outbound.tunnel) = (behaviour, behaviour)
