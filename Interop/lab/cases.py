@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, fit, refusal, rekey, shapes, thousand
+from . import algorithms, crash, establish, fit, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -50,6 +50,9 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
+        for name, scenario, procedure, pairings in policies.CASES:
+            if (left, right) in pairings:
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

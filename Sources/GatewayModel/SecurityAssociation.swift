@@ -50,6 +50,8 @@ public struct SecurityAssociation: Sendable {
     public var tunnel: TunnelBehaviour
     /// How much it may carry.
     public var limits: VolumeLimits
+    /// What comes first where policies overlap: the lower; 0 for a Child SA's usual place. Outbound only.
+    public var policyPriority: UInt32
 
     /// One direction of a Child SA.
     public init(
@@ -74,6 +76,7 @@ public struct SecurityAssociation: Sendable {
         self.remoteSelectors = remoteSelectors
         tunnel = TunnelBehaviour()
         limits = VolumeLimits()
+        policyPriority = 0
     }
 }
 

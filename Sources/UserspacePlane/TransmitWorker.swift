@@ -21,7 +21,8 @@ enum TransmitOrder: Sendable {
     case move(slot: Int32, Way, PathFit)
     /// Packets to somebody may have so many octets, headers included.
     case pathMTU(IPAddress, Int)
-    case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], OutboundHandle)
+    case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32)
+    case stand(ChildSAID, StandingPolicy)
     case block(ChildSAID)
     case unprotect(ChildSAID)
     case keepAlive(Way, every: Interval)
@@ -34,23 +35,27 @@ enum TransmitOrder: Sendable {
 /// It owns the outbound SAs, the policies and its buffers; everything is done by the one thread that runs it. A packet
 /// is read to where it is sealed and sent from there.
 struct TransmitWorker: ~Copyable {
-    private var associations: OutboundSADatabase
+    var associations: OutboundSADatabase
     private var policies = PolicyDatabase()
     /// By slot.
-    private var ways: [Way] = []
+    var ways: [Way] = []
     private var children: [ChildSAID] = []
-    private var tunnels = TunnelTable()
+    var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
+    private var held = HeldPackets()
+    /// Until when the packet in hand may wait, when it waited before.
+    private var heldUntil: Instant?
     private let orders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let port: any PacketPort
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
-    private var train: OutboundTrain
-    private var report: InnerReport
+    var train: OutboundTrain
+    var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
-    private let scratch = PacketMemory(Self.stagingSize)
+    let scratch = PacketMemory(Self.stagingSize)
+    private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
 
@@ -62,12 +67,13 @@ struct TransmitWorker: ~Copyable {
 
     init(
         orders: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
-        drops: DropCounters, makesTrains: Bool, failure: PlaneFailure
+        drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
     ) throws(SystemError) {
         let poller = try Poller(capacity: 4)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
         train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
+        exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         report = InnerReport(to: port, now: MonotonicClock.now())
         self.poller = poller
@@ -87,7 +93,10 @@ struct TransmitWorker: ~Copyable {
                 for way in keepAlives.due(now) { sendKeepAlive(way) }
             }
             if let next = tunnels.next, next <= now { tunnels.forget(now: now) }
-            let pause = [keepAlives.next, tunnels.next].compactMap { $0 }.min().map { $0 - now }
+            if let next = held.nextExpiry, next <= now {
+                for _ in 0..<held.expire(now) { associations.drops.count(.holdExpired) }
+            }
+            let pause = [keepAlives.next, tunnels.next, held.nextExpiry].compactMap { $0 }.min().map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -118,13 +127,19 @@ struct TransmitWorker: ~Copyable {
                 ways[Int(slot)] = way
                 tunnels.move(Int(slot), fit, remote: way.path.remote.address)
                 train.forgive(Int(slot))
-            case .protect(let child, let local, let remote, let handle):
+            case .protect(let child, let selectors, let handle, let precedence):
                 // The control thread has counted the entries.
                 do {
-                    try policies.set(child, local: local, remote: remote, action: .protect(handle))
+                    try policies.set(
+                        child, local: selectors.local, remote: selectors.remote, action: .protect(handle),
+                        precedence: precedence)
                 } catch { assertionFailure("\(error)") }
+                release()
+            case .stand(let key, let policy): stand(key, policy)
             case .block(let child): policies.setAction(child, .block)
-            case .unprotect(let child): policies.remove(child)
+            case .unprotect(let child):
+                policies.remove(child)
+                for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
             case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())
             case .keepAlive(let way, let interval): keepAlives.set(way, every: interval, now: MonotonicClock.now())
             case .reach(let milestone): milestone.reach()
@@ -188,6 +203,12 @@ struct TransmitWorker: ~Copyable {
         case .block:
             associations.drops.count(.blocked)
             return
+        case .trap(let number):
+            hold(bytes, number, now)
+            return
+        case .bypass:
+            for _ in 0..<exit.send(packet, plan, fields) { associations.drops.count(.bypassFailed) }
+            return
         case .none:
             associations.drops.count(.noPolicy)
             return
@@ -232,7 +253,7 @@ struct TransmitWorker: ~Copyable {
 
     /// Octets of the header that stays behind in transport mode; nil when the packet cannot go so, which is counted.
     @inline(__always)
-    private func skippedHeader(_ packet: RawSpan, _ shape: SealedShape) -> Int? {
+    func skippedHeader(_ packet: RawSpan, _ shape: SealedShape) -> Int? {
         guard shape.isTransport else { return 0 }
         do throws(DropReason) { return try TransportHeader(parsing: packet).length } catch {
             associations.drops.count(error)
@@ -242,7 +263,7 @@ struct TransmitWorker: ~Copyable {
 
     /// Seals an inner packet where it leaves from; false when its SA takes no more.
     @inline(__always)
-    private mutating func seal(
+    mutating func seal(
         _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant
     ) -> Bool {
         do throws(DropReason) {
@@ -256,97 +277,47 @@ struct TransmitWorker: ~Copyable {
         } catch { return false }
     }
 
-    // MARK: What is too long
-
-    /// Does with a packet that is too long for its tunnel, or would be cut into such, what is to be done with each piece.
+    /// A packet wants an SA that is not there: it waits a moment, and somebody is told.
     @inline(never)
-    private mutating func refit(
-        _ packet: RawSpan, _ fields: PacketSelectorFields, _ plan: SegmentationPlan, _ handle: OutboundHandle,
-        _ shape: SealedShape, _ now: Instant
-    ) {
-        let rules = tunnels[Int(handle.slot)]
-        for index in 0..<plan.count {
-            // The worker's own memory, and nothing else uses it meanwhile.
-            var memory = unsafe MutableRawSpan(_unsafeBytes: scratch.all)
-            guard plan.write(index, of: packet, into: &memory, at: 0) else {
-                associations.drops.count(.noRoom)
-                return
-            }
-            // As above.
-            let piece = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(scratch.all))
-                .extracting(0..<plan.length(of: index))
-            let fate =
-                piece.byteCount <= rules.innerMTU
-                ? .whole
-                : rules.fate(
-                    isV6: fields.family == .v6, doesNotFragment: packet.doesNotFragment, length: piece.byteCount)
-            switch fate {
-            case .whole:
-                guard let skipped = skippedHeader(piece, shape) else { return }
-                let isCarried = carry(piece.byteCount, skipped, fields, handle, shape, now) { slot, place in
-                    slot.copy(piece, at: place)
-                }
-                guard isCarried else { return }
-            case .cut:
-                guard let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
-                    associations.drops.count(.tooBig)
-                    continue
-                }
-                for cut in 0..<cuts.count {
-                    let isCarried = carry(cuts.length(of: cut), 0, fields, handle, shape, now) { slot, place in
-                        _ = cuts.write(cut, of: piece, into: &slot, at: place)
-                    }
-                    guard isCarried else { return }
-                }
-            case .refused(let mtu):
-                // The others are as long, and their sender the same.
-                for _ in index..<plan.count { associations.drops.count(.tooBig) }
-                report.tooBig(piece, fields, mtu: mtu, now: now)
-                return
-            }
-        }
+    private mutating func hold(_ bytes: RawSpan, _ number: UInt32, _ now: Instant) {
+        let outcome = held.hold(bytes, for: number, until: heldUntil, now: now)
+        if !outcome.isKept { associations.drops.count(.holdFull) }
+        if let event = outcome.event { inbox.put(event) }
     }
 
-    /// Carries one inner packet of `length` octets that `write` puts in its place, by what may be cut on its way; false
-    /// when its SA takes no more.
-    private mutating func carry(
-        _ length: Int, _ skipped: Int, _ fields: PacketSelectorFields, _ handle: OutboundHandle,
-        _ shape: SealedShape, _ now: Instant, _ write: (inout MutableRawSpan, Int) -> Void
-    ) -> Bool {
-        let place = Int(handle.slot)
-        let rules = tunnels[place]
-        let outer = OuterMarks(
-            trafficClass: shape.isTransport
-                ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass))
-        let inner = max(length, rules.paddedLength)
-        guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, ways[place], outer) else {
-            associations.drops.count(.noRoom)
-            return false
+    /// An SA has come: what waited for it goes, before anything that comes later.
+    @inline(never)
+    private mutating func release() {
+        guard !held.isEmpty else { return }
+        let now = MonotonicClock.now()
+        let header = port.headerSize
+        for packet in held.takeAll() {
+            heldUntil = packet.expires
+            // Octets have no padding: a span of them is a raw span.
+            carry(unsafe packet.bytes.span.bytes, header, now)
         }
-        // The train owns this memory, and nothing else uses it until it is sent. There is room, as was just made sure.
-        var slot = unsafe MutableRawSpan(_unsafeBytes: train.memory)
-        let body = start + shape.headroom
-        write(&slot, body)
-        if inner > length { slot.clear((body + length)..<(body + inner)) }
-        return seal(&slot, body..<(body + inner), handle, now)
+        heldUntil = nil
+        train.send()
+    }
+
+    private mutating func stand(_ key: ChildSAID, _ policy: StandingPolicy) {
+        let action: PolicyDatabase.Action
+        switch policy.action {
+        case .trap:
+            action = .trap(key.rawValue)
+            held.set(key.rawValue, connection: policy.connection, child: policy.child)
+        case .block, .discard: action = .block
+        case .bypass: action = .bypass
+        }
+        // The control thread has counted the entries.
+        do {
+            try policies.set(
+                key, local: policy.local, remote: policy.remote, action: action, precedence: policy.precedence)
+        } catch { assertionFailure("\(error)") }
     }
 
     private func sendKeepAlive(_ way: Way) {
         // One that does not go is followed by others.
         _ = try? sockets.entries[way.socket].socket.send([EncapsulatedDatagram.keepAliveOctet], along: way.path)
-    }
-}
-
-extension RawSpan {
-    /// Whether the IP packet may not be cut: an IPv6 packet never is by anybody but its sender.
-    @inline(__always)
-    fileprivate var doesNotFragment: Bool { uint8(at: 0) >> 4 == 6 || uint8(at: 6) & 0x40 != 0 }
-}
-
-extension MutableRawSpan {
-    /// Zeros, which is what traffic flow confidentiality padding may be (RFC 4303 §2.7).
-    @inline(never)
-    fileprivate mutating func clear(_ range: Range<Int>) {
-        for offset in range { storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
     }
 }
