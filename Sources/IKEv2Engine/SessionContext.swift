@@ -139,6 +139,8 @@ final class SessionContext {
     var question: Ticket?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
+    /// How many octets of messages there were, and after how many it is to be replaced.
+    var volume = SessionVolume()
 
     /// A new IKE SA.
     init(

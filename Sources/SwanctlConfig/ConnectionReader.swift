@@ -122,6 +122,7 @@ struct ConnectionReader {
                 remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
         }
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
+        connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
 
     private mutating func fragmentation(_ connection: inout Connection) {
