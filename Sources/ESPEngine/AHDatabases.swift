@@ -35,7 +35,7 @@ public struct InboundAHDatabase: ~Copyable {
 
     /// Checks the IP packet at `packet`, in which AH is next, in place. Whatever is dropped is counted.
     public mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, from remote: Endpoint, now: Instant
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> InboundSADatabase.Opened {
         do throws(DropReason) {
             guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount else { throw .malformedESP }
@@ -49,10 +49,12 @@ public struct InboundAHDatabase: ~Copyable {
             guard chain.nextHeader == .ah, !chain.isFragment else { throw .malformedESP }
             guard let found = association(header.spi) else { throw .unknownSPI }
             let whole = packet.lowerBound..<(packet.lowerBound + chain.totalLength)
-            let (inner, isNewest) = try found.open(&buffer, whole, chain, header, now: now)
-            let hasMoved = isNewest && found.remote != remote.address
-            if hasMoved { found.remote = remote.address }
-            return InboundSADatabase.Opened(inner: inner, child: found.child, hasMoved: hasMoved)
+            let (inner, isNewest) = try found.open(&buffer, whole, chain, header, arrival, now: now)
+            let remote = arrival.path.remote.address
+            let hasMoved = isNewest && found.remote != remote
+            if hasMoved { found.remote = remote }
+            return InboundSADatabase.Opened(
+                inner: inner, child: found.child, hasMoved: hasMoved, mark: found.takeVolumeMark())
         } catch {
             drops.count(error)
             throw error
@@ -111,12 +113,14 @@ public struct OutboundAHDatabase: ~Copyable {
     /// Makes a whole AH packet around the inner packet at `inner`, in place; `buffer` needs
     /// ``OutboundAH/headroom(for:along:)`` octets before it. Whatever is dropped is counted.
     public mutating func seal(
-        _ buffer: inout MutableRawSpan, inner: Range<Int>, by association: OutboundAH, along path: Path, now: Instant
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, by association: OutboundAH, along path: Path,
+        _ trafficClass: TrafficClass, now: Instant
     ) throws(DropReason) -> OutboundSADatabase.Sealed {
         do throws(DropReason) {
-            let packet = try association.seal(&buffer, inner: inner, along: path, now: now)
+            let packet = try association.seal(&buffer, inner: inner, along: path, trafficClass, now: now)
             return OutboundSADatabase.Sealed(
-                packet: packet, isRunningOut: association.takeExhaustionWarning())
+                packet: packet, isRunningOut: association.takeExhaustionWarning(),
+                mark: association.takeVolumeMark())
         } catch {
             drops.count(error)
             throw error

@@ -24,10 +24,13 @@ public final class InboundAH: @unchecked Sendable {
     private let selectors: InboundSelectors
     private var window: ReplayWindow
     private var scratch = HeaderScratch()
+    private let rules: ArrivalRules
+    private var volume: VolumeMeter
     private let live = LiveCounters()
 
-    /// Makes the SA's authenticator, window and counters.
-    public init(_ association: SecurityAssociation) throws(SAError) {
+    /// Makes the SA's authenticator, window and counters. `pathMTU` is the longest outer packet that the path takes, by
+    /// which TCP's segments are held; nil when it is not known.
+    public init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
         let count = max(association.localSelectors.count, association.remoteSelectors.count)
         guard count <= InboundSA.maximumSelectors else {
@@ -43,18 +46,29 @@ public final class InboundAH: @unchecked Sendable {
         remote = association.path.remote.address
         isTransport = association.mode == .transport
         isExtended = association.usesExtendedSequenceNumbers
+        let length = AuthenticationHeader.length(
+            icvLength: authenticator.icvLength, association.path.remote.address.family)
+        let shape = SealedShape.authenticated(header: length, isTransport: isTransport)
+        rules = ArrivalRules(
+            association.tunnel,
+            innerMTU: pathMTU.map { TunnelRules(association, shape: shape, pathMTU: $0).innerMTU })
+        volume = VolumeMeter(association.limits)
         selectors = InboundSelectors(local: association.localSelectors, remote: association.remoteSelectors)
     }
 
     /// Its traffic.
     public var counters: SACounters { live.snapshot }
 
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
+
     /// Checks the packet at `packet`, whose headers end at `chain` and which goes on with `header`, and returns where the
     /// inner packet is. In transport mode the headers move up to what they belong to.
     func open(
         _ buffer: inout MutableRawSpan, _ packet: Range<Int>, _ chain: HeaderChain, _ header: AuthenticationHeader,
-        now: Instant
+        _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        guard !volume.isExhausted else { throw .volumeExhausted }
         let start = packet.lowerBound + chain.length
         guard header.length >= AuthenticationHeader.fixedLength + authenticator.icvLength,
             chain.length <= HeaderScratch.capacity
@@ -82,7 +96,12 @@ public final class InboundAH: @unchecked Sendable {
         } catch { throw .malformedInner }
         guard selectors.admit(fields) else { throw .outsideSelectors }
         let whole = inner.lowerBound..<(inner.lowerBound + fields.length)
-        live.carried(whole.count, now: now)
+        if isTransport {
+            rules.clamp(&buffer, whole, fields)
+        } else {
+            try rules.apply(to: &buffer, whole, fields, outerClass: arrival.trafficClass)
+        }
+        volume.count(live.carried(whole.count, now: now))
         return (whole, isNewest)
     }
 

@@ -18,7 +18,8 @@ public final class OutboundAH: @unchecked Sendable {
     public let child: ChildSAID
     /// Tells it from every other SA that had or will have its place.
     public let serial: UInt32
-    private let isTransport: Bool
+    /// Whether it stands within the packets, behind their own headers.
+    public let isTransport: Bool
     private let isExtended: Bool
     private let authenticator: PacketAuthenticator
     /// For two SAs with the same SPI: whether they have the same key.
@@ -26,6 +27,7 @@ public final class OutboundAH: @unchecked Sendable {
     private var ivStart: UInt64
     private var sequence: OutboundSequence
     private var warned = false
+    private var volume: VolumeMeter
     private var scratch = HeaderScratch()
     private let live = LiveCounters()
 
@@ -42,6 +44,7 @@ public final class OutboundAH: @unchecked Sendable {
         key = association.integrityKey
         ivStart = entropy.uint64()
         sequence = OutboundSequence(extended: isExtended)
+        volume = VolumeMeter(association.limits)
     }
 
     /// Its traffic.
@@ -57,6 +60,15 @@ public final class OutboundAH: @unchecked Sendable {
         guard !isTransport else { return header }
         return header + (outer == .v4 ? IPv4Header.minimumLength : IPv6Header.length)
     }
+
+    /// How large its packets are along `path`, but for the outer IP header.
+    public func shape(along path: Path) -> SealedShape {
+        let header = AuthenticationHeader.length(icvLength: authenticator.icvLength, path.remote.address.family)
+        return .authenticated(header: header, isTransport: isTransport)
+    }
+
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
 
     /// Goes on with the numbers of another one with the same SPI and key, so that none is used twice.
     func proceed(from other: OutboundAH) {
@@ -76,22 +88,24 @@ public final class OutboundAH: @unchecked Sendable {
     /// Puts the inner packet at `inner` into an AH packet, IP header and all, and returns where that is. The buffer needs
     /// ``headroom(for:along:)`` octets before it.
     func seal(
-        _ buffer: inout MutableRawSpan, inner: Range<Int>, along path: Path, now: Instant
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, along path: Path, _ trafficClass: TrafficClass,
+        now: Instant
     ) throws(DropReason) -> Range<Int> {
+        guard !volume.isExhausted else { throw .volumeExhausted }
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
         let count = inner.count
         let (packet, header) =
-            isTransport ? try insert(&buffer, inner) : try wrap(&buffer, inner, along: path)
+            isTransport ? try insert(&buffer, inner) : try wrap(&buffer, inner, along: path, trafficClass)
         try authenticate(&buffer, packet, header: header)
-        live.carried(count, now: now)
+        volume.count(live.carried(count, now: now))
         return packet
     }
 
     /// AH behind an IP header of its own.
     private func wrap(
-        _ buffer: inout MutableRawSpan, _ inner: Range<Int>, along path: Path
+        _ buffer: inout MutableRawSpan, _ inner: Range<Int>, along path: Path, _ marks: TrafficClass
     ) throws(DropReason) -> (packet: Range<Int>, header: Int) {
         let fields: PacketSelectorFields
         do {
@@ -103,7 +117,7 @@ public final class OutboundAH: @unchecked Sendable {
         let start = inner.lowerBound - outer - length
         guard start >= 0 else { throw .noRoom }
         guard let number = sequence.take() else { throw .sequenceExhausted }
-        let trafficClass = TrafficClass.outer(forInner: fields.trafficClass)
+        let trafficClass = marks.outer(forInner: fields.trafficClass)
         // Routers may fragment, so it needs an identification, which the check covers: the kernel must not choose one.
         let isWritten =
             destination.family == .v4

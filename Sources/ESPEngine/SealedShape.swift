@@ -11,10 +11,22 @@ public struct SealedShape: Hashable, Sendable {
     /// Whether only the payloads of packets are protected, and the IP header stays behind (see ``TransportHeader``).
     public let isTransport: Bool
 
+    /// The shape of AH's packets, without their IP header: AH has neither padding nor a trailer.
+    static func authenticated(header: Int, isTransport: Bool) -> SealedShape {
+        SealedShape(
+            headroom: header, alignment: 1, icvLength: -ESPHeader.trailerLength, isTransport: isTransport)
+    }
+
     /// Octets of the ESP packet around an inner packet, or in transport mode a payload, of `inner` octets.
     @inline(__always)
     public func length(around inner: Int) -> Int {
         let unpadded = inner + ESPHeader.trailerLength
         return headroom + (unpadded + alignment - 1) / alignment * alignment + icvLength
+    }
+
+    /// The longest inner packet around which there is an ESP packet of at most `limit` octets; 0 when there is none.
+    public func capacity(within limit: Int) -> Int {
+        let text = (limit - headroom - icvLength) / alignment * alignment
+        return max(text - ESPHeader.trailerLength, 0)
     }
 }

@@ -30,6 +30,10 @@ public struct ChildTemplate: Hashable, Sendable {
     public var replayWindow: Int
     /// Whether HMAC-SHA2-256 is cut to 96 bits, as kernels before Linux 2.6.33 and their likes do.
     public var truncatesSHA256: Bool
+    /// How its packets are fitted to the path.
+    public var tunnel: TunnelBehaviour
+    /// How much it may carry.
+    public var volume: VolumeLifetime
     /// What its packets meet when it is no tunnel at all but a policy (`mode = pass`, `mode = drop`); nil for a tunnel.
     /// Such a child is never negotiated.
     public var shunt: Shunt?
@@ -55,6 +59,8 @@ public struct ChildTemplate: Hashable, Sendable {
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
         truncatesSHA256 = false
+        tunnel = TunnelBehaviour()
+        volume = VolumeLifetime()
         shunt = nil
         priority = 0
     }

@@ -23,6 +23,7 @@ struct PlaneSockets: Sendable {
         let use: Use
         /// The same socket where packets have their IP headers.
         var headers: HeaderSocket?
+        let fragmentation = OuterFragmentation()
 
         /// Whether it can send from this end.
         func serves(_ local: Endpoint) -> Bool {
@@ -59,8 +60,9 @@ struct PlaneSockets: Sendable {
             }
         }
         for entry in made {
-            // Routers may fragment: a packet that is too long for some part of the path still arrives.
             try entry.socket.setPathMTUPolicy(.fragment)
+            // What routers say about paths that are narrower than they seem.
+            if entry.use != .ike { try entry.socket.keepErrors() }
             try entry.socket.setReceiveBuffer(configuration.socketBuffer)
             try entry.socket.setSendBuffer(configuration.socketBuffer)
         }

@@ -21,14 +21,16 @@ enum ReceiveOrder: Sendable {
 /// buffer that the kernel wrote it to.
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
-    private var authenticated: InboundAHDatabase
+    var authenticated: InboundAHDatabase
     private let orders: OrderQueue<ReceiveOrder>
-    private let inbox: ControlInbox
+    /// Where what is heard about paths goes.
+    private let sender: OrderQueue<TransmitOrder>
+    let inbox: ControlInbox
     private let sockets: PlaneSockets
-    private let batch: DatagramBatch
-    private var delivery: Delivery
+    let batch: DatagramBatch
+    var delivery: Delivery
     private let poller: Poller
-    private var unknownSPIs: TokenBucket
+    var unknownSPIs: TokenBucket
 
     /// Datagrams, or trains of them, that one system call takes.
     private static let batchSize = 8
@@ -37,11 +39,12 @@ struct ReceiveWorker: ~Copyable {
     /// Room for the IP header that a packet in transport mode is given again.
     private static let headroom = (InboundSADatabase.headroom + 63) / 64 * 64
     /// How many batches one socket may bring before the others and the orders have their turn.
-    private static let turns = 16
+    static let turns = 16
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets,
+        port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let poller = try Poller(capacity: 16)
@@ -54,6 +57,7 @@ struct ReceiveWorker: ~Copyable {
         authenticated = InboundAHDatabase(drops: drops)
         self.poller = poller
         self.orders = orders
+        self.sender = sender
         self.inbox = inbox
         self.sockets = sockets
         delivery = Delivery(to: port, drops: drops)
@@ -69,13 +73,15 @@ struct ReceiveWorker: ~Copyable {
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
-                guard receive(sockets.entries[Int(event.token)]) else { return }
+                let entry = sockets.entries[Int(event.token)]
+                if event.readiness.contains(.failed) { hear(entry) }
+                guard receive(entry) else { return }
             }
         }
     }
 
     /// Carries out what was asked; false when that was to stop.
-    private mutating func obey() -> Bool {
+    mutating func obey() -> Bool {
         guard orders.hasOrders else { return true }
         for order in orders.take() {
             switch order {
@@ -114,47 +120,9 @@ struct ReceiveWorker: ~Copyable {
         return true
     }
 
-    /// Takes some packets of AH, one by one: a gateway has few of them.
-    private mutating func receivePackets(by socket: HeaderSocket) -> Bool {
-        for _ in 0..<Self.turns {
-            var count = 0
-            while count < batch.capacity {
-                // The batch owns this memory, and nothing else uses the slot until it is filled again.
-                let memory = unsafe batch.memory(of: count)
-                guard let length = unsafe (try? socket.receivePacket(into: memory)) ?? nil else { break }
-                guard obey() else { return false }
-                count += 1
-                guard length > 0 else {
-                    authenticated.drops.count(.truncated)
-                    continue
-                }
-                unsafe check(memory, length, MonotonicClock.now())
-            }
-            delivery.flush()
-            if count < batch.capacity { break }
-        }
-        return true
-    }
-
-    private mutating func check(_ memory: UnsafeMutableRawBufferPointer, _ length: Int, _ now: Instant) {
-        // As above; the socket has said how much it wrote.
-        var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
-        guard length <= slot.byteCount, let fields = try? PacketSelectorFields(parsing: slot.bytes) else {
-            authenticated.drops.count(.malformedDatagram)
-            return
-        }
-        let path = Path(local: Endpoint(fields.destination, 0), remote: Endpoint(fields.source, 0))
-        do throws(DropReason) {
-            let opened = try authenticated.open(&slot, packet: 0..<length, from: path.remote, now: now)
-            if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
-            // The inner packet lies within the slot, and stays there until the batch is used again.
-            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
-        } catch {
-            guard error == .unknownSPI, unknownSPIs.take(now: now),
-                let spi = InboundAHDatabase.spi(of: slot.bytes.extracting(0..<length))
-            else { return }
-            inbox.put(.unknownSPI(spi, path))
-        }
+    /// Takes what routers say about our packets, so that the poller does not tell of it for ever.
+    private func hear(_ entry: PlaneSockets.Entry) {
+        for report in entry.pathReports() { sender.append(.pathMTU(report.remote, report.mtu)) }
     }
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
@@ -230,6 +198,7 @@ struct ReceiveWorker: ~Copyable {
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
+            if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
             unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {

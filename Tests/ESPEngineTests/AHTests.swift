@@ -72,7 +72,8 @@ struct AHTests {
             var span = buffer.mutableSpan
             var raw = unsafe span.mutableBytes
             let sealed = try outbound.seal(
-                &raw, inner: head..<(head + inner.count), by: sender, along: path, now: Fixtures.now)
+                &raw, inner: head..<(head + inner.count), by: sender, along: path,
+                TrafficClass(TunnelBehaviour()), now: Fixtures.now)
             #expect(sealed.packet == 0..<(head + inner.count))
             return Array(buffer[sealed.packet])
         }
@@ -81,7 +82,7 @@ struct AHTests {
             var buffer = packet + [1, 2, 3]
             var span = buffer.mutableSpan
             var raw = unsafe span.mutableBytes
-            let opened = try inbound.open(&raw, packet: 0..<packet.count, from: path.local, now: Fixtures.now)
+            let opened = try inbound.open(&raw, packet: 0..<packet.count, PacketArrival(path: path.reversed), now: Fixtures.now)
             return Array(buffer[opened.inner])
         }
     }
@@ -352,7 +353,8 @@ struct AHTests {
         var span = buffer.mutableSpan
         var raw = unsafe span.mutableBytes
         _ = try ends.outbound.seal(
-            &raw, inner: 48..<(48 + inner.count), by: again.sender, along: ends.path, now: Fixtures.now)
+            &raw, inner: 48..<(48 + inner.count), by: again.sender, along: ends.path,
+            TrafficClass(TunnelBehaviour()), now: Fixtures.now)
         #expect(buffer[31] == 2)
     }
 }
