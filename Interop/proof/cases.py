@@ -1,6 +1,7 @@
 """One case: packets that Martlet's plane makes are read by Scapy, and the other way round."""
 
 import os
+import secrets
 import subprocess
 import time
 
@@ -40,6 +41,8 @@ class Case:
     def run(self, wire, directory):
         self.keys = {way: (os.urandom(self.suite.crypt_octets), os.urandom(self.suite.auth_octets))
                      for way in ("in", "out")}
+        # Low in the bits that are an index, so that the plane's table stays small.
+        self.spis = {way: secrets.randbelow(4095) + 1 << 20 | index for index, way in enumerate(("in", "out"), 1)}
         wire.drain()
         self.wire = wire
         self.frames = []
@@ -66,7 +69,7 @@ class Case:
         words = {
             "child": 1, "protocol": "ah" if self.suite.is_ah else "esp", "proposal": self.suite.word,
             "mode": self.mode, "udp": "yes" if self.udp else "no", "local": OUTER["near"][self.outer],
-            "remote": OUTER["far"][self.outer], "spi-in": "00001002", "spi-out": "00001001",
+            "remote": OUTER["far"][self.outer], "spi-in": f"{self.spis['in']:08x}", "spi-out": f"{self.spis['out']:08x}",
             "local-ts": selectors["near"], "remote-ts": selectors["far"], "window": 64,
             **{f"keys-{way}": f"{crypt.hex()}:{auth.hex()}" for way, (crypt, auth) in self.keys.items()},
         }
@@ -83,7 +86,7 @@ class Case:
             make = scapy.IP if self.outer == 4 else scapy.IPv6
             outer = make(src=OUTER[source][self.outer], dst=OUTER[destination][self.outer])
         return ipsec.SecurityAssociation(
-            ipsec.AH if self.suite.is_ah else ipsec.ESP, spi=0x1001 if way == "out" else 0x1002,
+            ipsec.AH if self.suite.is_ah else ipsec.ESP, spi=self.spis[way],
             crypt_algo=self.suite.crypt, crypt_key=crypt or None, crypt_icv_size=self.suite.icv,
             auth_algo=self.suite.auth, auth_key=auth or None, tunnel_header=outer,
             nat_t_header=scapy.UDP(sport=4500, dport=4500) if self.udp else None, esn_en=self.suite.esn)
@@ -105,13 +108,18 @@ class Case:
         """The inner packet of what the plane sent, read by Scapy; None when it is something else."""
         packet = scapy.IP(octets) if octets[0] >> 4 == 4 else scapy.IPv6(octets)
         layer = ipsec.AH if self.suite.is_ah else ipsec.ESP
-        if not packet.haslayer(layer):
+        # A packet of the case before may be late.
+        if not packet.haslayer(layer) or packet[layer].spi != self.spis["out"]:
             return None
         if self.udp != packet.haslayer(scapy.UDP):
             raise Failure(f"the packet {'is not' if self.udp else 'is'} in UDP")
         self.frames.append(octets)
         opened = bytes(association.decrypt(packet))
-        return scapy.IP(opened) if opened[0] >> 4 == 4 else scapy.IPv6(opened)
+        inner = scapy.IP(opened) if opened[0] >> 4 == 4 else scapy.IPv6(opened)
+        near, far, _ = self._hosts()
+        if (inner.src, inner.dst) != (near, far):
+            raise Failure(f"Scapy read {inner.summary()}")
+        return inner
 
     @staticmethod
     def _read(packet):
@@ -132,26 +140,21 @@ class Case:
     def _outward(self):
         """A ping of the plane's host: its requests are read by Scapy, which makes the answers."""
         near, far, _ = self._hosts()
-        reading, self.writing = self._association("out"), self._association("in")
-        ping = subprocess.Popen(
-            ["ip", "netns", "exec", self.wire.near, "ping", "-n", "-q", "-c", str(ECHOES), "-i", "0.05", "-W", "3",
-             "-s", "73", "-I", near, far], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-        answered = 0
-        end = time.monotonic() + 5
-        while answered < ECHOES and time.monotonic() < end:
-            octets = self.wire.receive(1)
-            inner = self._open(octets, reading) if octets else None
-            if inner is None:
-                continue
-            request, identifier, sequence, data = self._read(inner)
-            if not request or (inner.src, inner.dst) != (near, far) or len(data) != 73:
-                raise Failure(f"Scapy read {inner.summary()}")
-            self._send(self._echo(False, far, near, sequence, identifier, data))
-            answered += 1
-        said, _ = ping.communicate(timeout=15)
-        if f"{ECHOES} received" not in said:
-            raise Failure(f"of {answered} answers of Scapy's the host took: {said.strip().splitlines()[-2:]}")
-        self.reading = reading
+        self.reading, self.writing = self._association("out"), self._association("in")
+        for _ in range(ECHOES):
+            ping = subprocess.Popen(
+                ["ip", "netns", "exec", self.wire.near, "ping", "-n", "-q", "-c", "1", "-W", "5", "-s", "73", "-I",
+                 near, far], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+            asked = self._await(lambda echo: echo[0], timeout=5)
+            if asked is not None:
+                _, identifier, sequence, data = asked
+                if len(data) != 73:
+                    raise Failure(f"the request has {len(data)} octets of data")
+                self._send(self._echo(False, far, near, sequence, identifier, data))
+            said, _ = ping.communicate(timeout=15)
+            if asked is None or "1 received" not in said:
+                what = "took no answer of Scapy's" if asked else "sent nothing that Scapy could read"
+                raise Failure(f"the host {what}: {said.strip().splitlines()[-1:]}")
 
     def _send(self, packet):
         self.last = self._protect(packet)

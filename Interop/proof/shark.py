@@ -17,7 +17,7 @@ def decoded(case, directory):
         for octets in case.frames:
             sink.write(octets)
     crypt, auth = case.keys["out"]
-    words = [f"IPv{case.outer}", "*", "*", "0x00001001", case.suite.shark[0], "0x" + crypt.hex() if crypt else "",
+    words = [f"IPv{case.outer}", "*", "*", f"0x{case.spis['out']:08x}", case.suite.shark[0], "0x" + crypt.hex() if crypt else "",
              case.suite.shark[1], "0x" + auth.hex() if auth else ""]
     entry = ",".join(f'"{word}"' for word in words)
     done = run(
