@@ -48,19 +48,19 @@ class Network:
             done.require()
         return done.out
 
-    def ping(self, side, address, source=None, count=5, interval=0.05):
+    def ping(self, side, address, source=None, count=5, interval=0.05, size=56):
         """Packets that came back."""
         origin = ["-I", source] if source else []
         done = run(
-            ["ping", "-n", "-q", "-c", count, "-i", interval, "-W", 3, *origin, address], netns=side,
+            ["ping", "-n", "-q", "-c", count, "-i", interval, "-W", 3, "-s", size, *origin, address], netns=side,
             timeout=30 + count * interval)
         found = re.search(r"(\d+) packets transmitted, (\d+) received", done.out)
         if found is None:
             raise Failure(f"ping from {side} to {address} said: {done.text.strip()[:160]}")
         return int(found.group(2))
 
-    def require_ping(self, side, address, source=None, count=5):
-        came = self.ping(side, address, source, count)
+    def require_ping(self, side, address, source=None, count=5, size=56):
+        came = self.ping(side, address, source, count, size=size)
         if came != count:
             raise Failure(f"{came} of {count} pings from {side} to {address} came back")
         return came

@@ -46,11 +46,12 @@ struct ChildOffer {
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
     init?(replacing old: ChildAgreement, _ context: SessionContext, _ turn: inout Turn) {
-        guard let spi = context.takeSPI(&turn) else { return nil }
+        let possible = context.possible(old.template.offer)
+        guard !possible.isEmpty, let spi = context.takeSPI(&turn) else { return nil }
         template = old.template
         self.spi = spi
         mode = old.mode
-        proposals = context.possible(old.template.offer)
+        proposals = possible
         localSelectors = old.localSelectors
         remoteSelectors = old.remoteSelectors
     }

@@ -57,6 +57,8 @@ struct TransmitWorker: ~Copyable {
     var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
     let scratch = PacketMemory(Self.stagingSize)
+    /// Packets that the kernel cut before it could know that they go in transport mode.
+    var assembly = FragmentAssembly()
     private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
@@ -229,6 +231,10 @@ struct TransmitWorker: ~Copyable {
         }
         guard let shape = associations.shape(of: handle) else {
             authenticate(packet, fields, plan, handle, now)
+            return
+        }
+        if shape.isTransport, FragmentAssembly.isFragment(packet) {
+            assemble(packet, fields, handle, shape, now)
             return
         }
         let place = Int(handle.slot)
