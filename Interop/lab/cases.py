@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand, zero
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -68,6 +68,7 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -90,4 +91,5 @@ CI = {
     "martlet/ss swanctl-shapes",
     "martlet/ss killed",
     "martlet-loaded/ss swanctl-drives",
+    "martlet/martlet zero-to-tunnel",
 }

@@ -17,7 +17,8 @@ enum ProposalReader {
                 do throws(ProposalSyntaxError) {
                     return [try Proposal(parsing: text, for: securityProtocol)]
                 } catch {
-                    throw ValueProblem(error.description)
+                    throw ValueProblem(
+                        error.description, remedy: "write keywords joined by hyphens, as aes256gcm16-prfsha384-ecp384")
                 }
             })
         where !proposals.contains(proposal) { proposals.append(proposal) }

@@ -183,6 +183,8 @@ public final class ViciControl {
             case "list-conns": listConnections(handler, arguments, for: session)
             case "list-sas": listSAs(handler, try ViciCommands.Filter(arguments), for: session)
             case StatusReport.name: status(handler, for: session)
+            case ViciCommands.recentLog:
+                list(handler.recentLog(), for: session, event: ViciCommands.recentLog) { $0.tree(thread: nil) }
             case "initiate":
                 let request = try ViciCommands.initiation(arguments)
                 let ticket = begin(session, id, request.wait, arguments)
