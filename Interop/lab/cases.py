@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand, zero
+from . import algorithms, control, crash, diagnosis, establish, policies, refusal, rekey, shapes, thousand, zero
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -68,6 +68,14 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right, diagnoses in (
+        ("martlet", "strongswan", diagnosis.INITIATING + diagnosis.EITHER),
+        ("strongswan", "martlet", diagnosis.RESPONDING + diagnosis.EITHER),
+    ):
+        for each in diagnoses:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} diagnosis {each.name}", left, right, each.scenario,
+                lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI

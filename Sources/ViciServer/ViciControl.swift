@@ -171,7 +171,8 @@ public final class ViciControl {
 
     private func carryOut(_ name: String, _ arguments: ViciTree, for session: ViciSession, _ id: SessionID) {
         guard let handler else { return session.fail("the gateway stops") }
-        touch(id)
+        // At the end: what the handler publishes meanwhile is written at once, and takes the note of us with it.
+        defer { touch(id) }
         do throws(ViciCommands.Refusal) {
             switch name {
             case "version": session.send(.response(ViciReports.version(handler.version())))
