@@ -32,7 +32,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
+                "SwanctlConfig",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -139,7 +140,9 @@ let package = Package(
                 "ViciServer", "ViciMessages", "SwanctlConfig", "LinuxSystem", "GatewayModel", "IPsecCrypto",
                 "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "SwanctlConfigTests",
+            ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -162,11 +165,13 @@ let package = Package(
                 "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
                 "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
             [
-                "martlet", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "martlet", "SwanctlConfig", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto",
+                "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),
