@@ -132,6 +132,7 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
+        gateway.tellsMessages = log.level >= EventText.messageLevel
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
