@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, control, crash, diagnosis, establish, policies, refusal, rekey, shapes, thousand, zero
+from . import algorithms, control, crash, diagnosis, establish, fire, policies, refusal, rekey, shapes, thousand, zero
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -76,6 +76,11 @@ def all_cases():
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} diagnosis {each.name}", left, right, each.scenario,
                 lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
+    cases.append(Case(
+        "martlet-loaded/ss control-under-fire", "martlet-loaded", "strongswan", Scenario, fire.under_fire, timeout=180))
+    cases.append(Case(
+        "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
+        timeout=400))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
