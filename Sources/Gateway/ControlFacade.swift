@@ -54,6 +54,8 @@ final class ControlFacade: ViciHandler {
         }
     }
 
+    func dropCounts() -> [DropCount] { gateway.dropCounts }
+
     func connections() -> [Connection] { gateway.configuration.connections }
 
     func lastFailures() -> [String: ViciFailure] {

@@ -23,6 +23,8 @@ public protocol ViciHandler: AnyObject {
     func lastFailures() -> [String: ViciFailure]
     /// What last went wrong where no connection could be named, the newest first.
     func strayFailures() -> [ViciFailure]
+    /// What the data plane has dropped, by reason.
+    func dropCounts() -> [DropCount]
     /// The algorithms that can be carried out: kinds (`encryption`, `integrity`, …) with their names, in order.
     func algorithms() -> [(kind: String, names: [String])]
     /// Reads the configuration again, all or nothing.
@@ -33,6 +35,11 @@ public protocol ViciHandler: AnyObject {
     func terminate(_ request: ViciTermination, ticket: ViciTicket)
     /// Starts to replace something, and says how much; what comes of it is told by events.
     func rekey(_ target: Command.Target) -> ViciOutcome
+}
+
+extension ViciHandler {
+    /// Nothing is known of any.
+    public func dropCounts() -> [DropCount] { [] }
 }
 
 /// The number of a command whose outcome comes later.
