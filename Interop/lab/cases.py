@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, fit, policies, refusal, rekey, shapes, thousand
+from . import addresses, algorithms, control, crash, establish, fit, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -46,6 +46,7 @@ def all_cases():
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        cases.append(Case(f"{pair} virtual-addresses", left, right, addresses.Clients, addresses.lend))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
@@ -66,6 +67,10 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    cases.append(Case(
+        "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
+    cases.append(Case(
+        "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -100,6 +105,7 @@ CI = {
     "martlet/ss both-initiate",
     "martlet/ss rekey-child",
     "ss/martlet rekey-ike",
+    "ss/martlet virtual-addresses",
     "martlet/ss volume",
     "ss/martlet narrow-path",
     "ss/martlet wrong-psk",
@@ -107,4 +113,5 @@ CI = {
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
     "martlet/ss killed",
+    "martlet-loaded/ss swanctl-drives",
 }

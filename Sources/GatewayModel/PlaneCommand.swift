@@ -21,6 +21,10 @@ public enum PlaneCommand: Sendable {
     case move(ChildSAID, Path, SecurityAssociation.Encapsulation)
     /// Keeps the NAT's mapping of this path alive, one octet every `interval`; zero stops it.
     case keepAlive(Path, every: Interval)
+    /// The host has this address from now on: a peer gave it to us on this IKE SA. Several may give us the same one.
+    case addAddress(IPAddress, for: IKESAID)
+    /// One IKE SA fewer gives us this address.
+    case removeAddress(IPAddress, for: IKESAID)
 }
 
 /// What a data plane tells by itself.

@@ -39,7 +39,7 @@ enum ChildChoice {
         replacing old: ChildAgreement? = nil,
         _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
-        let path = context.path
+        let hosts = (local: context.localHosts, remote: context.remoteHosts)
         let offered = Offered(offer, withKeyExchange: withKeyExchange)
         let translation = TransportMode.Translation(
             initiatorSelectors: offered.initiatorSelectors, responderSelectors: offered.responderSelectors, notifies,
@@ -49,8 +49,8 @@ enum ChildChoice {
         var proposalRefused: Rejection?
         let candidates =
             old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
-            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map {
-                Candidate($0, $0.mode == .transport ? seen : offered, path)
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, hosts).map {
+                Candidate($0, $0.mode == .transport ? seen : offered, hosts)
             }
         for candidate in candidates {
             let template = candidate.template
@@ -114,10 +114,10 @@ enum ChildChoice {
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the
     /// configuration.
     private static func ranked(
-        _ templates: [ChildTemplate], _ offered: Offered, _ path: Path
+        _ templates: [ChildTemplate], _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
     ) -> [ChildTemplate] {
         let exact = templates.filter {
-            let candidate = Candidate($0, offered, path)
+            let candidate = Candidate($0, offered, hosts)
             return candidate.local == offered.responderSelectors && candidate.remote == offered.initiatorSelectors
         }
         return exact + templates.filter { template in !exact.contains { $0.name == template.name } }
@@ -171,12 +171,14 @@ enum ChildChoice {
         let local: [TrafficSelector]
         let remote: [TrafficSelector]
 
-        init(_ template: ChildTemplate, _ offered: Offered, _ path: Path) {
+        init(
+            _ template: ChildTemplate, _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
+        ) {
             self.template = template
             mode = template.mode
             ours = (
-                template.localSelectors.map { $0.resolved(for: path.local.address) },
-                template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+                template.localSelectors.flatMap { $0.resolved(for: hosts.local) },
+                template.remoteSelectors.flatMap { $0.resolved(for: hosts.remote) }
             )
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
             remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)

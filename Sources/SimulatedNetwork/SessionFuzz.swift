@@ -165,6 +165,7 @@ public final class SessionFuzz {
                 if let complaint = host.plane.takeComplaints().first { problem = problem ?? complaint }
             case .ask(let ticket, let query): questions.append((host.index, ticket, query))
             case .publish: digest.absorb(UInt64(1))
+            case .release(let lease): provider.takeBack(lease, from: host)
             }
         }
         let census = host.engine.census

@@ -121,6 +121,8 @@ struct KnownKeys {
         connections.<conn>.mobike = yes
         connections.<conn>.dpd_delay = 0s
         connections.<conn>.dpd_timeout = 0s
+        connections.<conn>.dpd_interval = 0s
+        connections.<conn>.dpd_tries = 5
         connections.<conn>.fragmentation = yes
         connections.<conn>.fragment_size = 1280
         connections.<conn>.childless = allow

@@ -39,6 +39,8 @@ public struct PlaneConfiguration: Sendable {
     public var rulePriority: UInt32
     /// By which our routes and rules are told from others (RTPROT_…).
     public var routeProtocol: UInt8
+    /// The link that gets virtual addresses; nil for the TUN device.
+    public var virtualAddressDevice: String?
     /// Octets asked for as buffer of each socket, each way.
     public var socketBuffer: Int
 

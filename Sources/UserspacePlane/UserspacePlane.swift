@@ -27,11 +27,14 @@ public final class UserspacePlane: DataPlane {
     var standing = StandingRegister()
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
+    private let addresses: AddressKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// Whether commands were obeyed since ``wakeWorkers()``.
+    public internal(set) var hasNewOrders = false
     /// An IKE message of so many octets goes through every path uncut.
     private static let largestUncut = 500
 
@@ -46,6 +49,7 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            addresses = nil
             links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
@@ -57,10 +61,14 @@ public final class UserspacePlane: DataPlane {
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
             }
             try tun.bringUp(using: socket)
-            routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            let interface = try tun.index(using: socket)
+            routes = try RouteKeeper(socket, interface: interface, configuration)
+            let home = try configuration.virtualAddressDevice.map { name throws(SystemError) in
+                try socket.link(named: name).index
+            }
+            addresses = AddressKeeper(socket, interface: home ?? interface)
             links = LinkFit(
-                try? RouteSocket(), mark: configuration.mark,
-                device: configuration.mtu == nil ? try tun.index(using: socket) : nil)
+                try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
             port = tun
         }
         let receiver = Handover(
@@ -102,7 +110,7 @@ public final class UserspacePlane: DataPlane {
     public var descriptor: Descriptor { inbox.wakeup.descriptor }
 
     /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.wakeup.drain() }
+    public func acknowledge() { inbox.acknowledge() }
 
     /// IKE messages that came in, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
@@ -156,19 +164,32 @@ public final class UserspacePlane: DataPlane {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
+        wakeWorkers()
         return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
-        do { try routes?.removeAll() } catch { throw .system(error) }
+        do {
+            try routes?.removeAll()
+            try addresses?.removeAll()
+        } catch { throw .system(error) }
+    }
+
+    /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
+    /// or not; but keys that are gone stay in memory until then. To be called now and then, and not for every command.
+    public func wakeWorkers() {
+        hasNewOrders = false
+        receiveOrders.wake()
+        transmitOrders.wake()
     }
 
     // MARK: DataPlane
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        hasNewOrders = true
         switch command {
         case .install(let association):
             switch association.direction {
@@ -186,6 +207,10 @@ public final class UserspacePlane: DataPlane {
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+            // It has something to do without any packet.
+            transmitOrders.wake()
+        case .addAddress(let address, _): try addresses?.add(address)
+        case .removeAddress(let address, _): try addresses?.remove(address)
         }
     }
 
@@ -246,6 +271,8 @@ public final class UserspacePlane: DataPlane {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
         transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
+        // Packets may be held for it.
+        if !standing.entries.isEmpty { transmitOrders.wake() }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -309,6 +336,7 @@ public final class UserspacePlane: DataPlane {
     private func stopThreads() {
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
+        wakeWorkers()
         for thread in threads { thread.join() }
         threads = []
     }

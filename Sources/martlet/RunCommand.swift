@@ -6,7 +6,7 @@ import LinuxSystem
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway in the foreground.",
-        usage: "martlet run [--config <FILE>] [--vici <URI>] [--offload <MODE>] …",
+        usage: "martlet run [--config <FILE>] [--vici <URI>] [<options>]",
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
