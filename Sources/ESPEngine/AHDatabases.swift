@@ -61,6 +61,9 @@ public struct InboundAHDatabase: ~Copyable {
         }
     }
 
+    /// Whether there is an SA with this SPI.
+    public func has(spi: UInt32) -> Bool { association(spi) != nil }
+
     /// The SPI of the AH packet at `packet`; nil when there is none to be found.
     public static func spi(of packet: RawSpan) -> UInt32? {
         guard let chain = try? HeaderChain(parsing: packet, upToAH: true), chain.nextHeader == .ah else { return nil }

@@ -40,6 +40,10 @@ extension ReceiveWorker {
         }
         let path = Path(local: Endpoint(fields.destination, 0), remote: Endpoint(fields.source, 0))
         let arrival = PacketArrival(path: path, trafficClass: fields.trafficClass)
+        if early.isOpen(now), keepEarly(slot.bytes.extracting(0..<length), arrival) { return }
+        if !earlyAuthenticated.isEmpty, !early.isOpen(now) {
+            for _ in 0..<earlyAuthenticated.expire(now) { authenticated.drops.count(.unknownSPI) }
+        }
         do throws(DropReason) {
             let opened = try authenticated.open(&slot, packet: 0..<length, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
@@ -51,6 +55,25 @@ extension ReceiveWorker {
                 let spi = InboundAHDatabase.spi(of: slot.bytes.extracting(0..<length))
             else { return }
             inbox.put(.unknownSPI(spi, path))
+        }
+    }
+
+    /// Whether the packet is one for an SA that may be on its way, and waits for it now.
+    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+        guard let spi = InboundAHDatabase.spi(of: packet), !authenticated.has(spi: spi) else { return false }
+        return earlyAuthenticated.keep(packet, spi, arrival)
+    }
+
+    /// An SA has come: what came before it is checked before anything that comes later.
+    mutating func checkEarly(_ spi: UInt32) {
+        let now = MonotonicClock.now()
+        for var kept in earlyAuthenticated.take(spi) {
+            unsafe kept.bytes.withUnsafeMutableBytes { bytes in
+                // The array's own memory, which stays where it is until what was opened has been delivered.
+                let packet = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[kept.packet])
+                unsafe check(packet, packet.count, now)
+                delivery.flush()
+            }
         }
     }
 }
