@@ -100,16 +100,18 @@ class StaticTunnel:
         for source, destination in [("a", "b") if spi == self.to_b else ("b", "a")]:
             words = (f"xfrm state add src {OUTER[source][self.outer]} dst {OUTER[destination][self.outer]} "
                      f"proto {self.protocol} spi 0x{spi} reqid 1 mode {self.mode} replay-window 64 ")
-            if self.suite.esn:
-                words += "flag esn "
-            elif self.protocol == "ah" and self.outer == 4:
+            flags = ["esn"] if self.suite.esn else []
+            if self.protocol == "ah" and self.outer == 4:
                 # The kernel pads AH to 8 octets in IPv4 too unless it is told not to (RFC 4302 §3.3.3.2.1).
-                words += "flag align4 "
+                flags.append("align4")
+            if self.mode == "tunnel":
+                # Inside may be the other family.
+                flags.append("af-unspec")
+            if flags:
+                words += f"flag {' '.join(flags)} "
             words += self.suite.kernel_words(self.keys[spi])
             if self.udp:
                 words += " encap espinudp 4500 4500 0.0.0.0"
-            if self.mode == "tunnel":
-                words += " flag af-unspec" if not self.suite.esn and self.protocol != "ah" else ""
             network.ip("b", words)
     def install_policies(self, network):
         for near, far in zip(self.selectors("b"), self.selectors("a")):
