@@ -44,7 +44,10 @@ public enum MutableFields {
             // Source routes end at the last address that they name.
             case 131, 137:
                 guard length >= 7 else { throw .badLength }
-                buffer.put(buffer.bytes.uint32(at: offset + length - 4), at: start + 16)
+                // A pointer behind the last address: the route is done, and the destination is the last one already.
+                if Int(buffer.bytes.uint8(at: offset + 2)) <= length - 3 {
+                    buffer.put(buffer.bytes.uint32(at: offset + length - 4), at: start + 16)
+                }
                 zero(&buffer, offset..<(offset + length))
             default: zero(&buffer, offset..<(offset + length))
             }
