@@ -47,6 +47,7 @@ public final class Daemon {
     private let notification: ServiceNotification?
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    private var hasToldOfClear = false
     private var nextLook = MonotonicClock.now() + lookInterval
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
@@ -120,6 +121,10 @@ public final class Daemon {
             keeping: configuration.remotePrefixes(where: { _ in true }),
             making: configuration.remotePrefixes(where: { $0.startAction != .none }))
         try station.standPolicies()
+        if let error = station.plane.clearFailure, !hasToldOfClear {
+            hasToldOfClear = true
+            log.line("KNL", "packets that come in clear for protected networks are not discarded: \(error)")
+        }
     }
 
     private func prepare() throws {

@@ -44,7 +44,10 @@ public final class GatewayStation {
     /// Puts the policies in force that hold whether or not anybody is connected.
     public func standPolicies() throws {
         let configuration = gateway.configuration
-        try plane.stand(configuration.standingPolicies(paths.path(for:))) { connection, child in
+        try plane.stand(
+            configuration.standingPolicies(paths.path(for:)),
+            dormant: configuration.dormantPolicies(paths.path(for:))
+        ) { connection, child in
             configuration.connection(named: connection)?.child(named: child) != nil
         }
     }

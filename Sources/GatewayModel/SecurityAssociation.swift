@@ -48,6 +48,9 @@ public struct SecurityAssociation: Sendable {
     public var remoteSelectors: [TrafficSelector]
     /// What comes first where policies overlap: the lower; 0 for a Child SA's usual place. Outbound only.
     public var policyPriority: UInt32
+    /// The device that its inner packets come from and go to (``VirtualInterface/key(connection:child:)``); nil for the
+    /// shared one.
+    public var interface: String?
 
     /// One direction of a Child SA.
     public init(
@@ -71,6 +74,7 @@ public struct SecurityAssociation: Sendable {
         self.localSelectors = localSelectors
         self.remoteSelectors = remoteSelectors
         policyPriority = 0
+        interface = nil
     }
 }
 

@@ -80,6 +80,10 @@ struct ChildInstallation {
             replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
         association.policyPriority = agreement.template.priority
+        if agreement.template.interface != nil {
+            association.interface = VirtualInterface.key(
+                connection: context.connection.name, child: agreement.template.name)
+        }
         return association
     }
 }

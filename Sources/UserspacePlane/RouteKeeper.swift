@@ -32,6 +32,12 @@ final class RouteKeeper {
     private var spared: [IPPrefix: [ChildSAID]] = [:]
     private var families: Set<IPAddress.Family> = []
 
+    /// What is sent back to the other tables, in order.
+    var sparedPrefixes: [IPPrefix] { spared.keys.sorted() }
+
+    /// Whether an earlier process has blocked this, and nobody has taken it over yet.
+    func isFound(_ prefix: IPPrefix) -> Bool { blocks[prefix]?.isFound == true }
+
     private static let routeMetric: UInt32 = 220
     private static let blockMetric: UInt32 = 32_767
     /// Worse than both: where the same block is to be protected, it is.

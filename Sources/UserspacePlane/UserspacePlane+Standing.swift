@@ -7,9 +7,11 @@ import NetworkTypes
 extension UserspacePlane {
     /// Takes over what the configuration says, in place of what it said before. A trap that a Child SA left behind stays
     /// while `stillHas` says that the configuration has its child (connection, child). What is new is there before
-    /// anything else goes.
+    /// anything else goes. Of `dormant` those are kept closed in the other direction too that an earlier process left
+    /// blocked.
     public func stand(
-        _ policies: [StandingPolicy], stillHas: (_ connection: String, _ child: String) -> Bool
+        _ policies: [StandingPolicy], dormant: [StandingPolicy] = [],
+        stillHas: (_ connection: String, _ child: String) -> Bool
     ) throws(PlaneError) {
         let former = standing.entries
         for policy in policies where !former.contains(where: { $0.policy == policy && !$0.isLeftBehind }) {
@@ -19,6 +21,31 @@ extension UserspacePlane {
             let policy = entry.policy
             let stays = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : policies.contains(policy)
             if !stays { try withdraw(entry) }
+        }
+        for key in self.dormant.keys.sorted() { clear?.release(key) }
+        self.dormant = [:]
+        for (index, policy) in dormant.enumerated() {
+            guard let first = policy.remote.first?.addresses.prefixes.first, routes?.isFound(first) == true else {
+                continue
+            }
+            // Below the numbers of policies, and above those of Child SAs.
+            let key = ChildSAID(rawValue: 1 << 30 | UInt32(truncatingIfNeeded: index))
+            self.dormant[key] = PolicySelectors(local: policy.local, remote: policy.remote)
+            clear?.protect(key, local: policy.local, remote: policy.remote)
+        }
+        refreshShunts()
+    }
+
+    /// Tells the guard what is let through and what is not.
+    func refreshShunts() {
+        clear?.setShunts(standing.entries.map(\.policy), spared: routes?.sparedPrefixes ?? [])
+    }
+
+    /// A Child SA has taken over what an earlier process left closed, and has ended in order.
+    func wakeFromDormancy(_ selectors: PolicySelectors) {
+        for key in dormant.keys.sorted() where dormant[key] == selectors {
+            dormant[key] = nil
+            clear?.release(key)
         }
     }
 
@@ -42,9 +69,12 @@ extension UserspacePlane {
         transmitOrders.append(.stand(entry.key, policy))
         do {
             switch policy.action {
-            case .trap: try routes?.protect(entry.key, local: policy.local, remote: policy.remote)
+            case .trap:
+                try routes?.protect(entry.key, local: policy.local, remote: policy.remote)
+                clear?.protect(entry.key, local: policy.local, remote: policy.remote)
             case .bypass: try routes?.spare(entry.key, policy.blocksFromAnywhere)
-            case .block, .discard: break
+            case .block: clear?.protect(entry.key, local: policy.local, remote: policy.remote)
+            case .discard: break
             }
         } catch {
             try? withdraw(entry)
@@ -56,6 +86,7 @@ extension UserspacePlane {
         standing.remove(entry)
         do { try routes?.unprotect(entry.key, staysBlocked: false) } catch { throw .system(error) }
         transmitOrders.append(.unprotect(entry.key))
+        clear?.release(entry.key)
     }
 }
 

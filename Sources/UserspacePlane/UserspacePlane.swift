@@ -22,8 +22,11 @@ public final class UserspacePlane: DataPlane {
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     let routes: RouteKeeper?
+    let clear: ClearGuard?
     /// Policies that are no Child SA's.
     var standing = StandingRegister()
+    /// What an earlier process left closed, until it is taken over or the configuration changes.
+    var dormant: [ChildSAID: PolicySelectors] = [:]
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
     private var threads: [WorkerThread] = []
@@ -43,6 +46,7 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            clear = nil
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
@@ -55,6 +59,7 @@ public final class UserspacePlane: DataPlane {
             try tun.bringUp(using: socket)
             routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
             port = tun
+            clear = configuration.discardsClear ? ClearGuard(configuration, devices: [tun.name]) : nil
         }
         let receiver = Handover(
             try ReceiveWorker(
@@ -106,6 +111,9 @@ public final class UserspacePlane: DataPlane {
     /// Why no more packets come from the device; nil while all is well.
     public var failure: SystemError? { failures.error }
 
+    /// Why packets that come in clear are not discarded although policies protect them; nil while they are.
+    public var clearFailure: SystemError? { clear?.failure }
+
     /// How many packets were dropped for a reason.
     public func drops(_ reason: DropReason) -> UInt64 { receiveDrops[reason] + transmitDrops[reason] }
 
@@ -143,6 +151,7 @@ public final class UserspacePlane: DataPlane {
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
+        clear?.removeAll()
         do { try routes?.removeAll() } catch { throw .system(error) }
     }
 
@@ -232,6 +241,8 @@ public final class UserspacePlane: DataPlane {
             throw .system(error)
         }
         protecting[child] = (selectors, found.handle)
+        clear?.protect(child, local: selectors.local, remote: selectors.remote)
+        refreshShunts()
         if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
     }
 
@@ -243,7 +254,9 @@ public final class UserspacePlane: DataPlane {
             transmitOrders.append(.block(child))
             if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
         } else {
-            protecting[child] = nil
+            if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
+            clear?.release(child)
+            refreshShunts()
             precedences[child] = nil
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
@@ -255,6 +268,7 @@ public final class UserspacePlane: DataPlane {
     /// Another Child SA blocks or protects the same from now on.
     private func unblock(_ former: ChildSAID) throws(PlaneError) {
         transmitOrders.append(.unprotect(former))
+        clear?.release(former)
         do { try routes?.unprotect(former, staysBlocked: false) } catch { throw .system(error) }
     }
 
