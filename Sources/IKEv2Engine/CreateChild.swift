@@ -83,6 +83,7 @@ struct CreateChild: Exchange {
             if let old { context.childNotReplaced(old.id, error?.type, &turn) }
             // That both ends were about something is no refusal.
             if old != nil, error?.type == .temporaryFailure || error?.type == .childSANotFound { return .done }
+            if error?.type == .temporaryFailure, context.postpone(offer.template.name, &turn) { return .done }
             context.refuse(
                 refusal(error?.type, error?.type.description ?? "no Child SA", context), child: offer.template.name,
                 &turn)

@@ -103,6 +103,7 @@ final class IKESession {
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
             case .childRekey(let child): context.agenda.add(.rekeyChild(child))
+            case .childCreation: context.takeUpPostponed()
             }
             phase.proceed(context, &turn)
         }
