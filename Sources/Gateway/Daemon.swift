@@ -116,6 +116,12 @@ public final class Daemon {
     }
 
     private func adoptBlocks() throws {
+        for outcome in station.keepInterfaces() {
+            switch outcome {
+            case .made(let key, let name): log.line("KNL", "\(key) has the device \(name)")
+            case .failed(let key, let error): log.line("KNL", "\(key) has no device: \(error)")
+            }
+        }
         let configuration = station.gateway.configuration
         try station.plane.adoptBlocks(
             keeping: configuration.remotePrefixes(where: { _ in true }),
@@ -212,7 +218,9 @@ private final class Reload {
 extension Configuration {
     /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
     func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter { $0.shunt == nil && isMeant($0) }.flatMap(\.remoteSelectors).flatMap {
+        connections.flatMap(\.children).filter { $0.shunt == nil && $0.interface == nil && isMeant($0) }.flatMap(
+            \.remoteSelectors
+        ).flatMap {
             $0.addresses?.prefixes ?? []
         }
     }

@@ -7,13 +7,16 @@ extension Configuration {
     /// those that packets bring up, and of those that are no tunnels. `path` finds the ends that `dynamic` stands for;
     /// a selector whose end is not known yet is left out.
     func standingPolicies(_ path: (Connection) -> Answer) -> [StandingPolicy] {
-        policies(path, \.standingAction)
+        policies(path) { child in
+            // What is routed into its own device waits there anyway; all that can be asked of it is to be brought up.
+            child.interface != nil && child.standingAction == .block ? nil : child.standingAction
+        }
     }
 
     /// The same of children that are brought up by hand: nothing holds for them, unless an earlier process left them
     /// closed.
     func dormantPolicies(_ path: (Connection) -> Answer) -> [StandingPolicy] {
-        policies(path) { $0.startAction == .none && $0.shunt == nil ? .block : nil }
+        policies(path) { $0.startAction == .none && $0.shunt == nil && $0.interface == nil ? .block : nil }
     }
 
     private func policies(

@@ -14,12 +14,14 @@ extension UserspacePlane {
         stillHas: (_ connection: String, _ child: String) -> Bool
     ) throws(PlaneError) {
         let former = standing.entries
-        for policy in policies where !former.contains(where: { $0.policy == policy && !$0.isLeftBehind }) {
-            try stand(policy, isLeftBehind: false)
-        }
+        let present = Set(
+            former.filter { !$0.isLeftBehind && $0.domain == domain(of: $0.policy) }.map(\.policy))
+        let wanted = Set(policies)
+        for policy in policies where !present.contains(policy) { try stand(policy, isLeftBehind: false) }
         for entry in former {
             let policy = entry.policy
-            let stays = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : policies.contains(policy)
+            let isWanted = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : wanted.contains(policy)
+            let stays = isWanted && entry.domain == domain(of: policy)
             if !stays { try withdraw(entry) }
         }
         for key in self.dormant.keys.sorted() { clear?.release(key) }
@@ -33,6 +35,13 @@ extension UserspacePlane {
             self.dormant[key] = PolicySelectors(local: policy.local, remote: policy.remote)
             clear?.protect(key, local: policy.local, remote: policy.remote)
         }
+        refreshShunts()
+    }
+
+    /// Tells the guard when our own networks within peers' are others.
+    func refreshSpared() {
+        guard let routes, routes.sparedChanges != sparedChanges else { return }
+        sparedChanges = routes.sparedChanges
         refreshShunts()
     }
 
@@ -64,9 +73,12 @@ extension UserspacePlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        let entry = standing.add(policy, isLeftBehind: isLeftBehind)
+        let domain = domain(of: policy)
+        let entry = standing.add(policy, isLeftBehind: isLeftBehind, domain: domain)
         // Packets that are led into the device find the policy.
-        transmitOrders.append(.stand(entry.key, policy))
+        transmitOrders.append(.stand(entry.key, policy, domain: domain))
+        // What is routed into a device of the child's own is nobody else's business.
+        if domain > 0 { return }
         do {
             switch policy.action {
             case .trap:
@@ -80,6 +92,10 @@ extension UserspacePlane {
             try? withdraw(entry)
             throw .system(error)
         }
+    }
+
+    private func domain(of policy: StandingPolicy) -> UInt64 {
+        interfaces.entries[VirtualInterface.key(connection: policy.connection, child: policy.child)]?.domain ?? 0
     }
 
     private func withdraw(_ entry: StandingRegister.Entry) throws(PlaneError) {

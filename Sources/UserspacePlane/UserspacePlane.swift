@@ -15,7 +15,7 @@ public import NetworkTypes
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
-    private let receiveOrders: OrderQueue<ReceiveOrder>
+    let receiveOrders: OrderQueue<ReceiveOrder>
     let transmitOrders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let failures = PlaneFailure()
@@ -23,10 +23,16 @@ public final class UserspacePlane: DataPlane {
     private let transmitDrops = DropCounters()
     let routes: RouteKeeper?
     let clear: ClearGuard?
+    /// Devices of children's own.
+    let interfaces: VirtualInterfaces
+    /// Child SAs that have one, and its number there.
+    private var domains: [ChildSAID: UInt64] = [:]
     /// Policies that are no Child SA's.
     var standing = StandingRegister()
     /// What an earlier process left closed, until it is taken over or the configuration changes.
     var dormant: [ChildSAID: PolicySelectors] = [:]
+    /// How often that had changed when the guard was told.
+    var sparedChanges = 0
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
     private var threads: [WorkerThread] = []
@@ -41,6 +47,7 @@ public final class UserspacePlane: DataPlane {
         receiveOrders = try OrderQueue()
         transmitOrders = try OrderQueue()
         inbox = try ControlInbox()
+        interfaces = VirtualInterfaces(configuration)
         let port: any PacketPort
         switch configuration.inside {
         case .port(let given):
@@ -83,7 +90,7 @@ public final class UserspacePlane: DataPlane {
     }
 
     /// A device that leaves as much undone as this kernel's can.
-    private static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
+    static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
         guard offload == .automatic, let tun = try? TunDevice(nameTemplate: name, virtioHeader: true) else {
             return try TunDevice(nameTemplate: name)
         }
@@ -189,7 +196,16 @@ public final class UserspacePlane: DataPlane {
 
     // MARK: Commands
 
+    /// Notes which device a Child SA has for itself.
+    private func direct(_ association: SecurityAssociation) throws(PlaneError) {
+        guard let key = association.interface else { return }
+        guard let entry = interfaces.entries[key] else { throw .noInterface(key) }
+        domains[association.child] = entry.domain
+        receiveOrders.append(.direct(association.child, to: entry.domain))
+    }
+
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
+        try direct(association)
         do throws(SAError) {
             let made = try InboundSA(association)
             try register.add(made)
@@ -215,7 +231,9 @@ public final class UserspacePlane: DataPlane {
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
                 transmitOrders.append(
-                    .protect(association.child, now.selectors, handle, precedence: precedence(association.child)))
+                    .protect(
+                        association.child, now.selectors, handle, precedence: precedence(association.child),
+                        domain: domains[association.child] ?? 0))
             }
         } catch { throw .association(error) }
     }
@@ -232,7 +250,14 @@ public final class UserspacePlane: DataPlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
+        transmitOrders.append(
+            .protect(
+                child, selectors, found.handle, precedence: precedence(child), domain: domains[child] ?? 0))
+        if domains[child] != nil {
+            // Whoever routes packets into its device decides which; nothing else in the kernel changes.
+            protecting[child] = (selectors, found.handle)
+            return
+        }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -242,11 +267,19 @@ public final class UserspacePlane: DataPlane {
         }
         protecting[child] = (selectors, found.handle)
         clear?.protect(child, local: selectors.local, remote: selectors.remote)
-        refreshShunts()
+        refreshSpared()
         if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
     }
 
     private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
+        if domains.removeValue(forKey: child) != nil {
+            // What is routed into the device goes nowhere else, blocked or not.
+            protecting[child] = nil
+            precedences[child] = nil
+            transmitOrders.append(.unprotect(child))
+            receiveOrders.append(.forget(child))
+            return
+        }
         do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
         if staysBlocked {
             // What protects nothing has nothing that could stay blocked, or stays so already.
@@ -256,7 +289,7 @@ public final class UserspacePlane: DataPlane {
         } else {
             if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
             clear?.release(child)
-            refreshShunts()
+            refreshSpared()
             precedences[child] = nil
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
