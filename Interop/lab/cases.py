@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -64,6 +64,10 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    cases.append(Case(
+        "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
+    cases.append(Case(
+        "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -85,4 +89,5 @@ CI = {
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
     "martlet/ss killed",
+    "martlet-loaded/ss swanctl-drives",
 }

@@ -47,6 +47,9 @@ public final class Gateway {
         var child: ChildSAID
     }
 
+    /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
+    var beforeInput: (() -> Void)?
+
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
@@ -60,7 +63,7 @@ public final class Gateway {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
         endpoint = IKEv2Endpoint(configuration: configuration)
-        environment = Environment(now: clock(), entropy: SystemEntropy())
+        environment = Environment(now: clock(), entropy: EntropyReserve())
         self.plane = plane
         self.transport = transport
         self.paths = paths
@@ -70,6 +73,12 @@ public final class Gateway {
     /// Calls `observer` with every event from now on, on the gateway's thread.
     public func observe(_ observer: @escaping (Event) -> Void) { observers.append(observer) }
 
+    /// Whether observers hear of every message that comes and goes. It costs time at thousands of handshakes a second.
+    public var tellsMessages: Bool {
+        get { environment.tellsMessages }
+        set { environment.tellsMessages = newValue }
+    }
+
     /// The time on the engine's clock.
     public var now: Instant { clock() }
 
@@ -78,6 +87,9 @@ public final class Gateway {
 
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
 
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
@@ -118,6 +130,7 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
+        if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
         guard !isHandling else { return }
         isHandling = true

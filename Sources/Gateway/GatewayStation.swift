@@ -18,6 +18,8 @@ public final class GatewayStation {
     private let loop: ControlLoop
     private let transport: PlaneTransport
     private let paths: any PathFinder
+    private var lastWake = Instant.zero
+    private static let wakePause = Interval.milliseconds(5)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -39,6 +41,14 @@ public final class GatewayStation {
             clock: MonotonicClock.now)
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+        // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
+        // many a second share a wake-up.
+        loop.addDeadline(
+            { [unowned self] in self.plane.hasNewOrders ? lastWake + Self.wakePause : nil },
+            { [unowned self] in
+                lastWake = MonotonicClock.now()
+                self.plane.wakeWorkers()
+            })
     }
 
     /// Makes the devices that children have for themselves, and removes those of children that have none any more.
@@ -65,9 +75,10 @@ public final class GatewayStation {
         }
     }
 
-    /// Starts what the configuration says is to start by itself, and is not up or on its way.
-    public func startConfiguredChildren() {
-        for connection in gateway.configuration.connections {
+    /// Starts what the configuration says is to start by itself, and is not up or on its way; of these connections when
+    /// any are named.
+    public func startConfiguredChildren(of names: Set<String>? = nil) {
+        for connection in gateway.configuration.connections where names?.contains(connection.name) ?? true {
             for child in connection.children
             where child.shunt == nil && (child.startAction == .start || child.startAction == .trapAndStart) {
                 gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))

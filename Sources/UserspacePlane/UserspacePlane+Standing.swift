@@ -76,6 +76,7 @@ extension UserspacePlane {
         let domain = domain(of: policy)
         let entry = standing.add(policy, isLeftBehind: isLeftBehind, domain: domain)
         // Packets that are led into the device find the policy.
+        hasNewOrders = true
         transmitOrders.append(.stand(entry.key, policy, domain: domain))
         // What is routed into a device of the child's own is nobody else's business.
         if domain > 0 { return }
@@ -101,6 +102,7 @@ extension UserspacePlane {
     private func withdraw(_ entry: StandingRegister.Entry) throws(PlaneError) {
         standing.remove(entry)
         do { try routes?.unprotect(entry.key, staysBlocked: false) } catch { throw .system(error) }
+        hasNewOrders = true
         transmitOrders.append(.unprotect(entry.key))
         clear?.release(entry.key)
     }

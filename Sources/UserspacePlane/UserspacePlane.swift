@@ -40,6 +40,8 @@ public final class UserspacePlane: DataPlane {
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// Whether commands were obeyed since ``wakeWorkers()``.
+    public internal(set) var hasNewOrders = false
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -107,7 +109,7 @@ public final class UserspacePlane: DataPlane {
     public var descriptor: Descriptor { inbox.wakeup.descriptor }
 
     /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.wakeup.drain() }
+    public func acknowledge() { inbox.acknowledge() }
 
     /// IKE messages that came in, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
@@ -152,6 +154,7 @@ public final class UserspacePlane: DataPlane {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
+        wakeWorkers()
         return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
@@ -162,10 +165,19 @@ public final class UserspacePlane: DataPlane {
         do { try routes?.removeAll() } catch { throw .system(error) }
     }
 
+    /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
+    /// or not; but keys that are gone stay in memory until then. To be called now and then, and not for every command.
+    public func wakeWorkers() {
+        hasNewOrders = false
+        receiveOrders.wake()
+        transmitOrders.wake()
+    }
+
     // MARK: DataPlane
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        hasNewOrders = true
         switch command {
         case .install(let association):
             switch association.direction {
@@ -183,6 +195,8 @@ public final class UserspacePlane: DataPlane {
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+            // It has something to do without any packet.
+            transmitOrders.wake()
         }
     }
 
@@ -253,6 +267,8 @@ public final class UserspacePlane: DataPlane {
         transmitOrders.append(
             .protect(
                 child, selectors, found.handle, precedence: precedence(child), domain: domains[child] ?? 0))
+        // Packets may be held for it.
+        if !standing.entries.isEmpty { transmitOrders.wake() }
         if domains[child] != nil {
             // Whoever routes packets into its device decides which; nothing else in the kernel changes.
             protecting[child] = (selectors, found.handle)
@@ -333,6 +349,7 @@ public final class UserspacePlane: DataPlane {
     private func stopThreads() {
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
+        wakeWorkers()
         for thread in threads { thread.join() }
         threads = []
     }
