@@ -50,7 +50,7 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         for name, scenario, procedure, pairings in policies.CASES:
             if (left, right) in pairings:
-                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
