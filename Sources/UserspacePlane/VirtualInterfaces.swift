@@ -23,11 +23,17 @@ final class VirtualInterfaces {
     private(set) var entries: [String: Entry] = [:]
     private var next: UInt64 = 1
     private let configuration: PlaneConfiguration
+    /// Where the plane is.
+    private let home: NetworkNamespace?
 
     /// The largest number that a template is tried with.
     private static let mostNumbers = 4096
 
-    init(_ configuration: PlaneConfiguration) { self.configuration = configuration }
+    /// Devices in the calling thread's network namespace, where nothing else is configured.
+    init(_ configuration: PlaneConfiguration) {
+        self.configuration = configuration
+        home = try? NetworkNamespace.current()
+    }
 
     /// Makes a child's device.
     func open(_ key: String, _ interface: VirtualInterface) throws(SystemError) -> Entry {
@@ -35,9 +41,9 @@ final class VirtualInterfaces {
         let mtu = interface.mtu ?? configuration.mtu
         let offload = configuration.offload
         let device: TunDevice
-        if let namespace {
+        if let place = namespace ?? home {
             do {
-                device = try namespace.run { try Self.make(interface, mtu, offload) }
+                device = try place.run { try Self.make(interface, mtu, offload) }
             } catch {
                 throw error as? SystemError
                     ?? SystemError(call: "namespace", errno: .invalidArgument, context: "\(error)")

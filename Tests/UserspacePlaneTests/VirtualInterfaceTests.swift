@@ -113,7 +113,7 @@ import UserspacePlane
     @Test func namesThatAreTakenArePassedOverAndNoDeviceIsNoTunnel() throws {
         let sites = try Sites("vname")
         let plane = try sites.plane(sites.left)
-        try sites.left.routes.addLink("vti00", kind: "dummy")
+        try sites.left.routes.addPair("vti00", "other", firstIn: sites.left.namespace, secondIn: sites.left.namespace)
         let outcomes = plane.keepInterfaces([
             .init(key: "a/net", interface: VirtualInterface(nameTemplate: "vti%02d")),
             .init(key: "b/net", interface: VirtualInterface(nameTemplate: "vti%02d")),
