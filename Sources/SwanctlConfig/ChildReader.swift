@@ -30,6 +30,8 @@ struct ChildReader {
         }
         child.interface = interface()
         times(&child)
+        child.tunnel = TunnelReader.behaviour(&reader)
+        child.volume = TunnelReader.volume(&reader)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)

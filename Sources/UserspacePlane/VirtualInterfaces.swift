@@ -38,7 +38,7 @@ final class VirtualInterfaces {
     /// Makes a child's device.
     func open(_ key: String, _ interface: VirtualInterface) throws(SystemError) -> Entry {
         let namespace = try interface.namespace.map { name throws(SystemError) in try NetworkNamespace.open(name) }
-        let mtu = interface.mtu ?? configuration.mtu
+        let mtu = interface.mtu ?? configuration.mtu ?? LinkFit.startMTU
         let offload = configuration.offload
         let device: TunDevice
         if let place = namespace ?? home {
