@@ -37,7 +37,8 @@ let package = Package(
             ]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     ],
     targets: [
         // Alphabet
@@ -48,7 +49,9 @@ let package = Package(
 
         // Grammar
         .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
-        floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
+        floor(
+            "IPsecCrypto",
+            ["CIPsecCrypto", "WireFormat", "Clockwork", .product(name: "Crypto", package: "swift-crypto")]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
         floor("IPPackets", ["WireFormat", "NetworkTypes"]),
         floor("ViciMessages", ["WireFormat"]),
@@ -135,7 +138,9 @@ let package = Package(
                 "ViciServer", "ViciMessages", "SwanctlConfig", "LinuxSystem", "GatewayModel", "IPsecCrypto",
                 "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "SwanctlConfigTests",
+            ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -155,7 +160,8 @@ let package = Package(
                 "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
                 "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
             [

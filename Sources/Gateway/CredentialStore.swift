@@ -18,6 +18,9 @@ struct CredentialStore {
     func answer(_ query: Query) -> Answer? {
         switch query {
         case .path: return nil
+        case .encapsulate(let method, let value):
+            var entropy = SystemEntropy()
+            return .encapsulation(method, to: value, entropy: &entropy)
         case .prove(let proof):
             guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else {
                 return .noSecret

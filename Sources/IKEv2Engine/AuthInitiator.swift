@@ -174,7 +174,7 @@ struct VerifyingInitiator: ~Copyable {
             return established(context, &turn)
         case .noSecret:
             return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused:
             return failed(
                 .unauthenticated(
                     .wrongProof(

@@ -36,6 +36,7 @@ struct AuthResponder: ~Copyable {
             }
             context.adopt(arrival, &turn)
             context.responses.accept()
+            keys.predecessor = nil
             request = try Self.identified(opened)
             return CheckingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
         } catch {
@@ -124,7 +125,7 @@ struct CheckingResponder: ~Copyable {
         switch verdict {
         case .verified: break
         case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused:
             return refused(
                 .wrongProof(
                     local: local, remote: remote, method: context.connection.remote.method,

@@ -98,6 +98,7 @@ final class IKESession {
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)
             case .reassembly: context.reassembly = Reassembly()
+            case .followup: phase.followupOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))

@@ -25,6 +25,8 @@ enum SessionTimer: Hashable {
     case childRekey(ChildSAID)
     /// A message's missing fragments are not waited for any longer.
     case reassembly
+    /// The peer's next additional key exchange is not waited for any longer.
+    case followup
 }
 
 /// Where a message came from.
@@ -73,6 +75,8 @@ final class SessionContext {
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).
     var heldSPIs: [UInt32] = []
+    /// The inbound SPI of a Child SA that waits for additional key exchanges of the peer's.
+    var pendingSPI: UInt32?
     /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
     var earlyDeletions: [UInt32] = []
     /// What our request under way is about.

@@ -19,6 +19,9 @@ final class SessionKeys {
     private let sealing: DirectionCipher
     private let opening: DirectionCipher
     private var sealed: UInt64 = 0
+    /// The keys before the last key exchange, under which a request that was answered may come again; nil as soon as the
+    /// peer has used these.
+    var predecessor: SessionKeys?
 
     /// Puts derived keys to use; nil when the library refuses them.
     init?(_ suite: KeySchedule.Suite, _ schedule: KeySchedule, isInitiator: Bool) {

@@ -136,6 +136,7 @@ extension SessionContext {
                 to: child.state == .installed ? child.rekeyDue.map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         next.heldSPIs += heldSPIs
         heldSPIs = []
         next.wanted += wanted

@@ -33,6 +33,8 @@ public struct SharedKeyProvider: Provider {
         case .verify(let proof, let received):
             guard let octets = octets(proof, host) else { return .noSecret }
             return ConstantTime.equal(octets, received) ? .verified : .falseProof
+        case .encapsulate(let method, let value):
+            return .encapsulation(method, to: value, entropy: &host.entropy)
         }
     }
 

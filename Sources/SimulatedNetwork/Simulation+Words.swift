@@ -29,6 +29,7 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .encapsulate(let method, _): "exchange keys by \(method)"
         }
     }
 
@@ -41,6 +42,8 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .encapsulated: "keys exchanged"
+        case .publicKeyRefused: "public value refused"
         }
     }
 }

@@ -43,6 +43,8 @@ import WireFormat
         case .falseProof: "false"
         case .nearMiss(let found): "near \(found.secret) \(found.difference)"
         case .noSecret: "no secret"
+        case .encapsulated: "encapsulated"
+        case .publicKeyRefused: "public key refused"
         case .path, .noPath: "a path"
         case nil: "nothing"
         }

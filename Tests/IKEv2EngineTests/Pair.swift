@@ -63,6 +63,8 @@ final class Gateway {
         case .verify(let proof, let received):
             guard let key = key(local: proof.other, remote: proof.signer) else { return .noSecret }
             return Self.mac(key, proof) == received ? .verified : .falseProof
+        case .encapsulate(let method, let value):
+            return .encapsulation(method, to: value, entropy: &environment.entropy)
         }
     }
 
