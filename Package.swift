@@ -32,7 +32,7 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -65,6 +65,10 @@ let package = Package(
         floor(
             "ESPEngine",
             ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+
+        // On the edge of Thought: libcrypto's X.509, no input or output of its own
+        .target(name: "CTrust", linkerSettings: [.linkedLibrary("crypto")]),
+        floor("Trust", ["CTrust", "WireFormat", "NetworkTypes", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
 
         // Hands
         .target(name: "CLinux"),
@@ -108,7 +112,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "martlet-simulate",
-            dependencies: ["SimulatedNetwork", "Clockwork", "WireFormat", argumentParser],
+            dependencies: ["SimulatedNetwork", "IKEv2Engine", "Clockwork", "WireFormat", argumentParser],
             path: "Sources/Simulate", swiftSettings: strict),
         .executableTarget(
             name: "martlet-bench",
@@ -147,6 +151,9 @@ let package = Package(
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat", "SimulatedNetwork",
             ]),
+        tests(
+            "TrustTests", ["Trust", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat"],
+            resources: [.copy("Vectors")]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "UserspacePlaneTests",

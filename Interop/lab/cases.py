@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, refusal, rekey, shapes, thousand
+from . import algorithms, crash, establish, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -48,6 +48,9 @@ def all_cases():
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
+        for name, scenario, procedure, pairings in policies.CASES:
+            if (left, right) in pairings:
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

@@ -14,6 +14,8 @@ struct Decapsulator: ~Copyable {
     let child: ChildSAID
     /// Where the peer's packets should come from; what another address says is reported once.
     var remote: Endpoint
+    private let isTransport: Bool
+    private let isInUDP: Bool
     private let isExtended: Bool
     private let ivLength: Int
     private let icvLength: Int
@@ -27,13 +29,16 @@ struct Decapsulator: ~Copyable {
     private let remoteSelectors: [CompiledSelector]
 
     init(
-        spi: UInt32, child: ChildSAID, remote: Endpoint, isExtended: Bool, cipher: PacketCipher,
-        window: ReplayWindow, localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector],
+        spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
+        cipher: PacketCipher, window: ReplayWindow, localSelectors: [TrafficSelector],
+        remoteSelectors: [TrafficSelector],
         counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.child = child
         self.remote = remote
+        self.isTransport = isTransport
+        self.isInUDP = isInUDP
         self.isExtended = isExtended
         ivLength = cipher.ivLength
         icvLength = cipher.icvLength
@@ -62,9 +67,10 @@ struct Decapsulator: ~Copyable {
 
     /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
     mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, now: Instant
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
         let payload = try open(&buffer, packet: packet)
+        if isTransport { return try rebuild(payload, &buffer, arrival, now: now) }
         let version: UInt8
         switch payload.nextHeader {
         case .ipv4: version = 4
@@ -76,14 +82,27 @@ struct Decapsulator: ~Copyable {
         guard !bytes.isEmpty, bytes.uint8(at: 0) >> 4 == version else { throw .malformedInner }
         let fields: PacketSelectorFields
         do { fields = try PacketSelectorFields(parsing: bytes) } catch { throw .malformedInner }
-        guard
-            selects(remoteSelectors.span, fields.source, fields.ipProtocol.rawValue, fields.sourcePort),
-            selects(localSelectors.span, fields.destination, fields.ipProtocol.rawValue, fields.destinationPort)
-        else { throw .outsideSelectors }
+        guard selects(fields) else { throw .outsideSelectors }
         // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
         unsafe counters.pointee.carried(inner.count, now: now)
         return (inner, payload.isNewest)
+    }
+
+    /// Makes a packet of what came in transport mode, and checks it as if it had come whole.
+    private func rebuild(
+        _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
+    ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        if payload.nextHeader == .none { throw .dummy }
+        let packet = try TransportArrival.rebuild(
+            &buffer, payload: payload.range, nextHeader: payload.nextHeader, arrival, fixesChecksum: isInUDP)
+        let fields: PacketSelectorFields
+        do {
+            fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(packet))
+        } catch { throw .malformedInner }
+        guard selects(fields) else { throw .outsideSelectors }
+        unsafe counters.pointee.carried(packet.count, now: now)
+        return (packet, payload.isNewest)
     }
 
     /// Opens the ESP packet at `packet` and returns where its payload is, whatever it carries.
@@ -136,6 +155,13 @@ struct Decapsulator: ~Copyable {
     private func replayed() -> DropReason {
         unsafe counters.pointee.replayed()
         return .replayed
+    }
+
+    @inline(__always)
+    private func selects(_ fields: PacketSelectorFields) -> Bool {
+        let ipProtocol = fields.ipProtocol.rawValue
+        return selects(remoteSelectors.span, fields.source, ipProtocol, fields.sourcePort)
+            && selects(localSelectors.span, fields.destination, ipProtocol, fields.destinationPort)
     }
 
     private func selects(

@@ -12,6 +12,7 @@ import NetworkTypes
 struct Encapsulator: ~Copyable {
     let spi: UInt32
     let serial: UInt32
+    private let isTransport: Bool
     private let isExtended: Bool
     private var ivSource: IVSource
     private let ivLength: Int
@@ -26,11 +27,12 @@ struct Encapsulator: ~Copyable {
 
     /// `lastSequence` counts as used already.
     init(
-        spi: UInt32, serial: UInt32, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
+        spi: UInt32, serial: UInt32, isTransport: Bool, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
         lastSequence: UInt64 = 0, counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.serial = serial
+        self.isTransport = isTransport
         self.isExtended = isExtended
         ivLength = cipher.ivLength
         icvLength = cipher.icvLength
@@ -54,7 +56,9 @@ struct Encapsulator: ~Copyable {
     var tailroom: Int { alignment - 1 + ESPHeader.trailerLength + icvLength }
 
     /// How large its packets are.
-    var shape: SealedShape { SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength) }
+    var shape: SealedShape {
+        SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength, isTransport: isTransport)
+    }
 
     /// Goes on with the numbers and IVs of another one with the same keys, so that none is used twice.
     mutating func proceed(from other: borrowing Encapsulator) {
@@ -70,13 +74,15 @@ struct Encapsulator: ~Copyable {
         return true
     }
 
-    /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is.
+    /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is. In transport mode its
+    /// payload moves to where the packet began.
     mutating func seal(
         _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant
     ) throws(DropReason) -> Range<Int> {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
+        if isTransport { return try sealPayload(of: inner, &buffer, random: &random, now: now) }
         let nextHeader: IPProtocolNumber
         switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
         case 4: nextHeader = .ipv4
@@ -84,6 +90,18 @@ struct Encapsulator: ~Copyable {
         default: throw .malformedPacket
         }
         let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random)
+        unsafe counters.pointee.carried(inner.count, now: now)
+        return packet
+    }
+
+    /// Leaves the IP header of the packet at `inner` behind, which the caller sends the ESP packet with.
+    private mutating func sealPayload(
+        of inner: Range<Int>, _ buffer: inout MutableRawSpan, random: inout UnpredictableOctets, now: Instant
+    ) throws(DropReason) -> Range<Int> {
+        let header = try TransportHeader(parsing: buffer.bytes.extracting(inner))
+        let payload = inner.lowerBound..<(inner.upperBound - header.length)
+        buffer.move((inner.lowerBound + header.length)..<inner.upperBound, to: payload.lowerBound)
+        let packet = try seal(&buffer, payload: payload, nextHeader: header.nextHeader, random: &random)
         unsafe counters.pointee.carried(inner.count, now: now)
         return packet
     }

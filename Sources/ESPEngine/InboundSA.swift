@@ -15,6 +15,8 @@ public final class InboundSA: @unchecked Sendable {
     public let spi: UInt32
     /// The Child SA that it belongs to.
     public let child: ChildSAID
+    /// Whether it carries payloads, and no whole packets.
+    let isTransport: Bool
     // Both are made in `init` and freed in `deinit`, the decapsulator first.
     let decapsulator: UnsafeMutablePointer<Decapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -24,7 +26,6 @@ public final class InboundSA: @unchecked Sendable {
 
     /// Makes the SA's cipher, window and counters.
     public convenience init(_ association: SecurityAssociation) throws(SAError) {
-        guard association.mode == .tunnel else { throw .transportMode }
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
         try self.init(association, highestSequence: 0)
     }
@@ -47,12 +48,14 @@ public final class InboundSA: @unchecked Sendable {
         } catch { throw .cipher(error) }
         spi = association.spi
         child = association.child
+        isTransport = association.mode == .transport
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
         unsafe decapsulator = .allocate(capacity: 1)
         unsafe decapsulator.initialize(
             to: Decapsulator(
                 spi: association.spi, child: association.child, remote: association.path.remote,
+                isTransport: isTransport, isInUDP: association.encapsulation == .udp,
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
                 counters: UnsafePointer(live)))

@@ -16,6 +16,12 @@ public struct InboundSADatabase: ~Copyable {
     public let drops: DropCounters
     /// How many SAs there are.
     public private(set) var count = 0
+    private var transports = 0
+    /// Whether opening may write before the packet: one of the SAs is in transport mode.
+    public var hasTransport: Bool { transports > 0 }
+
+    /// Room that transport mode needs before an ESP packet: the IP header that it is given again.
+    public static let headroom = 40
 
     /// Starts empty.
     public init(drops: DropCounters = DropCounters()) {
@@ -43,11 +49,13 @@ public struct InboundSADatabase: ~Copyable {
         if index < owners.count, let there = owners[index] {
             guard there.spi == association.spi else { throw .indexTaken(spi: association.spi) }
             count -= 1
+            if there.isTransport { transports -= 1 }
         }
         grow(to: index + 1)
         owners[index] = association
         unsafe places[index] = association.decapsulator
         count += 1
+        if association.isTransport { transports += 1 }
     }
 
     /// Takes an SA away; nil when there is none with this SPI.
@@ -58,6 +66,7 @@ public struct InboundSADatabase: ~Copyable {
         unsafe places[index] = nil
         owners[index] = nil
         count -= 1
+        if association.isTransport { transports -= 1 }
         return association
     }
 
@@ -67,9 +76,19 @@ public struct InboundSADatabase: ~Copyable {
         unsafe found.pointee.remote = remote
     }
 
-    /// Opens the ESP packet at `packet`, which came from `remote`, in place. Whatever is dropped is counted.
+    /// Opens the ESP packet at `packet`, which came from `remote`, in place. Whatever is dropped is counted. For SAs in
+    /// tunnel mode, which do not mind where it came to.
     public mutating func open(
         _ buffer: inout MutableRawSpan, packet: Range<Int>, from remote: Endpoint, now: Instant
+    ) throws(DropReason) -> Opened {
+        let local = Endpoint(.unspecified(remote.address.family), 0)
+        return try open(&buffer, packet: packet, PacketArrival(path: Path(local: local, remote: remote)), now: now)
+    }
+
+    /// Opens the ESP packet at `packet`, in place. Whatever is dropped is counted. In transport mode the octets before
+    /// the packet, up to ``headroom``, are overwritten.
+    public mutating func open(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> Opened {
         do throws(DropReason) {
             guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount, packet.count >= ESPHeader.length else {
@@ -78,10 +97,10 @@ public struct InboundSADatabase: ~Copyable {
             let spi = buffer.bytes.uint32(at: packet.lowerBound)
             // The pointer is used before anything can change the table.
             guard let found = unsafe place(of: spi) else { throw .unknownSPI }
-            let (inner, isNewest) = unsafe try found.pointee.open(&buffer, packet: packet, now: now)
+            let (inner, isNewest) = unsafe try found.pointee.open(&buffer, packet: packet, arrival, now: now)
             let expected = unsafe found.pointee.remote
-            let hasMoved = isNewest && expected != remote
-            if hasMoved { unsafe found.pointee.remote = remote }
+            let hasMoved = isNewest && expected != arrival.path.remote
+            if hasMoved { unsafe found.pointee.remote = arrival.path.remote }
             return Opened(inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved)
         } catch {
             drops.count(error)

@@ -29,7 +29,6 @@ public final class OutboundSA: @unchecked Sendable {
     public convenience init(
         _ association: SecurityAssociation, serial: UInt32, entropy: inout some Entropy
     ) throws(SAError) {
-        guard association.mode == .tunnel else { throw .transportMode }
         try self.init(association, serial: serial, ivStart: entropy.uint64(), lastSequence: 0)
     }
 
@@ -52,7 +51,8 @@ public final class OutboundSA: @unchecked Sendable {
         unsafe encapsulator = .allocate(capacity: 1)
         unsafe encapsulator.initialize(
             to: Encapsulator(
-                spi: association.spi, serial: serial, isExtended: association.usesExtendedSequenceNumbers,
+                spi: association.spi, serial: serial, isTransport: association.mode == .transport,
+                isExtended: association.usesExtendedSequenceNumbers,
                 cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, counters: UnsafePointer(live)))
     }
 

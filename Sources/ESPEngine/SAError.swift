@@ -2,8 +2,6 @@ public import IPsecCrypto
 
 /// Why an SA or a policy could not be installed.
 public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The data plane carries whole packets only.
-    case transportMode
     /// Keys and algorithms do not fit.
     case cipher(CryptoError)
     /// The replay window is not 0 to ``ReplayWindow/maximumSize``.
@@ -20,7 +18,6 @@ public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One clause, without a capital or a full stop.
     public var description: String {
         switch self {
-        case .transportMode: "the user-space data plane carries tunnel mode only, not transport mode"
         case .cipher(let error): "\(error)"
         case .replayWindow(let size): "a replay window of \(size) packets is not 0 to \(ReplayWindow.maximumSize)"
         case .tooManySelectors(let count, let limit): "\(count) traffic selectors, at most \(limit) are possible"

@@ -8,8 +8,10 @@ public struct SealedShape: Hashable, Sendable {
     let alignment: Int
     /// Octets of the ICV.
     let icvLength: Int
+    /// Whether only the payloads of packets are protected, and the IP header stays behind (see ``TransportHeader``).
+    public let isTransport: Bool
 
-    /// Octets of the ESP packet around an inner packet of `inner` octets.
+    /// Octets of the ESP packet around an inner packet, or in transport mode a payload, of `inner` octets.
     @inline(__always)
     public func length(around inner: Int) -> Int {
         let unpadded = inner + ESPHeader.trailerLength

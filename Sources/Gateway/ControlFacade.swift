@@ -91,7 +91,7 @@ final class ControlFacade: ViciHandler {
         let present = gateway.ikeSAs.filter { $0.connection == connection.name }
         let installed = present.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
             .map(\.name)
-        let wanted = child.map { [$0] } ?? connection.children.map(\.name)
+        let wanted = child.map { [$0] } ?? connection.children.filter { $0.shunt == nil }.map(\.name)
         let missing = Set(wanted).subtracting(installed)
         if missing.isEmpty, !wanted.isEmpty || present.contains(where: { $0.state == .established }) {
             server?.complete(ticket, .success)

@@ -119,6 +119,7 @@ public final class Daemon {
         try station.plane.adoptBlocks(
             keeping: configuration.remotePrefixes(where: { _ in true }),
             making: configuration.remotePrefixes(where: { $0.startAction != .none }))
+        try station.standPolicies()
     }
 
     private func prepare() throws {
@@ -206,7 +207,7 @@ private final class Reload {
 extension Configuration {
     /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
     func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter(isMeant).flatMap(\.remoteSelectors).flatMap {
+        connections.flatMap(\.children).filter { $0.shunt == nil && isMeant($0) }.flatMap(\.remoteSelectors).flatMap {
             $0.addresses?.prefixes ?? []
         }
     }

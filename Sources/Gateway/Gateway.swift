@@ -168,7 +168,7 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .keepAlive: child = nil
+        case .unprotect, .trap, .keepAlive: child = nil
         }
         if let child, untaken.contains(child) { return }
         do {

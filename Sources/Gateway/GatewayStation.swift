@@ -17,6 +17,7 @@ public final class GatewayStation {
     public let plane: UserspacePlane
     private let loop: ControlLoop
     private let transport: PlaneTransport
+    private let paths: any PathFinder
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -31,6 +32,7 @@ public final class GatewayStation {
     ) throws {
         self.plane = plane
         self.loop = loop
+        self.paths = paths
         transport = PlaneTransport(plane)
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
@@ -39,10 +41,19 @@ public final class GatewayStation {
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
     }
 
+    /// Puts the policies in force that hold whether or not anybody is connected.
+    public func standPolicies() throws {
+        let configuration = gateway.configuration
+        try plane.stand(configuration.standingPolicies(paths.path(for:))) { connection, child in
+            configuration.connection(named: connection)?.child(named: child) != nil
+        }
+    }
+
     /// Starts what the configuration says is to start by itself, and is not up or on its way.
     public func startConfiguredChildren() {
         for connection in gateway.configuration.connections {
-            for child in connection.children where child.startAction == .start || child.startAction == .trapAndStart {
+            for child in connection.children
+            where child.shunt == nil && (child.startAction == .start || child.startAction == .trapAndStart) {
                 gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))
             }
         }

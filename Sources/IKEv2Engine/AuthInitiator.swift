@@ -44,6 +44,8 @@ struct AuthInitiator: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
     private let offer: ChildOffer?
+    /// Why nobody here wants it any more.
+    private var farewell: Event.CloseReason?
 
     /// Sends the request.
     static func start(
@@ -87,6 +89,7 @@ struct AuthInitiator: ~Copyable {
         do throws(PeerFault) {
             let opened = try context.open(message, keys, arrival, &turn)
             context.requests.close()
+            if let farewell { return Self.leave(farewell, opened, keys, context, &turn) }
             let response: IKEAuth.Response
             do throws(GrammarError) {
                 response = try IKEAuth.Response(opened)
@@ -102,6 +105,29 @@ struct AuthInitiator: ~Copyable {
             }
             return Leaving.after(error, keys, context, &turn)
         }
+    }
+
+    /// Nobody here wants it any more. The responder may believe that it is up, and takes nothing before this request: so
+    /// its answer is waited for a little, and the end follows.
+    consuming func leave(_ reason: Event.CloseReason, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.requests.curtail(now: turn.now)
+        farewell = farewell ?? reason
+        return .authenticating(self)
+    }
+
+    private static func leave(
+        _ reason: Event.CloseReason, _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Phase {
+        guard case .authenticated = try? IKEAuth.Response(response) else { return .closed(reason) }
+        return Leaving.start(reason, keys, context, &turn)
+    }
+
+    /// All tries of the request went unanswered.
+    consuming func gaveUp(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        if let farewell { return .closed(farewell) }
+        context.refuse(refusal, &turn)
+        return .closed(.failed(refusal))
     }
 
     /// The responder's identity and its answer; throws when it refuses, or is not the one that we expect.

@@ -41,11 +41,17 @@ enum ChildChoice {
     ) throws(Rejection) -> Choice {
         let path = context.path
         let offered = Offered(offer, withKeyExchange: withKeyExchange)
+        let translation = TransportMode.Translation(
+            initiatorSelectors: offered.initiatorSelectors, responderSelectors: offered.responderSelectors, notifies,
+            context)
+        let seen = translation.map { offered.seen(through: $0) } ?? offered
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         let candidates =
-            old.map { [Candidate(replacing: $0, offered)] }
-            ?? ranked(context.connection.children, offered, path).map { Candidate($0, offered, path) }
+            old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map {
+                Candidate($0, $0.mode == .transport ? seen : offered, path)
+            }
         for candidate in candidates {
             let template = candidate.template
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
@@ -64,7 +70,7 @@ enum ChildChoice {
                 continue
             }
             let wire = offered.proposals[selection.offeredIndex]
-            return try choice(candidate, selection.proposal, wire, notifies, context, &turn)
+            return try choice(candidate, selection.proposal, wire, notifies, translation, context, &turn)
         }
         let nothing = Rejection(
             notify: NotifyPayload(.tsUnacceptable),
@@ -76,14 +82,17 @@ enum ChildChoice {
 
     private static func choice(
         _ candidate: Candidate, _ proposal: Proposal, _ wire: Offered.Entry, _ notifies: [NotifyPayload],
-        _ context: SessionContext, _ turn: inout Turn
+        _ translation: TransportMode.Translation?, _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
         guard let spi = context.children.hasRoom ? context.takeSPI(&turn) : nil else {
             throw Rejection(
                 notify: NotifyPayload(.noAdditionalSAs), refusal: .planeRefused(reason: "no room for another Child SA"),
                 child: candidate.template.name)
         }
-        let isTransport = candidate.mode == .transport && notifies.contains(.useTransportMode)
+        let isTransport =
+            candidate.mode == .transport && notifies.contains(.useTransportMode)
+            && TransportMode.isHostToHost(local: candidate.local, remote: candidate.remote, context.path)
+        let translation = candidate.mode == .transport ? translation : nil
         let agreement = ChildAgreement(
             template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
@@ -92,8 +101,10 @@ enum ChildChoice {
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))
             ]),
-            initiatorSelectors: TrafficSelectorPayload(candidate.remote),
-            responderSelectors: TrafficSelectorPayload(candidate.local))
+            initiatorSelectors: TrafficSelectorPayload(
+                translation?.initiatorNamed(candidate.remote) ?? candidate.remote),
+            responderSelectors: TrafficSelectorPayload(
+                translation?.responderNamed(candidate.local) ?? candidate.local))
         return Choice(
             agreement: agreement, negotiation: negotiation,
             notifies: isTransport ? [NotifyPayload(.useTransportMode)] : [])
@@ -133,6 +144,21 @@ enum ChildChoice {
             }
             initiatorSelectors = negotiation.initiatorSelectors.selectors
             responderSelectors = negotiation.responderSelectors.selectors
+        }
+
+        private init(
+            _ proposals: [Entry], initiatorSelectors: [TrafficSelector], responderSelectors: [TrafficSelector]
+        ) {
+            self.proposals = proposals
+            self.initiatorSelectors = initiatorSelectors
+            self.responderSelectors = responderSelectors
+        }
+
+        /// The same with the addresses under which we know the two hosts.
+        func seen(through translation: TransportMode.Translation) -> Offered {
+            Offered(
+                proposals, initiatorSelectors: translation.initiatorSeen(initiatorSelectors),
+                responderSelectors: translation.responderSeen(responderSelectors))
         }
     }
 

@@ -30,10 +30,11 @@ struct ChildOffer {
         let path = context.path
         self.template = template
         self.spi = spi
-        mode = template.mode
         proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
         localSelectors = template.localSelectors.map { $0.resolved(for: path.local.address) }
         remoteSelectors = template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+        let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, path)
+        mode = isHostToHost ? template.mode : .tunnel
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.

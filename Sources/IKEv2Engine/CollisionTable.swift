@@ -122,6 +122,15 @@ extension SessionContext {
         }
     }
 
+    /// Whether the peer may know a Child SA that this IKE SA does not hold (yet, or any more).
+    var mayHearOfMoreChildren: Bool {
+        if isReplaced { return true }
+        switch activity {
+        case .creatingChild, .rekeyingChild: return true
+        case .none, .closingChild, .rekeyingIKESA: return false
+        }
+    }
+
     /// Whether a Child SA is closed as soon as its turn comes.
     func isToBeClosed(_ id: ChildSAID) -> Bool { plannedEnd(of: id) != nil }
 

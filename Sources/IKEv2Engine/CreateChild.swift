@@ -109,6 +109,7 @@ struct CreateChild: Exchange {
         // That both ends were about something is no refusal.
         let isPassing = error?.type == .temporaryFailure || error?.type == .childSANotFound
         if old != nil, isPassing || error?.type == .stateNotFound { return }
+        if error?.type == .temporaryFailure, context.postpone(offer.template.name, &turn) { return }
         context.refuse(
             refusal(error?.type, error?.type.description ?? "no Child SA", exchange, context),
             child: offer.template.name, &turn)

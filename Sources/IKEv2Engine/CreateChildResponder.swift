@@ -58,6 +58,10 @@ enum CreateChildResponder {
         if let rekeyed = child.rekeyed {
             old = rekeyed.spi32.flatMap { context.children.child(outboundSPI: $0) }
             guard old != nil else {
+                // It may be the one that an answer to us, still under way, is about; or live on a newer IKE SA already.
+                if context.mayHearOfMoreChildren {
+                    return Answer(payloads: [.notify(NotifyPayload(.temporaryFailure))])
+                }
                 let unknown = NotifyPayload(.childSANotFound, .esp, spi: rekeyed.spi32 ?? 0)
                 return Answer(payloads: [.notify(unknown)])
             }

@@ -104,6 +104,7 @@ final class IKESession {
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
             case .childRekey(let child): context.agenda.add(.rekeyChild(child))
+            case .childCreation: context.takeUpPostponed()
             }
             phase.proceed(context, &turn)
         }
@@ -189,6 +190,7 @@ final class IKESession {
         for child in context.children.all {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
+            context.leaveTrap(child, reason, &turn)
             context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
         }
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }

@@ -62,6 +62,7 @@ public final class IKEv2Endpoint {
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
+            tables.acquires.forget()
         }
         swap(&turn.effects, &effects)
         environment = turn.environment

@@ -152,6 +152,7 @@ enum Phase: ~Copyable {
             context.refuse(refusal, &turn)
             self = .closed(.peerDead)
         case .leaving(let state): self = .closed(state.reason)
+        case .authenticating(let state): self = state.gaveUp(refusal, context, &turn)
         default:
             context.refuse(refusal, &turn)
             self = .closed(.failed(refusal))
@@ -165,6 +166,7 @@ enum Phase: ~Copyable {
             context.agenda.add(.deleteIKESA(reason))
             context.requests.curtail(now: turn.now)
             self = state.proceed(context, &turn)
+        case .authenticating(let state): self = state.leave(reason, context, &turn)
         case .verifying(let state): self = state.leave(reason, context, &turn)
         case .leaving(let state): self = .leaving(state)
         case .closed(let first): self = .closed(first)

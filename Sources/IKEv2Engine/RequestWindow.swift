@@ -24,10 +24,15 @@ struct RequestWindow {
         fileprivate var limit: Int
         /// How often the peer gave a sign of life after the last try.
         fileprivate var reprieves = 0
+        /// Whether nobody waits for its answer any more.
+        fileprivate var isCurtailed = false
     }
 
     /// The most signs of life that earn a request one more try each: a peer that lives but never answers is given up.
     static let maximumReprieves = 3
+
+    /// How often a request is sent again when only its successor matters: the peer takes no other before it.
+    static let curtailedTries = 2
 
     /// What a moment brings.
     enum Tick: Equatable {
@@ -76,10 +81,12 @@ struct RequestWindow {
     /// The request was answered, or is given up.
     mutating func close() { inFlight = nil }
 
-    /// Nobody cares much about the answer any more: the request is not sent again, and given up after the first pause.
+    /// Nobody cares much about the answer any more: the request is sent again twice at most, after the shortest pauses, and
+    /// then given up. Without that a request which was lost would keep its successor from the peer.
     mutating func curtail(now: Instant) {
-        guard var request = inFlight else { return }
-        request.limit = request.attempt
+        guard var request = inFlight, !request.isCurtailed else { return }
+        request.isCurtailed = true
+        request.limit = min(request.limit, request.attempt + Self.curtailedTries)
         request.reprieves = Self.maximumReprieves
         request.deadline = min(request.deadline, now + schedule.timeout)
         inFlight = request
@@ -112,7 +119,7 @@ struct RequestWindow {
             inFlight = nil
             return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)
         }
-        request.deadline = now + pause
+        request.deadline = now + (request.isCurtailed ? min(pause, schedule.timeout) : pause)
         inFlight = request
         return .resend(request.datagrams, attempt: request.attempt)
     }

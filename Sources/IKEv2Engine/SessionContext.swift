@@ -23,6 +23,8 @@ enum SessionTimer: Hashable {
     case ikeExpiry
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
+    /// Children that the peer could not make a while ago are to be tried again.
+    case childCreation
     /// A message's missing fragments are not waited for any longer.
     case reassembly
     /// The peer's next additional key exchange is not waited for any longer.
@@ -71,6 +73,10 @@ final class SessionContext {
     var agenda = Agenda()
     /// Children that are to be brought up with the IKE SA, by name.
     var wanted: [String] = []
+    /// Children that the peer could not make for the moment.
+    var postponed = PostponedChildren()
+    /// The IKE SA that took this one's place.
+    weak var successor: IKESession?
     /// The Child SAs.
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).

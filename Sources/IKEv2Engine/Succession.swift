@@ -124,6 +124,7 @@ extension SessionContext {
         let next = session.context
         next.awaitsContest = false
         isReplaced = true
+        successor = session
         if !newcomers.contains(where: { $0 === session }) { newcomers.append(session) }
         for child in children.all {
             next.children.add(child)
@@ -143,6 +144,9 @@ extension SessionContext {
         wanted = []
         for intent in agenda.intents where !intent.endsWithIKESA { next.agenda.add(intent) }
         agenda.drop { if case .deleteIKESA = $0 { false } else { true } }
+        postponed.handOver(to: &next.postponed)
+        next.takeUpPostponed()
+        timers.remove(.childCreation)
         timers.remove(.ikeRekey)
         enter(.rekeyed, &turn)
     }

@@ -11,7 +11,8 @@ struct Simulate: AsyncParsableCommand {
         discussion: """
             Each seed draws a scenario: gateways, configurations, faults, commands. The same seed makes the same run, on \
             every machine. A failure names its seed; `martlet-simulate --seed N --trace` shows what happened.
-            """)
+            """,
+        subcommands: [Explore.self])
 
     @Option(help: "How many seeds.")
     var seeds = 10_000

@@ -33,10 +33,13 @@ final class SettlementProperty: Property {
 
     /// The first thing about which the ends of a pair disagree; nil when they agree.
     static func disagreement(_ pair: Scenario.Pair, _ simulation: Simulation) -> String? {
-        let left = simulation.hosts[pair.left]
-        let right = simulation.hosts[pair.right]
-        let ours = left.summaries.filter { $0.connection == pair.connection }
-        let theirs = right.summaries.filter { $0.connection == pair.connection }
+        disagreement(pair.connection, simulation.hosts[pair.left], simulation.hosts[pair.right])
+    }
+
+    /// The first thing about which two hosts disagree on a connection; nil when they agree.
+    static func disagreement(_ connection: String, _ left: SimulatedHost, _ right: SimulatedHost) -> String? {
+        let ours = left.summaries.filter { $0.connection == connection }
+        let theirs = right.summaries.filter { $0.connection == connection }
         for (host, list) in [(left, ours), (right, theirs)] {
             for summary in list where summary.state != .established {
                 return "\(host.name) has an IKE SA in state \(summary.state.rawValue)"

@@ -83,6 +83,7 @@ struct ConfigurationBuilder {
         // By secret (its place in the list), the peers that it is the key of.
         var peers: [[Identity]] = Array(repeating: [], count: secrets.count)
         for (connection, location) in zip(connections, locations) {
+            if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
@@ -141,7 +142,7 @@ struct ConfigurationBuilder {
             if case .name = pattern { true } else { pattern.single != nil }
         }
         guard !isReachable else { return }
-        for child in connection.children where child.startAction != .none {
+        for child in connection.children where child.startAction != .none && child.shunt == nil {
             diagnostics.warning(
                 location,
                 "child '\(child.name)' of connection '\(connection.name)' is to start by itself, but there is no one"

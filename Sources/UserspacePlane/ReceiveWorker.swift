@@ -30,8 +30,10 @@ struct ReceiveWorker: ~Copyable {
 
     /// Datagrams, or trains of them, that one system call takes.
     private static let batchSize = 8
-    /// A slot holds any datagram or train.
-    private static let slotSize = 65_536
+    /// A slot holds any datagram or train, and room before it.
+    private static let slotSize = 65_536 + headroom
+    /// Room for the IP header that a packet in transport mode is given again.
+    private static let headroom = (InboundSADatabase.headroom + 63) / 64 * 64
     /// How many batches one socket may bring before the others and the orders have their turn.
     private static let turns = 16
     private static let orderToken = UInt64.max
@@ -91,7 +93,7 @@ struct ReceiveWorker: ~Copyable {
         for _ in 0..<Self.turns {
             let count: Int
             // What a datagram of ours met on its way is no reason to stop; the rest would come again at once.
-            do { count = try entry.socket.receive(into: batch) } catch { return true }
+            do { count = try entry.socket.receive(into: batch, headroom: Self.headroom) } catch { return true }
             // After receiving and before opening: an SA that was ordered before the peer was told of it is there.
             guard obey() else { return false }
             let now = MonotonicClock.now()
@@ -117,7 +119,10 @@ struct ReceiveWorker: ~Copyable {
         var start = whole.lowerBound
         repeat {
             let end = min(start + size, whole.upperBound)
-            unsafe take(memory, start..<end, information.path, entry, now)
+            // An IPv6 header is longer than ESP's: it may reach into what was opened before and is still to be delivered.
+            if start > whole.lowerBound, associations.hasTransport { delivery.flush() }
+            let arrival = PacketArrival(path: information.path, trafficClass: information.trafficClass)
+            unsafe take(memory, start..<end, arrival, entry, now)
             start = end
         } while start < whole.upperBound
     }
@@ -125,8 +130,8 @@ struct ReceiveWorker: ~Copyable {
     /// Takes one datagram.
     @inline(__always)
     private mutating func take(
-        _ memory: UnsafeMutableRawBufferPointer, _ datagram: Range<Int>, _ path: Path, _ entry: PlaneSockets.Entry,
-        _ now: Instant
+        _ memory: UnsafeMutableRawBufferPointer, _ datagram: Range<Int>, _ arrival: PacketArrival,
+        _ entry: PlaneSockets.Entry, _ now: Instant
     ) {
         // As above; the caller has checked the range.
         let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
@@ -134,7 +139,7 @@ struct ReceiveWorker: ~Copyable {
         var packet = datagram
         switch entry.use {
         case .ike:
-            hand(slot.extracting(packet), path, hadMarker: false)
+            hand(slot.extracting(packet), arrival.path, hadMarker: false)
             return
         case .shared:
             switch EncapsulatedDatagram(slot.extracting(packet)) {
@@ -143,38 +148,40 @@ struct ReceiveWorker: ~Copyable {
             case .ike:
                 hand(
                     slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    path, hadMarker: true)
-            case .esp: unsafe open(memory, packet, path, now)
+                    arrival.path, hadMarker: true)
+            case .esp: unsafe open(memory, packet, arrival, now)
             }
         case .plainESP:
+            var arrival = arrival
             if entry.socket.family == .v4 {
                 // Raw IPv4 sockets show the IP header too.
                 do {
                     let header = try IPv4Header(parsing: slot.extracting(packet))
+                    arrival.header = packet.lowerBound..<(packet.lowerBound + header.headerLength)
                     packet = (packet.lowerBound + header.headerLength)..<(packet.lowerBound + header.totalLength)
                 } catch {
                     drops.count(.malformedDatagram)
                     return
                 }
             }
-            unsafe open(memory, packet, path, now)
+            unsafe open(memory, packet, arrival, now)
         }
     }
 
     @inline(__always)
     private mutating func open(
-        _ memory: UnsafeMutableRawBufferPointer, _ packet: Range<Int>, _ path: Path, _ now: Instant
+        _ memory: UnsafeMutableRawBufferPointer, _ packet: Range<Int>, _ arrival: PacketArrival, _ now: Instant
     ) {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
         do throws(DropReason) {
-            let opened = try associations.open(&slot, packet: packet, from: path.remote, now: now)
-            if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
+            let opened = try associations.open(&slot, packet: packet, arrival, now: now)
+            if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
             unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {
             guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
-            inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, path))
+            inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, arrival.path))
         }
     }
 

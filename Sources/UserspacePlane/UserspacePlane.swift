@@ -16,12 +16,16 @@ public import NetworkTypes
 public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
     private let receiveOrders: OrderQueue<ReceiveOrder>
-    private let transmitOrders: OrderQueue<TransmitOrder>
+    let transmitOrders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let failures = PlaneFailure()
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
-    private let routes: RouteKeeper?
+    let routes: RouteKeeper?
+    /// Policies that are no Child SA's.
+    var standing = StandingRegister()
+    /// Of Child SAs that have a priority of their own.
+    private var precedences: [ChildSAID: UInt32] = [:]
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
@@ -59,7 +63,8 @@ public final class UserspacePlane: DataPlane {
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                makesTrains: configuration.offload == .automatic, failure: failures))
+                makesTrains: configuration.offload == .automatic,
+                bypassMark: routes == nil ? nil : configuration.mark, failure: failures))
         threads.append(
             try WorkerThread(name: "martlet-receive") {
                 guard var worker = receiver.take() else { return }
@@ -158,6 +163,7 @@ public final class UserspacePlane: DataPlane {
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)
         case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
+        case .trap(let policy): try leaveTrap(policy)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
@@ -194,12 +200,13 @@ public final class UserspacePlane: DataPlane {
                 throw error
             }
             register.add(made, handle)
+            if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
             transmitOrders.append(.install(made, slot: handle.slot, way))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
                 transmitOrders.append(
-                    .protect(association.child, local: now.selectors.local, remote: now.selectors.remote, handle))
+                    .protect(association.child, now.selectors, handle, precedence: precedence(association.child)))
             }
         } catch { throw .association(error) }
     }
@@ -216,8 +223,7 @@ public final class UserspacePlane: DataPlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        transmitOrders.append(
-            .protect(child, local: selectors.local, remote: selectors.remote, found.handle))
+        transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -238,10 +244,13 @@ public final class UserspacePlane: DataPlane {
             if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
         } else {
             protecting[child] = nil
+            precedences[child] = nil
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
         }
     }
+
+    private func precedence(_ child: ChildSAID) -> UInt32 { precedences[child] ?? StandingPolicy.protectPriority }
 
     /// Another Child SA blocks or protects the same from now on.
     private func unblock(_ former: ChildSAID) throws(PlaneError) {

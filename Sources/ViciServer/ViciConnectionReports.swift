@@ -36,7 +36,7 @@ extension ViciReports {
     }
 
     private static func childFields(_ child: ChildTemplate, into tree: inout ViciTree) {
-        tree.set("mode", child.mode.rawValue)
+        tree.set("mode", child.shunt?.rawValue ?? child.mode.rawValue)
         tree.set("rekey_time", child.rekeyTime.wholeSeconds)
         tree.set("rekey_bytes", 0)
         tree.set("rekey_packets", 0)

@@ -27,6 +27,7 @@ struct FloorPlan {
             "CIPsecCrypto": .grammar, "IPsecCrypto": .grammar, "IKEMessages": .grammar, "IPPackets": .grammar,
             "ViciMessages": .grammar,
             "GatewayModel": .thought, "IKECore": .thought, "IKEv2Engine": .thought, "ESPEngine": .thought,
+            "CTrust": .thought, "Trust": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
             "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
@@ -36,6 +37,7 @@ struct FloorPlan {
         shims: [
             "CWipe": ["WireFormat"],
             "CIPsecCrypto": ["IPsecCrypto", "ESPEngine"],
+            "CTrust": ["Trust"],
             "CLinux": ["LinuxSystem", "UserspacePlane"],
         ])
 

@@ -29,9 +29,6 @@ struct SADatabaseTests {
         let other = SPILayout.spi(index: 3, chance: 78)
         let stranger = try InboundSA(try Fixtures.association(.inbound, spi: other))
         #expect(throws: SAError.indexTaken(spi: other)) { try pair.inbound.install(stranger) }
-        var transport = try Fixtures.association(.inbound)
-        transport.mode = .transport
-        #expect(throws: SAError.transportMode) { try InboundSA(transport) }
         #expect(throws: SAError.replayWindow(32_769)) {
             try InboundSA(try Fixtures.association(.inbound, window: 32_769))
         }

@@ -44,15 +44,20 @@ import Testing
             window.tick(now: .zero + .seconds(2), &entropy) == .gaveUp(.informational, tries: 2, waited: .seconds(2)))
     }
 
-    @Test mutating func curtailedItIsGivenUpAfterOnePause() {
+    /// The peer takes nothing else before it: it may have been lost.
+    @Test mutating func curtailedItIsSentTwiceMoreAtMost() {
         var window = RequestWindow(RetransmissionSchedule(tries: 5, timeout: .seconds(4), base: 10))
         window.open(.informational, [[1]], now: .zero, &entropy)
         _ = window.tick(now: .zero + .seconds(4), &entropy)
         #expect(window.deadline == .zero + .seconds(44))
         window.curtail(now: .zero + .seconds(5))
         #expect(window.deadline == .zero + .seconds(9))
+        #expect(window.tick(now: .zero + .seconds(9), &entropy) == .resend([[1]], attempt: 2))
+        #expect(window.deadline == .zero + .seconds(13))
+        #expect(window.tick(now: .zero + .seconds(13), &entropy) == .resend([[1]], attempt: 3))
+        window.curtail(now: .zero + .seconds(14))
         #expect(
-            window.tick(now: .zero + .seconds(9), &entropy) == .gaveUp(.informational, tries: 2, waited: .seconds(9)))
+            window.tick(now: .zero + .seconds(17), &entropy) == .gaveUp(.informational, tries: 4, waited: .seconds(17)))
     }
 
     /// A sign of life after the last try earns one more, three times: then a peer that never answers is given up.

@@ -77,8 +77,13 @@ import Testing
             "local_ts = dynamic[tcp/gopher]",
             "local_ts: 'dynamic[tcp/gopher]': there is no port 'gopher'; write its number"
         ),
-        ("mode = transport", "mode: mode transport is not supported yet; write mode = tunnel"),
-        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel"),
+        ("mode = beet", "mode: mode beet is not supported yet; write mode = tunnel, transport, pass or drop"),
+        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel, transport, pass or drop"),
+        (
+            "local_ts = 10.1.0.0/16\nmode = transport",
+            "local_ts: 10.1.0.0/16 is more than one host, and transport mode is between two hosts only; "
+                + "remove local_ts, or write mode = tunnel"
+        ),
         (
             "start_action = up",
             "start_action: 'up' is not one of the words allowed here; write one of: none, clear, trap, route, hold, start, restart, trap|start, start|trap"

@@ -303,9 +303,6 @@ import WireFormat
         let plain = #expect(throws: PlaneError.self) { try both.planes.0.obey(.install(pair.outbound)) }
         #expect(plain?.description.contains("raw socket") == true)
         pair.outbound.encapsulation = .udp
-        pair.outbound.mode = .transport
-        let transport = #expect(throws: PlaneError.self) { try both.planes.0.obey(.install(pair.outbound)) }
-        #expect(transport?.description.contains("transport mode") == true)
         #expect(throws: PlaneError.noSuchSA(.outbound, spi: 77)) {
             try both.planes.0.obey(.protect(ChildSAID(rawValue: 1), local: left, remote: right, spi: 77))
         }

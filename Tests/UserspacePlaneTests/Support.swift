@@ -45,11 +45,13 @@ enum Support {
     static func bringUp(
         _ plane: UserspacePlane, index: Int, isFirst: Bool, path: Path, local: [TrafficSelector],
         remote: [TrafficSelector], encapsulation: SecurityAssociation.Encapsulation = .udp, child: UInt32 = 1,
-        keys: UInt64 = 0
+        keys: UInt64 = 0, mode: ChildTemplate.Mode = .tunnel
     ) throws {
-        let pair = associations(
+        var pair = associations(
             index: index, isFirst: isFirst, path: path, local: local, remote: remote, encapsulation: encapsulation,
             child: child, keys: keys)
+        pair.inbound.mode = mode
+        pair.outbound.mode = mode
         try plane.obey(.install(pair.inbound))
         try plane.obey(.install(pair.outbound))
         try plane.obey(
