@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import algorithms, crash, establish, extensions, hybrid, policies, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -24,10 +24,12 @@ class Case:
     #: Whether the short run of continuous integration includes it.
     ci: bool = False
     tags: list = field(default_factory=list)
+    #: Whether it runs only when it is asked for by name: it needs what `make setup` does not install.
+    optional: bool = False
 
 
 def _short(kind):
-    return {"strongswan": "ss", "martlet": "martlet"}[kind]
+    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}[kind]
 
 
 def all_cases():
@@ -48,7 +50,7 @@ def all_cases():
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
-        for name, scenario, procedure, pairings in policies.CASES:
+        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
         for refused in refusal.REFUSALS:
@@ -64,6 +66,11 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    for left, right in hybrid.PAIRINGS:
+        for name, scenario, procedure in hybrid.CASES:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=120,
+                optional=True))
     for case in cases:
         case.ci = case.name in CI
     return cases

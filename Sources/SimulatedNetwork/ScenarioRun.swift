@@ -134,7 +134,7 @@ public struct ScenarioRun {
 
     /// Waits a little longer while an exchange is under way at both ends: a rekeying is no disagreement.
     private func settle(_ simulation: Simulation) {
-        guard scenario.profile == .rekey else { return }
+        guard scenario.profile.rekeys else { return }
         for _ in 0..<10 {
             guard scenario.pairs.contains(where: { SettlementProperty.disagreement($0, simulation) != nil }),
                 simulation.run(until: simulation.now + .milliseconds(700))
