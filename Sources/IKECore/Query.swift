@@ -24,6 +24,8 @@ public enum Query: Sendable {
     /// and what takes it there. A key encapsulation draws its chance inside a library, so a simulator answers for groups
     /// whose chance it brings itself; see ``Answer/encapsulation(_:to:entropy:)``.
     case encapsulate(method: Transform, publicKey: [UInt8])
+    /// The post-quantum preshared key of this identity mixed into each of these keys (RFC 8784 §3).
+    case mix(ppk: [UInt8], prf: Transform, keys: [SecretBytes])
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -76,9 +78,17 @@ public enum Answer: Sendable {
     case encapsulated([UInt8], SecretBytes)
     /// The peer's public value is none.
     case publicKeyRefused
+    /// The keys, each with the post-quantum preshared key in it.
+    case mixed([SecretBytes])
 }
 
 extension Answer {
+    /// The answer to ``Query/mix(ppk:prf:keys:)``: prf+(key, SK) for each.
+    public static func mixing(_ key: SecretBytes, prf transform: Transform, _ keys: [SecretBytes]) -> Answer {
+        guard let prf = PRF(transform) else { return .noSecret }
+        return .mixed(keys.map { prf.plus(key: key, secret: $0, seed: [], count: $0.count) })
+    }
+
     /// The answer to ``Query/encapsulate(method:publicKey:)``; for an agreement, the private value is made from `entropy`.
     public static func encapsulation(
         _ method: Transform, to value: [UInt8], entropy: inout some Entropy

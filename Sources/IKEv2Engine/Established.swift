@@ -16,6 +16,7 @@ struct Established: ~Copyable {
 
     /// Nothing is under way.
     init(keys: SessionKeys) {
+        keys.settle()
         self.keys = keys
         active = nil
         followup = nil

@@ -30,7 +30,7 @@ struct InitInitiator: ~Copyable {
         let notifies =
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
-                pretending: context.pretendsNAT, &turn.environment.entropy) + context.fragmentationNotifies
+                pretending: context.pretendsNAT, &turn.environment.entropy) + context.extensionOffer
             + (offer.contains { $0.hasAdditionalKeyExchange } ? [NotifyPayload(.intermediateExchangeSupported)] : [])
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
@@ -193,7 +193,7 @@ struct InitInitiator: ~Copyable {
             in: answer.notifies, initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI,
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
-        context.peerTakesFragments = answer.notifies.contains(.fragmentationSupported)
+        context.takeExtensions(answer.notifies)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

@@ -115,10 +115,7 @@ enum InitResponder {
                 pretending: context.pretendsNAT, &turn.environment.entropy)
             if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }
         }
-        if request.notifies.contains(.fragmentationSupported) {
-            context.peerTakesFragments = true
-            notifies += context.fragmentationNotifies
-        }
+        notifies += context.answerExtensions(request.notifies)
         let methods = acceptance.proposal.additionalKeyExchanges
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
         context.algorithms = acceptance.proposal

@@ -28,7 +28,7 @@ struct IntermediateInitiator: ~Copyable {
         guard let method = methods.first else {
             var complete = transcript
             complete.intermediate = proof.octets(messageID: messageID)
-            return ProvingInitiator.start(keys, complete, context, &turn)
+            return MixingInitiator.start(keys, complete, context, &turn)
         }
         let key: EphemeralKey
         do throws(KeyAgreementError) {

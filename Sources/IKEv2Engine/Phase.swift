@@ -15,6 +15,8 @@ enum Phase: ~Copyable {
     case initiating(InitInitiator)
     /// We sent IKE_INTERMEDIATE.
     case intermediate(IntermediateInitiator)
+    /// We have keys, and ask for a post-quantum preshared key to be mixed in.
+    case mixing(MixingInitiator)
     /// We have keys, and ask for our proof.
     case proving(ProvingInitiator)
     /// We sent IKE_AUTH.
@@ -32,6 +34,8 @@ enum Phase: ~Copyable {
     case encapsulating(EncapsulatingResponder)
     /// We have keys, and wait for an IKE_AUTH that they open.
     case awaitingAuth(AuthResponder)
+    /// We ask for a post-quantum preshared key to be mixed in.
+    case mixingAnswer(MixingResponder)
     /// We ask whether the initiator's proof is true.
     case checking(CheckingResponder)
     /// We ask for our proof.
@@ -111,6 +115,8 @@ enum Phase: ~Copyable {
         case .checking(let state): self = state.answer(answer, context, &turn)
         case .answering(let state): self = state.answer(answer, context, &turn)
         case .encapsulating(let state): self = state.answer(answer, context, &turn)
+        case .mixing(let state): self = state.answer(answer, context, &turn)
+        case .mixingAnswer(let state): self = state.answer(answer, context, &turn)
         case .established(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
@@ -125,6 +131,8 @@ enum Phase: ~Copyable {
         case .checking(let state): self = state.overdue(context, &turn)
         case .answering(let state): self = state.overdue(context, &turn)
         case .encapsulating(let state): self = state.overdue(context, &turn)
+        case .mixing: self = .closed(.failed(context.noAnswer(to: "post-quantum key", &turn)))
+        case .mixingAnswer(let state): self = state.overdue(context, &turn)
         case .established(let state): self = state.overdue(context, &turn)
         case let other: self = other
         }

@@ -129,6 +129,16 @@ final class SessionContext {
     var isUnique = false
     /// Whether the peer takes fragments (RFC 7383).
     var peerTakesFragments = false
+    /// Whether the peer knows post-quantum preshared keys (RFC 8784).
+    var peerKnowsPPKs = false
+    /// The identity of the one that is mixed in.
+    var ppkInUse: [UInt8]?
+    /// Whether the peer names one that we do not have.
+    var isPPKUnknown = false
+    /// Our proof without it, for a peer that does not have it.
+    var proofWithoutPPK: [UInt8]?
+    /// Whether the peer takes an IKE_AUTH without a child (RFC 6023).
+    var peerIsChildless = false
     /// Fragments of messages that are not complete.
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.

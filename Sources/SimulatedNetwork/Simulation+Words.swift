@@ -30,6 +30,7 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .mix: "mix a post-quantum key"
         case .encapsulate(let method, _): "exchange keys by \(method)"
         }
     }
@@ -43,6 +44,7 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .mixed: "mixed"
         case .encapsulated: "keys exchanged"
         case .publicKeyRefused: "public value refused"
         }

@@ -27,6 +27,12 @@ struct ConnectionReader {
             text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
         }
         fragmentation(&connection)
+        connection.ppkIdentity = reader.read("ppk_id", or: nil, IdentitySyntax.identity)
+        connection.ppkRequired = reader.read("ppk_required", or: false, ValueSyntax.bool)
+        connection.childless = reader.read("childless", or: .allow) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("allow", .allow), ("prefer", .prefer), ("force", .force), ("never", .never)])
+        }
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {

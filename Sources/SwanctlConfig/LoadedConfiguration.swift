@@ -55,10 +55,30 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        noteKeys(&connections, locations, secrets)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
         if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
         return (connections, secrets)
+    }
+
+    /// Which connections know post-quantum preshared keys, and which ask for one that is not there.
+    private func noteKeys(_ connections: inout [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
+        let knowsAny = secrets.contains { $0.kind == .ppk }
+        for index in connections.indices {
+            connections[index].knowsPPKs = knowsAny
+            let connection = connections[index]
+            if let identity = connection.ppkIdentity, secrets.postQuantumKey(identity.data) == nil {
+                diagnostics.warning(
+                    locations[index], "connection '\(connection.name)' has no post-quantum preshared key '\(identity)'",
+                    remedy: "add secrets { ppk-\(connection.name) { id = \(identity) secret = … } }")
+            } else if connection.ppkRequired, !knowsAny {
+                diagnostics.warning(
+                    locations[index],
+                    "connection '\(connection.name)' demands a post-quantum preshared key, and there"
+                        + " is none", remedy: "add secrets { ppk-… { id = … secret = … } }")
+            }
+        }
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.
@@ -117,7 +137,7 @@ struct ConfigurationBuilder {
 
     private func bestSecret(_ secrets: [Secret], _ local: Identity, _ remote: Identity) -> Int? {
         var best: (fit: Int, index: Int)?
-        for (index, secret) in secrets.enumerated() {
+        for (index, secret) in secrets.enumerated() where secret.kind == .ike {
             let fit = secret.fit(local: local, remote: remote)
             if fit > best?.fit ?? 0 { best = (fit, index) }
         }

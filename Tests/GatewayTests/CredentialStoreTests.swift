@@ -43,6 +43,7 @@ import WireFormat
         case .falseProof: "false"
         case .nearMiss(let found): "near \(found.secret) \(found.difference)"
         case .noSecret: "no secret"
+        case .mixed: "mixed"
         case .encapsulated: "encapsulated"
         case .publicKeyRefused: "public key refused"
         case .path, .noPath: "a path"

@@ -13,8 +13,8 @@ import Testing
         ("nonsense = 1", "connections.gw.nonsense: unknown key 'nonsense'; remove it; swanctl.conf(5) lists all keys"),
         ("vips = 0.0.0.0", "connections.gw.vips: 'vips' is not supported yet; remove it, or leave it at its default"),
         (
-            "childless = never",
-            "connections.gw.childless: 'childless' is not supported yet; remove it, or leave it at its default (allow)"
+            "mediation = yes",
+            "connections.gw.mediation: 'mediation' is not supported yet; remove it, or leave it at its default (no)"
         ),
         (
             "local_addrs = 10.0.0.256",

@@ -130,6 +130,7 @@ import WireFormat
         case .choseWhatWasNotOffered: "choseWhatWasNotOffered"
         case .malformed: "malformed"
         case .badKeyExchange: "badKeyExchange"
+        case .notMet: "notMet"
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .alreadyConnected: "alreadyConnected"
