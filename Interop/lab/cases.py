@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, extensions, hybrid, policies, refusal, rekey, shapes, thousand
+from . import (
+    algorithms, control, crash, establish, extensions, hybrid, policies, refusal, rekey, shapes, thousand,
+)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -71,6 +73,10 @@ def all_cases():
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=120,
                 optional=True))
+    cases.append(Case(
+        "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
+    cases.append(Case(
+        "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -92,4 +98,5 @@ CI = {
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
     "martlet/ss killed",
+    "martlet-loaded/ss swanctl-drives",
 }

@@ -5,6 +5,7 @@ import IKEv2Engine
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
+import Telemetry
 import UserspacePlane
 import ViciServer
 
@@ -44,9 +45,12 @@ public final class Daemon {
     private let station: GatewayStation
     private let server: ViciServer
     private let facade: ControlFacade
+    private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    /// Why the last configuration's networks could not be blocked; nil when they are.
+    private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
@@ -61,12 +65,15 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
+        planeConfiguration.apply(loaded.settings)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
-        station = try GatewayStation(loaded, plane: plane, paths: paths, on: loop)
+        station = try GatewayStation(
+            loaded, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
         let reload = Reload()
-        facade = ControlFacade(station.gateway, reload: { reload.carryOut() })
+        store = ConfigurationStore(loaded)
+        facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         reload.body = { [unowned self] in self.reload() }
@@ -132,6 +139,9 @@ public final class Daemon {
         try server.listen(at: options.controlSocket)
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
+        store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
+        gateway.beforeInput = { [unowned self] in store.apply() }
+        loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
@@ -181,14 +191,23 @@ public final class Daemon {
             return .failure("nothing was changed: \(error)")
         }
         for warning in loaded.warnings { log.line("CFG", warning.description) }
-        station.gateway.replace(loaded)
+        store.replaceFile(loaded)
         log.line("CFG", "configuration loaded: \(loaded.connections.count) connections")
-        do { try adoptBlocks() } catch {
-            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
-            return .failure("the configuration is loaded, but networks could not be blocked: \(error)")
-        }
         station.startConfiguredChildren()
-        return .success
+        return blockFailure.map { .failure("the configuration is loaded, but networks could not be blocked: \($0)") }
+            ?? .success
+    }
+
+    /// The configuration is another one now: by the file, or by what control clients load.
+    private func adopt(_ whole: LoadedConfiguration, changed: [String]) {
+        station.gateway.replace(whole)
+        facade.counters.keep(Set(whole.connections.map(\.name)))
+        blockFailure = nil
+        do { try adoptBlocks() } catch {
+            blockFailure = String(describing: error)
+            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
+        }
+        if !changed.isEmpty { station.startConfiguredChildren(of: Set(changed)) }
     }
 }
 

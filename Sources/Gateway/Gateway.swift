@@ -47,6 +47,9 @@ public final class Gateway {
         var child: ChildSAID
     }
 
+    /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
+    var beforeInput: (() -> Void)?
+
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
@@ -57,7 +60,7 @@ public final class Gateway {
         transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant
     ) {
         configuration = settings
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: SystemEntropy())
@@ -78,6 +81,9 @@ public final class Gateway {
 
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
 
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
@@ -101,7 +107,7 @@ public final class Gateway {
 
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
@@ -118,6 +124,7 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
+        if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
         guard !isHandling else { return }
         isHandling = true

@@ -49,9 +49,10 @@ public final class GatewayStation {
         }
     }
 
-    /// Starts what the configuration says is to start by itself, and is not up or on its way.
-    public func startConfiguredChildren() {
-        for connection in gateway.configuration.connections {
+    /// Starts what the configuration says is to start by itself, and is not up or on its way; of these connections when
+    /// any are named.
+    public func startConfiguredChildren(of names: Set<String>? = nil) {
+        for connection in gateway.configuration.connections where names?.contains(connection.name) ?? true {
             for child in connection.children
             where child.shunt == nil && (child.startAction == .start || child.startAction == .trapAndStart) {
                 gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))

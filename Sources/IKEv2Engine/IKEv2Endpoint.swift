@@ -74,6 +74,9 @@ public final class IKEv2Endpoint {
     /// All IKE SAs, the oldest first.
     public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
 
+    /// The numbers of all IKE SAs, the oldest first.
+    public var identifiers: [IKESAID] { sessions.keys.sorted() }
+
     /// One IKE SA; nil when it is gone. Its cost does not grow with the number of IKE SAs.
     public func summary(of id: IKESAID) -> IKESASummary? { sessions[id]?.context.summary }
 

@@ -8,6 +8,8 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// How the daemon behaves, whatever the connection.
+    public var settings: DaemonSettings
     /// What is worth knowing: notes and warnings.
     public var warnings: [Diagnostic]
     /// The files that were read, in order.
@@ -18,13 +20,55 @@ public struct LoadedConfiguration: Sendable {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
         diagnostics.isComplete = diagnostics.errors.isEmpty
-        let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
+        try self.init(parser.tree, files: parser.files, diagnostics: diagnostics, isFragment: false)
+    }
+
+    /// Reads settings that came without a file; `origin` stands in for its name in messages. What sections mean together
+    /// is not looked at: they come one by one.
+    public init(_ fragment: SettingsFragment, from origin: String) throws(ConfigurationErrors) {
+        let writer = FragmentWriter(fragment, origin: origin)
+        try self.init(writer.tree, files: [], diagnostics: DiagnosticCollector(), isFragment: true)
+    }
+
+    private init(
+        _ tree: SettingsTree, files: [String], diagnostics: DiagnosticCollector, isFragment: Bool
+    ) throws(ConfigurationErrors) {
+        let resolver = SettingsResolver(tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
+        builder.reviewsWhole = !isFragment
         (connections, secrets) = builder.build()
-        files = parser.files
+        settings = builder.settings
+        self.files = files
         warnings = diagnostics.warnings
         guard diagnostics.errors.isEmpty else {
             throw ConfigurationErrors(errors: diagnostics.errors, warnings: diagnostics.warnings)
+        }
+    }
+
+    /// Nothing at all.
+    public init() {
+        connections = []
+        secrets = []
+        warnings = []
+        files = []
+        settings = DaemonSettings()
+    }
+
+    /// Adds what another one holds, at the end.
+    public mutating func append(_ other: LoadedConfiguration) {
+        connections += other.connections
+        secrets += other.secrets
+    }
+}
+
+extension LoadedConfiguration {
+    /// The connections, each of which knows whether there are post-quantum preshared keys that a peer may name.
+    public var connectionsWithKeys: [Connection] {
+        let knowsPPKs = secrets.contains { $0.kind == .ppk }
+        return connections.map { connection in
+            var connection = connection
+            connection.knowsPPKs = knowsPPKs
+            return connection
         }
     }
 }
@@ -35,6 +79,10 @@ public struct LoadedConfiguration: Sendable {
 struct ConfigurationBuilder {
     private let resolver: SettingsResolver
     private let diagnostics: DiagnosticCollector
+    /// Whether what sections mean together is looked at.
+    var reviewsWhole = true
+    /// How the daemon behaves.
+    private(set) var settings = DaemonSettings()
 
     init(_ resolver: SettingsResolver, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
@@ -55,22 +103,22 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
-        noteKeys(&connections, locations, secrets)
+        if reviewsWhole { reviewKeys(connections, locations, secrets) }
+        settings = DaemonSettingsReader.settings(&root)
+        settings.apply(to: &connections)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
+        if diagnostics.errors.isEmpty, reviewsWhole { review(connections, locations, secrets) }
         return (connections, secrets)
     }
 
-    /// Which connections know post-quantum preshared keys, and which ask for one that is not there.
-    private func noteKeys(_ connections: inout [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
+    /// Which connections ask for a post-quantum preshared key that is not there.
+    private func reviewKeys(_ connections: [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
         let knowsAny = secrets.contains { $0.kind == .ppk }
-        for index in connections.indices {
-            connections[index].knowsPPKs = knowsAny
-            let connection = connections[index]
+        for (connection, location) in zip(connections, locations) {
             if let identity = connection.ppkIdentity, secrets.postQuantumKey(identity.data) == nil {
                 diagnostics.warning(
-                    locations[index], "connection '\(connection.name)' has no post-quantum preshared key '\(identity)'",
+                    location, "connection '\(connection.name)' has no post-quantum preshared key '\(identity)'",
                     remedy: "add secrets { ppk-\(connection.name) { id = \(identity) secret = … } }")
             } else if connection.ppkRequired, !knowsAny {
                 diagnostics.warning(
@@ -85,6 +133,11 @@ struct ConfigurationBuilder {
     private func finish(_ root: SectionReader) {
         for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
             if resolver.isReferenced(section.name) { continue }
+            if DaemonSettingsReader.sections.contains(section.name)
+                || DaemonSettingsReader.foreign.contains(section.name)
+            {
+                continue
+            }
             if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
                 diagnostics.error(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")

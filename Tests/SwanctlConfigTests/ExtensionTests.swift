@@ -49,7 +49,7 @@ import WireFormat
                 proposals = aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_none, aes256-sha256-modp2048!
                 """, Self.key))
         #expect(loaded.warnings.filter { $0.severity != .note } == [])
-        let connection = try #require(loaded.connections.first)
+        let connection = try #require(loaded.connectionsWithKeys.first)
         #expect(connection.ppkIdentity == .fqdn("ppk.example") && connection.ppkRequired && connection.knowsPPKs)
         #expect(connection.childless == .prefer)
         #expect(connection.fragmentation == .force && connection.fragmentSize == 0)
