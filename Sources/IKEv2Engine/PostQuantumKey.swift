@@ -3,6 +3,7 @@ import GatewayModel
 import IKECore
 import IKEMessages
 import IPsecCrypto
+import NetworkTypes
 import WireFormat
 
 /// The initiator before IKE_AUTH, where a post-quantum preshared key goes into the keys (RFC 8784 §3).

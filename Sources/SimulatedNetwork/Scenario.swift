@@ -1,6 +1,7 @@
 public import Clockwork
 import GatewayModel
 public import IKECore
+import IPsecCrypto
 public import NetworkTypes
 public import WireFormat
 

@@ -108,15 +108,6 @@ struct ConnectionReader {
         connection.fragmentation = reader.read("fragmentation", or: .yes) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("yes", .yes), ("accept", .accept), ("force", .force), ("no", .no)])
         }
-        connection.fragmentSize = reader.read("fragment_size", or: 1280) { text throws(ValueProblem) in
-            let size = try ValueSyntax.number(text, in: 0...65_535)
-            guard size == 0 || size >= 576 else {
-                throw ValueProblem(
-                    "'\(text)' octets are less than every host takes",
-                    remedy: "write 576 or more, or 0 for the smallest")
-            }
-            return size
-        }
     }
 
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and

@@ -122,7 +122,6 @@ struct KnownKeys {
         connections.<conn>.dpd_delay = 0s
         connections.<conn>.dpd_timeout = 0s
         connections.<conn>.fragmentation = yes
-        connections.<conn>.fragment_size = 1280
         connections.<conn>.childless = allow
         connections.<conn>.send_certreq = yes
         connections.<conn>.send_cert = ifasked

@@ -122,7 +122,7 @@ struct ConfigurationBuilder {
                     remedy: "add secrets { ppk-\(connection.name) { id = \(identity) secret = … } }")
             } else if connection.ppkRequired, !knowsAny {
                 diagnostics.warning(
-                    locations[index],
+                    location,
                     "connection '\(connection.name)' demands a post-quantum preshared key, and there"
                         + " is none", remedy: "add secrets { ppk-… { id = … secret = … } }")
             }

@@ -45,14 +45,13 @@ import WireFormat
                 ppk_required = yes
                 childless = prefer
                 fragmentation = force
-                fragment_size = 0
                 proposals = aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_none, aes256-sha256-modp2048!
                 """, Self.key))
         #expect(loaded.warnings.filter { $0.severity != .note } == [])
         let connection = try #require(loaded.connectionsWithKeys.first)
         #expect(connection.ppkIdentity == .fqdn("ppk.example") && connection.ppkRequired && connection.knowsPPKs)
         #expect(connection.childless == .prefer)
-        #expect(connection.fragmentation == .force && connection.fragmentSize == 0)
+        #expect(connection.fragmentation == .force)
         #expect(
             connection.proposals.map(\.description) == [
                 "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_none", "aes256-sha256-prfsha256-modp2048",
@@ -61,6 +60,19 @@ import WireFormat
         #expect(loaded.secrets.postQuantumKey(Array("other".utf8)) == nil)
         // It is nobody's shared key.
         #expect(loaded.secrets.sharedKey(local: .fqdn("ppk.example"), remote: .fqdn("ppk.example")) == nil)
+    }
+
+    @Test func theLongestPacketIsTheDaemonsBusiness() throws {
+        for (section, size) in [
+            ("charon { fragment_size = 0\n}", 0), ("martlet { fragment_size = 900\n}", 900), ("", 1280),
+        ] {
+            let loaded = try load(section + "\n" + text(""))
+            #expect(loaded.connections.first?.fragmentSize == size)
+        }
+        #expect { try load("charon { fragment_size = 100\n}\n" + text("")) } throws: { error in
+            (error as? ConfigurationErrors)?.errors.contains { $0.message.contains("less than every host takes") }
+                ?? false
+        }
     }
 
     @Test func aKeyThatIsAskedForAndMissingIsToldOf() throws {
@@ -72,7 +84,7 @@ import WireFormat
 
     @Test(
         arguments: [
-            ("fragment_size = 100", "less than every host takes"), ("fragmentation = maybe", "fragmentation"),
+            ("fragmentation = maybe", "fragmentation"),
             ("childless = sometimes", "childless"), ("ppk_required = perhaps", "ppk_required"),
             ("proposals = aes128-sha256-mlkem768", "ke1_mlkem768"),
         ])
