@@ -7,11 +7,15 @@ public struct Environment {
     public var now: Instant
     /// Chance: the system's generator, or a seed in the simulator.
     public var entropy: any Entropy
+    /// Whether anybody wants to hear of every message that comes and goes (`Event.Kind.sent`, `.received`): putting one
+    /// into words costs more than parsing it.
+    public var tellsMessages: Bool
 
     /// An environment.
     public init(now: Instant, entropy: any Entropy) {
         self.now = now
         self.entropy = entropy
+        tellsMessages = true
     }
 }
 
@@ -55,6 +59,8 @@ public struct Limits: Hashable, Sendable {
     public var halfOpenTimeout: Interval
     /// How long a question may take.
     public var answerTimeout: Interval
+    /// How long the first pause is before something that came to nothing is tried again; later pauses are longer.
+    public var retryInitiateInterval: Interval
     /// How often the path through a NAT is kept alive; zero never.
     public var keepAlive: Interval
 
@@ -65,6 +71,7 @@ public struct Limits: Hashable, Sendable {
         halfOpenTotal = 10_000
         halfOpenTimeout = .seconds(30)
         answerTimeout = .seconds(30)
+        retryInitiateInterval = .seconds(10)
         keepAlive = .seconds(20)
     }
 }

@@ -26,6 +26,10 @@ public enum Query: Sendable {
     case encapsulate(method: Transform, publicKey: [UInt8])
     /// The post-quantum preshared key of this identity mixed into each of these keys (RFC 8784 §3).
     case mix(ppk: [UInt8], prf: Transform, keys: [SecretBytes])
+    /// Which addresses does a client get?
+    case lease(LeaseRequest)
+    /// When did the last packet come on one of these inbound SAs?
+    case lastUse(inbound: [UInt32])
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -80,6 +84,12 @@ public enum Answer: Sendable {
     case publicKeyRefused
     /// The keys, each with the post-quantum preshared key in it.
     case mixed([SecretBytes])
+    /// These addresses; to be given back by ``Effect/release(_:)``.
+    case leased(Lease)
+    /// No address; the clause says why.
+    case noLease(String)
+    /// Then; nil for never, or when nobody knows.
+    case lastUse(Instant?)
 }
 
 extension Answer {

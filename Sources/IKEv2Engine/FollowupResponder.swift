@@ -106,6 +106,8 @@ extension Established {
             return
         }
         self.followup?.waiting = (request.header, arrival)
+        // Whether packets came is asked again soon enough.
+        context.settleQuestion(&turn)
         context.ask(
             .encapsulate(method: method.keyExchangeMethod, publicKey: step.keyExchange.data), &turn)
     }
@@ -126,8 +128,8 @@ extension Established {
 
     /// It did not come in time.
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
-        guard let waiting = followup?.waiting else { return .established(self) }
         context.settleQuestion(&turn)
+        guard let waiting = followup?.waiting else { return .established(self) }
         refuseFollowup(NotifyPayload(.temporaryFailure), waiting.header, waiting.arrival, context, &turn)
         return proceed(context, &turn)
     }

@@ -40,6 +40,8 @@ enum Phase: ~Copyable {
     case checking(CheckingResponder)
     /// We ask for our proof.
     case answering(AnsweringResponder)
+    /// We ask for the initiator's virtual addresses.
+    case leasing(LeasingResponder)
 
     // Either.
 
@@ -118,6 +120,7 @@ enum Phase: ~Copyable {
         case .mixing(let state): self = state.answer(answer, context, &turn)
         case .mixingAnswer(let state): self = state.answer(answer, context, &turn)
         case .established(let state): self = state.answer(answer, context, &turn)
+        case .leasing(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
     }
@@ -133,6 +136,7 @@ enum Phase: ~Copyable {
         case .encapsulating(let state): self = state.overdue(context, &turn)
         case .mixing: self = .closed(.failed(context.noAnswer(to: "post-quantum key", &turn)))
         case .mixingAnswer(let state): self = state.overdue(context, &turn)
+        case .leasing(let state): self = state.overdue(context, &turn)
         case .established(let state): self = state.overdue(context, &turn)
         case let other: self = other
         }

@@ -21,6 +21,20 @@ public struct EventText: Sendable {
     /// The words, without time or names.
     public let text: String
 
+    /// The level of messages that come and go.
+    public static let messageLevel = 2
+
+    /// Whether an event's ``level`` may be as low as this: words cost time, and most events of a busy gateway are told to
+    /// nobody. True where that is not known without the words.
+    public static func mayConcern(level: Int, _ kind: Event.Kind) -> Bool {
+        switch kind {
+        case .ikeEstablished, .ikeClosed, .childInstalled, .childClosed, .pathChanged: level >= 1
+        case .sent, .received, .ikeStateChanged, .ikeProposalChosen, .natDetected: level >= messageLevel
+        case .dropped: level >= 3
+        default: true
+        }
+    }
+
     /// Puts an event into words.
     public init(_ event: Event) {
         switch event.kind {
@@ -43,6 +57,11 @@ public struct EventText: Sendable {
                 case (false, false): "no NAT on the way"
                 }
             self.init(.ike, 2, text)
+        case .hostConfigured(let settings): self.init(.ike, 1, "the peer gave us \(Self.describe(settings))")
+        case .hostUnconfigured(let settings): self.init(.ike, 1, "given up: \(Self.describe(settings))")
+        case .leased(let lease):
+            let loans = lease.loans.map { "\($0.address) of pool '\($0.pool)'" }.joined(separator: ", ")
+            self.init(.ike, 1, "assigned \(loans) to '\(lease.identity)'")
         case .pathChanged(let from, let to): self.init(.ike, 1, "path changed from \(from) to \(to)")
         case .childInstalled(let child):
             self.init(

@@ -32,6 +32,8 @@ final class ControlInbox: Sendable {
 
     private let messages = Mutex(Messages())
     private let events = Mutex<[PlaneEvent]>([])
+    /// Whether a signal is on its way that was not taken back: one is enough for all that comes meanwhile.
+    private let isSignalled = Atomic(false)
     /// Wakes the control thread.
     let wakeup: Wakeup
     private let messageCapacity: Int
@@ -54,16 +56,28 @@ final class ControlInbox: Sendable {
             messages.waiting.append(message)
             return true
         }
-        wakeup.signal()
+        wake()
         return isIn
     }
 
     /// Adds an event. When there is no room it is lost: those that matter come again with the packets that caused them.
-    func put(_ event: PlaneEvent) {
+    /// What is told once for each SA may be told `always`: there are never more of them than SAs.
+    func put(_ event: PlaneEvent, always: Bool = false) {
         events.withLock { events in
-            if events.count < eventCapacity { events.append(event) }
+            if always || events.count < eventCapacity { events.append(event) }
         }
-        wakeup.signal()
+        wake()
+    }
+
+    /// Takes the signal back. To be called before the messages and events are taken.
+    func acknowledge() {
+        // An exchange, so that what was put in by those who relied on this signal is seen.
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+        wakeup.drain()
+    }
+
+    private func wake() {
+        if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { wakeup.signal() }
     }
 
     /// Takes all messages out, the oldest first.

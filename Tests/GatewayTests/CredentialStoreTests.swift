@@ -47,6 +47,8 @@ import WireFormat
         case .encapsulated: "encapsulated"
         case .publicKeyRefused: "public key refused"
         case .path, .noPath: "a path"
+        case .leased, .noLease: "a lease"
+        case .lastUse: "a moment"
         case nil: "nothing"
         }
     }

@@ -24,6 +24,12 @@ final class Gateway {
     var questions: [(ticket: Ticket, query: Query)] = []
     /// Everything, in order.
     var effects: [Effect] = []
+    /// What is lent to clients, in turn; empty for none.
+    var lends: [Answer] = []
+    /// When the last packet came.
+    var lastUse: Instant?
+    /// What was given back.
+    var released: [Lease] = []
     /// Datagrams that wait to be taken out.
     var outbox: [Datagram] = []
 
@@ -42,6 +48,7 @@ final class Gateway {
             switch effect {
             case .send(let datagram): outbox.append(datagram)
             case .ask(let ticket, let query): questions.append((ticket, query))
+            case .release(let lease): released.append(lease)
             case .plane, .publish: break
             }
         }
@@ -70,6 +77,8 @@ final class Gateway {
             return .mixing(SecretBytes(key), prf: prf, keys)
         case .encapsulate(let method, let value):
             return .encapsulation(method, to: value, entropy: &environment.entropy)
+        case .lastUse: return .lastUse(lastUse)
+        case .lease: return lends.isEmpty ? .noLease("all are in use") : lends.removeFirst()
         }
     }
 
