@@ -101,6 +101,8 @@ import WireFormat
         #expect(responder.right.refusals.contains(.notMet(demand: SessionContext.ppkDemand)))
         let initiator = pair(leftRequires: true, rightHasKeys: false)
         initiator.connect()
+        // The responder waits for an IKE_AUTH that never comes.
+        initiator.advance(.seconds(31))
         #expect(isDown(initiator))
         #expect(initiator.left.refusals == [.notMet(demand: SessionContext.ppkDemand)])
         let fallback = pair(rightRequires: true)
