@@ -66,6 +66,8 @@ public protocol ViciHandler: AnyObject {
     func flushCertificates(_ type: String?)
     /// Forgets all secrets, keys and certificates.
     func clearCredentials()
+    /// The last lines of the log, the oldest first, in full detail.
+    func recentLog() -> [ViciLogLine]
 }
 
 /// The number of a command whose outcome comes later.
