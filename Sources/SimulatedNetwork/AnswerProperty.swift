@@ -71,7 +71,10 @@ final class AnswerProperty: Property {
         }
         responses[key] = datagram.bytes
         lastAnswered[key.sa] = max(lastAnswered[key.sa] ?? 0, header.messageID)
-        obligations.removeAll { $0.key == key }
+        // The answer may be cut into fragments.
+        obligations.removeAll {
+            $0.key.sa == key.sa && $0.key.exchange == key.exchange && $0.key.messageID == key.messageID
+        }
     }
 
     private func noteRequest(_ header: WireHeader, _ bytes: [UInt8], _ host: SimulatedHost) {

@@ -100,6 +100,7 @@ public struct ScenarioRun {
         // when the faults stopped, or its repetition a pause later.
         let failurePeriod = scenario.failurePeriod + scenario.longestPause
         guard simulation.run(until: simulation.now + failurePeriod) else { return }
+        settle(simulation)
         simulation.reach(.failurePeriodOver)
         guard simulation.run(until: simulation.now + scenario.initiationBound) else { return }
         settle(simulation)
