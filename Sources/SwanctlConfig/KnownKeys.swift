@@ -125,7 +125,6 @@ struct KnownKeys {
         connections.<conn>.dpd_interval = 0s
         connections.<conn>.dpd_tries = 5
         connections.<conn>.fragmentation = yes
-        connections.<conn>.fragment_size = 1280
         connections.<conn>.childless = allow
         connections.<conn>.send_certreq = yes
         connections.<conn>.send_cert = ifasked
