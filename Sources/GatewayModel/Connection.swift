@@ -46,6 +46,10 @@ public struct Connection: Hashable, Sendable {
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// What kind of peer it is, when the configuration says so.
+    public var profile: String?
+    /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
+    public var largestChildCount: Int?
     /// When the IKE SA is to be replaced by one with a new authentication; zero never.
     public var reauthTime: Interval
     /// Whether the new one is up before the old one ends; else packets wait in between.
@@ -79,6 +83,8 @@ public struct Connection: Hashable, Sendable {
         overTime = .minutes(24)
         randTime = .minutes(24)
         retransmission = RetransmissionSchedule()
+        profile = nil
+        largestChildCount = nil
         reauthTime = .zero
         makesBeforeBreaking = true
         dpdInterval = .zero

@@ -230,6 +230,7 @@ struct VerifyingInitiator: ~Copyable {
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.takeConfiguration(answer.configuration, &turn)
+        context.heedLifetime(answer.notifies, &turn)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {

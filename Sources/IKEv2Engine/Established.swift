@@ -145,6 +145,7 @@ struct Established: ~Copyable {
             context.respond(to: request.header, arrival, [], keys, &turn)
             return isReplaced ? .replaced : .byPeer
         }
+        context.heedLifetime(parts.notifies, &turn)
         var closed: [UInt32] = []
         for delete in parts.deletes {
             guard case .children(.esp, let spis) = delete.target else { continue }

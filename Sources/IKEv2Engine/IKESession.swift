@@ -105,6 +105,7 @@ final class IKESession {
                 if phase.isEstablished { context.trafficSeen(nil, &turn) } else { phase.answerOverdue(context, &turn) }
             case .reassembly: context.reassembly = Reassembly()
             case .liveness: context.livenessDue(&turn)
+            case .reauthentication: context.reauthenticationDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
@@ -196,7 +197,7 @@ final class IKESession {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
             context.leaveTrap(child, reason, &turn)
-            context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
+            context.removeChild(child.id, .ikeSAEnded, staysBlocked: context.reauthentication.isBreaking || reason.staysBlocked(action), &turn)
         }
         context.giveUpAddresses(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }

@@ -140,6 +140,7 @@ public final class IKEv2Endpoint {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)
         }
+        reauthenticate(session, &turn)
         guard session.closeReason != nil else {
             deadlines.set(context.id, to: context.timers.earliest)
             return
