@@ -138,6 +138,7 @@ public final class Daemon {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
+        gateway.tellsMessages = log.level >= EventText.messageLevel
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")

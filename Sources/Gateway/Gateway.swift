@@ -68,7 +68,7 @@ public final class Gateway {
         credentials = CredentialStore(loaded.secrets)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
-        environment = Environment(now: clock(), entropy: SystemEntropy())
+        environment = Environment(now: clock(), entropy: EntropyReserve())
         self.plane = plane
         self.transport = transport
         self.paths = paths
@@ -77,6 +77,12 @@ public final class Gateway {
 
     /// Calls `observer` with every event from now on, on the gateway's thread.
     public func observe(_ observer: @escaping (Event) -> Void) { observers.append(observer) }
+
+    /// Whether observers hear of every message that comes and goes. It costs time at thousands of handshakes a second.
+    public var tellsMessages: Bool {
+        get { environment.tellsMessages }
+        set { environment.tellsMessages = newValue }
+    }
 
     /// The time on the engine's clock.
     public var now: Instant { clock() }

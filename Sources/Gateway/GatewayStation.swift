@@ -18,6 +18,8 @@ public final class GatewayStation {
     private let loop: ControlLoop
     private let transport: PlaneTransport
     private let paths: any PathFinder
+    private var lastWake = Instant.zero
+    private static let wakePause = Interval.milliseconds(5)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -42,6 +44,14 @@ public final class GatewayStation {
         gateway.names = names
         try loop.add(names.descriptor, .readable) { [unowned self] _ in gateway.takeNames() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+        // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
+        // many a second share a wake-up.
+        loop.addDeadline(
+            { [unowned self] in self.plane.hasNewOrders ? lastWake + Self.wakePause : nil },
+            { [unowned self] in
+                lastWake = MonotonicClock.now()
+                self.plane.wakeWorkers()
+            })
     }
 
     /// Puts the policies in force that hold whether or not anybody is connected.

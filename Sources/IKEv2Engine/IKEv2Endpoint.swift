@@ -266,7 +266,7 @@ public final class IKEv2Endpoint {
             flags: flags, messageID: request.messageID)
         let message = Message(header, [.notify(notify)])
         guard let bytes = try? message.encoded() else { return }
-        turn.publish(.sent(message.description, bytes: bytes.count, arrival.path))
+        turn.publish(message: .sent(message.description, bytes: bytes.count, arrival.path))
         turn.send(bytes, arrival.path, arrival.socket)
     }
 
@@ -285,7 +285,7 @@ public final class IKEv2Endpoint {
         do throws(GrammarError) {
             let message = try Message(parsing: arrival.bytes)
             request = try IKESAInit.Request(message)
-            turn.publish(.received(message.description, bytes: arrival.byteCount, arrival.path))
+            turn.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path))
         } catch {
             refuseUnreadable(error, header, arrival, &turn)
             return

@@ -24,6 +24,7 @@ final class RouteKeeper {
     }
 
     private let socket: RouteSocket
+    private let addresses: OwnAddresses
     private let interface: UInt32
     private let configuration: PlaneConfiguration
     private var blocks: [IPPrefix: Block] = [:]
@@ -41,6 +42,7 @@ final class RouteKeeper {
     /// kept until somebody takes them over or ``adopt(keeping:making:)`` says that nobody will.
     init(_ socket: RouteSocket, interface: UInt32, _ configuration: PlaneConfiguration) throws(SystemError) {
         self.socket = socket
+        addresses = OwnAddresses(socket)
         self.interface = interface
         self.configuration = configuration
         for family in IPAddress.Family.allCases {
@@ -176,7 +178,7 @@ final class RouteKeeper {
         _ family: IPAddress.Family, _ local: [TrafficSelector]
     ) throws(SystemError) -> IPAddress? {
         let selectors = local.filter { $0.family == family }
-        return try socket.addresses().filter { !$0.isTentative }.map(\.address).filter { address in
+        return try addresses.current().filter { !$0.isTentative }.map(\.address).filter { address in
             address.family == family && !address.isLinkLocal && selectors.contains { $0.addresses.contains(address) }
         }.min()
     }

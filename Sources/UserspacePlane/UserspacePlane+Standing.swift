@@ -39,6 +39,7 @@ extension UserspacePlane {
         }
         let entry = standing.add(policy, isLeftBehind: isLeftBehind)
         // Packets that are led into the device find the policy.
+        hasNewOrders = true
         transmitOrders.append(.stand(entry.key, policy))
         do {
             switch policy.action {
@@ -55,6 +56,7 @@ extension UserspacePlane {
     private func withdraw(_ entry: StandingRegister.Entry) throws(PlaneError) {
         standing.remove(entry)
         do { try routes?.unprotect(entry.key, staysBlocked: false) } catch { throw .system(error) }
+        hasNewOrders = true
         transmitOrders.append(.unprotect(entry.key))
     }
 }

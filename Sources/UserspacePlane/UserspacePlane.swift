@@ -32,6 +32,8 @@ public final class UserspacePlane: DataPlane {
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// Whether commands were obeyed since ``wakeWorkers()``.
+    public internal(set) var hasNewOrders = false
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -102,7 +104,7 @@ public final class UserspacePlane: DataPlane {
     public var descriptor: Descriptor { inbox.wakeup.descriptor }
 
     /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.wakeup.drain() }
+    public func acknowledge() { inbox.acknowledge() }
 
     /// IKE messages that came in, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
@@ -144,6 +146,7 @@ public final class UserspacePlane: DataPlane {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
+        wakeWorkers()
         return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
@@ -156,10 +159,19 @@ public final class UserspacePlane: DataPlane {
         } catch { throw .system(error) }
     }
 
+    /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
+    /// or not; but keys that are gone stay in memory until then. To be called now and then, and not for every command.
+    public func wakeWorkers() {
+        hasNewOrders = false
+        receiveOrders.wake()
+        transmitOrders.wake()
+    }
+
     // MARK: DataPlane
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        hasNewOrders = true
         switch command {
         case .install(let association):
             switch association.direction {
@@ -177,6 +189,8 @@ public final class UserspacePlane: DataPlane {
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+            // It has something to do without any packet.
+            transmitOrders.wake()
         case .addAddress(let address, _): try addresses?.add(address)
         case .removeAddress(let address, _): try addresses?.remove(address)
         }
@@ -236,6 +250,8 @@ public final class UserspacePlane: DataPlane {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
         transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
+        // Packets may be held for it.
+        if !standing.entries.isEmpty { transmitOrders.wake() }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -298,6 +314,7 @@ public final class UserspacePlane: DataPlane {
     private func stopThreads() {
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
+        wakeWorkers()
         for thread in threads { thread.join() }
         threads = []
     }
