@@ -121,7 +121,7 @@ extension SessionContext {
     /// Which children are to be brought up again by another IKE SA after this one has ended.
     func revival(after reason: Event.CloseReason, now: Instant) -> Revival? {
         if reauthentication.isBreaking {
-            let names = reauthenticatedNames
+            let names = reauthenticatedChildren
             guard !names.isEmpty else { return nil }
             return Revival(children: names, earlierTries: 0, failures: 0, isMeantToBeUp: true, isAtOnce: true)
         }
