@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import addresses, algorithms, control, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import addresses, algorithms, control, crash, establish, mobility, policies, reauthenticate, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -52,6 +52,12 @@ def all_cases():
         for name, scenario, procedure, pairings in policies.CASES:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
+        for letter, who in (("a", "initiator"), ("b", "responder")):
+            cases.append(Case(
+                f"{pair} reauthentication-{who}", left, right, lambda letter=letter: reauthenticate.Brief(letter=letter),
+                reauthenticate.renewed))
+        if (left, right) == ("martlet", "martlet"):
+            cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

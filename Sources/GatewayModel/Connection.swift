@@ -46,6 +46,8 @@ public struct Connection: Hashable, Sendable {
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// Whether the ends may move to other addresses (RFC 4555).
+    public var mobike: Bool
     /// What kind of peer it is, when the configuration says so.
     public var profile: String?
     /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
@@ -83,6 +85,7 @@ public struct Connection: Hashable, Sendable {
         overTime = .minutes(24)
         randTime = .minutes(24)
         retransmission = RetransmissionSchedule()
+        mobike = true
         profile = nil
         largestChildCount = nil
         reauthTime = .zero

@@ -54,7 +54,7 @@ struct AuthInitiator: ~Copyable {
     ) -> Phase {
         let template = context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
-        var notifies = offer?.notifies ?? []
+        var notifies = (offer?.notifies ?? []) + context.mobilityNotifies(turn)
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -231,6 +231,7 @@ struct VerifyingInitiator: ~Copyable {
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.takeConfiguration(answer.configuration, &turn)
         context.heedLifetime(answer.notifies, &turn)
+        context.takeMobility(answer.notifies)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {

@@ -210,6 +210,8 @@ struct AnsweringResponder: ~Copyable {
             }
         }
         response.notifies += context.lifetimeNotifies
+        context.takeMobility(request.notifies)
+        response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
         let payloads = IKEAuth.Response.authenticated(response).payloads

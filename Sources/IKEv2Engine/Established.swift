@@ -152,7 +152,8 @@ struct Established: ~Copyable {
             closed += context.childrenDeleted(spis, &turn)
         }
         let answer = closed.isEmpty ? [] : [DeletePayload(.children(.esp, spis: closed))]
-        let response = Informational(isResponse: true, deletes: answer)
+        let notifies = context.answerMobility(parts.notifies, arrival, &turn)
+        let response = Informational(isResponse: true, deletes: answer, notifies: notifies)
         context.respond(to: request.header, arrival, response.payloads, keys, &turn)
         return nil
     }
@@ -169,6 +170,7 @@ struct Established: ~Copyable {
         }
         do throws(PeerFault) {
             let opened = try context.open(message, keys, arrival, &turn)
+            context.takeWorkingPath(arrival, &turn)
             context.followNAT(arrival.path, &turn)
             context.requests.close()
             active = nil

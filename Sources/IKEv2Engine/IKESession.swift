@@ -84,6 +84,9 @@ final class IKESession {
         if case .lastUse(let last) = answer, phase.isEstablished {
             context.trafficSeen(last, &turn)
             phase.proceed(context, &turn)
+        } else if context.mobility.isSearching, phase.isEstablished {
+            context.pathFound(answer, &turn)
+            phase.proceed(context, &turn)
         } else {
             phase.answer(answer, context, &turn)
         }
@@ -102,7 +105,13 @@ final class IKESession {
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
             case .answer:
-                if phase.isEstablished { context.trafficSeen(nil, &turn) } else { phase.answerOverdue(context, &turn) }
+                if !phase.isEstablished {
+                    phase.answerOverdue(context, &turn)
+                } else if context.mobility.isSearching {
+                    context.pathFound(.noPath(""), &turn)
+                } else {
+                    context.trafficSeen(nil, &turn)
+                }
             case .reassembly: context.reassembly = Reassembly()
             case .liveness: context.livenessDue(&turn)
             case .reauthentication: context.reauthenticationDue(&turn)
@@ -119,6 +128,13 @@ final class IKESession {
 
     /// It has inherited something to do.
     func resume(_ turn: inout Turn) {
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
+    /// The machine's addresses are others now.
+    func addressesChanged(_ turn: inout Turn) {
+        context.addressesChanged(&turn)
         phase.proceed(context, &turn)
         settle(&turn)
     }

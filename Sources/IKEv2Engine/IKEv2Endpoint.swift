@@ -64,6 +64,7 @@ public final class IKEv2Endpoint {
             }
         case .command(let command): perform(command, &turn)
         case .plane(let event): heed(event, &turn)
+        case .localAddresses(let addresses): localAddressesChanged(addresses, &turn)
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))

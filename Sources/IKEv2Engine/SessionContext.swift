@@ -141,6 +141,8 @@ final class SessionContext {
     var question: Ticket?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
+    /// What MOBIKE knows.
+    var mobility = MobilityState()
     /// When both ends are to prove again who they are.
     var reauthentication: Reauthentication
 

@@ -24,6 +24,7 @@ struct ConnectionReader {
         times(&connection)
         connection.proposals = ProposalReader.proposals(&reader, "proposals", for: .ike)
         connection.forcesEncapsulation = reader.read("encap", or: false, ValueSyntax.bool)
+        connection.mobike = reader.read("mobike", or: true, ValueSyntax.bool)
         connection.uniqueness = reader.read("unique", or: .no) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("never", .never), ("no", .no), ("replace", .replace), ("keep", .keep)])
         }
@@ -156,8 +157,6 @@ struct ConnectionReader {
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
-        _ = reader.read("mobike", or: true, ValueSyntax.bool)
-        noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")

@@ -119,7 +119,7 @@ import Testing
         ("zscaler", "", "esp_proposals = aes256gcm16-esn", "net.esp_proposals: Zscaler has no extended"),
         ("zscaler-gateway", "proposals = aes256-sha384-ecp256", "", "gw.proposals: Zscaler has SHA-384"),
         ("aws", "proposals = aes256gcm16-prfsha384-x25519", "", "gw.proposals: AWS does not take x25519"),
-        ("aws", "rekey_time = 10m", "", "gw.rekey_time: AWS has lifetimes of 900 to 28800 s"),
+        ("aws", "rekey_time = 9h", "", "gw.rekey_time: AWS has lifetimes of 900 to 28800 s"),
         ("aws", "", "rekey_time = 2h", "net.rekey_time: AWS has lifetimes of 900 to 3600 s"),
         ("aws", "rekey_time = 1h", "rekey_time = 1h", "net.rekey_time: AWS wants the lifetime of phase 2 shorter"),
         ("aws", "", "replay_window = 32", "net.replay_window: AWS needs a replay window of 64 to 2048"),
