@@ -139,8 +139,8 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
-        gateway.observe { [unowned self] event in nameServers.observe(event) }
         gateway.tellsMessages = log.level >= EventText.messageLevel
+        gateway.observe { [unowned self] event in nameServers.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")

@@ -40,6 +40,9 @@ public struct Connection: Hashable, Sendable {
     public var overTime: Interval
     /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
     public var randTime: Interval
+    /// Octets of IKE messages, both ways, after which the IKE SA is rekeyed, earlier by chance by up to a tenth; zero
+    /// never.
+    public var rekeyBytes: UInt64
     /// Whether messages are cut into fragments (RFC 7383).
     public var fragmentation: Fragmentation
     /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
@@ -84,6 +87,7 @@ public struct Connection: Hashable, Sendable {
         rekeyTime = .hours(4)
         overTime = .minutes(24)
         randTime = .minutes(24)
+        rekeyBytes = 0
         retransmission = RetransmissionSchedule()
         mobike = true
         profile = nil

@@ -35,6 +35,8 @@ public enum PlaneEvent: Sendable, Hashable {
     case unknownSPI(UInt32, Path)
     /// The outbound SA is about to run out of sequence numbers.
     case sequenceExhausted(ChildSAID)
+    /// One of the Child SA's directions has carried as much as its limits say.
+    case volumeReached(ChildSAID, VolumeMark)
     /// A packet wants a protected path that has no SA. It is told again, but not for every packet, while that lasts.
     case acquire(connection: String, child: String)
 }

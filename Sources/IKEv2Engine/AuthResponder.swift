@@ -263,6 +263,7 @@ extension SessionContext {
         timers.remove(.halfOpen)
         rekeyDue = turn.moment(in: connection.rekeyTime, less: connection.randTime)
         timers.set(.ikeRekey, to: rekeyDue)
+        volume = SessionVolume(limit: connection.rekeyBytes, chance: turn.environment.entropy.fraction())
         if connection.rekeyTime > .zero, connection.overTime > .zero {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }

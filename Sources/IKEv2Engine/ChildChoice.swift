@@ -98,10 +98,11 @@ enum ChildChoice {
             candidate.mode == .transport && notifies.contains(.useTransportMode)
             && TransportMode.isHostToHost(local: candidate.local, remote: candidate.remote, context.path)
         let translation = candidate.mode == .transport ? translation : nil
-        let agreement = ChildAgreement(
+        var agreement = ChildAgreement(
             template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
+        agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         let negotiation = ChildNegotiation(
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))

@@ -84,10 +84,12 @@ struct ChildOffer {
             throw .selectorsDisjoint(
                 oursLocal: localSelectors, oursRemote: remoteSelectors, theirsLocal: local, theirsRemote: remote)
         }
-        return ChildAgreement(
+        var agreement = ChildAgreement(
             template: template, proposal: proposal, inboundSPI: spi, outboundSPI: outboundSPI,
             mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
+        agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        return agreement
     }
 }
 

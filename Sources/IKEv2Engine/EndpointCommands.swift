@@ -34,6 +34,13 @@ extension IKEv2Endpoint {
             guard let session = session(with: child) else { return }
             session.intend(.rekeyChild(child), &turn)
             after(session, &turn)
+        case .volumeReached(let child, let mark):
+            guard let session = session(with: child) else { return }
+            switch mark {
+            case .soft: session.intend(.rekeyChild(child), &turn)
+            case .hard: session.expire(child, &turn)
+            }
+            after(session, &turn)
         case .acquire(let connection, let child): acquire(connection, child, &turn)
         case .unknownSPI: break
         }

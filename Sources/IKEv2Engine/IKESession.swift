@@ -146,6 +146,13 @@ final class IKESession {
         settle(&turn)
     }
 
+    /// A Child SA's lifetime ends, since it has carried all that it may.
+    func expire(_ child: ChildSAID, _ turn: inout Turn) {
+        context.childExpired(child)
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
     /// Brings children up: now when it is established, else with it. Those that are up already are left alone.
     func want(_ children: [String], _ turn: inout Turn) {
         guard isEstablished else {

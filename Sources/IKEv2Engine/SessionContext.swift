@@ -145,6 +145,8 @@ final class SessionContext {
     var mobility = MobilityState()
     /// When both ends are to prove again who they are.
     var reauthentication: Reauthentication
+    /// How many octets of messages there were, and after how many it is to be replaced.
+    var volume = SessionVolume()
 
     /// A new IKE SA.
     init(

@@ -57,6 +57,7 @@ extension SessionContext {
         _ datagrams: [[UInt8]], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
         let octets = datagrams.reduce(0) { $0 + $1.count }
+        count(octets)
         let pieces = datagrams.count > 1 ? " in \(datagrams.count) fragments" : ""
         publish(message: .sent(message.description + pieces, bytes: octets, path), &turn)
         for bytes in datagrams { turn.send(bytes, path, socket) }
@@ -102,6 +103,7 @@ extension SessionContext {
         do throws(GrammarError) {
             let opened = try keys.open(message)
             lastHeard = turn.now
+            count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
             publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened

@@ -158,10 +158,21 @@ public final class SimulatedPlane: DataPlane {
         complaints.append("\(text): SPI \(String(spi, radix: 16))")
     }
 
-    /// Counts a packet.
-    func count(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ now: Instant) {
-        carried[direction, default: [:]][spi, default: SACounters()].packets += 1
-        carried[direction]?[spi]?.lastUse = now
+    /// Counts a packet of an SA and says which of its limits it has come to with it; each is told once.
+    func count(
+        _ direction: SecurityAssociation.Direction, _ association: SecurityAssociation, _ now: Instant
+    ) -> VolumeMark? {
+        var counters = carried[direction]?[association.spi] ?? SACounters()
+        counters.packets += 1
+        counters.lastUse = now
+        carried[direction, default: [:]][association.spi] = counters
+        if counters.packets == association.limits.hardPackets { return .hard }
+        return counters.packets == association.limits.softPackets ? .soft : nil
+    }
+
+    /// Whether an SA has carried all that it may.
+    func isExhausted(_ direction: SecurityAssociation.Direction, _ association: SecurityAssociation) -> Bool {
+        carried[direction]?[association.spi]?.packets ?? 0 >= association.limits.hardPackets ?? .max
     }
 
     /// The traffic of an SA's direction; nil when there is no such SA.

@@ -137,6 +137,7 @@ struct ConnectionReader {
         let longer = max(connection.rekeyTime, connection.reauthTime)
         connection.overTime = reader.read("over_time", or: Interval(nanoseconds: longer.nanoseconds / 10), ValueSyntax.time)
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
+        connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
 
     private mutating func fragmentation(_ connection: inout Connection) {

@@ -22,6 +22,7 @@ public final class UserspacePlane: DataPlane {
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     let routes: RouteKeeper?
+    private let links: LinkFit
     /// Policies that are no Child SA's.
     var standing = StandingRegister()
     /// Of Child SAs that have a priority of their own.
@@ -34,6 +35,8 @@ public final class UserspacePlane: DataPlane {
     private var entropy = SystemEntropy()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
+    /// An IKE message of so many octets goes through every path uncut.
+    private static let largestUncut = 500
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -47,10 +50,11 @@ public final class UserspacePlane: DataPlane {
             port = given
             routes = nil
             addresses = nil
+            links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
-            try tun.setMTU(configuration.mtu, using: socket)
+            try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket)
             if tun.hasVirtioHeader {
                 // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
                 try? socket.change(
@@ -63,12 +67,14 @@ public final class UserspacePlane: DataPlane {
                 try socket.link(named: name).index
             }
             addresses = AddressKeeper(socket, interface: home ?? interface)
+            links = LinkFit(
+                try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
             port = tun
         }
         let receiver = Handover(
             try ReceiveWorker(
-                orders: receiveOrders, inbox: inbox, sockets: sockets, port: port, drops: receiveDrops,
-                now: MonotonicClock.now()))
+                orders: receiveOrders, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
+                drops: receiveDrops, now: MonotonicClock.now()))
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
@@ -128,6 +134,10 @@ public final class UserspacePlane: DataPlane {
     public func send(_ message: [UInt8], along path: Path, marker: Bool) throws(PlaneError) -> Bool {
         guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
             throw .noSocket(path.local, nil)
+        }
+        if message.count > Self.largestUncut {
+            // A long message may have to be cut, whatever the packets before it asked for.
+            sockets.entries[index].fragmentation.set(true, for: sockets.entries[index].socket)
         }
         let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
         do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
@@ -208,7 +218,7 @@ public final class UserspacePlane: DataPlane {
 
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
         do throws(SAError) {
-            let made = try InboundSA(association)
+            let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
             try register.add(made)
             receiveOrders.append(.install(made))
         } catch { throw .association(error) }
@@ -227,7 +237,10 @@ public final class UserspacePlane: DataPlane {
             }
             register.add(made, handle)
             if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
-            transmitOrders.append(.install(made, slot: handle.slot, way))
+            let fit = links.fit(association.path, association.encapsulation)
+            let behaviour = association.tunnel.withoutHiddenPorts(association)
+            links.makeRoom(for: TunnelRules(association, shape: made.shape, pathMTU: fit.mtu).innerMTU)
+            transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
@@ -290,7 +303,8 @@ public final class UserspacePlane: DataPlane {
         _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
     ) throws(PlaneError) {
         let way = try way(path, encapsulation)
-        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way)) }
+        let fit = links.fit(path, encapsulation)
+        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way, fit)) }
         for found in register.inbound(of: child) {
             receiveOrders.append(.move(spi: found.spi, remote: path.remote))
         }

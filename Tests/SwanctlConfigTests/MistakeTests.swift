@@ -100,10 +100,6 @@ import Testing
             "esp_proposals: proposal 'aes128': 'aes128' (character 1) needs an integrity algorithm beside it; add for example 'sha256'"
         ),
         ("hw_offload = yes", "hw_offload: hardware offload is not supported yet; write no or auto"),
-        (
-            "rekey_bytes = 1000",
-            "rekey_bytes: 'rekey_bytes' is not supported yet; remove it, or leave it at its default (0)"
-        ),
         ("ipcomp = yes", "ipcomp: 'ipcomp' is not supported yet; remove it, or leave it at its default (no)"),
     ])
     func inChildren(_ line: String, _ message: String) {
