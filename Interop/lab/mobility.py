@@ -35,7 +35,8 @@ def moves(bench, options):
         ["ping", "-4", "-n", "-q", "-c", COUNT, "-i", "0.01", "-W", "2", "-I", a.inner[4], b.inner[4]], a, "moving-ping")
     time.sleep(1)
     commands = [
-        f"addr add {ELSEWHERE}/24 dev {a.device}", f"addr del {a.outer[4]}/24 dev {a.device}",
+        # In this order: a second address of the same network goes with the first.
+        f"addr del {a.outer[4]}/24 dev {a.device}", f"addr add {ELSEWHERE}/24 dev {a.device}",
         f"route replace default via {b.outer[4]}",
     ]
     a.run(["ip", "-n", a.netns, "-batch", "-"], stdin="\n".join(commands) + "\n").require()

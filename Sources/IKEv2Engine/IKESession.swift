@@ -220,7 +220,9 @@ final class IKESession {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
             context.leaveTrap(child, reason, &turn)
-            context.removeChild(child.id, .ikeSAEnded, staysBlocked: context.reauthentication.isBreaking || reason.staysBlocked(action), &turn)
+            context.removeChild(
+                child.id, .ikeSAEnded, staysBlocked: context.reauthentication.isBreaking || reason.staysBlocked(action),
+                &turn)
         }
         context.giveUpAddresses(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }

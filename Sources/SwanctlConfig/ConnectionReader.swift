@@ -135,7 +135,8 @@ struct ConnectionReader {
         connection.rekeyTime = reader.read(
             "rekey_time", or: connection.reauthTime > .zero ? .zero : .hours(4), ValueSyntax.time)
         let longer = max(connection.rekeyTime, connection.reauthTime)
-        connection.overTime = reader.read("over_time", or: Interval(nanoseconds: longer.nanoseconds / 10), ValueSyntax.time)
+        connection.overTime = reader.read(
+            "over_time", or: Interval(nanoseconds: longer.nanoseconds / 10), ValueSyntax.time)
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
         connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }

@@ -9,7 +9,8 @@ import Testing
 @Suite struct ProfileTests {
     /// A connection of this profile with one child.
     private func text(
-        _ profile: String, _ lines: String = "", child: String = "", local: String = "", remote: String = "id = peer.example"
+        _ profile: String, _ lines: String = "", child: String = "", local: String = "",
+        remote: String = "id = peer.example"
     ) -> String {
         """
         connections { gw {
@@ -86,7 +87,8 @@ import Testing
     /// An address names a tunnel only where no other tunnel has the same two.
     @Test func anAddressHasToBeUnique() {
         func tunnel(_ name: String, _ id: String) -> String {
-            text("cloudflare", local: id).replacing("connections { gw {", with: "\(name) {").split(separator: "secrets")[0]
+            text("cloudflare", local: id).replacing("connections { gw {", with: "\(name) {").split(
+                separator: "secrets")[0]
                 .description
         }
         func both(_ first: String, _ second: String) -> String {
@@ -97,7 +99,8 @@ import Testing
             return "connections { \(bodies.joined()) }\nsecrets { ike { secret = 0123456789\n} }"
         }
         let found = mistakes(both("id = 192.0.2.1", Self.cloudflareID))
-        #expect(found.count == 1 && found.first?.contains("another tunnel has the same two addresses") == true, "\(found)")
+        #expect(
+            found.count == 1 && found.first?.contains("another tunnel has the same two addresses") == true, "\(found)")
         #expect(mistakes(both("id = keyid:acc_t2", Self.cloudflareID)) == [])
     }
 
@@ -111,9 +114,15 @@ import Testing
         ("cloudflare", "proposals = aes128-sha256-modp2048", "", "gw.proposals: Cloudflare does not take aes128"),
         ("cloudflare-gateway", "", "replay_window = 64", "net.replay_window: Cloudflare's service needs"),
         ("cloudflare-gateway", "", "esp_proposals = aes256gcm16-esn", "net.esp_proposals: Cloudflare's service has no"),
-        ("zscaler", "proposals = aes256-sha512-modp1024", "", "gw.proposals: Zscaler has SHA-384 and SHA-512 with group 14"),
+        (
+            "zscaler", "proposals = aes256-sha512-modp1024", "",
+            "gw.proposals: Zscaler has SHA-384 and SHA-512 with group 14"
+        ),
         ("zscaler", "proposals = 3des-sha1-modp2048", "", "gw.proposals: Zscaler has 3DES with group 2"),
-        ("zscaler", "proposals = aes256gcm16-prfsha256-modp2048", "", "gw.proposals: Zscaler does not take aes256gcm16"),
+        (
+            "zscaler", "proposals = aes256gcm16-prfsha256-modp2048", "",
+            "gw.proposals: Zscaler does not take aes256gcm16"
+        ),
         ("zscaler", "rekey_time = 25h", "", "gw.rekey_time: Zscaler has lifetimes of 300 to 86400 s"),
         ("zscaler", "", "rekey_time = 9h", "net.rekey_time: Zscaler has lifetimes of 300 to 28800 s"),
         ("zscaler", "", "esp_proposals = aes256gcm16-esn", "net.esp_proposals: Zscaler has no extended"),
@@ -185,8 +194,9 @@ import Testing
     }
 
     @Test func anUnknownProfile() {
-        #expect(mistakes(text("cloudfare")) == [
-            "connections.gw.profile: 'cloudfare' is not one of the words allowed here; did you mean 'cloudflare'?"
-        ])
+        #expect(
+            mistakes(text("cloudfare")) == [
+                "connections.gw.profile: 'cloudfare' is not one of the words allowed here; did you mean 'cloudflare'?"
+            ])
     }
 }

@@ -33,7 +33,8 @@ extension PeerProfile {
                 guard connection.fragmentation == .no else { return [] }
                 return [
                     Violation(
-                        key: "fragmentation", message: "Windows sends long messages, which get lost without fragmentation",
+                        key: "fragmentation",
+                        message: "Windows sends long messages, which get lost without fragmentation",
                         remedy: "write fragmentation = yes")
                 ]
             },

@@ -71,8 +71,10 @@ extension PeerProfile {
             return [
                 Violation(
                     key: end,
-                    message: "'\(pattern.map { "\($0)" } ?? "")' is none of the identities that Cloudflare gives to tunnels",
-                    remedy: "copy one of the tunnel's identities: FQDN, user FQDN, key-id (write keyid:…), or its address")
+                    message:
+                        "'\(pattern.map { "\($0)" } ?? "")' is none of the identities that Cloudflare gives to tunnels",
+                    remedy:
+                        "copy one of the tunnel's identities: FQDN, user FQDN, key-id (write keyid:…), or its address")
             ]
         }
         return []

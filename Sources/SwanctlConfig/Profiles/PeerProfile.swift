@@ -100,7 +100,8 @@ struct PeerProfile: Sendable {
             found.append(
                 Violation(
                     key: "children",
-                    message: "\(peer) takes \(largestChildCount) \(largestChildCount == 1 ? "child" : "children") at most",
+                    message:
+                        "\(peer) takes \(largestChildCount) \(largestChildCount == 1 ? "child" : "children") at most",
                     remedy: "put several networks into local_ts and remote_ts of one child"))
         }
         for rule in rules { found += rule(connection) }
@@ -142,7 +143,8 @@ struct PeerProfile: Sendable {
         return [
             Violation(
                 key: key, child: child,
-                message: "\(peer) has lifetimes of \(range.lowerBound.wholeSeconds) to \(range.upperBound.wholeSeconds) s",
+                message:
+                    "\(peer) has lifetimes of \(range.lowerBound.wholeSeconds) to \(range.upperBound.wholeSeconds) s",
                 remedy: "write \(key) between \(range.lowerBound.wholeSeconds)s and \(range.upperBound.wholeSeconds)s")
         ]
     }

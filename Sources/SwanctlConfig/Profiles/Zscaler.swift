@@ -5,7 +5,8 @@ import NetworkTypes
 /// Zscaler's service as the peer, and us in its place.
 extension PeerProfile {
     static let zscaler = PeerProfile(
-        name: "zscaler", peer: "Zscaler", connection: [
+        name: "zscaler", peer: "Zscaler",
+        connection: [
             "version": "2", "proposals": "aes256-sha256-modp2048", "rekey_time": "24h", "dpd_delay": "20s",
             "dpd_interval": "20s", "dpd_tries": "5", "mobike": "no",
         ],
@@ -47,7 +48,8 @@ extension PeerProfile {
                         key: "proposals", message: "Zscaler has SHA-384 and SHA-512 with group 14 (modp2048) only",
                         remedy: "write modp2048 in that proposal, or sha256"))
             }
-            if names.contains("3des"), groups != ["modp1024"] || hashes.contains(where: { $0 != "sha1" && $0 != "sha256" })
+            if names.contains("3des"),
+                groups != ["modp1024"] || hashes.contains(where: { $0 != "sha1" && $0 != "sha256" })
             {
                 found.append(
                     Violation(
