@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, policies, refusal,
-    rekey, shapes, thousand, zero)
+    addresses, algorithms, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility, policies,
+    reauthenticate, refusal, rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -58,6 +58,12 @@ def all_cases():
         for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
+        for letter, who in (("a", "initiator"), ("b", "responder")):
+            cases.append(Case(
+                f"{pair} reauthentication-{who}", left, right, lambda letter=letter: reauthenticate.Brief(letter=letter),
+                reauthenticate.renewed))
+        if (left, right) == ("martlet", "martlet"):
+            cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

@@ -51,6 +51,7 @@ public final class Daemon {
     private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private let nameServers: NameServerKeeper
+    private let watch: AddressWatch
     private var stopping: Instant?
     private var failure: DaemonFailure?
     private var hasToldOfClear = false
@@ -83,6 +84,7 @@ public final class Daemon {
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         let log = log
+        watch = try AddressWatch(table: planeConfiguration.routeTable, device: options.tunName)
         nameServers = NameServerKeeper(
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
@@ -164,12 +166,24 @@ public final class Daemon {
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
         gateway.beforeInput = { [unowned self] in store.apply() }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
+        try loop.add(watch.descriptor, .readable) { [unowned self] _ in
+            do { try watch.look() } catch { log.line("NET", "changes of addresses can't be seen: \(error)") }
+        }
+        loop.addDeadline({ [unowned self] in watch.due }, { [unowned self] in tellAddresses() })
+        tellAddresses()
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
+    }
+
+    /// Peers that may move with us learn where we are.
+    private func tellAddresses() {
+        do { station.gateway.handle(.localAddresses(try watch.addresses())) } catch {
+            log.line("NET", "this machine's addresses can't be read: \(error)")
+        }
     }
 
     /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.

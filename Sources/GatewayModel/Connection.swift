@@ -57,6 +57,12 @@ public struct Connection: Hashable, Sendable {
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// Whether the ends may move to other addresses (RFC 4555).
+    public var mobike: Bool
+    /// What kind of peer it is, when the configuration says so.
+    public var profile: String?
+    /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
+    public var largestChildCount: Int?
     /// When the IKE SA is to be replaced by one with a new authentication; zero never.
     public var reauthTime: Interval
     /// Whether the new one is up before the old one ends; else packets wait in between.
@@ -91,6 +97,9 @@ public struct Connection: Hashable, Sendable {
         randTime = .minutes(24)
         rekeyBytes = 0
         retransmission = RetransmissionSchedule()
+        mobike = true
+        profile = nil
+        largestChildCount = nil
         reauthTime = .zero
         makesBeforeBreaking = true
         dpdInterval = .zero

@@ -56,7 +56,7 @@ struct AuthInitiator: ~Copyable {
             context.beginsChildless
             ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
-        var notifies = (offer?.notifies ?? []) + context.ppkNotifies
+        var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -234,6 +234,8 @@ struct VerifyingInitiator: ~Copyable {
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.takeConfiguration(answer.configuration, &turn)
+        context.heedLifetime(answer.notifies, &turn)
+        context.takeMobility(answer.notifies)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {

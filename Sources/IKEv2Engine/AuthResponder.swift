@@ -213,6 +213,9 @@ struct AnsweringResponder: ~Copyable {
                 response.notifies.append(error.notify)
             }
         }
+        response.notifies += context.lifetimeNotifies
+        context.takeMobility(request.notifies)
+        response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
         let payloads = IKEAuth.Response.authenticated(response).payloads
@@ -268,6 +271,7 @@ extension SessionContext {
         if connection.rekeyTime > .zero, connection.overTime > .zero {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }
+        scheduleReauthentication(&turn)
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
         // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
         if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }

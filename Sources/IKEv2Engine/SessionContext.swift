@@ -21,6 +21,8 @@ enum SessionTimer: Hashable {
     case ikeRekey
     /// Its lifetime ends.
     case ikeExpiry
+    /// Both ends are to prove again who they are.
+    case reauthentication
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.
@@ -153,6 +155,10 @@ final class SessionContext {
     var question: Ticket?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
+    /// What MOBIKE knows.
+    var mobility = MobilityState()
+    /// When both ends are to prove again who they are.
+    var reauthentication: Reauthentication
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
 
@@ -168,6 +174,7 @@ final class SessionContext {
         self.socket = socket
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
+        reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
         pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
@@ -238,6 +245,7 @@ final class SessionContext {
         summary.established = established
         if let established { summary.setupTime = established - created }
         summary.rekeyDue = rekeyDue
+        summary.reauthenticationDue = reauthentication.due
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []

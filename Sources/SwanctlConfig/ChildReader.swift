@@ -16,7 +16,10 @@ struct ChildReader {
     /// The lowest precedence that a policy may be given.
     private static let largestPriority = 1_000_000
 
-    init(_ reader: SectionReader) { self.reader = reader }
+    init(_ reader: SectionReader, defaults: [String: String] = [:]) {
+        self.reader = reader
+        self.reader.defaults = defaults
+    }
 
     /// The child. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func child() -> ChildTemplate {
@@ -118,8 +121,8 @@ struct ChildReader {
 
     /// Each of the two times follows from the other when only one is given.
     private mutating func times(_ child: inout ChildTemplate) {
-        let hasRekey = reader.view.setting("rekey_time") != nil
-        let hasLife = reader.view.setting("life_time") != nil
+        let hasRekey = reader.setting("rekey_time") != nil
+        let hasLife = reader.setting("life_time") != nil
         let rekey = reader.read("rekey_time", or: .hours(1), ValueSyntax.time)
         let life = reader.read("life_time", or: .zero, ValueSyntax.time)
         switch (hasRekey, hasLife) {

@@ -109,6 +109,7 @@ struct KnownKeys {
         connections = (section)
         connections.<conn> = (section)
         connections.<conn>.version = 0
+        connections.<conn>.profile =
         connections.<conn>.local_addrs = %any
         connections.<conn>.remote_addrs = %any
         connections.<conn>.local_port = 500

@@ -177,6 +177,7 @@ struct ConfigurationBuilder {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             UnwiseSettings(diagnostics: diagnostics).review(connection, location)
+            reviewProfile(connection, location, connections)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {
@@ -227,6 +228,16 @@ struct ConfigurationBuilder {
 
     private func localIdentities(_ connection: Connection) -> [Identity] {
         connection.local.identity.map { [$0] } ?? connection.localAddresses.compactMap(\.single).map { Identity($0) }
+    }
+
+    /// Cloudflare tells tunnels by addresses only where these differ.
+    private func reviewProfile(_ connection: Connection, _ location: SourceLocation, _ all: [Connection]) {
+        guard let name = connection.profile, name.hasPrefix("cloudflare") else { return }
+        let others = all.filter { $0.profile == name }
+        let found = PeerProfile.ambiguous(connection, among: others, isGateway: name == "cloudflare-gateway")
+        guard let found else { return }
+        diagnostics.error(
+            location, "connection '\(connection.name)', \(found.key): \(found.message)", remedy: found.remedy)
     }
 
     private func reviewStart(_ connection: Connection, _ location: SourceLocation) {
