@@ -147,6 +147,7 @@ struct ConfigurationBuilder {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             reviewProfile(connection, location, connections)
+            UnwiseSettings(diagnostics: diagnostics).review(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {
