@@ -8,6 +8,8 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// The pools of virtual addresses, in the order of the files.
+    public var pools: [AddressPool]
     /// How the daemon behaves, whatever the connection.
     public var settings: DaemonSettings
     /// What is worth knowing: notes and warnings.
@@ -36,7 +38,7 @@ public struct LoadedConfiguration: Sendable {
         let resolver = SettingsResolver(tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
         builder.reviewsWhole = !isFragment
-        (connections, secrets) = builder.build()
+        (connections, secrets, pools) = builder.build()
         settings = builder.settings
         self.files = files
         warnings = diagnostics.warnings
@@ -49,6 +51,7 @@ public struct LoadedConfiguration: Sendable {
     public init() {
         connections = []
         secrets = []
+        pools = []
         warnings = []
         files = []
         settings = DaemonSettings()
@@ -58,6 +61,7 @@ public struct LoadedConfiguration: Sendable {
     public mutating func append(_ other: LoadedConfiguration) {
         connections += other.connections
         secrets += other.secrets
+        pools += other.pools
     }
 }
 
@@ -77,7 +81,7 @@ struct ConfigurationBuilder {
         self.diagnostics = diagnostics
     }
 
-    mutating func build() -> (connections: [Connection], secrets: [Secret]) {
+    mutating func build() -> (connections: [Connection], secrets: [Secret], pools: [AddressPool]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
@@ -91,12 +95,26 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        var pools: [AddressPool] = []
+        var poolLocations: [SourceLocation] = []
+        if var section = root.section("pools") {
+            for reader in section.sections("<name>") {
+                var poolReader = PoolReader(reader)
+                guard let pool = poolReader.pool() else { continue }
+                pools.append(pool)
+                poolLocations.append(reader.view.location)
+            }
+            section.finish()
+        }
         settings = DaemonSettingsReader.settings(&root)
         settings.apply(to: &connections)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty, reviewsWhole { review(connections, locations, secrets) }
-        return (connections, secrets)
+        if diagnostics.errors.isEmpty, reviewsWhole {
+            review(connections, locations, secrets)
+            PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
+        }
+        return (connections, secrets, pools)
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.
