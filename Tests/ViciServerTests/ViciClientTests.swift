@@ -47,7 +47,7 @@ import ViciMessages
         defer { server.stop() }
         let client = try ViciClient(connectingTo: server.path)
         let status = try client.status()
-        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals"])
+        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals", "drops"])
         #expect(status.section("connections")?.section("gw")?["state"] == "up")
         #expect(status.section("sas")?.entries.count == 3_000)
         #expect(status.section("sas")?.section("gw-2999")?["uniqueid"] == "2999")
@@ -94,6 +94,8 @@ import ViciMessages
         defer { server.stop() }
         let clients = try (0..<ViciControl.maximumSessions).map { _ in try ViciClient(connectingTo: server.path) }
         for client in clients { #expect(try client.call("version")["version"] == "0.1.0") }
+        // One that waits for something does not have to make room, as an idle one does.
+        for client in clients { try client.register(for: ["log"]) }
         #expect(throws: ViciClientError.self) {
             let oneTooMany = try ViciClient(connectingTo: server.path)
             _ = try oneTooMany.call("version")
