@@ -146,7 +146,7 @@ def _timeless(text):
     """The text without what changes from one second, or one thread's mood, to the next."""
     text = re.sub(r"\b\d+s\b", "Ns", text)
     text = re.sub(r" +Ns", " Ns", text)
-    text = re.sub(r"uptime: \d+ \w+", "uptime", text)
+    text = re.sub(r"uptime: .*", "uptime", text)
     text = re.sub(r"\d+ idle, working: [\d/]+", "idle", text)
     text = re.sub(r"(jobs scheduled|job queues): [\d/]+", "jobs", text)
     return re.sub(r"mallinfo.*\n", "", text).strip()
