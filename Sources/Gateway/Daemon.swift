@@ -154,7 +154,6 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
-        gateway.tellsMessages = log.level >= EventText.messageLevel
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
@@ -164,7 +163,10 @@ public final class Daemon {
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
-        gateway.beforeInput = { [unowned self] in store.apply() }
+        gateway.beforeInput = { [unowned self] in
+            store.apply()
+            station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
+        }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
         try loop.add(watch.descriptor, .readable) { [unowned self] _ in
             do { try watch.look() } catch { log.line("NET", "changes of addresses can't be seen: \(error)") }

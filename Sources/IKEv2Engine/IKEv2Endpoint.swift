@@ -267,6 +267,7 @@ public final class IKEv2Endpoint {
             flags: flags, messageID: request.messageID)
         let message = Message(header, [.notify(notify)])
         guard let bytes = try? message.encoded() else { return }
+        turn.count(header, isSent: true)
         turn.publish(message: .sent(message.description, bytes: bytes.count, arrival.path))
         turn.send(bytes, arrival.path, arrival.socket)
     }
@@ -286,6 +287,7 @@ public final class IKEv2Endpoint {
         do throws(GrammarError) {
             let message = try Message(parsing: arrival.bytes)
             request = try IKESAInit.Request(message)
+            turn.count(header, isSent: false)
             turn.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path))
         } catch {
             refuseUnreadable(error, header, arrival, &turn)

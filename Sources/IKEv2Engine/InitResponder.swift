@@ -131,6 +131,7 @@ enum InitResponder {
             flags: .response, messageID: 0)
         let message = Message(header, answer.payloads)
         guard let response = try? message.encoded() else { return nil }
+        context.count(header, isSent: true, &turn)
         context.publish(message: .sent(message.description, bytes: response.count, arrival.path), &turn)
         turn.send(response, arrival.path, arrival.socket)
         let transcript = Transcript(

@@ -202,6 +202,11 @@ final class SessionContext {
         turn.publish(message: kind(), ikeSA: id, connection: connection.name)
     }
 
+    /// Says that a message came or went on this IKE SA, for counters.
+    func count(_ header: IKEHeader, isSent: Bool, _ turn: inout Turn) {
+        turn.count(header, isSent: isSent, ikeSA: id, connection: connection.name)
+    }
+
     /// Says that something was refused on this IKE SA.
     func refuse(_ refusal: Refusal, child: String? = nil, _ turn: inout Turn) {
         turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name)

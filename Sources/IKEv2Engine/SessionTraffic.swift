@@ -59,6 +59,7 @@ extension SessionContext {
         let octets = datagrams.reduce(0) { $0 + $1.count }
         count(octets)
         let pieces = datagrams.count > 1 ? " in \(datagrams.count) fragments" : ""
+        count(message.header, isSent: true, &turn)
         publish(message: .sent(message.description + pieces, bytes: octets, path), &turn)
         for bytes in datagrams { turn.send(bytes, path, socket) }
     }
@@ -105,6 +106,7 @@ extension SessionContext {
             lastHeard = turn.now
             count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
+            count(message.header, isSent: false, &turn)
             publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened
         } catch {

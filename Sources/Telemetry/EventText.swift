@@ -31,6 +31,7 @@ public struct EventText: Sendable {
         case .ikeEstablished, .ikeClosed, .childInstalled, .childClosed, .pathChanged: level >= 1
         case .sent, .received, .ikeStateChanged, .ikeProposalChosen, .natDetected: level >= messageLevel
         case .dropped: level >= 3
+        case .exchanged: level >= 4
         default: true
         }
     }
@@ -77,6 +78,11 @@ public struct EventText: Sendable {
             self.init(.network, 2, "sent \(summary) (\(bytes) octets) \(path.local) → \(path.remote)")
         case .received(let summary, let bytes, let path):
             self.init(.network, 2, "received \(summary) (\(bytes) octets) \(path.remote) → \(path.local)")
+        case .exchanged(let kind):
+            self.init(
+                .network, 4,
+                "\(kind.isSent ? "sent" : "received") \(kind.isResponse ? "a response" : "a request") of exchange "
+                    + "\(kind.exchange)")
         case .retransmitted(let exchange, let messageID, let attempt):
             self.init(.ike, 1, "no answer to \(exchange) request \(messageID) yet, sent again (\(attempt))")
         case .answeredAgain(let messageID):
