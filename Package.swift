@@ -78,7 +78,7 @@ let package = Package(
             ]),
 
         // House
-        floor("SwanctlConfig", ["GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -86,8 +86,8 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "UserspacePlane", "ESPEngine",
-                "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
+                "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
 
@@ -139,7 +139,7 @@ let package = Package(
                 "ViciServer", "ViciMessages", "SwanctlConfig", "LinuxSystem", "GatewayModel", "IPsecCrypto",
                 "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests("SwanctlConfigTests", ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -159,8 +159,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(

@@ -3,6 +3,7 @@ public import GatewayModel
 public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
+import LinuxSystem
 public import SwanctlConfig
 
 /// Carries IKE messages between an engine and the network.
@@ -28,6 +29,9 @@ public final class Gateway {
     private var inputs: [Input] = []
     private var isHandling = false
     private var credentials: CredentialStore
+    private var signatures: SignatureStore
+    private let signing: (any SignatureService)?
+    private let unixTime: () -> Int64
     private let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
@@ -52,19 +56,37 @@ public final class Gateway {
 
     /// A gateway that has nothing to do yet. `settings` hold what no configuration file says (its connections are not
     /// looked at); `clock` is the one that the engine's deadlines are on.
-    public init(
+    public convenience init(
         _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: any DataPlane,
         transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant
+    ) {
+        self.init(
+            loaded, settings: settings, plane: plane, transport: transport, paths: paths, clock: clock, signing: nil)
+    }
+
+    /// The same, with somebody who answers questions about signatures in its own time; without, they are answered at once.
+    init(
+        _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: any DataPlane,
+        transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant,
+        signing: (any SignatureService)?, unixTime: @escaping () -> Int64 = WallClock.now
     ) {
         configuration = settings
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: SystemEntropy())
         self.plane = plane
         self.transport = transport
         self.paths = paths
         self.clock = clock
+        self.signing = signing
+        self.unixTime = unixTime
+    }
+
+    /// Gives the engine the answers about signatures that have come in.
+    func drainSignatures() {
+        for (ticket, answer) in signing?.takeAnswers() ?? [] { handle(.answer(ticket, answer)) }
     }
 
     /// Calls `observer` with every event from now on, on the gateway's thread.
@@ -103,6 +125,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
     }
@@ -139,6 +162,12 @@ public final class Gateway {
         case .ask(let ticket, let query):
             if case .path(let connection) = query {
                 inputs.append(.answer(ticket, paths.path(for: connection)))
+            } else if SignatureStore.concerns(query) {
+                if let signing {
+                    signing.ask(ticket, query, signatures)
+                } else if let answer = signatures.answer(query, at: unixTime()) {
+                    inputs.append(.answer(ticket, answer))
+                }
             } else if let answer = credentials.answer(query) {
                 inputs.append(.answer(ticket, answer))
             }

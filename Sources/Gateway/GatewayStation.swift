@@ -17,6 +17,7 @@ public final class GatewayStation {
     public let plane: UserspacePlane
     private let loop: ControlLoop
     private let transport: PlaneTransport
+    private let signing: SigningService
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -32,9 +33,12 @@ public final class GatewayStation {
         self.plane = plane
         self.loop = loop
         transport = PlaneTransport(plane)
+        let signing = try SigningService(moment: { WallClock.now() })
+        self.signing = signing
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
-            clock: MonotonicClock.now)
+            clock: MonotonicClock.now, signing: signing)
+        try loop.add(signing.descriptor, .readable) { [unowned self] _ in gateway.drainSignatures() }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
     }

@@ -67,6 +67,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var queuedTasks: [String]
     /// The exchange in flight, by name.
     public var activeTasks: [String]
+    /// What the peer proved its identity with; nil for a shared key.
+    public var remoteCertificate: PeerCertificate?
     /// Its children, the oldest first.
     public var children: [ChildSASummary]
 

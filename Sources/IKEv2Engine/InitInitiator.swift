@@ -31,6 +31,7 @@ struct InitInitiator: ~Copyable {
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
                 pretending: context.pretendsNAT, &turn.environment.entropy) + context.fragmentationNotifies
+            + context.hashNotifies
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
             let request = IKESAInit.Request(
@@ -188,6 +189,8 @@ struct InitInitiator: ~Copyable {
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         context.peerTakesFragments = answer.notifies.contains(.fragmentationSupported)
+        context.signatures.learn(answer.notifies)
+        context.signatures.learn(answer.certificateRequests)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

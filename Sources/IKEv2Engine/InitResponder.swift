@@ -117,6 +117,8 @@ enum InitResponder {
             context.peerTakesFragments = true
             notifies += context.fragmentationNotifies
         }
+        context.signatures.learn(request.notifies)
+        notifies += context.hashNotifies(for: context.candidates(turn))
         context.algorithms = acceptance.proposal
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
@@ -124,7 +126,8 @@ enum InitResponder {
             IKESAInit.Response.Complete(
                 choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                 keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies))
+                nonce: NoncePayload(nonce),
+                certificateRequests: SignatureAgreement.requests(context.candidates(turn)), notifies: notifies))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
             flags: .response, messageID: 0)

@@ -30,6 +30,7 @@ extension SessionContext {
         next.encapsulation = encapsulation
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
+        next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
         // Whoever was to be replaced by it was replaced by its predecessor.
         next.isUnique = true

@@ -8,6 +8,8 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// Private keys and certificates.
+    public var credentials: Credentials
     /// What is worth knowing: notes and warnings.
     public var warnings: [Diagnostic]
     /// The files that were read, in order.
@@ -19,8 +21,10 @@ public struct LoadedConfiguration: Sendable {
         let parser = Parser(path, source: source, diagnostics: diagnostics)
         diagnostics.isComplete = diagnostics.errors.isEmpty
         let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
-        var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
+        let directory = CertificateDirectory(source, beside: path, diagnostics: diagnostics)
+        var builder = ConfigurationBuilder(resolver, directory, diagnostics: diagnostics)
         (connections, secrets) = builder.build()
+        credentials = directory.credentials
         files = parser.files
         warnings = diagnostics.warnings
         guard diagnostics.errors.isEmpty else {
@@ -34,27 +38,31 @@ public struct LoadedConfiguration: Sendable {
 /// It owns the top of the tree and the rules that span sections.
 struct ConfigurationBuilder {
     private let resolver: SettingsResolver
+    private let directory: CertificateDirectory
     private let diagnostics: DiagnosticCollector
 
-    init(_ resolver: SettingsResolver, diagnostics: DiagnosticCollector) {
+    init(_ resolver: SettingsResolver, _ directory: CertificateDirectory, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
+        self.directory = directory
         self.diagnostics = diagnostics
     }
 
     mutating func build() -> (connections: [Connection], secrets: [Secret]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
+        var secrets: [Secret] = []
+        var passwords: [CertificateDirectory.Password] = []
+        if var section = root.section("secrets") { (secrets, passwords) = SecretReader.secrets(&section) }
+        directory.load(passwords: passwords)
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
         if var section = root.section("connections") {
             for reader in section.sections("<conn>") {
-                var connectionReader = ConnectionReader(reader)
+                var connectionReader = ConnectionReader(reader, directory)
                 connections.append(connectionReader.connection())
                 locations.append(reader.view.location)
             }
             section.finish()
         }
-        var secrets: [Secret] = []
-        if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
         if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
@@ -87,13 +95,15 @@ struct ConfigurationBuilder {
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {
-            } else if remotes.isEmpty {
+            } else if remotes.isEmpty, connection.remote.method == .sharedKey {
                 diagnostics.warning(
                     location, "connection '\(connection.name)' lets in everybody who has a secret that fits",
                     remedy: "name the peer with remote { id = … }, or give it one address in remote_addrs")
             }
             // Where an end's identity is its address and that is not known yet, there is nothing to compare.
-            guard !remotes.isEmpty, !locals.isEmpty else { continue }
+            guard connection.local.method == .sharedKey || connection.remote.method == .sharedKey, !remotes.isEmpty,
+                !locals.isEmpty
+            else { continue }
             for remote in remotes {
                 let fitting = locals.compactMap { local in bestSecret(secrets, local, remote) }.first
                 if let fitting {

@@ -44,6 +44,10 @@ import WireFormat
         case .nearMiss(let found): "near \(found.secret) \(found.difference)"
         case .noSecret: "no secret"
         case .path, .noPath: "a path"
+        case .signed(let authentication, let certificates): "signed \(authentication.method) \(certificates.count)"
+        case .noPrivateKey(let reason): "no private key: \(reason)"
+        case .certified(let certificate): "certified \(certificate.chain.first ?? "")"
+        case .untrusted(let problem): "untrusted \(problem)"
         case nil: "nothing"
         }
     }

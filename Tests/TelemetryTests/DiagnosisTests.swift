@@ -137,6 +137,8 @@ import WireFormat
         case .noAnswer: "noAnswer"
         case .noPath: "noPath"
         case .noInternalAnswer: "noInternalAnswer"
+        case .untrusted: "untrusted"
+        case .noPrivateKey: "noPrivateKey"
         }
     }
 }
