@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, refusal, rekey, shapes, thousand
+from . import algorithms, certified, crash, establish, refusal, rekey, shapes, thousand
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -52,6 +52,12 @@ def all_cases():
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
                 lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
+        for name, scenario in certified.ROWS:
+            cases.append(Case(f"{pair} {name}", left, right, scenario, certified.tunnel))
+        for refused in certified.REFUSALS + (certified.STRICTER if right == "martlet" else []):
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario,
+                lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
         if (left, right) != ("martlet", "martlet"):
             cases.append(Case(f"{pair} swanctl-shapes", left, right, Scenario, shapes.compare))
         if right == "strongswan":
@@ -81,5 +87,10 @@ CI = {
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
+    "martlet/ss cert ecdsa256",
+    "ss/martlet cert rsa2048",
+    "martlet/ss cert raw-keys",
+    "ss/martlet cert intermediate",
+    "ss/martlet cert wrong-name",
     "martlet/ss killed",
 }

@@ -118,8 +118,8 @@ enum InitResponder {
             notifies += context.fragmentationNotifies
         }
         context.signatures.learn(request.notifies)
-        notifies += context.hashNotifies(for: context.candidates(turn))
         context.algorithms = acceptance.proposal
+        notifies += context.hashNotifies(for: context.candidates(turn))
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         let answer = IKESAInit.Response.complete(

@@ -1,5 +1,6 @@
 import GatewayModel
 import IKECore
+import IKEMessages
 import IPsecCrypto
 import SwanctlConfig
 import Testing
