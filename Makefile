@@ -6,9 +6,10 @@ SHELL := /bin/bash
 SWIFT ?= swift
 SEEDS ?= 10000
 SECONDS ?= 60
+DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build demo test interop sim fuzz bench check fmt docs clean
+.PHONY: help setup deps build demo test interop sim explore mutants fuzz bench check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +37,12 @@ interop: build ## Runs Martlet against strongSwan in network namespaces (root; C
 
 sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication.
 	$(RELEASE)/martlet-simulate --seeds $(SEEDS)
+
+explore: build ## Tries every order in which two operations on a tunnel and their messages can meet, to DEPTH=6.
+	$(RELEASE)/martlet-simulate explore --depth $(DEPTH)
+
+mutants: deps ## Breaks the IKEv2 engine by hand in many ways; the tests must notice each (half an hour).
+	Scripts/mutants
 
 fuzz: deps ## Fuzzes every target for SECONDS=60 each.
 	Fuzz/run $(SECONDS)

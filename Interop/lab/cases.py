@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, certified, crash, establish, refusal, rekey, shapes, thousand
+from . import (
+    algorithms, certified, control, crash, establish, policies, refusal, rekey, shapes, thousand)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -48,6 +49,9 @@ def all_cases():
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
+        for name, scenario, procedure, pairings in policies.CASES:
+            if (left, right) in pairings:
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
@@ -67,6 +71,10 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    cases.append(Case(
+        "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
+    cases.append(Case(
+        "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -93,4 +101,5 @@ CI = {
     "ss/martlet cert intermediate",
     "ss/martlet cert wrong-name",
     "martlet/ss killed",
+    "martlet-loaded/ss swanctl-drives",
 }

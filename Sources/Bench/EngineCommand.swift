@@ -18,6 +18,9 @@ struct Engine: ParsableCommand {
             padding and selectors cost.
             """)
 
+    @Option(help: "Key exchange groups of the handshakes, with commas; `none` for no handshakes.")
+    var groups = "x25519,ecp256,modp2048"
+
     @Option(help: "Handshakes in each round.")
     var handshakes = 300
 
@@ -32,7 +35,7 @@ struct Engine: ParsableCommand {
     }
 
     func run() throws {
-        for group in ["x25519", "ecp256", "modp2048"] {
+        for group in groups.split(separator: ",").map(String.init) where group != "none" {
             let suite = try BenchPeer.Suite(ike: "aes128gcm16-prfsha256-\(group)", esp: "aes128gcm16")
             var rates: [Double] = []
             for _ in 0..<rounds { rates.append(try handshakeRate(suite)) }

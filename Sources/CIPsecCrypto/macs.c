@@ -30,13 +30,29 @@ static martlet_mac *_Nullable make(EVP_MAC *algorithm, const uint8_t *key, size_
     return NULL;
 }
 
-martlet_mac *_Nullable martlet_hmac_new(
-    EVP_MAC *hmac, const char *digest, const uint8_t *_Nullable key, size_t key_length) {
-    static const uint8_t nothing[1] = {0};
+EVP_MAC_CTX *_Nullable martlet_hmac_template(const char *digest) {
     OSSL_PARAM parameters[2] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0), OSSL_PARAM_construct_end()};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac);  // The context holds its own reference.
+    if (context && EVP_MAC_CTX_set_params(context, parameters) == 1) return context;
+    EVP_MAC_CTX_free(context);
+    ERR_clear_error();
+    return NULL;
+}
+
+martlet_mac *_Nullable martlet_hmac_new(EVP_MAC_CTX *hmac, const uint8_t *_Nullable key, size_t key_length) {
+    static const uint8_t nothing[1] = {0};
+    martlet_mac *mac = OPENSSL_zalloc(sizeof *mac);
+    if (!mac) return NULL;
+    mac->context = EVP_MAC_CTX_dup(hmac);
     // An empty key is a key: a null pointer would mean "none yet".
-    return make(hmac, key_length && key ? key : nothing, key_length, parameters);
+    if (mac->context && EVP_MAC_init(mac->context, key_length && key ? key : nothing, key_length, NULL) == 1)
+        return mac;
+    martlet_mac_free(mac);
+    ERR_clear_error();
+    return NULL;
 }
 
 martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key) {

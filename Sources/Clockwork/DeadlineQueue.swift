@@ -1,33 +1,47 @@
 /// Who wants to be woken when: at most one deadline for each key, the earliest on top.
 ///
 /// It owns no clock. Deadlines that are equal come out in the order in which they were set, so that two runs with the
-/// same inputs wake in the same order.
+/// same inputs wake in the same order. Its code is open to other modules, so that they get one made for their keys.
 public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
-    private struct Entry: Sendable {
-        var deadline: Instant
-        var order: UInt64
-        var key: Key
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var deadline: Instant
+        @usableFromInline var order: UInt64
+        @usableFromInline let key: Key
 
+        @inlinable
+        init(deadline: Instant, order: UInt64, key: Key) {
+            self.deadline = deadline
+            self.order = order
+            self.key = key
+        }
+
+        @inlinable
         func isBefore(_ other: Entry) -> Bool { (deadline, order) < (other.deadline, other.order) }
     }
 
-    private var heap: [Entry] = []
-    private var positions: [Key: Int] = [:]
-    private var nextOrder: UInt64 = 0
+    @usableFromInline var heap: [Entry] = []
+    @usableFromInline var positions: [Key: Int] = [:]
+    @usableFromInline var nextOrder: UInt64 = 0
 
     /// Starts empty.
+    @inlinable
     public init() {}
 
     /// Keys that have a deadline.
+    @inlinable
     public var count: Int { heap.count }
 
     /// The earliest deadline.
+    @inlinable
     public var earliest: Instant? { heap.first?.deadline }
 
     /// The deadline of `key`.
+    @inlinable
     public func deadline(of key: Key) -> Instant? { positions[key].map { heap[$0].deadline } }
 
     /// Gives `key` a deadline in place of the one that it had; nil takes it away.
+    @inlinable
     public mutating func set(_ key: Key, to deadline: Instant?) {
         guard let deadline else {
             remove(key)
@@ -47,6 +61,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Takes away the deadline of `key`.
+    @inlinable
     public mutating func remove(_ key: Key) {
         guard let position = positions.removeValue(forKey: key) else { return }
         let last = heap.removeLast()
@@ -58,18 +73,21 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Takes out one key whose deadline is not after `now`, the earliest first; nil when there is none.
+    @inlinable
     public mutating func popDue(_ now: Instant) -> Key? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         remove(first.key)
         return first.key
     }
 
-    private mutating func takeOrder() -> UInt64 {
+    @inlinable
+    mutating func takeOrder() -> UInt64 {
         defer { nextOrder &+= 1 }
         return nextOrder
     }
 
-    private mutating func siftUp(_ start: Int) {
+    @inlinable
+    mutating func siftUp(_ start: Int) {
         var child = start
         while child > 0 {
             let parent = (child - 1) / 2
@@ -79,7 +97,8 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    private mutating func siftDown(_ start: Int) {
+    @inlinable
+    mutating func siftDown(_ start: Int) {
         var parent = start
         while true {
             var least = parent
@@ -92,7 +111,8 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         }
     }
 
-    private mutating func swap(_ a: Int, _ b: Int) {
+    @inlinable
+    mutating func swap(_ a: Int, _ b: Int) {
         heap.swapAt(a, b)
         positions[heap[a].key] = a
         positions[heap[b].key] = b

@@ -15,7 +15,12 @@ extension Entropy {
 
     /// A random 64-bit number.
     public mutating func uint64() -> UInt64 {
-        bytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+        var octets: InlineArray<8, UInt8> = [0, 0, 0, 0, 0, 0, 0, 0]
+        var span = octets.mutableSpan
+        fill(&span)
+        var number: UInt64 = 0
+        for index in octets.indices { number = number << 8 | UInt64(octets[index]) }
+        return number
     }
 
     /// A random 32-bit number.

@@ -31,6 +31,12 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case noPolicy
     /// A policy forbids it to leave in clear, and there is no SA.
     case blocked
+    /// It waited for an SA, and the room for such packets was full.
+    case holdFull
+    /// It waited for an SA that did not come in time.
+    case holdExpired
+    /// It was to go in clear, and the kernel would not take it.
+    case bypassFailed
     /// Its SA is gone.
     case noSA
     /// The SA has no sequence numbers left.

@@ -2,8 +2,8 @@ public import GatewayModel
 public import IPPackets
 public import NetworkTypes
 
-/// Which outgoing packets are protected, and by which SA (RFC 4301 §4.4.1): the longest remote block decides, within it
-/// the narrowest selectors, and among equals the newest.
+/// Which outgoing packets are protected, and by which SA, which go in clear, which nowhere (RFC 4301 §4.4.1): the lowest
+/// precedence decides, then the longest remote block, within it the narrowest selectors, and among equals the newest.
 ///
 /// It belongs to the thread that transmits, which changes it in place between packets: a change costs one walk down the
 /// trie, however many policies there are, so there is nothing to build aside and to swap. A lookup never allocates.
@@ -14,6 +14,10 @@ public struct PolicyDatabase: ~Copyable {
         case protect(OutboundHandle)
         /// It goes nowhere.
         case block
+        /// It waits for an SA, which this trap is to ask for.
+        case trap(UInt32)
+        /// It goes in clear.
+        case bypass
         /// No policy speaks of it.
         case none
     }
@@ -22,17 +26,21 @@ public struct PolicyDatabase: ~Copyable {
     public enum Action: Hashable, Sendable {
         /// Packets go through this SA.
         case protect(OutboundHandle)
-        /// Packets go nowhere.
+        /// Packets go nowhere. It never stands in the way of a trap for more than it blocks itself.
         case block
+        /// Packets wait for an SA, which this trap is to ask for.
+        case trap(UInt32)
+        /// Packets go in clear.
+        case bypass
     }
 
     private struct Entry {
         var local: CompiledSelector
         var remote: CompiledSelector
         var action: Action
-        /// What comes before what in a block: blocking after protecting, the wide after the narrow, the old after the
-        /// new.
-        var rank: (UInt8, UInt8, UInt64)
+        /// What comes before what in a block: the precedence; protecting, trapping, blocking, letting through; the wide
+        /// after the narrow, the old after the new.
+        var rank: (precedence: UInt32, action: UInt8, width: UInt8, order: UInt64)
         var next: Int32
     }
 
@@ -75,7 +83,8 @@ public struct PolicyDatabase: ~Copyable {
     /// Pairs every local selector with every remote one of its family, in place of what this Child SA's policies said
     /// before. The change is whole between two packets, not within one.
     public mutating func set(
-        _ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], action: Action
+        _ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], action: Action,
+        precedence: UInt32 = StandingPolicy.protectPriority
     ) throws(SAError) {
         let count = Self.entryCount(local: local, remote: remote)
         guard count <= Self.maximumEntries else { throw .tooManySelectors(count, limit: Self.maximumEntries) }
@@ -88,7 +97,7 @@ public struct PolicyDatabase: ~Copyable {
         }
         for (local, remote) in pairs {
             for prefix in remote.addresses.prefixes {
-                made.append(add(prefix, CompiledSelector(local), CompiledSelector(remote), action))
+                made.append(add(prefix, CompiledSelector(local), CompiledSelector(remote), action, precedence))
             }
         }
         places[child] = made
@@ -99,7 +108,7 @@ public struct PolicyDatabase: ~Copyable {
         for place in places[child] ?? [] {
             unlink(place)
             entries[Int(place.entry)].action = action
-            entries[Int(place.entry)].rank.0 = Self.rank(action)
+            entries[Int(place.entry)].rank.action = Self.rank(action)
             link(place)
         }
     }
@@ -126,12 +135,12 @@ public struct PolicyDatabase: ~Copyable {
         let entries = entries.span
         let packetProtocol = packet.ipProtocol.rawValue
         while index >= 0 {
-            // The first that matches decides for its block; a longer block decides after it.
+            // The first that matches decides for its block; a longer block decides after it, if it comes before it.
             while index >= 0 {
                 if entries[Int(index)].remote.matches(packet.destination, packetProtocol, packet.destinationPort),
                     entries[Int(index)].local.matches(packet.source, packetProtocol, packet.sourcePort)
                 {
-                    found = index
+                    if found < 0 || !comesBefore(entries[Int(found)], entries[Int(index)]) { found = index }
                     break
                 }
                 index = entries[Int(index)].next
@@ -142,7 +151,18 @@ public struct PolicyDatabase: ~Copyable {
         switch entries[Int(found)].action {
         case .protect(let handle): return .protect(handle)
         case .block: return .block
+        case .trap(let number): return .trap(number)
+        case .bypass: return .bypass
         }
+    }
+
+    /// Whether an entry of a shorter block decides although one of a longer block matches too. What a Child SA blocks
+    /// that is gone is no reason not to ask for it again.
+    private func comesBefore(_ shorter: Entry, _ longer: Entry) -> Bool {
+        if shorter.rank.precedence != longer.rank.precedence {
+            return shorter.rank.precedence < longer.rank.precedence
+        }
+        return shorter.rank.action == Self.rank(.trap(0)) && longer.rank.action == Self.rank(.block)
     }
 
     // MARK: Entries
@@ -162,12 +182,15 @@ public struct PolicyDatabase: ~Copyable {
     private static func rank(_ action: Action) -> UInt8 {
         switch action {
         case .protect: 0
-        case .block: 1
+        case .trap: 1
+        case .block: 2
+        case .bypass: 3
         }
     }
 
     private mutating func add(
-        _ prefix: IPPrefix, _ local: CompiledSelector, _ remote: CompiledSelector, _ action: Action
+        _ prefix: IPPrefix, _ local: CompiledSelector, _ remote: CompiledSelector, _ action: Action,
+        _ precedence: UInt32
     ) -> Place {
         var width: UInt8 = 0
         if local.takesAnyProtocol && remote.takesAnyProtocol { width += 4 }
@@ -175,7 +198,8 @@ public struct PolicyDatabase: ~Copyable {
         if remote.takesAnyPort { width += 1 }
         nextOrder += 1
         let entry = Entry(
-            local: local, remote: remote, action: action, rank: (Self.rank(action), width, .max - nextOrder), next: -1)
+            local: local, remote: remote, action: action,
+            rank: (precedence, Self.rank(action), width, .max - nextOrder), next: -1)
         let index: Int32
         if let reused = free.popLast() {
             entries[Int(reused)] = entry

@@ -5,6 +5,7 @@ import IKEv2Engine
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
+import Telemetry
 import UserspacePlane
 import ViciServer
 
@@ -44,9 +45,12 @@ public final class Daemon {
     private let station: GatewayStation
     private let server: ViciServer
     private let facade: ControlFacade
+    private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    /// Why the last configuration's networks could not be blocked; nil when they are.
+    private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
@@ -61,12 +65,15 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
+        planeConfiguration.apply(loaded.settings)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
-        station = try GatewayStation(loaded, plane: plane, paths: paths, on: loop)
+        station = try GatewayStation(
+            loaded, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
         let reload = Reload()
-        facade = ControlFacade(station.gateway, reload: { reload.carryOut() })
+        store = ConfigurationStore(loaded)
+        facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         reload.body = { [unowned self] in self.reload() }
@@ -119,11 +126,13 @@ public final class Daemon {
         try station.plane.adoptBlocks(
             keeping: configuration.remotePrefixes(where: { _ in true }),
             making: configuration.remotePrefixes(where: { $0.startAction != .none }))
+        try station.standPolicies()
     }
 
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
+        gateway.tellsMessages = log.level >= EventText.messageLevel
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
@@ -131,6 +140,9 @@ public final class Daemon {
         try server.listen(at: options.controlSocket)
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
+        store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
+        gateway.beforeInput = { [unowned self] in store.apply() }
+        loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
@@ -180,14 +192,23 @@ public final class Daemon {
             return .failure("nothing was changed: \(error)")
         }
         for warning in loaded.warnings { log.line("CFG", warning.description) }
-        station.gateway.replace(loaded)
+        store.replaceFile(loaded)
         log.line("CFG", "configuration loaded: \(loaded.connections.count) connections")
-        do { try adoptBlocks() } catch {
-            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
-            return .failure("the configuration is loaded, but networks could not be blocked: \(error)")
-        }
         station.startConfiguredChildren()
-        return .success
+        return blockFailure.map { .failure("the configuration is loaded, but networks could not be blocked: \($0)") }
+            ?? .success
+    }
+
+    /// The configuration is another one now: by the file, or by what control clients load.
+    private func adopt(_ whole: LoadedConfiguration, changed: [String]) {
+        station.gateway.replace(whole)
+        facade.counters.keep(Set(whole.connections.map(\.name)))
+        blockFailure = nil
+        do { try adoptBlocks() } catch {
+            blockFailure = String(describing: error)
+            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
+        }
+        if !changed.isEmpty { station.startConfiguredChildren(of: Set(changed)) }
     }
 }
 
@@ -206,7 +227,7 @@ private final class Reload {
 extension Configuration {
     /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
     func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter(isMeant).flatMap(\.remoteSelectors).flatMap {
+        connections.flatMap(\.children).filter { $0.shunt == nil && isMeant($0) }.flatMap(\.remoteSelectors).flatMap {
             $0.addresses?.prefixes ?? []
         }
     }

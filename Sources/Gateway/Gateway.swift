@@ -51,6 +51,9 @@ public final class Gateway {
         var child: ChildSAID
     }
 
+    /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
+    var beforeInput: (() -> Void)?
+
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
@@ -75,7 +78,7 @@ public final class Gateway {
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         endpoint = IKEv2Endpoint(configuration: configuration)
-        environment = Environment(now: clock(), entropy: SystemEntropy())
+        environment = Environment(now: clock(), entropy: EntropyReserve())
         self.plane = plane
         self.transport = transport
         self.paths = paths
@@ -92,6 +95,12 @@ public final class Gateway {
     /// Calls `observer` with every event from now on, on the gateway's thread.
     public func observe(_ observer: @escaping (Event) -> Void) { observers.append(observer) }
 
+    /// Whether observers hear of every message that comes and goes. It costs time at thousands of handshakes a second.
+    public var tellsMessages: Bool {
+        get { environment.tellsMessages }
+        set { environment.tellsMessages = newValue }
+    }
+
     /// The time on the engine's clock.
     public var now: Instant { clock() }
 
@@ -100,6 +109,9 @@ public final class Gateway {
 
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
 
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
@@ -141,6 +153,7 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
+        if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
         guard !isHandling else { return }
         isHandling = true
@@ -197,7 +210,7 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .keepAlive: child = nil
+        case .unprotect, .trap, .keepAlive: child = nil
         }
         if let child, untaken.contains(child) { return }
         do {

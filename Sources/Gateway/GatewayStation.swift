@@ -18,6 +18,9 @@ public final class GatewayStation {
     private let loop: ControlLoop
     private let transport: PlaneTransport
     private let signing: SigningService
+    private let paths: any PathFinder
+    private var lastWake = Instant.zero
+    private static let wakePause = Interval.milliseconds(5)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {
@@ -32,6 +35,7 @@ public final class GatewayStation {
     ) throws {
         self.plane = plane
         self.loop = loop
+        self.paths = paths
         transport = PlaneTransport(plane)
         let signing = try SigningService(moment: { WallClock.now() })
         self.signing = signing
@@ -41,12 +45,30 @@ public final class GatewayStation {
         try loop.add(signing.descriptor, .readable) { [unowned self] _ in gateway.drainSignatures() }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+        // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
+        // many a second share a wake-up.
+        loop.addDeadline(
+            { [unowned self] in self.plane.hasNewOrders ? lastWake + Self.wakePause : nil },
+            { [unowned self] in
+                lastWake = MonotonicClock.now()
+                self.plane.wakeWorkers()
+            })
     }
 
-    /// Starts what the configuration says is to start by itself, and is not up or on its way.
-    public func startConfiguredChildren() {
-        for connection in gateway.configuration.connections {
-            for child in connection.children where child.startAction == .start || child.startAction == .trapAndStart {
+    /// Puts the policies in force that hold whether or not anybody is connected.
+    public func standPolicies() throws {
+        let configuration = gateway.configuration
+        try plane.stand(configuration.standingPolicies(paths.path(for:))) { connection, child in
+            configuration.connection(named: connection)?.child(named: child) != nil
+        }
+    }
+
+    /// Starts what the configuration says is to start by itself, and is not up or on its way; of these connections when
+    /// any are named.
+    public func startConfiguredChildren(of names: Set<String>? = nil) {
+        for connection in gateway.configuration.connections where names?.contains(connection.name) ?? true {
+            for child in connection.children
+            where child.shunt == nil && (child.startAction == .start || child.startAction == .trapAndStart) {
                 gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))
             }
         }

@@ -28,6 +28,12 @@ public struct ChildTemplate: Hashable, Sendable {
     public var randTime: Interval
     /// Packets that may arrive out of order; 0 switches the replay protection off.
     public var replayWindow: Int
+    /// What its packets meet when it is no tunnel at all but a policy (`mode = pass`, `mode = drop`); nil for a tunnel.
+    /// Such a child is never negotiated.
+    public var shunt: Shunt?
+    /// What comes first where policies overlap: the lower; 0 for the mode's own place
+    /// (``StandingPolicy/automaticPriority(_:)``).
+    public var priority: UInt32
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -46,6 +52,16 @@ public struct ChildTemplate: Hashable, Sendable {
         lifeTime = .minutes(66)
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
+        shunt = nil
+        priority = 0
+    }
+
+    /// What becomes of packets that are not tunnelled.
+    public enum Shunt: String, Hashable, Sendable {
+        /// They go in clear.
+        case pass = "PASS"
+        /// They go nowhere.
+        case drop = "DROP"
     }
 
     /// What is inside the ESP packets.

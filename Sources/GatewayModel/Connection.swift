@@ -86,6 +86,9 @@ public struct Connection: Hashable, Sendable {
     /// The child of this name.
     public func child(named name: String) -> ChildTemplate? { children.first { $0.name == name } }
 
+    /// Whether it has children and none of them is a tunnel: then it names policies, and no peer can mean it.
+    public var isPolicyOnly: Bool { !children.isEmpty && children.allSatisfy { $0.shunt != nil } }
+
     /// Whether messages are cut into fragments. Fragments that come are always taken.
     public enum Fragmentation: String, Hashable, Sendable {
         /// Announced, and long messages are cut when the peer announces it too.

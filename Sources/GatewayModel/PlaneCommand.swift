@@ -14,6 +14,9 @@ public enum PlaneCommand: Sendable {
     case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], spi: UInt32)
     /// Ends the protection: the packets go in clear again, or stay blocked because nobody asked for them to.
     case unprotect(ChildSAID, staysBlocked: Bool)
+    /// From now on a packet that this policy selects asks for its child (``PlaneEvent/acquire(connection:child:)``)
+    /// where no SA protects it. It stays until the configuration no longer has the child.
+    case trap(StandingPolicy)
     /// The outer addresses of a Child SA are others now.
     case move(ChildSAID, Path, SecurityAssociation.Encapsulation)
     /// Keeps the NAT's mapping of this path alive, one octet every `interval`; zero stops it.
@@ -28,7 +31,7 @@ public enum PlaneEvent: Sendable, Hashable {
     case unknownSPI(UInt32, Path)
     /// The outbound SA is about to run out of sequence numbers.
     case sequenceExhausted(ChildSAID)
-    /// A packet wants a protected path that has no SA.
+    /// A packet wants a protected path that has no SA. It is told again, but not for every packet, while that lasts.
     case acquire(connection: String, child: String)
 }
 

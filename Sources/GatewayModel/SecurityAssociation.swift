@@ -46,6 +46,8 @@ public struct SecurityAssociation: Sendable {
     public var localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     public var remoteSelectors: [TrafficSelector]
+    /// What comes first where policies overlap: the lower; 0 for a Child SA's usual place. Outbound only.
+    public var policyPriority: UInt32
 
     /// One direction of a Child SA.
     public init(
@@ -68,6 +70,7 @@ public struct SecurityAssociation: Sendable {
         self.replayWindow = replayWindow
         self.localSelectors = localSelectors
         self.remoteSelectors = remoteSelectors
+        policyPriority = 0
     }
 }
 

@@ -14,7 +14,8 @@ public struct ConnectionLookup: Sendable {
     /// The connections that allow both ends of `path`, the closest first: the peer's address weighs more than ours.
     public func candidates(for path: Path) -> [Connection] {
         let fitting = connections.enumerated().compactMap { index, connection -> (rank: Rank, Connection)? in
-            guard let remote = Self.specificity(connection.remoteAddresses, path.remote.address),
+            guard !connection.isPolicyOnly,
+                let remote = Self.specificity(connection.remoteAddresses, path.remote.address),
                 let local = Self.specificity(connection.localAddresses, path.local.address)
             else { return nil }
             return (Rank(identity: 0, remote: remote, local: local, index: index), connection)

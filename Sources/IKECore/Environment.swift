@@ -7,11 +7,15 @@ public struct Environment {
     public var now: Instant
     /// Chance: the system's generator, or a seed in the simulator.
     public var entropy: any Entropy
+    /// Whether anybody wants to hear of every message that comes and goes (`Event.Kind.sent`, `.received`): putting one
+    /// into words costs more than parsing it.
+    public var tellsMessages: Bool
 
     /// An environment.
     public init(now: Instant, entropy: any Entropy) {
         self.now = now
         self.entropy = entropy
+        tellsMessages = true
     }
 }
 

@@ -49,7 +49,7 @@ enum ChildChoice {
         var proposalRefused: Rejection?
         let candidates =
             old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
-            ?? ranked(context.connection.children, offered, path).map {
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map {
                 Candidate($0, $0.mode == .transport ? seen : offered, path)
             }
         for candidate in candidates {

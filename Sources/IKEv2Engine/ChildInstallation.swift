@@ -61,6 +61,7 @@ struct ChildInstallation {
         context.timers.set(.childRekey(id), to: child.rekeyDue)
         context.wanted.removeAll { $0 == agreement.template.name }
         turn.tables.refusals.clear(context.connection.name)
+        turn.tables.acquires.cameUp(context.connection.name, agreement.template.name)
         context.publish(.childInstalled(child.summary), &turn)
     }
 
@@ -69,7 +70,7 @@ struct ChildInstallation {
     ) -> SecurityAssociation {
         let keys = direction == .inbound ? inboundKeys : outboundKeys
         let encryption = agreement.proposal.first(.encryption) ?? Transform(.encryption, 0)
-        return SecurityAssociation(
+        var association = SecurityAssociation(
             direction: direction, spi: direction == .inbound ? agreement.inboundSPI : agreement.outboundSPI,
             child: id, mode: agreement.mode, encryption: encryption,
             integrity: AlgorithmRegistry.isAEAD(encryption) ? nil : agreement.proposal.first(.integrity),
@@ -78,10 +79,24 @@ struct ChildInstallation {
             encapsulation: context.encapsulation,
             replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
+        association.policyPriority = agreement.template.priority
+        return association
     }
 }
 
 extension SessionContext {
+    /// A Child SA ends for `reason`: where its template says so, the next packet brings it up again. To be called before
+    /// the Child SA is removed.
+    func leaveTrap(_ child: ChildSA, _ reason: Event.CloseReason, _ turn: inout Turn) {
+        let template = child.agreement.template
+        guard child.isProtecting, reason.leavesTrap(template) else { return }
+        var trap = StandingPolicy(
+            connection: connection.name, child: template.name, action: .trap, local: child.agreement.localSelectors,
+            remote: child.agreement.remoteSelectors)
+        trap.priority = template.priority
+        turn.plane(.trap(trap))
+    }
+
     /// Takes a Child SA out of the data plane and forgets it.
     func removeChild(_ id: ChildSAID, _ reason: Event.CloseReason, staysBlocked: Bool, _ turn: inout Turn) {
         guard var child = children.remove(id) else { return }
@@ -103,6 +118,15 @@ extension SessionContext {
 }
 
 extension Event.CloseReason {
+    /// Whether packets of a child that ended so ask for it again.
+    func leavesTrap(_ template: ChildTemplate) -> Bool {
+        switch self {
+        case .peerDead: template.dpdAction == .trap
+        case .byPeer, .failed: template.closeAction == .trap
+        case .asked, .shutdown, .replaced, .expired, .ikeSAEnded: false
+        }
+    }
+
     /// Whether the packets of a child that ended so stay blocked: nobody here wanted them to go in clear. `action` is
     /// what the configuration wants done then.
     func staysBlocked(_ action: ChildTemplate.CloseAction) -> Bool {

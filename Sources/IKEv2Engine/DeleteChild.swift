@@ -30,6 +30,7 @@ struct DeleteChild: Exchange {
     ) throws(PeerFault) -> NextStep {
         guard let child = context.children.child(id) else { return .done }
         let template = child.agreement.template
+        context.leaveTrap(child, reason, &turn)
         context.removeChild(id, reason, staysBlocked: reason.staysBlocked(template.closeAction), &turn)
         if reason == .expired, template.startAction == .start || template.startAction == .trapAndStart {
             context.agenda.add(.createChild(template.name))
@@ -71,6 +72,7 @@ extension SessionContext {
             if child.state != .deleting { ours.append(child.agreement.inboundSPI) }
             let template = child.agreement.template
             let reason = deletionReason(child)
+            leaveTrap(child, reason, &turn)
             removeChild(child.id, reason, staysBlocked: reason.staysBlocked(template.closeAction), &turn)
             if reason == .byPeer, template.closeAction == .start { agenda.add(.createChild(template.name)) }
         }

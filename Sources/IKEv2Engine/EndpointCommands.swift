@@ -33,9 +33,18 @@ extension IKEv2Endpoint {
             guard let session = session(with: child) else { return }
             session.intend(.rekeyChild(child), &turn)
             after(session, &turn)
-        case .acquire(let connection, let child): initiate(connection, [child], earlierTries: 0, &turn)
+        case .acquire(let connection, let child): acquire(connection, child, &turn)
         case .unknownSPI: break
         }
+    }
+
+    /// A packet wants a child. It is told again while that lasts: a child that does not come up is tried ever more
+    /// seldom. What is configured no longer may still have had packets on their way.
+    private func acquire(_ name: String, _ child: String, _ turn: inout Turn) {
+        guard !tables.isShuttingDown, configuration.connection(named: name)?.child(named: child) != nil,
+            tables.acquires.admits(name, child, now: turn.now)
+        else { return }
+        initiate(name, [child], earlierTries: 0, &turn)
     }
 
     /// Brings up children of a connection, all when none are named; makes an IKE SA when there is none.
@@ -45,10 +54,19 @@ extension IKEv2Endpoint {
             turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
             return
         }
-        let names = children ?? connection.children.map(\.name)
+        let names = children ?? connection.children.filter { $0.shunt == nil }.map(\.name)
         if let unknown = names.first(where: { connection.child(named: $0) == nil }) {
             turn.refuse(
                 .noPath(remote: name, reason: "the connection has no child \(unknown)"), child: unknown,
+                connection: name)
+            return
+        }
+        if let shunt = connection.children.first(where: { $0.shunt != nil && (children ?? [$0.name]).contains($0.name) }
+        ),
+            names.isEmpty || children != nil
+        {
+            turn.refuse(
+                .noPath(remote: name, reason: "\(shunt.name) is a policy and no tunnel"), child: shunt.name,
                 connection: name)
             return
         }

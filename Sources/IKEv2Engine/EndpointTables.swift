@@ -14,6 +14,8 @@ final class EndpointTables {
     var cookies = CookieJar()
     /// Why connections did not come up.
     var refusals = RefusalLog()
+    /// Children that packets asked for.
+    var acquires = AcquireLedger()
     /// Whether the gateway stops: nothing new is accepted or started.
     var isShuttingDown = false
 

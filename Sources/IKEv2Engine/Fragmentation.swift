@@ -51,7 +51,7 @@ extension SessionContext {
         requests.peerSpoke(now: turn.now)
         let kind = header.isResponse ? "response" : "request"
         let line = "\(header.exchange) \(kind) \(header.messageID) [ SKF \(place.number)/\(place.total) ]"
-        publish(.received(line, bytes: arrival.byteCount, arrival.path), &turn)
+        publish(message: .received(line, bytes: arrival.byteCount, arrival.path), &turn)
         if let said {
             // The whole train comes again; its first fragment stands for it (RFC 7383 §2.6.1).
             repeatResponse(said, header.messageID, arrival, &turn)
@@ -66,7 +66,7 @@ extension SessionContext {
         case .complete(let fragments):
             if reassembly.isEmpty { timers.remove(.reassembly) }
             let opened = try read(header) { () throws(GrammarError) in try OpenedMessage(joining: fragments) }
-            publish(.received(opened.description, bytes: opened.intermediateOctets.count, arrival.path), &turn)
+            publish(message: .received(opened.description, bytes: opened.intermediateOctets.count, arrival.path), &turn)
             return opened
         }
     }

@@ -189,6 +189,7 @@ final class IKESession {
         for child in context.children.all {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
+            context.leaveTrap(child, reason, &turn)
             context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
         }
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }

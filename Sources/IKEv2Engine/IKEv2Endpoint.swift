@@ -62,6 +62,7 @@ public final class IKEv2Endpoint {
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
+            tables.acquires.forget()
         }
         swap(&turn.effects, &effects)
         environment = turn.environment
@@ -72,6 +73,9 @@ public final class IKEv2Endpoint {
 
     /// All IKE SAs, the oldest first.
     public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var identifiers: [IKESAID] { sessions.keys.sorted() }
 
     /// One IKE SA; nil when it is gone. Its cost does not grow with the number of IKE SAs.
     public func summary(of id: IKESAID) -> IKESASummary? { sessions[id]?.context.summary }
@@ -255,7 +259,7 @@ public final class IKEv2Endpoint {
             flags: flags, messageID: request.messageID)
         let message = Message(header, [.notify(notify)])
         guard let bytes = try? message.encoded() else { return }
-        turn.publish(.sent(message.description, bytes: bytes.count, arrival.path))
+        turn.publish(message: .sent(message.description, bytes: bytes.count, arrival.path))
         turn.send(bytes, arrival.path, arrival.socket)
     }
 
@@ -274,7 +278,7 @@ public final class IKEv2Endpoint {
         do throws(GrammarError) {
             let message = try Message(parsing: arrival.bytes)
             request = try IKESAInit.Request(message)
-            turn.publish(.received(message.description, bytes: arrival.byteCount, arrival.path))
+            turn.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path))
         } catch {
             refuseUnreadable(error, header, arrival, &turn)
             return

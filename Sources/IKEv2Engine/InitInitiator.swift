@@ -85,7 +85,7 @@ struct InitInitiator: ~Copyable {
             context.drop(.malformed(error.description), arrival, &turn)
             return .initiating(self)
         }
-        context.publish(.received(message.description, bytes: arrival.byteCount, arrival.path), &turn)
+        context.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path), &turn)
         switch response {
         case .notified(let notifies, _): return notified(notifies, arrival, context, &turn)
         case .complete(let answer):

@@ -133,7 +133,7 @@ enum InitResponder {
             flags: .response, messageID: 0)
         let message = Message(header, answer.payloads)
         guard let response = try? message.encoded() else { return nil }
-        context.publish(.sent(message.description, bytes: response.count, arrival.path), &turn)
+        context.publish(message: .sent(message.description, bytes: response.count, arrival.path), &turn)
         turn.send(response, arrival.path, arrival.socket)
         let transcript = Transcript(
             request: arrival.bytes, response: response, initiatorNonce: request.nonce.nonce, responderNonce: nonce)

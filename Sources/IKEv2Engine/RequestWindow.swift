@@ -31,7 +31,7 @@ struct RequestWindow {
     /// The most signs of life that earn a request one more try each: a peer that lives but never answers is given up.
     static let maximumReprieves = 3
 
-    /// How often a request is sent again when only its successor matters: the peer takes no other before it.
+    /// How often in all a request is sent again when only its successor matters: the peer takes no other before it.
     static let curtailedTries = 2
 
     /// What a moment brings.
@@ -81,12 +81,12 @@ struct RequestWindow {
     /// The request was answered, or is given up.
     mutating func close() { inFlight = nil }
 
-    /// Nobody cares much about the answer any more: the request is sent again twice at most, after the shortest pauses, and
-    /// then given up. Without that a request which was lost would keep its successor from the peer.
+    /// Nobody cares much about the answer any more: if it has not been sent again twice yet, it is, after the shortest
+    /// pauses, and then given up. Without that a request which was lost would keep its successor from the peer.
     mutating func curtail(now: Instant) {
         guard var request = inFlight, !request.isCurtailed else { return }
         request.isCurtailed = true
-        request.limit = min(request.limit, request.attempt + Self.curtailedTries)
+        request.limit = max(request.attempt, min(request.limit, Self.curtailedTries))
         request.reprieves = Self.maximumReprieves
         request.deadline = min(request.deadline, now + schedule.timeout)
         inFlight = request

@@ -172,6 +172,11 @@ final class SessionContext {
         turn.publish(kind, ikeSA: id, connection: connection.name)
     }
 
+    /// Says that a message came or went on this IKE SA, if anybody wants to know.
+    func publish(message kind: @autoclosure () -> Event.Kind, _ turn: inout Turn) {
+        turn.publish(message: kind(), ikeSA: id, connection: connection.name)
+    }
+
     /// Says that something was refused on this IKE SA.
     func refuse(_ refusal: Refusal, child: String? = nil, _ turn: inout Turn) {
         turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name)

@@ -56,8 +56,8 @@ extension SessionContext {
         _ datagrams: [[UInt8]], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
         let octets = datagrams.reduce(0) { $0 + $1.count }
-        let line = datagrams.count > 1 ? "\(message.description) in \(datagrams.count) fragments" : message.description
-        publish(.sent(line, bytes: octets, path), &turn)
+        let pieces = datagrams.count > 1 ? " in \(datagrams.count) fragments" : ""
+        publish(message: .sent(message.description + pieces, bytes: octets, path), &turn)
         for bytes in datagrams { turn.send(bytes, path, socket) }
     }
 
@@ -101,7 +101,7 @@ extension SessionContext {
             let opened = try keys.open(message)
             lastHeard = turn.now
             requests.peerSpoke(now: turn.now)
-            publish(.received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
+            publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened
         } catch {
             throw PeerFault(error, opening: message.header)

@@ -27,6 +27,13 @@ struct Turn {
         effects.append(.publish(Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)))
     }
 
+    /// Says that a message came or went, if anybody wants to know.
+    mutating func publish(
+        message kind: @autoclosure () -> Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil
+    ) {
+        if environment.tellsMessages { publish(kind(), ikeSA: ikeSA, connection: connection) }
+    }
+
     /// Says that something was refused, and keeps the reason.
     mutating func refuse(_ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?) {
         let event = Event(

@@ -4,13 +4,13 @@ public import WireFormat
 
 /// Our half of one key exchange: an ephemeral private value, and what its public value is on the wire.
 ///
-/// It owns the private value, inside a key of libcrypto's that is wiped when this object goes. The private value is
+/// It owns the private value, as a secret or inside a key of libcrypto's; both are wiped when this object goes. The private value is
 /// made from the entropy it is given and nothing else, so that a seeded run repeats. It is used for one exchange only;
 /// it never decides which group is used. Making one and using it takes 40 µs to several milliseconds: not for a thread
 /// that has packets to send.
 @safe
 public final class KeyAgreement: @unchecked Sendable {
-    // `@unchecked`: libcrypto's key is never changed once made, and its reference count is atomic.
+    // `@unchecked`: nothing is changed once made; libcrypto's reference count is atomic.
 
     /// The group.
     public let group: Transform
@@ -19,7 +19,7 @@ public final class KeyAgreement: @unchecked Sendable {
     public let publicValue: [UInt8]
 
     private let specification: KeyExchangeSpecification
-    private let key: OpaquePointer
+    private let holder: PrivateHolder
 
     /// Octets of a public value in `group`; nil when Martlet does not have the group.
     public static func publicValueLength(of group: Transform) -> Int? {
@@ -60,16 +60,11 @@ public final class KeyAgreement: @unchecked Sendable {
             specification.privateValueLength != nil
         else { throw .unknownGroup(group) }
         let form = LibraryForm(specification)
-        guard let pair = unsafe form.pair(privateValue) else { throw .publicValueRefused(group) }
+        guard let pair = form.pair(privateValue) else { throw .publicValueRefused(group) }
         self.group = group
         self.specification = specification
-        unsafe publicValue = pair.publicValue
-        unsafe key = pair.key
-    }
-
-    deinit {
-        // Made by `init`; libcrypto wipes the private value in it.
-        unsafe martlet_key_free(key)
+        publicValue = pair.publicValue
+        holder = pair.holder
     }
 
     /// The shared secret: g^ir as RFC 7296 §2.14 uses it. For MODP padded to the modulus; for a curve the x coordinate
@@ -79,19 +74,11 @@ public final class KeyAgreement: @unchecked Sendable {
         guard peer.count == expected else {
             throw .publicValueLength(group, expected: expected, had: peer.count)
         }
-        let form = LibraryForm(specification)
-        guard form.isInRange(peer), let peerKey = unsafe form.key(peer) else { throw .publicValueRefused(group) }
-        defer { unsafe martlet_key_free(peerKey) }
         var derived = false
         let secret = SecretBytes(count: specification.sharedSecretLength) { output in
-            unsafe output.withUnsafeMutableBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                // libcrypto writes exactly `count` octets; both keys live until after the call.
-                derived =
-                    unsafe martlet_derive(key, peerKey, form.pads, base, buffer.count) == 1
-            }
+            derived = holder.derive(peer, specification, &output)
         }
-        // libcrypto refuses secrets that an attacker can force: zero for X25519 (RFC 7748 §6.1), 0, 1 and p-1 for MODP.
+        // Values that force a secret are refused: zero for X25519 (RFC 7748 §6.1), 0, 1 and p-1 for MODP.
         guard derived else { throw .publicValueRefused(group) }
         return secret
     }
@@ -110,34 +97,74 @@ extension KeyExchangeSpecification {
     }
 }
 
+/// Where a private value is kept: MODP's as a number, the others in a key of libcrypto's.
+@safe
+private final class PrivateHolder: @unchecked Sendable {
+    // `@unchecked`: see KeyAgreement.
+    private let number: SecretBytes?
+    private let key: OpaquePointer?
+
+    init(number: SecretBytes) {
+        self.number = number
+        unsafe key = nil
+    }
+
+    /// Takes the key over.
+    @unsafe
+    init(key: OpaquePointer) {
+        number = nil
+        unsafe self.key = key
+    }
+
+    deinit {
+        // Ours alone; libcrypto wipes the private value in it.
+        if let key = unsafe key { unsafe martlet_key_free(key) }
+    }
+
+    /// Writes the shared secret; false when the peer's value is refused.
+    func derive(_ peer: [UInt8], _ specification: KeyExchangeSpecification, _ output: inout MutableSpan<UInt8>) -> Bool
+    {
+        if case .modp(_, let library, _) = specification {
+            guard let number else { return false }
+            return unsafe output.withUnsafeMutableBufferPointer { target in
+                number.withSpan { secret in
+                    unsafe secret.withUnsafeBufferPointer { source in
+                        unsafe peer.withUnsafeBufferPointer { theirs in
+                            guard let to = target.baseAddress, let from = source.baseAddress,
+                                let value = theirs.baseAddress
+                            else { return false }
+                            // Reads and writes exactly the octets that it is told of, during the call only.
+                            return unsafe martlet_modp_derive(
+                                library, from, source.count, value, theirs.count, to, target.count) == 1
+                        }
+                    }
+                }
+            }
+        }
+        guard let key = unsafe key, let peerKey = unsafe LibraryForm(specification).key(peer) else { return false }
+        defer { unsafe martlet_key_free(peerKey) }
+        return unsafe output.withUnsafeMutableBufferPointer { target in
+            guard let base = target.baseAddress else { return false }
+            // libcrypto writes exactly `count` octets; both keys live until after the call.
+            return unsafe martlet_derive(key, peerKey, base, target.count) == 1
+        }
+    }
+}
+
 /// A group as libcrypto takes it.
 private struct LibraryForm {
     let specification: KeyExchangeSpecification
 
     init(_ specification: KeyExchangeSpecification) { self.specification = specification }
 
-    /// Whether the secret is padded to the modulus.
-    var pads: Int32 { if case .modp = specification { 1 } else { 0 } }
-
     private var isCurve: Bool { if case .ecp = specification { true } else { false } }
 
-    /// Whether a MODP value lies strictly between 1 and p-1, and in the subgroup where there is one (RFC 6989 §2.1, §2.2).
-    func isInRange(_ peer: [UInt8]) -> Bool {
-        guard case .modp(_, let library, _) = specification else { return true }
-        return unsafe peer.withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return false }
-            // Read during the call only.
-            return unsafe martlet_modp_accepts(library, base, buffer.count) == 1
-        }
-    }
-
-    /// The public value in wire form, and libcrypto's key for both; nil when the private value is out of range. The
-    /// caller frees the key.
-    func pair(_ privateValue: SecretBytes) -> (publicValue: [UInt8], key: OpaquePointer)? {
+    /// The public value in wire form, and what keeps the private one; nil when that is out of range.
+    func pair(_ privateValue: SecretBytes) -> (publicValue: [UInt8], holder: PrivateHolder)? {
         // An uncompressed point begins with an octet of its own that IKE leaves away.
         let header = isCurve ? 1 : 0
         var output = [UInt8](repeating: 0, count: specification.publicValueLength + header)
-        let key = unsafe privateValue.withSpan { secret -> OpaquePointer? in
+        let holder = privateValue.withSpan { secret -> PrivateHolder? in
             unsafe secret.withUnsafeBufferPointer { source in
                 unsafe output.withUnsafeMutableBufferPointer { target in
                     guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
@@ -147,22 +174,24 @@ private struct LibraryForm {
                     case .modp(_, let library, _):
                         let (size, length) = (target.count, source.count)
                         guard unsafe martlet_modp_public(library, from, length, to, size) == 1 else { return nil }
-                        return unsafe martlet_modp_key(library, to, size, from, length)
+                        return PrivateHolder(number: privateValue)
                     case .ecp(let library, _, _):
                         let (size, length) = (target.count, source.count)
                         guard unsafe martlet_ecp_public(library, from, length, to, size) == 1 else { return nil }
-                        return unsafe martlet_ecp_key(library, to, size, from, length)
+                        return unsafe martlet_ecp_key(library, to, size, from, length).map {
+                            unsafe PrivateHolder(key: $0)
+                        }
                     case .x25519:
                         guard source.count == 32, target.count == 32 else { return nil }
-                        return unsafe martlet_x25519_key(from, to)
+                        return unsafe martlet_x25519_key(from, to).map { unsafe PrivateHolder(key: $0) }
                     case .x448:
                         guard source.count == 56, target.count == 56 else { return nil }
-                        return unsafe martlet_x448_key(from, to)
+                        return unsafe martlet_x448_key(from, to).map { unsafe PrivateHolder(key: $0) }
                     }
                 }
             }
         }
-        return unsafe key.map { unsafe (Array(output.dropFirst(header)), $0) }
+        return holder.map { (Array(output.dropFirst(header)), $0) }
     }
 
     /// libcrypto's key for a peer's public value; nil when it refuses it: a point that is not on the curve. The caller
@@ -173,8 +202,7 @@ private struct LibraryForm {
             guard let base = buffer.baseAddress else { return nil }
             // libcrypto copies the value during the call.
             switch specification {
-            case .none: return nil
-            case .modp(_, let library, _): return unsafe martlet_modp_key(library, base, buffer.count, nil, 0)
+            case .none, .modp: return nil
             case .ecp(let library, _, _): return unsafe martlet_ecp_key(library, base, buffer.count, nil, 0)
             case .x25519: return buffer.count == 32 ? unsafe martlet_x25519_peer(base) : nil
             case .x448: return buffer.count == 56 ? unsafe martlet_x448_peer(base) : nil

@@ -27,8 +27,21 @@ final class KeyedHash {
         unsafe martlet_mac_free(context)
     }
 
-    /// Whether the library makes this function at all.
+    /// Whether the library makes this function at all. The library's policy does not change while a process lives.
     static func isAvailable(_ function: MACFunction) -> Bool {
+        switch function {
+        case .hmac(let hash): availableHashes.contains(hash)
+        case .aesXCBC: hasXCBC
+        case .aesCMAC: hasCMAC
+        case .aesGMAC: false
+        }
+    }
+
+    private static let availableHashes = Set(HashFunction.allCases.filter { tries(.hmac($0)) })
+    private static let hasXCBC = tries(.aesXCBC)
+    private static let hasCMAC = tries(.aesCMAC)
+
+    private static func tries(_ function: MACFunction) -> Bool {
         guard let context = unsafe makeContext(function, key: SecretBytes([UInt8](repeating: 1, count: 16))) else {
             return false
         }
@@ -44,8 +57,8 @@ final class KeyedHash {
                 // Each call copies the key, or what it makes of it; those over AES read 16 octets.
                 switch function {
                 case .hmac(let hash):
-                    guard let hmac = LibraryAlgorithms.hmac else { return nil }
-                    return unsafe martlet_hmac_new(hmac.pointer, hash.rawValue, buffer.baseAddress, buffer.count)
+                    guard let template = LibraryAlgorithms.hmac(hash) else { return nil }
+                    return unsafe martlet_hmac_new(template.pointer, buffer.baseAddress, buffer.count)
                 case .aesXCBC:
                     guard let cbc = LibraryAlgorithms.cipher("AES-128-CBC"), let base = buffer.baseAddress,
                         buffer.count == 16

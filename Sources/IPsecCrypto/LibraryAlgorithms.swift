@@ -50,11 +50,20 @@ enum LibraryAlgorithms {
         return found
     }()
 
-    /// HMAC over whichever hash.
-    static let hmac: Fetched? = {
-        // As above: a handle.
-        unsafe martlet_mac_fetch("HMAC").map { unsafe Fetched(pointer: $0) }
+    /// An HMAC without a key for each hash, to be copied: giving it the hash by name costs as much as a short message.
+    private static let hmacs: [HashFunction: Fetched] = {
+        var found: [HashFunction: Fetched] = [:]
+        for hash in HashFunction.allCases {
+            // As above: a handle.
+            if let pointer = unsafe martlet_hmac_template(hash.rawValue) {
+                unsafe found[hash] = Fetched(pointer: pointer)
+            }
+        }
+        return found
     }()
+
+    /// HMAC over this hash; nil when libcrypto's policy forbids it.
+    static func hmac(_ hash: HashFunction) -> Fetched? { hmacs[hash] }
 
     /// CMAC over whichever cipher.
     static let cmac: Fetched? = {

@@ -24,7 +24,7 @@ final class CommandProperty: Property {
     init(bound: Interval) { self.bound = bound }
 
     func handled(_ moment: Moment, _ report: inout Report) {
-        if let connection = Self.connection(moment.input) {
+        if let connection = Self.connection(moment) {
             pending.append(
                 Pending(
                     host: moment.host.index, connection: connection, asked: moment.time, due: moment.time + bound))
@@ -53,10 +53,11 @@ final class CommandProperty: Property {
         }
     }
 
-    private static func connection(_ input: Input) -> String? {
-        switch input {
+    private static func connection(_ moment: Moment) -> String? {
+        switch moment.input {
         case .command(.initiate(let connection, _)): connection
-        case .plane(.acquire(let connection, _)): connection
+        // A packet may be told to come again later.
+        case .plane(.acquire(let connection, _)): moment.startsSomething ? connection : nil
         default: nil
         }
     }

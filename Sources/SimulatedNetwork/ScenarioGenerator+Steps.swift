@@ -42,6 +42,17 @@ extension ScenarioGenerator {
         }
         if profile == .echo { return steps }
         let end = scenario.faultsEnd - Instant.zero
+        if dice.chance(0.3) {
+            // Packets that find no tunnel say so many times.
+            let pair = scenario.pairs[dice.below(scenario.pairs.count)]
+            let start = dice.interval(.zero, .seconds(20))
+            for _ in 0..<100 {
+                steps.append(
+                    step(
+                        min(start + dice.interval(.zero, .seconds(30)), end),
+                        .acquire(host: pair.left, connection: pair.connection, child: "net")))
+            }
+        }
         for _ in 0..<dice.below(8) {
             steps.append(step(dice.interval(.zero, end), action(scenario)))
         }

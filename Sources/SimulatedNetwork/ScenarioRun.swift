@@ -73,6 +73,7 @@ public struct ScenarioRun {
             AnswerProperty(patience: scenario.answerTimeout.scaled(by: 2) + scenario.halfOpenTimeout + .seconds(1)),
             PlaneProperty(hosts: hosts),
             CommandProperty(bound: scenario.initiationBound),
+            AcquireProperty(),
             SecretProperty(forbidden: Set(forbidden), childless: Set(childless)),
             SettlementProperty(pairs: scenario.pairs),
         ]

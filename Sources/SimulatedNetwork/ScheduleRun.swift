@@ -26,6 +26,12 @@ public struct ScheduledOperation: Hashable, Sendable, CustomStringConvertible {
     /// By which end: 0 started the tunnel, 1 answered.
     public var host: Int
 
+    /// An operation.
+    public init(kind: Kind, host: Int) {
+        self.kind = kind
+        self.host = host
+    }
+
     /// Every operation by either end.
     public static let all = Kind.allCases.flatMap { kind in [0, 1].map { Self(kind: kind, host: $0) } }
 

@@ -25,6 +25,8 @@ public final class SimulatedPlane: DataPlane {
     public private(set) var outbound: [SecurityAssociation] = []
     /// What is protected.
     public private(set) var policies: [ChildSAID: Policy] = [:]
+    /// What asks for a child again after its end, by `connection/child`.
+    public private(set) var traps: [String: StandingPolicy] = [:]
     /// Paths that are kept alive.
     public private(set) var keepAlives: [Path: Interval] = [:]
     private var carried: [SecurityAssociation.Direction: [UInt32: SACounters]] = [:]
@@ -65,6 +67,7 @@ public final class SimulatedPlane: DataPlane {
         case .remove(.outbound, let spi, let child): removeOutbound(child, spi)
         case .protect(let child, let local, let remote, let spi): protect(child, local, remote, spi)
         case .unprotect(let child, _): unprotect(child)
+        case .trap(let policy): trap(policy)
         case .move(let child, let path, let encapsulation): move(child, path, encapsulation)
         case .keepAlive(let path, let interval): keepAlives[path] = interval > .zero ? interval : nil
         }
@@ -92,6 +95,13 @@ public final class SimulatedPlane: DataPlane {
         for association in outbound where association.child == child {
             complain("ends the protection before it removes the outbound SA", association.spi)
         }
+    }
+
+    private func trap(_ policy: StandingPolicy) {
+        if policy.action != .trap || policy.local.isEmpty || policy.remote.isEmpty {
+            complaints.append("sets a trap for no packets: \(policy.connection)/\(policy.child)")
+        }
+        traps["\(policy.connection)/\(policy.child)"] = policy
     }
 
     private func install(_ association: SecurityAssociation) {

@@ -21,6 +21,7 @@ extension Simulation {
             "protect child \(child) \(local) \(remote) with \(Hex.encode(spi))"
         case .unprotect(let child, let staysBlocked): "unprotect child \(child)\(staysBlocked ? ", stays blocked" : "")"
         case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
+        case .trap(let policy): "trap packets of \(policy.connection)/\(policy.child)"
         case .keepAlive(let path, let interval): "keep alive \(path) every \(interval)"
         }
     }

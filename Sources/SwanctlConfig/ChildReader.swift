@@ -13,6 +13,9 @@ struct ChildReader {
     /// The largest replay window that the data plane keeps.
     private static let largestReplayWindow = 32_768
 
+    /// The lowest precedence that a policy may be given.
+    private static let largestPriority = 1_000_000
+
     init(_ reader: SectionReader) { self.reader = reader }
 
     /// The child. Where something is wrong it holds a default, and the mistake has been reported.
@@ -21,7 +24,10 @@ struct ChildReader {
         child.proposals = ProposalReader.proposals(&reader, "esp_proposals", for: .esp)
         child.localSelectors = selectors("local_ts")
         child.remoteSelectors = selectors("remote_ts")
-        child.mode = mode(child)
+        mode(&child)
+        child.priority = reader.read("priority", or: 0) { text throws(ValueProblem) in
+            UInt32(try ValueSyntax.number(text, in: 0...Self.largestPriority))
+        }
         times(&child)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
@@ -46,18 +52,20 @@ struct ChildReader {
         return selectors.isEmpty ? [.dynamic] : selectors
     }
 
-    private mutating func mode(_ child: ChildTemplate) -> ChildTemplate.Mode {
-        guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return .tunnel }
+    private mutating func mode(_ child: inout ChildTemplate) {
+        guard let mode = reader.text("mode"), mode.lowercased() != "tunnel" else { return }
         if mode.lowercased() == "transport" {
             checkHostToHost(child)
-            return .transport
+            child.mode = .transport
+            return
         }
-        let isKnown = ["transport_proxy", "beet", "pass", "drop"].contains(mode.lowercased())
+        child.shunt = ChildTemplate.Shunt(rawValue: mode.uppercased())
+        if child.shunt != nil { return }
+        let isKnown = ["transport_proxy", "beet"].contains(mode.lowercased())
         diagnostics.error(
             reader.location(of: "mode"),
             "\(reader.path).mode: " + (isKnown ? "mode \(mode) is not supported yet" : "'\(mode)' is not a mode"),
-            remedy: "write mode = tunnel or mode = transport")
-        return .tunnel
+            remedy: "write mode = tunnel, transport, pass or drop")
     }
 
     /// Transport mode protects what the two hosts say to each other, and nothing behind them.
@@ -110,6 +118,12 @@ struct ChildReader {
                     ("start", .start), ("restart", .start), ("trap|start", .trapAndStart),
                     ("start|trap", .trapAndStart),
                 ])
+        }
+        if let shunt = child.shunt, child.startAction == .none {
+            diagnostics.warning(
+                reader.location(of: "start_action"),
+                "\(reader.path): a policy with mode = \(shunt.rawValue.lowercased()) is in force only with"
+                    + " start_action = trap", remedy: "add start_action = trap, or remove the child")
         }
         child.closeAction = closeAction("close_action")
         child.dpdAction = closeAction("dpd_action")

@@ -162,10 +162,19 @@ struct ConnectionReader {
                 "\(reader.path) has \(rounds.count) \(name) authentication rounds (RFC 4739); one is supported",
                 remedy: "keep one '\(name)' section")
         }
-        if rounds.isEmpty {
+        if rounds.isEmpty, !isPolicyOnly {
             diagnostics.missing(
                 reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
         }
         return rounds.first
+    }
+
+    /// Whether all children say that they are policies: nobody proves anything to anybody then.
+    private var isPolicyOnly: Bool {
+        guard let children = reader.view.section("children")?.sections, !children.isEmpty else { return false }
+        return children.allSatisfy { child in
+            let mode = child.setting("mode")?.value.flatMap { String(validating: $0, as: UTF8.self) } ?? ""
+            return ChildTemplate.Shunt(rawValue: mode.uppercased()) != nil
+        }
     }
 }

@@ -10,6 +10,8 @@ public struct LoadedConfiguration: Sendable {
     public var secrets: [Secret]
     /// Private keys and certificates.
     public var credentials: Credentials
+    /// How the daemon behaves, whatever the connection.
+    public var settings: DaemonSettings
     /// What is worth knowing: notes and warnings.
     public var warnings: [Diagnostic]
     /// The files that were read, in order.
@@ -20,16 +22,51 @@ public struct LoadedConfiguration: Sendable {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
         diagnostics.isComplete = diagnostics.errors.isEmpty
-        let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
         let directory = CertificateDirectory(source, beside: path, diagnostics: diagnostics)
+        try self.init(parser.tree, directory, files: parser.files, diagnostics: diagnostics, isFragment: false)
+    }
+
+    /// Reads settings that came without a file; `origin` stands in for its name in messages. What sections mean together
+    /// is not looked at: they come one by one.
+    public init(_ fragment: SettingsFragment, from origin: String) throws(ConfigurationErrors) {
+        let writer = FragmentWriter(fragment, origin: origin)
+        let diagnostics = DiagnosticCollector()
+        let directory = CertificateDirectory(nil, beside: origin, diagnostics: diagnostics)
+        try self.init(writer.tree, directory, files: [], diagnostics: diagnostics, isFragment: true)
+    }
+
+    private init(
+        _ tree: SettingsTree, _ directory: CertificateDirectory, files: [String], diagnostics: DiagnosticCollector,
+        isFragment: Bool
+    ) throws(ConfigurationErrors) {
+        let resolver = SettingsResolver(tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, directory, diagnostics: diagnostics)
+        builder.reviewsWhole = !isFragment
         (connections, secrets) = builder.build()
         credentials = directory.credentials
-        files = parser.files
+        settings = builder.settings
+        self.files = files
         warnings = diagnostics.warnings
         guard diagnostics.errors.isEmpty else {
             throw ConfigurationErrors(errors: diagnostics.errors, warnings: diagnostics.warnings)
         }
+    }
+
+    /// Nothing at all.
+    public init() {
+        connections = []
+        secrets = []
+        warnings = []
+        files = []
+        settings = DaemonSettings()
+        credentials = Credentials()
+    }
+
+    /// Adds what another one holds, at the end.
+    public mutating func append(_ other: LoadedConfiguration) {
+        connections += other.connections
+        secrets += other.secrets
+        credentials.append(other.credentials)
     }
 }
 
@@ -40,6 +77,10 @@ struct ConfigurationBuilder {
     private let resolver: SettingsResolver
     private let directory: CertificateDirectory
     private let diagnostics: DiagnosticCollector
+    /// Whether what sections mean together is looked at.
+    var reviewsWhole = true
+    /// How the daemon behaves.
+    private(set) var settings = DaemonSettings()
 
     init(_ resolver: SettingsResolver, _ directory: CertificateDirectory, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
@@ -63,9 +104,11 @@ struct ConfigurationBuilder {
             }
             section.finish()
         }
+        settings = DaemonSettingsReader.settings(&root)
+        settings.apply(to: &connections)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
+        if diagnostics.errors.isEmpty, reviewsWhole { review(connections, locations, secrets) }
         return (connections, secrets)
     }
 
@@ -73,6 +116,11 @@ struct ConfigurationBuilder {
     private func finish(_ root: SectionReader) {
         for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
             if resolver.isReferenced(section.name) { continue }
+            if DaemonSettingsReader.sections.contains(section.name)
+                || DaemonSettingsReader.foreign.contains(section.name)
+            {
+                continue
+            }
             if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
                 diagnostics.error(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
@@ -91,6 +139,7 @@ struct ConfigurationBuilder {
         // By secret (its place in the list), the peers that it is the key of.
         var peers: [[Identity]] = Array(repeating: [], count: secrets.count)
         for (connection, location) in zip(connections, locations) {
+            if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
@@ -151,7 +200,7 @@ struct ConfigurationBuilder {
             if case .name = pattern { true } else { pattern.single != nil }
         }
         guard !isReachable else { return }
-        for child in connection.children where child.startAction != .none {
+        for child in connection.children where child.startAction != .none && child.shunt == nil {
             diagnostics.warning(
                 location,
                 "child '\(child.name)' of connection '\(connection.name)' is to start by itself, but there is no one"

@@ -21,6 +21,20 @@ public struct EventText: Sendable {
     /// The words, without time or names.
     public let text: String
 
+    /// The level of messages that come and go.
+    public static let messageLevel = 2
+
+    /// Whether an event's ``level`` may be as low as this: words cost time, and most events of a busy gateway are told to
+    /// nobody. True where that is not known without the words.
+    public static func mayConcern(level: Int, _ kind: Event.Kind) -> Bool {
+        switch kind {
+        case .ikeEstablished, .ikeClosed, .childInstalled, .childClosed, .pathChanged: level >= 1
+        case .sent, .received, .ikeStateChanged, .ikeProposalChosen, .natDetected: level >= messageLevel
+        case .dropped: level >= 3
+        default: true
+        }
+    }
+
     /// Puts an event into words.
     public init(_ event: Event) {
         switch event.kind {

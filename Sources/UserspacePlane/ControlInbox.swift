@@ -32,6 +32,8 @@ final class ControlInbox: Sendable {
 
     private let messages = Mutex(Messages())
     private let events = Mutex<[PlaneEvent]>([])
+    /// Whether a signal is on its way that was not taken back: one is enough for all that comes meanwhile.
+    private let isSignalled = Atomic(false)
     /// Wakes the control thread.
     let wakeup: Wakeup
     private let messageCapacity: Int
@@ -54,7 +56,7 @@ final class ControlInbox: Sendable {
             messages.waiting.append(message)
             return true
         }
-        wakeup.signal()
+        wake()
         return isIn
     }
 
@@ -63,7 +65,18 @@ final class ControlInbox: Sendable {
         events.withLock { events in
             if events.count < eventCapacity { events.append(event) }
         }
-        wakeup.signal()
+        wake()
+    }
+
+    /// Takes the signal back. To be called before the messages and events are taken.
+    func acknowledge() {
+        // An exchange, so that what was put in by those who relied on this signal is seen.
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+        wakeup.drain()
+    }
+
+    private func wake() {
+        if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { wakeup.signal() }
     }
 
     /// Takes all messages out, the oldest first.

@@ -4,11 +4,15 @@ import Synchronization
 /// What one thread asks of another, in order: the way in which SAs and policies reach the packet threads.
 ///
 /// The owner of the data takes the orders out between packets and carries them out itself, so what a packet thread works
-/// with is touched by no other thread, and a packet costs one relaxed load here and no lock. It is bounded: who asks for
-/// more than fits waits until the owner has caught up.
+/// with is touched by no other thread, and a packet costs one relaxed load here and no lock. Since it looks before every
+/// batch of packets, an order is in force for all packets that come after it, woken or not: ``wake()`` is for those that
+/// have something to do without a packet, and for many at once. It is bounded: who asks for more than fits waits until
+/// the owner has caught up.
 final class OrderQueue<Order: Sendable>: Sendable {
     private let orders = Mutex<[Order]>([])
     private let isPending = Atomic(false)
+    /// Whether a signal is on its way that was not taken back.
+    private let isSignalled = Atomic(false)
     private let caughtUp: Wakeup
     /// Wakes the owner.
     let wakeup: Wakeup
@@ -20,20 +24,28 @@ final class OrderQueue<Order: Sendable>: Sendable {
         caughtUp = try Wakeup()
     }
 
-    /// Asks for one thing more.
+    /// Asks for one thing more. The owner sees to it before its next packet, or when it is woken.
     func append(_ order: Order) {
         while true {
-            let isIn = orders.withLock { orders in
-                guard orders.count < capacity else { return false }
+            let count = orders.withLock { orders in
+                guard orders.count < capacity else { return 0 }
                 orders.append(order)
-                return true
+                return orders.count
             }
-            if isIn { break }
+            if count > 0 {
+                isPending.store(true, ordering: .releasing)
+                if count >= capacity / 4 { wake() }
+                return
+            }
             // The owner signals when it has taken everything out. The limit is for a signal that came before.
             _ = try? caughtUp.descriptor.wait(milliseconds: 10)
             caughtUp.drain()
         }
-        isPending.store(true, ordering: .releasing)
+    }
+
+    /// Wakes the owner if there is something that it has not taken out; one call of the system for any number.
+    func wake() {
+        guard hasOrders, !isSignalled.exchange(true, ordering: .acquiringAndReleasing) else { return }
         wakeup.signal()
     }
 
@@ -43,12 +55,15 @@ final class OrderQueue<Order: Sendable>: Sendable {
 
     /// Takes the signal back. To be called when the poller saw it, before ``hasOrders`` is asked: an order may have been
     /// taken out before its signal came, and a signal that nobody takes back would wake the owner for ever.
-    func acknowledge() { wakeup.drain() }
+    func acknowledge() {
+        // An exchange, so that what was asked for by those who relied on this signal is seen.
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+        wakeup.drain()
+    }
 
     /// Takes everything out, the oldest first.
     func take() -> [Order] {
         isPending.store(false, ordering: .relaxed)
-        wakeup.drain()
         let taken = orders.withLock { orders in
             let taken = orders
             orders = []

@@ -19,7 +19,8 @@ enum TransmitOrder: Sendable {
     case install(OutboundSA, slot: Int32, Way)
     case remove(OutboundHandle)
     case move(slot: Int32, Way)
-    case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], OutboundHandle)
+    case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32)
+    case stand(ChildSAID, StandingPolicy)
     case block(ChildSAID)
     case unprotect(ChildSAID)
     case keepAlive(Way, every: Interval)
@@ -38,6 +39,9 @@ struct TransmitWorker: ~Copyable {
     private var ways: [Way] = []
     private var children: [ChildSAID] = []
     private var keepAlives = KeepAliveSchedule()
+    private var held = HeldPackets()
+    /// Until when the packet in hand may wait, when it waited before.
+    private var heldUntil: Instant?
     private let orders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
@@ -45,6 +49,7 @@ struct TransmitWorker: ~Copyable {
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
     private var train: OutboundTrain
+    private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
 
@@ -56,12 +61,13 @@ struct TransmitWorker: ~Copyable {
 
     init(
         orders: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
-        drops: DropCounters, makesTrains: Bool, failure: PlaneFailure
+        drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
     ) throws(SystemError) {
         let poller = try Poller(capacity: 4)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
         train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
+        exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         self.poller = poller
         self.orders = orders
@@ -79,7 +85,11 @@ struct TransmitWorker: ~Copyable {
             if let next = keepAlives.next, next <= now {
                 for way in keepAlives.due(now) { sendKeepAlive(way) }
             }
-            let pause = keepAlives.next.map { $0 - now }
+            if let next = held.nextExpiry, next <= now {
+                for _ in 0..<held.expire(now) { associations.drops.count(.holdExpired) }
+            }
+            var pause = keepAlives.next.map { $0 - now }
+            if let expiry = held.nextExpiry { pause = min(pause ?? expiry - now, expiry - now) }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -107,13 +117,19 @@ struct TransmitWorker: ~Copyable {
             case .move(let slot, let way):
                 ways[Int(slot)] = way
                 train.forgive(Int(slot))
-            case .protect(let child, let local, let remote, let handle):
+            case .protect(let child, let selectors, let handle, let precedence):
                 // The control thread has counted the entries.
                 do {
-                    try policies.set(child, local: local, remote: remote, action: .protect(handle))
+                    try policies.set(
+                        child, local: selectors.local, remote: selectors.remote, action: .protect(handle),
+                        precedence: precedence)
                 } catch { assertionFailure("\(error)") }
+                release()
+            case .stand(let key, let policy): stand(key, policy)
             case .block(let child): policies.setAction(child, .block)
-            case .unprotect(let child): policies.remove(child)
+            case .unprotect(let child):
+                policies.remove(child)
+                for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
             case .keepAlive(let way, let interval): keepAlives.set(way, every: interval, now: MonotonicClock.now())
             case .reach(let milestone): milestone.reach()
             case .stop: return false
@@ -173,6 +189,12 @@ struct TransmitWorker: ~Copyable {
         case .block:
             associations.drops.count(.blocked)
             return
+        case .trap(let number):
+            hold(bytes, number, now)
+            return
+        case .bypass:
+            for _ in 0..<exit.send(packet, plan, fields) { associations.drops.count(.bypassFailed) }
+            return
         case .none:
             associations.drops.count(.noPolicy)
             return
@@ -213,6 +235,45 @@ struct TransmitWorker: ~Copyable {
                 if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
             } catch { return }
         }
+    }
+
+    /// A packet wants an SA that is not there: it waits a moment, and somebody is told.
+    @inline(never)
+    private mutating func hold(_ bytes: RawSpan, _ number: UInt32, _ now: Instant) {
+        let outcome = held.hold(bytes, for: number, until: heldUntil, now: now)
+        if !outcome.isKept { associations.drops.count(.holdFull) }
+        if let event = outcome.event { inbox.put(event) }
+    }
+
+    /// An SA has come: what waited for it goes, before anything that comes later.
+    @inline(never)
+    private mutating func release() {
+        guard !held.isEmpty else { return }
+        let now = MonotonicClock.now()
+        let header = port.headerSize
+        for packet in held.takeAll() {
+            heldUntil = packet.expires
+            // Octets have no padding: a span of them is a raw span.
+            carry(unsafe packet.bytes.span.bytes, header, now)
+        }
+        heldUntil = nil
+        train.send()
+    }
+
+    private mutating func stand(_ key: ChildSAID, _ policy: StandingPolicy) {
+        let action: PolicyDatabase.Action
+        switch policy.action {
+        case .trap:
+            action = .trap(key.rawValue)
+            held.set(key.rawValue, connection: policy.connection, child: policy.child)
+        case .block, .discard: action = .block
+        case .bypass: action = .bypass
+        }
+        // The control thread has counted the entries.
+        do {
+            try policies.set(
+                key, local: policy.local, remote: policy.remote, action: action, precedence: policy.precedence)
+        } catch { assertionFailure("\(error)") }
     }
 
     private func sendKeepAlive(_ way: Way) {

@@ -16,17 +16,23 @@ public import NetworkTypes
 public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
     private let receiveOrders: OrderQueue<ReceiveOrder>
-    private let transmitOrders: OrderQueue<TransmitOrder>
+    let transmitOrders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let failures = PlaneFailure()
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
-    private let routes: RouteKeeper?
+    let routes: RouteKeeper?
+    /// Policies that are no Child SA's.
+    var standing = StandingRegister()
+    /// Of Child SAs that have a priority of their own.
+    private var precedences: [ChildSAID: UInt32] = [:]
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     private var entropy = SystemEntropy()
+    /// Whether commands were obeyed since ``wakeWorkers()``.
+    public internal(set) var hasNewOrders = false
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -59,7 +65,8 @@ public final class UserspacePlane: DataPlane {
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                makesTrains: configuration.offload == .automatic, failure: failures))
+                makesTrains: configuration.offload == .automatic,
+                bypassMark: routes == nil ? nil : configuration.mark, failure: failures))
         threads.append(
             try WorkerThread(name: "martlet-receive") {
                 guard var worker = receiver.take() else { return }
@@ -90,7 +97,7 @@ public final class UserspacePlane: DataPlane {
     public var descriptor: Descriptor { inbox.wakeup.descriptor }
 
     /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.wakeup.drain() }
+    public func acknowledge() { inbox.acknowledge() }
 
     /// IKE messages that came in, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
@@ -132,6 +139,7 @@ public final class UserspacePlane: DataPlane {
         guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
         receiveOrders.append(.reach(received))
         transmitOrders.append(.reach(transmitted))
+        wakeWorkers()
         return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
@@ -141,10 +149,19 @@ public final class UserspacePlane: DataPlane {
         do { try routes?.removeAll() } catch { throw .system(error) }
     }
 
+    /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
+    /// or not; but keys that are gone stay in memory until then. To be called now and then, and not for every command.
+    public func wakeWorkers() {
+        hasNewOrders = false
+        receiveOrders.wake()
+        transmitOrders.wake()
+    }
+
     // MARK: DataPlane
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        hasNewOrders = true
         switch command {
         case .install(let association):
             switch association.direction {
@@ -158,9 +175,12 @@ public final class UserspacePlane: DataPlane {
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)
         case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
+        case .trap(let policy): try leaveTrap(policy)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
+            // It has something to do without any packet.
+            transmitOrders.wake()
         }
     }
 
@@ -194,12 +214,13 @@ public final class UserspacePlane: DataPlane {
                 throw error
             }
             register.add(made, handle)
+            if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
             transmitOrders.append(.install(made, slot: handle.slot, way))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
                 transmitOrders.append(
-                    .protect(association.child, local: now.selectors.local, remote: now.selectors.remote, handle))
+                    .protect(association.child, now.selectors, handle, precedence: precedence(association.child)))
             }
         } catch { throw .association(error) }
     }
@@ -216,8 +237,9 @@ public final class UserspacePlane: DataPlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        transmitOrders.append(
-            .protect(child, local: selectors.local, remote: selectors.remote, found.handle))
+        transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
+        // Packets may be held for it.
+        if !standing.entries.isEmpty { transmitOrders.wake() }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -238,10 +260,13 @@ public final class UserspacePlane: DataPlane {
             if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
         } else {
             protecting[child] = nil
+            precedences[child] = nil
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
         }
     }
+
+    private func precedence(_ child: ChildSAID) -> UInt32 { precedences[child] ?? StandingPolicy.protectPriority }
 
     /// Another Child SA blocks or protects the same from now on.
     private func unblock(_ former: ChildSAID) throws(PlaneError) {
@@ -277,6 +302,7 @@ public final class UserspacePlane: DataPlane {
     private func stopThreads() {
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
+        wakeWorkers()
         for thread in threads { thread.join() }
         threads = []
     }

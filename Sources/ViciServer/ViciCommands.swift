@@ -70,11 +70,9 @@ enum ViciCommands {
             (child == nil || child == summary.name) && (childSA == nil || childSA == summary.id.rawValue)
         }
 
-        /// Whether this IKE SA is to be shown: one that has no matching child is not, when children are asked for.
+        /// Whether this IKE SA is to be shown; one that has no matching child is, without children.
         func includes(_ summary: IKESASummary) -> Bool {
-            (connection == nil || connection == summary.connection)
-                && (ikeSA == nil || ikeSA == summary.id.rawValue)
-                && ((child == nil && childSA == nil) || summary.children.contains(where: includes))
+            (connection == nil || connection == summary.connection) && (ikeSA == nil || ikeSA == summary.id.rawValue)
         }
     }
 

@@ -7,7 +7,7 @@ private import CWipe
 @safe
 public final class SecretBytes: @unchecked Sendable {
     // `@unchecked`: the memory is written in `init` and in `deinit` only.
-    private let buffer: UnsafeMutableBufferPointer<UInt8>
+    @usableFromInline let buffer: UnsafeMutableBufferPointer<UInt8>
 
     /// Makes `count` octets and lets `fill` write them.
     public init(count: Int, _ fill: (inout MutableSpan<UInt8>) -> Void) {
@@ -43,6 +43,7 @@ public final class SecretBytes: @unchecked Sendable {
     public var isEmpty: Bool { count == 0 }
 
     /// Lends the octets to `body`.
+    @inlinable
     public func withSpan<Result, Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {

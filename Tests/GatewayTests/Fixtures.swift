@@ -105,6 +105,7 @@ final class FakePlane: DataPlane {
             case .protect: "protect"
             case .unprotect(_, let staysBlocked): "unprotect\(staysBlocked ? ", blocked" : "")"
             case .move: "move"
+            case .trap(let policy): "trap \(policy.child)"
             case .keepAlive: "keep alive"
             }
         commands.append(name)

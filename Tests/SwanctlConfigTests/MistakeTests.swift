@@ -77,8 +77,8 @@ import Testing
             "local_ts = dynamic[tcp/gopher]",
             "local_ts: 'dynamic[tcp/gopher]': there is no port 'gopher'; write its number"
         ),
-        ("mode = beet", "mode: mode beet is not supported yet; write mode = tunnel or mode = transport"),
-        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel or mode = transport"),
+        ("mode = beet", "mode: mode beet is not supported yet; write mode = tunnel, transport, pass or drop"),
+        ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel, transport, pass or drop"),
         (
             "local_ts = 10.1.0.0/16\nmode = transport",
             "local_ts: 10.1.0.0/16 is more than one host, and transport mode is between two hosts only; "

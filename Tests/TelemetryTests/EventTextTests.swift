@@ -90,6 +90,19 @@ import Testing
         Sample(kind: .peerAlive, line: "IKE2 the peer answers"),
     ]
 
+    /// The quick look at an event's level never hides what the words' level would show.
+    @Test(arguments: samples)
+    func noEventIsHiddenByItsQuickLook(_ sample: Sample) {
+        let event = Event(time: .zero, ikeSA: nil, connection: nil, kind: sample.kind)
+        #expect(EventText.mayConcern(level: EventText(event).level, sample.kind))
+    }
+
+    @Test func aQuietLogPutsNoMessageIntoWords() {
+        let sent = Event.Kind.sent("IKE_AUTH request 1", bytes: 99, Samples.path)
+        #expect(!EventText.mayConcern(level: 1, sent))
+        #expect(EventText.mayConcern(level: EventText.messageLevel, sent))
+    }
+
     @Test(arguments: samples) func everyEventHasItsLine(_ sample: Sample) {
         let text = EventText(Event(time: .zero, ikeSA: nil, connection: nil, kind: sample.kind))
         #expect("\(text.group.rawValue)\(text.level) \(text.text)" == sample.line)

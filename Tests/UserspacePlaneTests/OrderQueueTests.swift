@@ -10,11 +10,38 @@ struct OrderQueueTests {
         #expect(!queue.hasOrders)
         for number in 0..<100 { queue.append(number) }
         #expect(queue.hasOrders)
-        #expect(try queue.wakeup.descriptor.wait(milliseconds: 0))
         #expect(queue.take() == Array(0..<100))
         #expect(!queue.hasOrders)
         #expect(queue.take() == [])
         #expect(try !queue.wakeup.descriptor.wait(milliseconds: 0))
+    }
+
+    /// However many orders there are, the owner is woken once, and again only after it took the signal back.
+    @Test func manyOrdersShareOneSignal() throws {
+        let queue = try OrderQueue<Int>()
+        queue.wake()
+        #expect(try !queue.wakeup.descriptor.wait(milliseconds: 0))
+        for number in 0..<10 {
+            queue.append(number)
+            queue.wake()
+        }
+        #expect(try queue.wakeup.descriptor.wait(milliseconds: 0))
+        queue.acknowledge()
+        #expect(queue.take().count == 10)
+        #expect(try !queue.wakeup.descriptor.wait(milliseconds: 0))
+        queue.append(10)
+        queue.wake()
+        #expect(try queue.wakeup.descriptor.wait(milliseconds: 0))
+    }
+
+    /// Who never calls ``OrderQueue/wake()`` still gets along: a queue that fills up wakes by itself.
+    @Test func aQueueThatFillsUpWakesItsOwner() throws {
+        let queue = try OrderQueue<Int>(capacity: 16)
+        for number in 0..<3 { queue.append(number) }
+        #expect(try !queue.wakeup.descriptor.wait(milliseconds: 0))
+        for number in 3..<16 { queue.append(number) }
+        #expect(try queue.wakeup.descriptor.wait(milliseconds: 0))
+        #expect(queue.take() == Array(0..<16))
     }
 
     /// The owner found the order before its signal came: then that signal must not wake it for ever.
@@ -22,6 +49,7 @@ struct OrderQueueTests {
         let queue = try OrderQueue<Int>()
         queue.append(1)
         #expect(queue.take() == [1])
+        #expect(try !queue.wakeup.descriptor.wait(milliseconds: 0))
         queue.wakeup.signal()
         #expect(try queue.wakeup.descriptor.wait(milliseconds: 0))
         queue.acknowledge()

@@ -17,7 +17,7 @@ import ViciMessages
         let answer = try client.call("list-sas", streaming: "list-sa") { names += $0.sections.map(\.name) }
         #expect(names == ["gw"] && answer.isEmpty)
         #expect(try client.call("martlet-status").section("connections")?.section("gw")?["state"] == "up")
-        #expect(throws: ViciClientError.unknownCommand("load-conn")) { try client.call("load-conn") }
+        #expect(throws: ViciClientError.unknownCommand("nonsense")) { try client.call("nonsense") }
         #expect(try client.call("get-conns").list("conns") == ["gw"])
     }
 

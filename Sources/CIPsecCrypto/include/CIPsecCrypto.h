@@ -72,26 +72,27 @@ static inline EVP_PKEY *_Nullable martlet_x448_peer(const uint8_t *public_value)
     return EVP_PKEY_new_raw_public_key_ex(NULL, "X448", NULL, public_value, 56);
 }
 
-// A key in a named group of numbers ("modp_2048", "dh_1024_160") or of points ("P-256", "brainpoolP256r1"). Numbers are
-// big-endian and have the modulus's length, points are uncompressed (RFC 5480 §2.2).
-EVP_PKEY *_Nullable martlet_modp_key(
-    const char *group, const uint8_t *public_value, size_t public_length, const uint8_t *_Nullable private_value,
-    size_t private_length);
+// A key on a named curve ("P-256", "brainpoolP256r1"). Points are uncompressed (RFC 5480 §2.2).
 EVP_PKEY *_Nullable martlet_ecp_key(
     const char *group, const uint8_t *public_value, size_t public_length, const uint8_t *_Nullable private_value,
     size_t private_length);
 
-// The public value for a private one: `public_length` octets. 0 when the private value is out of range.
+// The public value for a private one: `public_length` octets. 0 when the private value is out of range. Groups of
+// numbers are named "modp_2048", "dh_1024_160" and so on; numbers are big-endian and have the modulus's length.
 int martlet_modp_public(
     const char *group, const uint8_t *private_value, size_t private_length, uint8_t *public_value,
     size_t public_length);
 int martlet_ecp_public(
     const char *group, const uint8_t *private_value, size_t private_length, uint8_t *public_value,
     size_t public_length);
-// Whether 1 < value < p - 1 and, where the group has a small subgroup of order q, the value lies in it (RFC 6989 §2.2).
-int martlet_modp_accepts(const char *group, const uint8_t *value, size_t length);
 
-// The shared secret, exactly `length` octets; with `pad`, padded to the modulus.
-int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, int pad, uint8_t *secret, size_t length);
+// The shared secret in a group of numbers, padded to the modulus; `length` octets. 0 unless 1 < peer < p - 1 and, where
+// the group has a small subgroup of order q, the peer's value lies in it (RFC 6989 §2.2).
+int martlet_modp_derive(
+    const char *group, const uint8_t *private_value, size_t private_length, const uint8_t *peer, size_t peer_length,
+    uint8_t *secret, size_t length);
+
+// The shared secret of two keys of one curve, exactly `length` octets.
+int martlet_derive(EVP_PKEY *key, EVP_PKEY *peer, uint8_t *secret, size_t length);
 
 #pragma clang assume_nonnull end

@@ -34,23 +34,23 @@ public final class NetlinkSocket {
     /// the error, which also carries what the kernel has to say.
     @discardableResult
     public func perform(
-        _ request: NetlinkRequest, call: String, context: String
+        _ request: NetlinkRequest, call: String, context: @autoclosure () -> String
     ) throws(SystemError) -> [NetlinkMessage] {
         var request = request
         request.flags.insert(.acknowledge)
-        let number = try send(request, call: call, context: context)
-        return try answers(to: number, call: call, context: context).messages
+        let number = try send(request, call: call, context: context())
+        return try answers(to: number, call: call, context: context()).messages
     }
 
     /// Sends `request` as a wish for a list and returns all of it. A list that changed while it was read is read again.
     public func list(
-        _ request: NetlinkRequest, call: String, context: String = ""
+        _ request: NetlinkRequest, call: String, context: @autoclosure () -> String = ""
     ) throws(SystemError) -> [NetlinkMessage] {
         var request = request
         request.flags.insert(.dump)
         for _ in 0..<16 {
-            let number = try send(request, call: call, context: context)
-            let answer = try answers(to: number, call: call, context: context)
+            let number = try send(request, call: call, context: context())
+            let answer = try answers(to: number, call: call, context: context())
             if !answer.interrupted { return answer.messages }
         }
         throw SystemError(call: call, errno: .busy, context: "the table keeps changing while it is read")
@@ -67,26 +67,28 @@ public final class NetlinkSocket {
         return all
     }
 
-    private func send(_ request: NetlinkRequest, call: String, context: String) throws(SystemError) -> UInt32 {
-        if request.body.overflowed { throw SystemError(call: call, errno: .messageTooLong, context: context) }
+    private func send(_ request: NetlinkRequest, call: String, context: @autoclosure () -> String) throws(SystemError)
+        -> UInt32
+    {
+        if request.body.overflowed { throw SystemError(call: call, errno: .messageTooLong, context: context()) }
         sequence = sequence == .max ? 1 : sequence + 1
         let bytes = request.encoded(sequence: sequence)
         // The array lives for the length of the call.
         let result = unsafe bytes.withUnsafeBytes { bytes in
             unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
         }
-        _ = try checked(result, call, context)
+        _ = try checked(result, call, context())
         return sequence
     }
 
     private func answers(
-        to number: UInt32, call: String, context: String
+        to number: UInt32, call: String, context: @autoclosure () -> String
     ) throws(SystemError) -> (messages: [NetlinkMessage], interrupted: Bool) {
         var collected: [NetlinkMessage] = []
         var interrupted = false
         while true {
             let received: [NetlinkMessage]?
-            do { received = try receive(call: call, context: context) } catch {
+            do { received = try receive(call: call, context: context()) } catch {
                 // Part of a long list had no room: the rest still comes, and then we ask again.
                 guard error.errno == .noBufferSpace else { throw error }
                 interrupted = true
@@ -94,7 +96,7 @@ public final class NetlinkSocket {
             }
             guard let messages = received else {
                 guard try descriptor.wait(milliseconds: 5000) else {
-                    throw SystemError(call: call, errno: .timedOut, context: context)
+                    throw SystemError(call: call, errno: .timedOut, context: context())
                 }
                 continue
             }
@@ -104,7 +106,7 @@ public final class NetlinkSocket {
                 interrupted = interrupted || message.flags.contains(.interrupted)
                 switch message.type {
                 case 2, 3:
-                    try check(message, call: call, context: context)
+                    try check(message, call: call, context: context())
                     ended = true
                 case 1: break
                 default: collected.append(message)
@@ -115,14 +117,14 @@ public final class NetlinkSocket {
     }
 
     /// What one receive call gives; nil when there is nothing.
-    private func receive(call: String, context: String) throws(SystemError) -> [NetlinkMessage]? {
+    private func receive(call: String, context: @autoclosure () -> String) throws(SystemError) -> [NetlinkMessage]? {
         while true {
             var sender: UInt32 = 0
             // The array's own memory and a local variable that the shim fills.
             let result = unsafe buffer.withUnsafeMutableBytes { bytes in
                 unsafe martlet_netlink_receive(descriptor.number, bytes.baseAddress, bytes.count, &sender)
             }
-            guard let size = try checkedUnlessBlocked(result, call, context).map({ Int($0) }) else { return nil }
+            guard let size = try checkedUnlessBlocked(result, call, context()).map({ Int($0) }) else { return nil }
             if size > buffer.count {
                 buffer = [UInt8](repeating: 0, count: size)
                 continue
@@ -130,22 +132,24 @@ public final class NetlinkSocket {
             // Not from the kernel: another process may send to us, but not be believed.
             if sender != 0 { continue }
             do { return try NetlinkMessage.parse(Array(buffer[..<size])[...]) } catch {
-                throw SystemError(call: call, errno: .badMessage, context: "\(context): \(error)")
+                throw SystemError(call: call, errno: .badMessage, context: "\(context()): \(error)")
             }
         }
     }
 
     /// An acknowledgement or the end of a list: an error number, and with it perhaps a sentence of the kernel's.
-    private func check(_ message: NetlinkMessage, call: String, context: String) throws(SystemError) {
+    private func check(_ message: NetlinkMessage, call: String, context: @autoclosure () -> String) throws(SystemError)
+    {
         var reader = NetlinkReader(message.payload)
         // The end of a list need not carry a number.
         guard let raw = try? reader.uint32("error number") else { return }
         let number = Int32(bitPattern: raw)
         guard number < 0 else { return }
+        let said = context()
         let sentence = Self.sentence(in: message, after: reader)
         throw SystemError(
             call: call, errno: ErrorNumber(rawValue: number == .min ? .max : -number),
-            context: sentence.map { context.isEmpty ? $0 : "\(context) (the kernel says: \($0))" } ?? context)
+            context: sentence.map { said.isEmpty ? $0 : "\(said) (the kernel says: \($0))" } ?? said)
     }
 
     /// NLMSGERR_ATTR_MSG: behind the request's header, which NETLINK_CAP_ACK keeps to 16 octets.

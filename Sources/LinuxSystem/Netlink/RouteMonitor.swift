@@ -28,12 +28,21 @@ public final class RouteMonitor {
     /// Becomes readable when something has changed.
     public var descriptor: Descriptor { netlink.descriptor }
 
+    /// What a monitor reports.
+    public enum Scope: Sendable {
+        /// Links, addresses and routes.
+        case everything
+        /// Addresses alone: who makes many routes does not want to hear of each.
+        case addresses
+    }
+
     /// For the calling thread's network namespace.
-    public init() throws(SystemError) {
+    public init(_ scope: Scope = .everything) throws(SystemError) {
         netlink = try NetlinkSocket(family: 0)
         try netlink.setReceiveBuffer(1 << 20)
-        // Links, IPv4 addresses, IPv4 routes, IPv6 addresses, IPv6 routes.
-        for group: UInt32 in [1, 5, 7, 9, 11] { try netlink.join(group: group) }
+        // IPv4 addresses, IPv6 addresses; links, IPv4 routes, IPv6 routes.
+        let groups: [UInt32] = scope == .addresses ? [5, 9] : [5, 9, 1, 7, 11]
+        for group in groups { try netlink.join(group: group) }
     }
 
     /// The changes since the last call; empty when there are none.

@@ -194,9 +194,9 @@ public final class RouteSocket {
 
     /// Sends a deletion; any of `absent` means that there was nothing to delete.
     func remove(
-        _ request: NetlinkRequest, call: String, context: String, absent: [ErrorNumber]
+        _ request: NetlinkRequest, call: String, context: @autoclosure () -> String, absent: [ErrorNumber]
     ) throws(SystemError) -> Removal {
-        do { try netlink.perform(request, call: call, context: context) } catch {
+        do { try netlink.perform(request, call: call, context: context()) } catch {
             if absent.contains(error.errno) { return .absent }
             throw error
         }

@@ -17,6 +17,7 @@ import Testing
         case .unprotectsBeforeRemoving, .installsInboundLast: ["plane order"]
         case .hasOtherKeys, .hasOtherSelectors, .hidesChildren: ["plane and engine agree"]
         case .hidesOutcomes: ["commands end"]
+        case .startsForEveryPacket: ["acquires are bounded"]
         case .sleeps: ["settlement", "commands end", "answers"]
         case .sendsTwice: ["four messages"]
         case .wantsToWakeForEver: ["time goes on"]
@@ -30,7 +31,7 @@ import Testing
         let profile: Scenario.Profile =
             switch mistake {
             case .sendsTwice: .calm
-            case .hidesOutcomes: .refusal
+            case .hidesOutcomes, .startsForEveryPacket: .refusal
             case .neverProbes: .restart
             default: .storm
             }

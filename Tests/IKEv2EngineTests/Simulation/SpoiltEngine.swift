@@ -26,6 +26,7 @@ enum Mistake: String, CaseIterable, CustomTestStringConvertible {
     case hidesChildren
     case answersHalfTheRequests
     case wantsToWakeForEver
+    case startsForEveryPacket
     case usesChanceOfItsOwn
 
     var testDescription: String { rawValue }
@@ -79,7 +80,11 @@ final class SpoiltEngine: SimulatedEngine {
         if makes(.forgetsToTellThePeer), case .command(.terminate) = input { silenced = true }
         if case .command(.initiate) = input { silenced = false }
         var produced = Effects()
-        inner.handle(input, &environment, &produced)
+        if makes(.startsForEveryPacket), case .plane(.acquire(let name, let child)) = input {
+            inner.handle(.command(.initiate(connection: name, child: child)), &environment, &produced)
+        } else {
+            inner.handle(input, &environment, &produced)
+        }
         for effect in spoil(produced.take()) { effects.append(effect) }
     }
 

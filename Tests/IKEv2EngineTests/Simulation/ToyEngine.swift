@@ -64,6 +64,8 @@ final class ToyEngine: SimulatedEngine {
     var sas: [SA] = []
     var nextSA: UInt32 = 1
     var nextTicket: UInt64 = 1
+    /// When packets last started a connection.
+    var acquired: [String: Instant] = [:]
 
     init(_ configuration: Configuration) { self.configuration = configuration }
 
@@ -100,7 +102,10 @@ final class ToyEngine: SimulatedEngine {
             else { return }
             self.answer(sa, purpose, answer, &environment, &effects)
         case .command(.initiate(let name, let child)): initiate(name, child, &environment, &effects)
-        case .plane(.acquire(let name, let child)): initiate(name, child, &environment, &effects)
+        case .plane(.acquire(let name, let child)):
+            if let last = acquired[name], environment.now - last < .seconds(5) { break }
+            acquired[name] = environment.now
+            initiate(name, child, &environment, &effects)
         case .command(.terminate(let target)):
             for sa in sas where Self.matches(target, sa) { delete(sa, &environment, &effects) }
         case .command(.shutdown), .command(.rekey), .plane, .configuration: break

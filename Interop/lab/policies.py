@@ -1,0 +1,252 @@
+"""Policies without a Child SA: traps, what is let through, and what never leaves in clear."""
+
+import re
+import time
+from dataclasses import dataclass
+
+from .network import Plumbing, ping
+from .processes import Failure, eventually
+from .scenario import CHILD, Scenario
+
+
+@dataclass
+class PolicyScenario(Scenario):
+    """The usual tunnel, with more lines in the child of one side, or of both, and more children beside it."""
+
+    child_a: str = ""
+    child_b: str = ""
+    others_a: str = ""
+    others_b: str = ""
+
+    def configuration(self, side, other):
+        lines, others = (self.child_a, self.others_a) if side.letter == "a" else (self.child_b, self.others_b)
+        text = super().configuration(side, other)
+        head = f"      {CHILD} {{\n"
+        if text.count(head) != 1:
+            raise Failure("the scenario's text has no place for more lines")
+        return text.replace(head, f"{others}\n{head}{lines}\n")
+
+
+def trapped(**more):
+    return lambda: PolicyScenario(child_a="        start_action = trap", **more)
+
+
+def trap(bench, options):
+    """Nobody initiates: the first packet does, and gets through. What is ended comes back with the next packet."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    if bench.left.sas():
+        raise Failure("a trap brought the tunnel up without a packet")
+    _first_ping(here, there, 4)
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.require_counted()
+    bench.left.terminate().require()
+    eventually(lambda: not bench.left.sas(), 5, "the tunnel is down")
+    _first_ping(here, there, 6)
+    bench.require_up(count=1)
+    bench.network.require_nothing_plain()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+    return "the first ping of each family was answered"
+
+
+def trap_after_close(bench, options):
+    """The peer closes the child of a connection that was brought up by hand: the next packet brings it back."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.right.swanctl("--terminate", "--child", CHILD, "--timeout", 10).require()
+    eventually(lambda: not bench.left.children(), 5, "the peer has closed the child")
+    _first_ping(bench.left.side, bench.right.side, 4)
+    bench.require_up()
+    bench.require_pings()
+    bench.network.require_nothing_plain()
+    bench.left.terminate().require()
+    bench.require_clean_stop()
+
+
+def _first_ping(here, there, family):
+    if ping(here, there.inner[family], source=here.inner[family], count=1, wait=8) != 1:
+        raise Failure(f"the first packet over IPv{family} did not get through")
+
+
+def closed(bench, options):
+    """No plain packet leaves: while the peer is absent, while the tunnel is made, up, ended by us, expired, and while
+    the gateway is dead. Before that, without gateways, the same packets left and were counted."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    pings = [
+        bench.helper(["ping", f"-{family}", "-n", "-i", "0.05", "-I", here.inner[family], there.inner[family]], here,
+                     f"ping-{family}")
+        for family in (4, 6)
+    ]
+    stages = []
+
+    def stage(name, seconds=1.0):
+        time.sleep(seconds)
+        # A ping that was told that nothing is reachable goes on.
+        if any(not each.running for each in pings):
+            raise Failure(f"the ping ended early: {[each.output()[-120:] for each in pings]}")
+        try:
+            bench.network.require_nothing_plain()
+        except Failure as failure:
+            raise Failure(f"{name}: {failure}") from None
+        stages.append(name)
+
+    bench.require_up()
+    stage("up")
+    bench.right.crash()
+    bench.left.terminate()
+    eventually(lambda: not bench.left.sas() or _is_connecting(bench.left), 10, "the old tunnel is gone")
+    stage("without a peer", 2.5)
+    bench.right.start()
+    eventually(lambda: _answered(here, there), 40, "packets bring the tunnel up again", interval=0.5)
+    stage("made again")
+    bench.left.terminate().require()
+    stage("ended by us", 0.3)
+    eventually(lambda: _answered(here, there), 20, "packets bring the tunnel up again", interval=0.5)
+    stage("made again")
+    bench.left.crash()
+    stage("killed")
+    bench.left.start()
+    stage("started again")
+    eventually(lambda: _answered(here, there), 20, "packets bring the tunnel up again", interval=0.5)
+    for each in pings:
+        each.kill()
+    repeated = Plumbing(bench.left.side).repeated()
+    if repeated:
+        raise Failure(f"the restart repeated what was there: {repeated}")
+    bench.left.terminate()
+    bench.require_clean_stop()
+    return ", ".join(stages)
+
+
+def _is_connecting(gateway):
+    return all(facts["state"] == "CONNECTING" for _, facts in gateway.sas())
+
+
+def _answered(here, there):
+    return ping(here, there.inner[4], source=here.inner[4], count=1, wait=1) == 1
+
+
+def expired(bench, options):
+    """The Child SA's life ends without a successor; what it protected stays closed, until somebody asks for it."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    helper = bench.helper(
+        ["ping", "-n", "-i", "0.05", "-I", here.inner[4], there.inner[4]], here, "ping-4")
+    eventually(lambda: not bench.left.children(), 15, "the Child SA has expired")
+    time.sleep(1)
+    if not helper.running:
+        raise Failure("the ping ended early")
+    if _answered(here, there):
+        raise Failure("a packet was answered although nothing protects it")
+    bench.network.require_nothing_plain()
+    helper.kill()
+    bench.left.terminate()
+    bench.require_clean_stop()
+
+
+def configured_start(bench, options):
+    """What starts by itself is closed by configuration: also when somebody ends it by hand."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    bench.require_up()
+    bench.require_pings()
+    bench.left.terminate().require()
+    eventually(lambda: not bench.left.sas(), 5, "the tunnel is down")
+    for family in (4, 6):
+        if ping(here, there.inner[family], source=here.inner[family], count=2, wait=1):
+            raise Failure("a packet was answered without a tunnel")
+    bench.network.require_nothing_plain()
+    bench.require_clean_stop()
+
+
+def pass_scenario():
+    """IPv6 echo is let through at both ends, everything else is protected."""
+    def shunt(mine, theirs):
+        return f"""      echo {{
+        local_ts = {mine}[ipv6-icmp]
+        remote_ts = {theirs}[ipv6-icmp]
+        mode = pass
+        start_action = trap
+      }}"""
+    return PolicyScenario(
+        others_a=shunt("fd01::/64", "fd02::/64"), others_b=shunt("fd02::/64", "fd01::/64"))
+
+
+def let_through(bench, options):
+    """A policy with mode = pass: its packets are seen in clear and are answered, their neighbours are not seen."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    if ping(here, there.inner[4], source=here.inner[4]) != 3:
+        raise Failure("the tunnel carries nothing")
+    bench.network.require_nothing_plain()
+    answered = ping(here, there.inner[6], source=here.inner[6])
+    count = bench.network.plain_packets(here)
+    if answered != 3 or count < 3:
+        raise Failure(f"{answered} of 3 answers, {count} packets seen in clear")
+    # Of the same family, but not of the protocol.
+    bench.network.reset_guard()
+    here.run(["ping", "-6", "-c", "1", "-W", "1", "-I", here.inner[6], there.inner[6]])
+    before = bench.network.plain_packets(here)
+    here.run(["timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{there.inner[6]}/7"])
+    if bench.network.plain_packets(here) != before:
+        raise Failure("a packet that is not let through was seen in clear")
+    bench.left.terminate().require()
+    return f"{count} packets in clear, as configured"
+
+
+def restarted(bench, options):
+    """kill -9 under load, then start: the tunnel that starts by itself is renewed, and the peer drops the old one."""
+    bench.set_up()
+    here, there = bench.left.side, bench.right.side
+    bench.require_up()
+    load = bench.helper(
+        ["ping", "-n", "-D", "-i", "0.01", "-s", "1200", "-I", here.inner[4], there.inner[4]], here, "load")
+    time.sleep(1)
+    bench.left.crash()
+    time.sleep(1)
+    bench.network.require_nothing_plain()
+    begin = time.time()
+    bench.left.start()
+    eventually(lambda: any(moment > begin for moment in _replies(load)), 10, "traffic after the start")
+    first = min(moment for moment in _replies(load) if moment > begin) - begin
+    bench.network.require_nothing_plain()
+    eventually(
+        lambda: len(bench.right.sas()) == 1, 10, "the peer has dropped the dead gateway's IKE SA (INITIAL_CONTACT)")
+    load.kill()
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.network.require_nothing_plain()
+    bench.left.terminate()
+    bench.require_clean_stop()
+    if first > 2:
+        raise Failure(f"traffic came {first:.2f} s after the start")
+    return f"traffic {first:.2f} s after the start"
+
+
+def _replies(load):
+    return [float(moment) for moment in re.findall(r"^\[(\d+\.\d+)\] \d+ bytes from", load.output(), re.MULTILINE)]
+
+
+#: (name, scenario, procedure, pairings that have it)
+CASES = [
+    ("trap", trapped(), trap, {("martlet", "strongswan"), ("martlet", "martlet")}),
+    ("trap-after-close", lambda: PolicyScenario(child_a="        close_action = trap"), trap_after_close,
+     {("martlet", "strongswan"), ("martlet", "martlet")}),
+    ("closed", lambda: PolicyScenario(child_a="        start_action = trap|start\n        close_action = trap"),
+     closed, {("martlet", "strongswan"), ("martlet", "martlet")}),
+    ("expired", lambda: PolicyScenario(child_a="        rekey_time = 0s\n        life_time = 4s"), expired,
+     {("martlet", "strongswan")}),
+    ("configured-start", lambda: PolicyScenario(child_a="        start_action = start"), configured_start,
+     {("martlet", "strongswan")}),
+    ("bypass", pass_scenario, let_through, {("martlet", "strongswan"), ("martlet", "martlet")}),
+    ("restarted", lambda: PolicyScenario(child_a="        start_action = start"), restarted,
+     {("martlet", "strongswan"), ("martlet", "martlet")}),
+]

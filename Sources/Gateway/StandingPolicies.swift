@@ -1,0 +1,58 @@
+import GatewayModel
+import IKECore
+import NetworkTypes
+
+extension Configuration {
+    /// The policies that hold whether or not anybody is connected: of children that are to be protected at all times, of
+    /// those that packets bring up, and of those that are no tunnels. `path` finds the ends that `dynamic` stands for;
+    /// a selector whose end is not known yet is left out.
+    func standingPolicies(_ path: (Connection) -> Answer) -> [StandingPolicy] {
+        connections.flatMap { connection in
+            let meant = connection.children.compactMap { child in child.standingAction.map { (child, $0) } }
+            var ends: Path?
+            if meant.contains(where: { $0.0.hasDynamicSelectors }), case .path(let found) = path(connection) {
+                ends = found
+            }
+            return meant.compactMap { child, action -> StandingPolicy? in
+                let local = child.localSelectors.resolved(for: ends?.local.address, isShunt: child.shunt != nil)
+                let remote = child.remoteSelectors.resolved(for: ends?.remote.address, isShunt: child.shunt != nil)
+                guard !local.isEmpty, !remote.isEmpty else { return nil }
+                return StandingPolicy(
+                    connection: connection.name, child: child.name, action: action, local: local, remote: remote,
+                    priority: child.priority)
+            }
+        }
+    }
+}
+
+extension ChildTemplate {
+    /// What its packets meet while there is no Child SA; nil when nothing is said of them.
+    fileprivate var standingAction: StandingPolicy.Action? {
+        if startAction == .none { return nil }
+        return switch shunt {
+        case .pass: .bypass
+        case .drop: .discard
+        case nil: startAction == .start ? .block : .trap
+        }
+    }
+
+    fileprivate var hasDynamicSelectors: Bool { (localSelectors + remoteSelectors).contains { $0.addresses == nil } }
+}
+
+extension [SelectorTemplate] {
+    /// A policy without a peer has no end of its own: there, `dynamic` stands for any address.
+    fileprivate func resolved(for end: IPAddress?, isShunt: Bool) -> [TrafficSelector] {
+        flatMap { selector -> [TrafficSelector] in
+            if let addresses = selector.addresses {
+                return [TrafficSelector(addresses, ipProtocol: selector.ipProtocol, ports: selector.ports)]
+            }
+            if isShunt {
+                return IPAddress.Family.allCases.map {
+                    TrafficSelector(
+                        IPPrefix.everything($0).range, ipProtocol: selector.ipProtocol, ports: selector.ports)
+                }
+            }
+            return end.map { [selector.resolved(for: $0)] } ?? []
+        }
+    }
+}
