@@ -95,7 +95,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
+                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "Trust",
+                "LinuxSystem",
                 "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),

@@ -45,6 +45,22 @@ class Authority:
             f"keyUsage=critical,digitalSignature\nsubjectAltName={names}\nsubjectKeyIdentifier=hash\n"
             f"authorityKeyIdentifier=keyid\n{more}", days)
 
+    def crl(self, issuer, path, revoked=(), is_stale=False):
+        """A revocation list of `issuer` with these certificates in it, at `path`."""
+        base = os.path.join(self.directory, f"{issuer.name}.db")
+        config = base + ".cnf"
+        with open(config, "w", encoding="utf-8") as sink:
+            sink.write(f"[ca]\ndefault_ca = lab\n[lab]\ndatabase = {base}\ncrlnumber = {base}.number\n"
+                       f"default_crl_days = 30\ndefault_md = sha256\n")
+        for name, text in ((base, ""), (base + ".number", "01\n"), (base + ".attr", "unique_subject = no\n")):
+            with open(name, "w", encoding="utf-8") as sink:
+                sink.write(text)
+        keys = ["-config", config, "-keyfile", issuer.key, "-cert", issuer.certificate]
+        for each in revoked:
+            run(["openssl", "ca", *keys, "-revoke", each.certificate]).require()
+        times = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"] if is_stale else []
+        run(["openssl", "ca", *keys, "-gencrl", *times, "-out", path]).require()
+
     def issue(self, name, kind, issuer, subject, extensions, days=30):
         issued = self.key(name, kind)
         request, config = (os.path.join(self.directory, f"{name}.{end}") for end in ("csr", "ext"))

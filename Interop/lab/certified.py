@@ -33,6 +33,10 @@ class CertificateScenario(Scenario):
     #: How the key is stored: pem, encrypted, pkcs12, raw.
     storage: str = "pem"
     more: str = ""
+    #: What the right side's list of the authority says about the left's certificate: good, revoked, stale, missing.
+    crl: str = ""
+    #: The right side's policy.
+    revocation: str = "relaxed"
 
     def identity(self, side):
         """As whom a side speaks: as swanctl.conf writes it, and as a subjectAltName."""
@@ -94,6 +98,10 @@ class CertificateScenario(Scenario):
             shutil.copy(os.path.join(folders["pubkey"], f"{letter}.pub"), theirs)
         elif self.storage != "pkcs12":
             shutil.copy(own.certificate, os.path.join(folders["x509"], "own.pem"))
+        if letter == "a" and self.crl not in ("", "missing"):
+            lists = os.path.join(other.directory, "x509crl")
+            os.makedirs(lists, exist_ok=True)
+            pki.crl(issuer, os.path.join(lists, "lab.pem"), [own] if self.crl == "revoked" else [], self.crl == "stale")
         if gateway.kind == "strongswan":
             gateway.settings = self.charon
 
@@ -115,7 +123,8 @@ class CertificateScenario(Scenario):
         if is_local:
             own = "" if self.storage == "pkcs12" else "\n      certs = own.pem"
             return f"auth = {self.local_auth}{own}\n      id = \"{self.identity(side)[0]}\""
-        return f"auth = {self.remote_auth}\n      id = \"{self.expected(side)}\""
+        policy = f"\n      revocation = {self.revocation}" if self.crl and side.letter == "a" else ""
+        return f"auth = {self.remote_auth}\n      id = \"{self.expected(side)}\"{policy}"
 
     def configuration(self, side, other):
         mine = self.settings(side, other)
@@ -217,6 +226,12 @@ def _rows():
 
 ROWS = [(f"cert {name}", lambda settings=settings: CertificateScenario(**settings)) for name, settings in _rows()]
 
+#: Where the list lets the peer in.
+ROWS += [
+    (f"cert crl-{crl} {policy}", lambda crl=crl, policy=policy: CertificateScenario(crl=crl, revocation=policy))
+    for crl, policy in (("good", "strict"), ("good", "relaxed"), ("stale", "relaxed"), ("missing", "relaxed"),
+                        ("missing", "ifuri"))]
+
 _FAILED = "AUTHENTICATION_FAILED|AUTH_FAILED"
 
 #: The left side is the one with the bad certificate; the right one must say why.
@@ -228,6 +243,12 @@ REFUSALS = [
     Refusal("cert untrusted", lambda: CertificateScenario(wrong="untrusted"), _FAILED, sent=r"a\.lab",
             configured=r"issuer is 'C=CH, O=lab, CN=stranger'"),
 ]
+REFUSALS += [
+    Refusal(f"cert crl-{crl} {policy}", lambda crl=crl, policy=policy: CertificateScenario(crl=crl, revocation=policy),
+            _FAILED, sent=r"a\.lab", configured=words)
+    for crl, policy, words in (
+        ("revoked", "relaxed", "has been revoked"), ("revoked", "strict", "has been revoked"),
+        ("stale", "strict", "out of date"), ("missing", "strict", "no revocation list"))]
 #: What strongSwan would let in: refused by Martlet on the right only.
 STRICTER = [
     Refusal("cert wrong-purpose", lambda: CertificateScenario(wrong="purpose"), _FAILED, sent=r"a\.lab",

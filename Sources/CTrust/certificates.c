@@ -263,12 +263,12 @@ martlet_certificates *_Nullable martlet_container_read(
         PKCS12_get0_mac(NULL, NULL, NULL, &iterations, container);
         int64_t rounds = 1;
         int bounded = !iterations || (ASN1_INTEGER_get_int64(&rounds, iterations) == 1 && rounds <= 2000000);
-        int opens = bounded
-                    && (!PKCS12_mac_present(container) || PKCS12_verify_mac(container, text, text ? -1 : 0) == 1);
+        // Without a MAC nothing says that the rest is worth deriving keys for.
+        int opens = bounded && PKCS12_mac_present(container) && PKCS12_verify_mac(container, text, text ? -1 : 0) == 1;
         X509 *leaf = NULL;
         martlet_certificates *others = NULL;
         if (!opens) {
-            *outcome = !bounded ? MARTLET_READ_MALFORMED
+            *outcome = !bounded || !PKCS12_mac_present(container) ? MARTLET_READ_MALFORMED
                                 : text ? MARTLET_READ_WRONG_PASSWORD : MARTLET_READ_NEEDS_PASSWORD;
         } else if (PKCS12_parse(container, text, key, &leaf, &others) == 1) {
             list = sk_X509_new_null();

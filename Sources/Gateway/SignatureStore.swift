@@ -125,6 +125,24 @@ final class SignatureStore: Sendable {
 
     // MARK: The peer's
 
+    /// What lists say about a peer that is believed otherwise: ours, and those that it sent itself.
+    private func revocation(
+        _ trusted: PeerVerifier.Trusted, _ policy: RevocationPolicy, at moment: Int64
+    ) -> Answer {
+        let sent = trusted.attachments.filter { $0.encoding == .revocationList }.prefix(4)
+        let check = RevocationCheck(
+            lists: credentials.revocationLists + sent.compactMap { try? RevocationList(file: $0.data) })
+        var facts = trusted.facts
+        // Without a list and without a demand for one there is nothing to tell.
+        if check.lists.isEmpty, policy == .relaxed { return .certified(facts) }
+        do throws(CertificateProblem) {
+            facts.revocation = try check.judge(trusted.chain, policy, moment: moment)
+            return .certified(facts)
+        } catch {
+            return .untrusted(error)
+        }
+    }
+
     private func verify(_ proof: Query.Proof, at moment: Int64) -> Answer {
         guard let evidence = proof.evidence else { return .falseProof }
         let required = evidence.required
@@ -141,7 +159,7 @@ final class SignatureStore: Sendable {
             let trusted = try verifier.verify(
                 proof.signer, signed: proof.octets, evidence.authentication, evidence.certificates,
                 agreedHashes: evidence.hashesAgreed, at: moment)
-            return .certified(trusted.facts)
+            return revocation(trusted, required.revocation, at: moment)
         } catch {
             switch error {
             case .problem(let problem): return .untrusted(problem)
