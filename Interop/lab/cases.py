@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    algorithms, certified, control, crash, establish, policies, refusal, rekey, shapes, thousand)
+    addresses, algorithms, certified, control, crash, establish, fit, policies, refusal, rekey, shapes, thousand)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -47,8 +47,11 @@ def all_cases():
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        cases.append(Case(f"{pair} virtual-addresses", left, right, addresses.Clients, addresses.lend))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
+        if "martlet" in (left, right):
+            cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in policies.CASES:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
@@ -80,6 +83,24 @@ def all_cases():
     return cases
 
 
+def _fitted(pair, left, right):
+    """Rows about how Martlet fits packets to the path. Only a Martlet is told its own keys."""
+    def told(lines, **others):
+        sides = {f"change_{letter}": {"child": lines} for letter, kind in (("a", left), ("b", right))
+                 if kind == "martlet"}
+        return lambda: Scenario(**sides, **others)
+
+    # The router's narrow link is at the far end, seen from a Martlet.
+    far = "b" if left == "martlet" else "a"
+    return [
+        Case(f"{pair} volume", left, right, told("rekey_bytes = 400k"), fit.volume, timeout=120),
+        Case(f"{pair} segment-size", left, right, told(f"mss = {fit.SEGMENT}"), fit.segment_size),
+        Case(f"{pair} marks", left, right, told(""), fit.marks),
+        Case(f"{pair} narrow-path", left, right, told("mss = off", narrow=far), fit.path, timeout=120),
+        Case(f"{pair} padding", left, right, told("tfc_padding = mtu"), fit.padding),
+    ]
+
+
 #: A dozen rows or so that touch every suite, both roles, every procedure and both controls.
 CI = {
     "ss/ss aes128gcm16-prfsha256-x25519",
@@ -91,6 +112,9 @@ CI = {
     "martlet/ss both-initiate",
     "martlet/ss rekey-child",
     "ss/martlet rekey-ike",
+    "ss/martlet virtual-addresses",
+    "martlet/ss volume",
+    "ss/martlet narrow-path",
     "ss/martlet wrong-psk",
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",

@@ -42,6 +42,7 @@ final class ConfigurationStore {
         if let names = hidden[.sharedSecret], !names.isEmpty {
             whole.secrets.removeAll { names.contains($0.name) }
         }
+        if let names = hidden[.pool], !names.isEmpty { whole.pools.removeAll { names.contains($0.name) } }
         for kind in ViciItem.Kind.allCases {
             for piece in pieces[kind]?.all ?? [] { whole.append(piece) }
         }
@@ -59,6 +60,7 @@ final class ConfigurationStore {
         installed = [:]
         for connection in next.connections { pieces[.connection]?.remove(connection.name) }
         for secret in next.secrets { pieces[.sharedSecret]?.remove(secret.name) }
+        for pool in next.pools { pieces[.pool]?.remove(pool.name) }
         isDirty = true
         waiting = []
         apply()
@@ -136,6 +138,7 @@ final class ConfigurationStore {
         if hidden[.connection]?.contains(name) ?? false { return nil }
         guard var known = file.connections.first(where: { $0.name == name }) else { return nil }
         known.retransmission = RetransmissionSchedule()
+        known.makesBeforeBreaking = true
         return known
     }
 
@@ -166,7 +169,8 @@ final class ConfigurationStore {
         switch kind {
         case .connection: file.connections.map(\.name)
         case .sharedSecret: file.secrets.map(\.name)
-        case .pool, .authority, .privateKey, .certificate, .token: []
+        case .pool: file.pools.map(\.name)
+        case .authority, .privateKey, .certificate, .token: []
         }
     }
 

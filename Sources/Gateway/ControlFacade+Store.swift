@@ -1,4 +1,5 @@
 import GatewayModel
+import NetworkTypes
 import Telemetry
 import ViciServer
 
@@ -41,6 +42,17 @@ extension ControlFacade {
         case .global: counters.reset()
         case .each: counters.resetConnections()
         case .connection(let name): counters.reset(name)
+        }
+    }
+
+    func pools() -> [ViciPool] {
+        gateway.pools.map { pool in
+            ViciPool(
+                name: pool.name, base: pool.base, size: UInt64(clamping: pool.size),
+                leases: pool.entries.map {
+                    ViciPool.Lease(
+                        address: $0.address.description, identity: $0.identity.description, isOnline: $0.isOnline)
+                })
         }
     }
 

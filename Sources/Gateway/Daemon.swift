@@ -47,6 +47,7 @@ public final class Daemon {
     private let facade: ControlFacade
     private let store: ConfigurationStore
     private let notification: ServiceNotification?
+    private let nameServers: NameServerKeeper
     private var stopping: Instant?
     private var failure: DaemonFailure?
     /// Why the last configuration's networks could not be blocked; nil when they are.
@@ -76,6 +77,9 @@ public final class Daemon {
         facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
+        let log = log
+        nameServers = NameServerKeeper(
+            device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
         try prepare()
@@ -106,6 +110,7 @@ public final class Daemon {
     @discardableResult
     private func end() -> Bool {
         server.stop()
+        nameServers.stop()
         do { try station.plane.stop() } catch {
             log.line(
                 "DMN",
@@ -133,6 +138,7 @@ public final class Daemon {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
         gateway.tellsMessages = log.level >= EventText.messageLevel
+        gateway.observe { [unowned self] event in nameServers.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
@@ -154,6 +160,7 @@ public final class Daemon {
     /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.
     private func lookAtPlane() {
         nextLook = MonotonicClock.now() + Self.lookInterval
+        nameServers.report()
         guard failure == nil, let error = station.plane.failure else { return }
         failure = DaemonFailure(description: "the TUN device can't be used any more: \(error)")
         log.line("DMN", "stopping: \(error)")

@@ -1,3 +1,4 @@
+import Clockwork
 import IKECore
 import NetworkTypes
 import SwanctlConfig
@@ -11,6 +12,7 @@ extension PlaneConfiguration {
         for index in sharedEndpoints.indices { sharedEndpoints[index].port = settings.natTraversalPort }
         if let table = settings.routingTable { routeTable = table }
         if let priority = settings.routingTablePriority { rulePriority = priority }
+        virtualAddressDevice = settings.virtualAddressDevice
     }
 }
 
@@ -22,6 +24,7 @@ extension Configuration {
         if let timeout = settings.halfOpenTimeout { limits.halfOpenTimeout = timeout }
         if let threshold = settings.cookieThreshold { limits.cookieThreshold = threshold }
         if let threshold = settings.blockThreshold { limits.halfOpenPerAddress = threshold }
+        if let interval = settings.retryInitiateInterval, interval > .zero { limits.retryInitiateInterval = interval }
         natTraversalPort = settings.natTraversalPort
         plainPorts = (settings.port == 500 ? [500] : [500, settings.port]).filter { $0 != settings.natTraversalPort }
     }

@@ -4,6 +4,7 @@ public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
 import LinuxSystem
+import NetworkTypes
 public import SwanctlConfig
 
 /// Carries IKE messages between an engine and the network.
@@ -32,9 +33,12 @@ public final class Gateway {
     private var signatures: SignatureStore
     private let signing: (any SignatureService)?
     private let unixTime: () -> Int64
+    private var leases: LeaseStore
     private let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
+    /// Looks up the names of peers; without it only addresses will do.
+    public var names: NameResolver?
     private let clock: () -> Instant
     private var observers: [(Event) -> Void] = []
     /// Child SAs that the plane did not take, until they are closed.
@@ -77,6 +81,7 @@ public final class Gateway {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
         self.plane = plane
@@ -128,6 +133,9 @@ public final class Gateway {
     /// Refusals for which no connection could be found, the oldest first.
     public var recentRefusals: [Event] { endpoint.recentRefusals }
 
+    /// All pools of virtual addresses, with who has which.
+    public var pools: [PoolSummary] { leases.summaries }
+
     /// The traffic of an SA's direction.
     public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters {
         plane.counters(direction, spi: spi) ?? SACounters()
@@ -137,7 +145,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
     }
@@ -184,7 +192,38 @@ public final class Gateway {
             } else if let answer = credentials.answer(query) {
                 inputs.append(.answer(ticket, answer))
             }
+            if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
+        case .release(let lease): leases.release(lease)
+        }
+    }
+
+    /// The answer to a question; nil when it comes later.
+    private func answer(_ query: Query, _ ticket: Ticket) -> Answer? {
+        switch query {
+        case .path(let connection):
+            guard let names, !connection.names.isEmpty else { return paths.path(for: connection) }
+            return names.begin(connection, ticket).map { .noPath($0) }
+        case .lease(let request): return leases.lease(request)
+        case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
+        case .prove, .verify:
+            guard SignatureStore.concerns(query) else { return credentials.answer(query) }
+            guard let signing else { return signatures.answer(query, at: unixTime()) }
+            signing.ask(ticket, query, signatures)
+            return nil
+        }
+    }
+
+    /// Goes on with what was waiting for names.
+    public func takeNames() {
+        for found in names?.takeFound() ?? [] {
+            var answer = Answer.noPath(found.failure)
+            // The first that there is a way to: a host without IPv6 gets along with names that have both.
+            for candidate in found.candidates {
+                answer = paths.path(for: candidate)
+                if case .path = answer { break }
+            }
+            handle(.answer(found.ticket, answer))
         }
     }
 
@@ -210,7 +249,10 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .trap, .keepAlive: child = nil
+        case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
+        case .addAddress(let address, let owner):
+            give(address, to: owner, by: command)
+            return
         }
         if let child, untaken.contains(child) { return }
         do {
@@ -221,6 +263,20 @@ public final class Gateway {
             }
         } catch {
             refuse(child, String(describing: error))
+        }
+    }
+
+    /// An IKE SA whose virtual address the host can't have is of no use.
+    private func give(_ address: IPAddress, to owner: IKESAID, by command: PlaneCommand) {
+        do { try plane.obey(command) } catch {
+            let connection = endpoint.summary(of: owner)?.connection
+            let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
+            if let connection { planeRefusals[connection] = (environment.now, refusal) }
+            publish(
+                Event(
+                    time: environment.now, ikeSA: owner, connection: connection,
+                    kind: .refused(refusal, child: nil)))
+            inputs.append(.command(.terminate(.ikeSA(owner))))
         }
     }
 

@@ -44,6 +44,9 @@ public final class GatewayStation {
             clock: MonotonicClock.now, signing: signing)
         try loop.add(signing.descriptor, .readable) { [unowned self] _ in gateway.drainSignatures() }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
+        let names = try NameResolver()
+        gateway.names = names
+        try loop.add(names.descriptor, .readable) { [unowned self] _ in gateway.takeNames() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
         // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
         // many a second share a wake-up.

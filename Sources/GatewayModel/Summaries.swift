@@ -69,6 +69,10 @@ public struct IKESASummary: Hashable, Sendable {
     public var activeTasks: [String]
     /// What the peer proved its identity with; nil for a shared key.
     public var remoteCertificate: PeerCertificate?
+    /// Virtual addresses that the peer gave us.
+    public var localVirtualAddresses: [IPAddress] = []
+    /// Virtual addresses that we lent to the peer.
+    public var remoteVirtualAddresses: [IPAddress] = []
     /// Its children, the oldest first.
     public var children: [ChildSASummary]
 

@@ -52,7 +52,7 @@ struct AuthInitiator: ~Copyable {
     /// Sends the request.
     static func start(
         _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity,
-        _ proof: (authentication: AuthenticationPayload, certificates: [CertificatePayload]), _ context: SessionContext, _ turn: inout Turn
+        _ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let template = context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
@@ -70,8 +70,8 @@ struct AuthInitiator: ~Copyable {
             IKEAuth.Request.Identified(
                 identity: IdentificationPayload(identity), certificates: proof.certificates,
                 certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
-                authentication: proof.authentication, child: offer?.negotiation,
-                notifies: notifies))
+                authentication: proof.authentication, configuration: context.configurationRequest,
+                child: offer?.negotiation, notifies: notifies))
         let state = AuthInitiator(keys: keys, transcript: transcript, offer: offer)
         guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
@@ -225,6 +225,7 @@ struct VerifyingInitiator: ~Copyable {
 
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.takeConfiguration(answer.configuration, &turn)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {
@@ -237,7 +238,8 @@ struct VerifyingInitiator: ~Copyable {
                             offer.proposals, localSelectors: offer.localSelectors,
                             remoteSelectors: offer.remoteSelectors))
                 }
-                let agreement = try offer.agreement(child, answer.notifies)
+                if let refusal = context.addressRefusal { throw refusal }
+                let agreement = context.narrowed(try offer.agreement(child, answer.notifies))
                 let installation = ChildInstallation(
                     agreement, keys, initiatorNonce: transcript.initiatorNonce,
                     responderNonce: transcript.responderNonce, weInitiated: true, turn)

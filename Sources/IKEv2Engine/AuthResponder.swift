@@ -175,18 +175,27 @@ struct AnsweringResponder: ~Copyable {
     /// The proof is there, or there is none.
     consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
-        let proof: (authentication: AuthenticationPayload, certificates: [CertificatePayload])
+        let proof: OwnProof
         do throws(Refusal) {
             proof = try context.proof(answer, local: identities.local, remote: identities.remote)
         } catch {
             return context.refuseAuthentication(error, header, arrival, keys, &turn)
         }
+        if let wanted = context.leaseRequest(request.configuration, identities.remote) {
+            return LeasingResponder.start(self, proof, wanted, context, &turn)
+        }
+        return finish(proof, context, &turn)
+    }
+
+    /// The peer has what it needs: the answer, and what follows from it.
+    consuming func finish(_ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         var response = IKEAuth.Response.Authenticated(
             identity: IdentificationPayload(identities.local), certificates: proof.certificates,
-            authentication: proof.authentication)
+            authentication: proof.authentication, configuration: context.configurationReply)
         var installation: ChildInstallation?
         if let offer = request.child {
             do throws(ChildChoice.Rejection) {
+                if let none = context.addressRejection(request.configuration, identities.remote) { throw none }
                 let choice = try ChildChoice.choose(
                     offer, request.notifies, withKeyExchange: false, context, &turn)
                 installation = ChildInstallation(
@@ -250,6 +259,7 @@ extension SessionContext {
         timers.remove(.halfOpen)
         rekeyDue = turn.moment(in: connection.rekeyTime, less: connection.randTime)
         timers.set(.ikeRekey, to: rekeyDue)
+        volume = SessionVolume(limit: connection.rekeyBytes, chance: turn.environment.entropy.fraction())
         if connection.rekeyTime > .zero, connection.overTime > .zero {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }

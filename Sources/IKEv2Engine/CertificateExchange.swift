@@ -69,6 +69,14 @@ struct SignatureAgreement {
     }
 }
 
+/// Our proof as it travels.
+struct OwnProof {
+    /// AUTH.
+    let authentication: AuthenticationPayload
+    /// CERT, our own first.
+    let certificates: [CertificatePayload]
+}
+
 extension Connection {
     /// All that we prove, in order.
     var localRounds: [Authentication] { [local] + furtherLocal }
@@ -149,12 +157,12 @@ extension SessionContext {
     /// Our proof as an AUTH payload with its certificates, or why there is none.
     func proof(
         _ answer: Answer, local: Identity, remote: Identity
-    ) throws(Refusal) -> (authentication: AuthenticationPayload, certificates: [CertificatePayload]) {
+    ) throws(Refusal) -> OwnProof {
         switch answer {
         case .proof(let data) where connection.local.method == .sharedKey:
-            return (AuthenticationPayload(.sharedKey, data), [])
+            return OwnProof(authentication: AuthenticationPayload(.sharedKey, data), certificates: [])
         case .signed(let authentication, let certificates) where connection.local.method == .publicKey:
-            return (authentication, certificates)
+            return OwnProof(authentication: authentication, certificates: certificates)
         case .noPrivateKey(let reason): throw .noPrivateKey(local: local, reason: reason)
         default: throw .noSecret(local: local, remote: remote)
         }

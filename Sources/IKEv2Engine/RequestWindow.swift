@@ -20,6 +20,8 @@ struct RequestWindow {
         fileprivate(set) var deadline: Instant
         /// How often it was sent again.
         fileprivate(set) var attempt: Int
+        /// When it is sent again, where that differs from other requests.
+        fileprivate let schedule: RetransmissionSchedule?
         /// How often it is sent again at most.
         fileprivate var limit: Int
         /// How often the peer gave a sign of life after the last try.
@@ -60,17 +62,18 @@ struct RequestWindow {
     var isFree: Bool { inFlight == nil && nextID != nil }
 
     /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
-    /// `tries` makes it give up earlier than the schedule says.
+    /// `tries` makes it give up earlier than the schedule says; `own` is a schedule for this request alone.
     mutating func open(
-        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, now: Instant,
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil, now: Instant,
         _ entropy: inout some Entropy
     ) {
         guard inFlight == nil, let id = nextID else { return }
         nextID = id == .max ? nil : id + 1
+        let schedule = own ?? schedule
         let pause = schedule.pause(after: 0, &entropy) ?? schedule.timeout
         inFlight = InFlight(
             id: id, exchange: exchange, datagrams: datagrams, sent: now, deadline: now + pause, attempt: 0,
-            limit: min(schedule.tries, tries ?? schedule.tries))
+            schedule: own, limit: min(schedule.tries, tries ?? schedule.tries))
     }
 
     /// Whether a response with this message ID and exchange answers the request under way.
@@ -114,7 +117,7 @@ struct RequestWindow {
     mutating func tick(now: Instant, _ entropy: inout some Entropy) -> Tick {
         guard var request = inFlight, request.deadline <= now else { return .idle }
         request.attempt += 1
-        let pause = schedule.pause(after: request.attempt, &entropy)
+        let pause = (request.schedule ?? schedule).pause(after: request.attempt, &entropy)
         guard let pause, request.attempt <= request.limit else {
             inFlight = nil
             return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)

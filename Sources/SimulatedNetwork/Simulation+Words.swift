@@ -23,6 +23,8 @@ extension Simulation {
         case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
         case .trap(let policy): "trap packets of \(policy.connection)/\(policy.child)"
         case .keepAlive(let path, let interval): "keep alive \(path) every \(interval)"
+        case .addAddress(let address, let owner): "add address \(address) for IKE SA \(owner)"
+        case .removeAddress(let address, let owner): "remove address \(address) of IKE SA \(owner)"
         }
     }
 
@@ -31,6 +33,8 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .lease(let request): "lease for \(request.identity)"
+        case .lastUse(let spis): "last use of \(spis.count) SAs"
         }
     }
 
@@ -47,6 +51,9 @@ extension Simulation {
         case .noPrivateKey: "no private key"
         case .certified: "certified"
         case .untrusted: "untrusted"
+        case .leased(let lease): "lease \(lease.addresses)"
+        case .noLease: "no lease"
+        case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"
         }
     }
 }

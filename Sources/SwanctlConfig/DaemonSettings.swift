@@ -26,6 +26,12 @@ public struct DaemonSettings: Hashable, Sendable {
     public var routingTable: UInt32?
     /// The priority of the rule that looks into it.
     public var routingTablePriority: UInt32?
+    /// The link that gets virtual addresses; nil for the TUN device.
+    public var virtualAddressDevice: String?
+    /// How long the first pause is before a connection that did not come up is tried again.
+    public var retryInitiateInterval: Interval?
+    /// Whether a reauthenticated IKE SA is up before its predecessor ends.
+    public var makesBeforeBreaking = true
     /// The control socket, as `unix://PATH`.
     public var controlSocket: String?
 
@@ -34,7 +40,10 @@ public struct DaemonSettings: Hashable, Sendable {
 
     /// Puts what connections know of it into each.
     public func apply(to connections: inout [Connection]) {
-        for index in connections.indices { connections[index].retransmission = retransmission }
+        for index in connections.indices {
+            connections[index].retransmission = retransmission
+            connections[index].makesBeforeBreaking = makesBeforeBreaking
+        }
     }
 }
 
@@ -59,6 +68,7 @@ enum DaemonSettingsReader {
         ("retransmit_jitter", "0"), ("keep_alive", "20s"), ("half_open_timeout", "30"), ("cookie_threshold", "30"),
         ("block_threshold", "0"), ("dos_protection", "yes"), ("init_limit_half_open", "0"), ("port", "500"),
         ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"), ("threads", "16"),
+        ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
     ]
 
     /// The table of `name`, in the form that section readers want.
@@ -120,6 +130,12 @@ enum DaemonSettingsReader {
         settings.natTraversalPort = port(&reader, "port_nat_t", settings.natTraversalPort)
         settings.routingTable = table(&reader, "routing_table", settings.routingTable)
         settings.routingTablePriority = table(&reader, "routing_table_prio", settings.routingTablePriority)
+        settings.virtualAddressDevice = reader.text("install_virtual_ip_on") ?? settings.virtualAddressDevice
+        settings.retryInitiateInterval = reader.read("retry_initiate_interval", or: settings.retryInitiateInterval) {
+            text throws(ValueProblem) in try ValueSyntax.time(text)
+        }
+        settings.makesBeforeBreaking = reader.read(
+            "make_before_break", or: settings.makesBeforeBreaking, ValueSyntax.bool)
         _ = reader.read("threads", or: 16) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 1...10_000) }
         if reader.setting("threads") != nil {
             reader.diagnostics.note(

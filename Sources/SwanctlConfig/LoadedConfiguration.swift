@@ -10,6 +10,8 @@ public struct LoadedConfiguration: Sendable {
     public var secrets: [Secret]
     /// Private keys and certificates.
     public var credentials: Credentials
+    /// The pools of virtual addresses, in the order of the files.
+    public var pools: [AddressPool]
     /// How the daemon behaves, whatever the connection.
     public var settings: DaemonSettings
     /// What is worth knowing: notes and warnings.
@@ -42,7 +44,7 @@ public struct LoadedConfiguration: Sendable {
         let resolver = SettingsResolver(tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, directory, diagnostics: diagnostics)
         builder.reviewsWhole = !isFragment
-        (connections, secrets) = builder.build()
+        (connections, secrets, pools) = builder.build()
         credentials = directory.credentials
         settings = builder.settings
         self.files = files
@@ -56,6 +58,7 @@ public struct LoadedConfiguration: Sendable {
     public init() {
         connections = []
         secrets = []
+        pools = []
         warnings = []
         files = []
         settings = DaemonSettings()
@@ -67,6 +70,7 @@ public struct LoadedConfiguration: Sendable {
         connections += other.connections
         secrets += other.secrets
         credentials.append(other.credentials)
+        pools += other.pools
     }
 }
 
@@ -88,7 +92,7 @@ struct ConfigurationBuilder {
         self.diagnostics = diagnostics
     }
 
-    mutating func build() -> (connections: [Connection], secrets: [Secret]) {
+    mutating func build() -> (connections: [Connection], secrets: [Secret], pools: [AddressPool]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
         var secrets: [Secret] = []
         var passwords: [CertificateDirectory.Password] = []
@@ -104,12 +108,26 @@ struct ConfigurationBuilder {
             }
             section.finish()
         }
+        var pools: [AddressPool] = []
+        var poolLocations: [SourceLocation] = []
+        if var section = root.section("pools") {
+            for reader in section.sections("<name>") {
+                var poolReader = PoolReader(reader)
+                guard let pool = poolReader.pool() else { continue }
+                pools.append(pool)
+                poolLocations.append(reader.view.location)
+            }
+            section.finish()
+        }
         settings = DaemonSettingsReader.settings(&root)
         settings.apply(to: &connections)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty, reviewsWhole { review(connections, locations, secrets) }
-        return (connections, secrets)
+        if diagnostics.errors.isEmpty, reviewsWhole {
+            review(connections, locations, secrets)
+            PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
+        }
+        return (connections, secrets, pools)
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.

@@ -21,6 +21,8 @@ enum ReceiveOrder: Sendable {
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
     private let orders: OrderQueue<ReceiveOrder>
+    /// Where what is heard about paths goes.
+    private let sender: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let batch: DatagramBatch
@@ -39,7 +41,8 @@ struct ReceiveWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets,
+        port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let poller = try Poller(capacity: 16)
@@ -51,6 +54,7 @@ struct ReceiveWorker: ~Copyable {
         associations = InboundSADatabase(drops: drops)
         self.poller = poller
         self.orders = orders
+        self.sender = sender
         self.inbox = inbox
         self.sockets = sockets
         delivery = Delivery(to: port, drops: drops)
@@ -66,7 +70,9 @@ struct ReceiveWorker: ~Copyable {
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
-                guard receive(sockets.entries[Int(event.token)]) else { return }
+                let entry = sockets.entries[Int(event.token)]
+                if event.readiness.contains(.failed) { hear(entry) }
+                guard receive(entry) else { return }
             }
         }
     }
@@ -103,6 +109,11 @@ struct ReceiveWorker: ~Copyable {
             if count < batch.capacity { break }
         }
         return true
+    }
+
+    /// Takes what routers say about our packets, so that the poller does not tell of it for ever.
+    private func hear(_ entry: PlaneSockets.Entry) {
+        for report in entry.pathReports() { sender.append(.pathMTU(report.remote, report.mtu)) }
     }
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
@@ -177,6 +188,7 @@ struct ReceiveWorker: ~Copyable {
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
+            if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
             unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {

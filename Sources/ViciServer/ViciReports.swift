@@ -91,6 +91,8 @@ enum ViciReports {
             tree.set("established", (now - established).wholeSeconds)
         }
         if let due = sa.rekeyDue, sa.state == .established { tree.set("rekey-time", (due - now).wholeSeconds) }
+        if !sa.localVirtualAddresses.isEmpty { tree.setList("local-vips", sa.localVirtualAddresses) }
+        if !sa.remoteVirtualAddresses.isEmpty { tree.setList("remote-vips", sa.remoteVirtualAddresses) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
         if !sa.activeTasks.isEmpty { tree.setList("tasks-active", sa.activeTasks) }
     }

@@ -49,6 +49,8 @@ import WireFormat
         case .noPrivateKey(let reason): "no private key: \(reason)"
         case .certified(let certificate): "certified \(certificate.chain.first ?? "")"
         case .untrusted(let problem): "untrusted \(problem)"
+        case .leased, .noLease: "a lease"
+        case .lastUse: "a moment"
         case nil: "nothing"
         }
     }

@@ -133,6 +133,8 @@ import WireFormat
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .alreadyConnected: "alreadyConnected"
+        case .noLease: "noLease"
+        case .noVirtualAddress: "noVirtualAddress"
         case .byPeer: "byPeer"
         case .noAnswer: "noAnswer"
         case .noPath: "noPath"
