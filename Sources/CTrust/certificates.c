@@ -340,6 +340,13 @@ int martlet_crl_signed_by(X509_CRL *list, X509 *issuer) {
     return done;
 }
 
+int martlet_crl_holds(X509_CRL *list, X509 *certificate) {
+    X509_REVOKED *entry = NULL;
+    int found = X509_CRL_get0_by_cert(list, &entry, certificate);
+    ERR_clear_error();
+    return found;
+}
+
 martlet_revocation_lists *_Nullable martlet_crls_new(void) { return sk_X509_CRL_new_null(); }
 void martlet_crls_free(martlet_revocation_lists *lists) { sk_X509_CRL_pop_free(lists, X509_CRL_free); }
 

@@ -145,6 +145,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
@@ -181,17 +182,6 @@ public final class Gateway {
         case .send(let datagram): transport.send(datagram)
         case .publish(let event): publish(event)
         case .ask(let ticket, let query):
-            if case .path(let connection) = query {
-                inputs.append(.answer(ticket, paths.path(for: connection)))
-            } else if SignatureStore.concerns(query) {
-                if let signing {
-                    signing.ask(ticket, query, signatures)
-                } else if let answer = signatures.answer(query, at: unixTime()) {
-                    inputs.append(.answer(ticket, answer))
-                }
-            } else if let answer = credentials.answer(query) {
-                inputs.append(.answer(ticket, answer))
-            }
             if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)

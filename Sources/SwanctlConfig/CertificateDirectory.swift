@@ -71,6 +71,26 @@ final class CertificateDirectory {
         }
     }
 
+    /// An authority that has a section of its own: `cacert` in `x509ca`, or `file` anywhere.
+    func authority(_ reader: inout SectionReader) {
+        let named = ["cacert", "file"].compactMap { key in
+            reader.setting(key)?.value.map { (key: key, value: $0, location: reader.location(of: key)) }
+        }
+        if named.isEmpty {
+            reader.diagnostics.missing(
+                reader.view.location, "\(reader.path) names no certificate", remedy: "add cacert = …")
+        }
+        for one in named {
+            do throws(ValueProblem) {
+                add(try certificates(named: one.value, in: "x509ca"), as: \.authorities)
+            } catch {
+                reader.diagnostics.error(
+                    one.location, "\(reader.path).\(one.key): \(error.message)", remedy: error.remedy)
+            }
+        }
+        reader.finish()
+    }
+
     private func octets(_ value: [UInt8], _ folder: String) throws(ValueProblem) -> [UInt8] {
         if value.starts(with: Array("-----BEGIN".utf8)) { return value }
         let path = FilePath.resolve(

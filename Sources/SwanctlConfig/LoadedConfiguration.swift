@@ -98,6 +98,10 @@ struct ConfigurationBuilder {
         var passwords: [CertificateDirectory.Password] = []
         if var section = root.section("secrets") { (secrets, passwords) = SecretReader.secrets(&section) }
         directory.load(passwords: passwords)
+        if var section = root.section("authorities") {
+            for var reader in section.sections("<name>") { directory.authority(&reader) }
+            section.finish()
+        }
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
         if var section = root.section("connections") {

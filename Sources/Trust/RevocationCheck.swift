@@ -35,8 +35,20 @@ public struct RevocationCheck: Sendable {
             guard let issuer, let by = list.issuer else { return false }
             return by.isSame(as: issuer)
         }
-        guard let first = relevant.first, let listed = LibraryLists(relevant), let certificates = CertificateList(chain)
-        else { return .unknown(reason: "there is no revocation list of '\(certificate.issuerName)'") }
+        guard !relevant.isEmpty else {
+            return .unknown(reason: "there is no revocation list of '\(certificate.issuerName)'")
+        }
+        // A peer may send lists: a false one must not come between us and a true one.
+        let signed = relevant.filter { $0.isSigned(by: chain[index + 1]) }
+        guard let first = signed.first, let listed = LibraryLists(signed), let certificates = CertificateList(chain)
+        else {
+            return .unknown(reason: "the signature of the revocation list of '\(certificate.issuerName)' is false")
+        }
+        // libcrypto looks at delta lists only where a certificate points to them.
+        let changes = signed.filter { $0.base != nil && moment >= $0.validity.from && moment <= $0.validity.next }
+        if changes.contains(where: { $0.holds(certificate) }) {
+            return .revoked(source: "the delta revocation list of '\(certificate.issuerName)'")
+        }
         // All live until after the call, which changes none.
         let result = unsafe martlet_chain_revocation(
             certificates.list, Int32(clamping: index), listed.lists, moment)

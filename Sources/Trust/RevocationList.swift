@@ -78,6 +78,12 @@ public final class RevocationList: @unchecked Sendable {
         unsafe martlet_crl_signed_by(library, authority.library) == 1
     }
 
+    /// Whether it says that a certificate of its issuer's is revoked.
+    func holds(_ certificate: Certificate) -> Bool {
+        // Both live until after the call.
+        unsafe martlet_crl_holds(library, certificate.library) == 1
+    }
+
     /// What it lists, in its order.
     public var entries: [Entry] {
         var found: [Entry] = []

@@ -290,6 +290,14 @@ import WireFormat
         pair.initiate()
         #expect(pair.branch.gateway.ikeSAs.isEmpty)
         #expect(Self.problem(pair.branch) != nil)
+        // And another one, with which both are content again: the new key is the one that proves.
+        var mixed = try Site("branch", "hq", try stranger.issue("branch"), trusts: [authority, stranger])
+        mixed.remote = "auth = pubkey\n id = hq.example\n cacerts = 0.pem"
+        pair.branch.gateway.replace(try mixed.loaded())
+        pair.hq.gateway.replace(
+            try Site("hq", "branch", try authority.issue("hq"), trusts: [stranger]).loaded())
+        pair.initiate()
+        #expect(Self.proved(pair.hq).last?.chain == ["O=Lab, CN=branch", "O=Lab, CN=Stranger"])
     }
 
     @Test("The signing thread answers every question, and ends with its owner")

@@ -109,6 +109,24 @@ struct CertificateTests {
         }
     }
 
+    @Test("An authority may have a section of its own, wherever its file lies")
+    func authorities() throws {
+        let material = try Material()
+        var files = material.files
+        files["/etc/x509ca/root.pem"] = nil
+        files["/elsewhere/root.pem"] = material.root.pem
+        let named = try Self.load(files, secrets: "}\nauthorities { lab { cacert = /elsewhere/root.pem\n}")
+        #expect(named.connections.first?.remote.authorities.map(\.certificate) == [material.root.der])
+        do {
+            _ = try Self.load(files, secrets: "}\nauthorities { lab { cacert = root.pem\n crl_uris = http://a/b\n}")
+            Issue.record("a missing file was accepted")
+        } catch {
+            let text = "\(error)"
+            #expect(text.contains("authorities.lab.cacert: '/etc/x509ca/root.pem' can't be read"))
+            #expect(text.contains("crl_uris' is not supported yet"))
+        }
+    }
+
     @Test("Encrypted keys open with their password only, which no message shows")
     func passwords() throws {
         let material = try Material()

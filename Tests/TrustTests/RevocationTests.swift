@@ -1,5 +1,6 @@
 import GatewayModel
 import IPsecCrypto
+import NetworkTypes
 import Testing
 import WireFormat
 
@@ -71,6 +72,13 @@ struct RevocationTests {
             #expect(Self.outcome(lists, b, .ifURI) == "revocationUnknown")
         }
         #expect(Self.outcome([], [plain.certificate], .strict) == "not checked")
+        // A peer that sends a false list, or an old one, does not hide what a true one says.
+        let chain = [plain.certificate, lab.root.certificate]
+        let truth = try Self.list(lab.root, [[7]], number: 5)
+        for more in [try Self.list(other.root, [], number: 9), try Self.list(lab.root, [], days: -2...5, number: 4)] {
+            #expect(Self.outcome([more, truth], chain, .relaxed) == "revoked")
+            #expect(Self.outcome([truth, more], chain, .relaxed) == "revoked")
+        }
     }
 
     @Test("An authority in the middle can be revoked, and delta lists add to their base")
