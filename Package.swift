@@ -32,7 +32,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
+                "SwanctlConfig",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -170,7 +171,8 @@ let package = Package(
         tests(
             "MartletTests",
             [
-                "martlet", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "martlet", "SwanctlConfig", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto",
+                "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),

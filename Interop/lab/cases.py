@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, establish, fit, policies, refusal, rekey, shapes, thousand)
+    addresses, algorithms, certified, control, crash, diagnosis, establish, fire, fit, policies, refusal, rekey, shapes,
+    thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -78,6 +79,20 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right, diagnoses in (
+        ("martlet", "strongswan", diagnosis.INITIATING + diagnosis.EITHER),
+        ("strongswan", "martlet", diagnosis.RESPONDING + diagnosis.EITHER),
+    ):
+        for each in diagnoses:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} diagnosis {each.name}", left, right, each.scenario,
+                lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
+    cases.append(Case(
+        "martlet-loaded/ss control-under-fire", "martlet-loaded", "strongswan", Scenario, fire.under_fire, timeout=180))
+    cases.append(Case(
+        "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
+        timeout=400))
+    cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
     return cases
@@ -126,4 +141,5 @@ CI = {
     "ss/martlet cert wrong-name",
     "martlet/ss killed",
     "martlet-loaded/ss swanctl-drives",
+    "martlet/martlet zero-to-tunnel",
 }

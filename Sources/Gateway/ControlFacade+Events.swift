@@ -11,6 +11,7 @@ extension ControlFacade {
     /// Takes an event of the gateway's.
     func observe(_ event: Event) {
         counters.count(event)
+        remember(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
         if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
             let sa = gateway.ikeSA(id), Self.isOther(sa)
@@ -23,6 +24,38 @@ extension ControlFacade {
             publishAlert(event, server)
         }
         for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+    }
+
+    /// How many events are remembered for `martlet log`.
+    private static let memory = 1024
+
+    private func remember(_ event: Event) {
+        if remembered.count < Self.memory {
+            remembered.append(event)
+        } else {
+            remembered[oldestRemembered] = event
+            oldestRemembered = (oldestRemembered + 1) % Self.memory
+        }
+    }
+
+    func recentLog() -> [ViciLogLine] {
+        let (now, unixTime) = (now, unixTime)
+        return (remembered[oldestRemembered...] + remembered[..<oldestRemembered]).map { event in
+            let text = EventText(event)
+            var line = ViciLogLine(
+                group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
+                text: text.text)
+            line.time = unixTime - max(0, (now - event.time).wholeSeconds)
+            return line
+        }
+    }
+
+    /// A peer that agrees and deletes at once has a reason that it does not tell.
+    private func noteShortLife(_ event: Event, _ reason: Event.CloseReason, _ summary: IKESASummary) {
+        guard reason == .byPeer, let born = summary.established, event.time - born < .seconds(10) else { return }
+        let diagnosis = Diagnosis.deletedAtOnce(summary.connection)
+        shortLived[summary.connection] = ViciFailure(
+            code: diagnosis.code, text: diagnosis.text, remedy: diagnosis.remedy, time: event.time)
     }
 
     /// Puts the event into words for those who want to read them, and only then: most events have no reader.
@@ -52,6 +85,7 @@ extension ControlFacade {
         case .ikeEstablished(let summary):
             if summary.id == successor { return }
             announced[summary.id] = summary
+            shortLived[summary.connection] = nil
             server.publish(.ikeUpDown(isUp: true, summary))
         case .ikeStateChanged(_, .rekeyed):
             if let id = event.ikeSA { publishRekey(of: id, server) }
@@ -59,6 +93,7 @@ extension ControlFacade {
             guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }), reason != .replaced else {
                 return
             }
+            noteShortLife(event, reason, summary)
             summary.state = .deleting
             server.publish(.ikeUpDown(isUp: false, summary))
         case .pathChanged:

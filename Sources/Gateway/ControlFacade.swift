@@ -23,6 +23,11 @@ final class ControlFacade: ViciHandler {
     var successor: IKESAID?
     /// Child SAs that were announced as up, by connection, so that a replacement can be told from another one.
     var installed: [String: [ChildSASummary]] = [:]
+    /// The last events, the oldest first, and where the next one goes once there are enough.
+    var remembered: [Event] = []
+    var oldestRemembered = 0
+    /// Peers that deleted what they had just agreed to, by connection.
+    var shortLived: [String: ViciFailure] = [:]
     /// What was counted.
     var counters = MessageCounters()
 
@@ -67,6 +72,8 @@ final class ControlFacade: ViciHandler {
         return ViciIKESA(summary, traffic: traffic)
     }
 
+    func dropCounts() -> [DropCount] { gateway.dropCounts }
+
     func connections() -> [Connection] {
         store.apply()
         return gateway.configuration.connections
@@ -75,7 +82,10 @@ final class ControlFacade: ViciHandler {
     func lastFailures() -> [String: ViciFailure] {
         var failures: [String: ViciFailure] = [:]
         for connection in connections() {
-            guard let last = gateway.lastRefusal(of: connection.name) else { continue }
+            guard let last = gateway.lastRefusal(of: connection.name) else {
+                failures[connection.name] = shortLived[connection.name]
+                continue
+            }
             failures[connection.name] = Self.failure(last.refusal, at: last.time)
         }
         return failures

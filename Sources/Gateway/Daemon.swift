@@ -23,6 +23,8 @@ public final class Daemon {
         public var tunName: String
         /// Log lines above this level are not written.
         public var logLevel: Int
+        /// Whether packets travel in trains where the kernel can do that.
+        public var usesOffload: Bool
 
         /// What the command line says.
         public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
@@ -30,6 +32,7 @@ public final class Daemon {
             self.controlSocket = controlSocket
             self.tunName = tunName
             self.logLevel = logLevel
+            usesOffload = true
         }
     }
 
@@ -67,6 +70,7 @@ public final class Daemon {
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
         planeConfiguration.apply(loaded.settings)
+        planeConfiguration.offload = options.usesOffload ? .automatic : .off
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)

@@ -141,6 +141,9 @@ public final class Gateway {
         plane.counters(direction, spi: spi) ?? SACounters()
     }
 
+    /// What the data plane has dropped, by reason.
+    public var dropCounts: [DropCount] { plane.dropCounts() }
+
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections

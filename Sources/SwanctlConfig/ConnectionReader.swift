@@ -153,7 +153,12 @@ struct ConnectionReader {
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
         _ = reader.read("pull", or: true, ValueSyntax.bool)
-        _ = reader.read("aggressive", or: false, ValueSyntax.bool)
+        if reader.read("aggressive", or: false, ValueSyntax.bool) {
+            diagnostics.warning(
+                reader.location(of: "aggressive"),
+                "\(reader.path).aggressive: aggressive mode with a shared key lets whoever listens guess the key at leisure"
+                    + " (IKEv1 only; it has no effect with IKEv2)", remedy: "remove it")
+        }
     }
 
     private mutating func noteWithoutEffect(_ key: String, unless harmless: Set<String>, _ reason: String) {

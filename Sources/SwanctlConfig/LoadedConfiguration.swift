@@ -163,6 +163,7 @@ struct ConfigurationBuilder {
         for (connection, location) in zip(connections, locations) {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
+            UnwiseSettings(diagnostics: diagnostics).review(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {

@@ -177,6 +177,10 @@ extension Diagnosis {
     }
 
     private init(noAnswerTo exchange: String, path: Path, tries: Int, waited: Int64) {
+        if exchange == "IKE_AUTH", path.remote.port != 500 {
+            self = .natTraversalBlocked(path.remote.address.description)
+            return
+        }
         let isFirst = exchange == "IKE_SA_INIT"
         self.init(
             code: isFirst ? "E-NO-ANSWER" : "E-SILENT",

@@ -71,9 +71,11 @@ final class ControlInbox: Sendable {
 
     /// Takes the signal back. To be called before the messages and events are taken.
     func acknowledge() {
-        // An exchange, so that what was put in by those who relied on this signal is seen.
-        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+        // First the signal, then the flag: the other way round, a signal that came between the two would be lost, and the
+        // flag would keep everybody from giving another. An exchange, so that what was put in by those who relied on
+        // this signal is seen.
         wakeup.drain()
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
     }
 
     private func wake() {

@@ -56,9 +56,11 @@ final class OrderQueue<Order: Sendable>: Sendable {
     /// Takes the signal back. To be called when the poller saw it, before ``hasOrders`` is asked: an order may have been
     /// taken out before its signal came, and a signal that nobody takes back would wake the owner for ever.
     func acknowledge() {
-        // An exchange, so that what was asked for by those who relied on this signal is seen.
-        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+        // First the signal, then the flag: the other way round, a signal that came between the two would be lost, and the
+        // flag would keep everybody from giving another. An exchange, so that what was asked for by those who relied on
+        // this signal is seen.
         wakeup.drain()
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
     }
 
     /// Takes everything out, the oldest first.

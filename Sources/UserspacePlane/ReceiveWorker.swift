@@ -29,6 +29,7 @@ struct ReceiveWorker: ~Copyable {
     private var delivery: Delivery
     private let poller: Poller
     private var unknownSPIs: TokenBucket
+    private var early = EarlyPackets()
 
     /// Datagrams, or trains of them, that one system call takes.
     private static let batchSize = 8
@@ -85,6 +86,7 @@ struct ReceiveWorker: ~Copyable {
             case .install(let association):
                 // The control thread gives every place to one SA at a time.
                 do { try associations.install(association) } catch { assertionFailure("\(error)") }
+                if !early.isEmpty { openEarly(association.spi) }
             case .remove(let spi): associations.remove(spi: spi)
             case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
             case .reach(let milestone): milestone.reach()
@@ -103,6 +105,7 @@ struct ReceiveWorker: ~Copyable {
             // After receiving and before opening: an SA that was ordered before the peer was told of it is there.
             guard obey() else { return false }
             let now = MonotonicClock.now()
+            if !early.isEmpty { for _ in 0..<early.expire(now) { associations.drops.count(.unknownSPI) } }
             for index in 0..<count { take(index, entry, now) }
             // What is joined lies in the batch.
             delivery.flush()
@@ -150,7 +153,7 @@ struct ReceiveWorker: ~Copyable {
         var packet = datagram
         switch entry.use {
         case .ike:
-            hand(slot.extracting(packet), arrival.path, hadMarker: false)
+            hand(slot.extracting(packet), arrival.path, hadMarker: false, now)
             return
         case .shared:
             switch EncapsulatedDatagram(slot.extracting(packet)) {
@@ -159,7 +162,7 @@ struct ReceiveWorker: ~Copyable {
             case .ike:
                 hand(
                     slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    arrival.path, hadMarker: true)
+                    arrival.path, hadMarker: true, now)
             case .esp: unsafe open(memory, packet, arrival, now)
             }
         case .plainESP:
@@ -185,6 +188,7 @@ struct ReceiveWorker: ~Copyable {
     ) {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
+        if early.isOpen(now), keepEarly(slot.bytes.extracting(packet), arrival) { return }
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
@@ -197,8 +201,28 @@ struct ReceiveWorker: ~Copyable {
         }
     }
 
+    /// Whether the packet is one for an SA that may be on its way, and waits for it now.
+    @inline(never)
+    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+        guard packet.byteCount >= ESPHeader.length, !associations.has(spi: packet.spi) else { return false }
+        return early.keep(packet, packet.spi, arrival)
+    }
+
+    /// An SA has come: what came before it is opened before anything that comes later.
+    private mutating func openEarly(_ spi: UInt32) {
+        let now = MonotonicClock.now()
+        for var kept in early.take(spi) {
+            unsafe kept.bytes.withUnsafeMutableBytes { bytes in
+                // The array's own memory, which stays where it is until what was opened has been delivered.
+                unsafe open(bytes, kept.packet, kept.arrival, now)
+                delivery.flush()
+            }
+        }
+    }
+
     /// Hands an IKE message to the control thread, or drops it when that has too much to do.
-    private func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool) {
+    private mutating func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool, _ now: Instant) {
+        early.open(now)
         let octets = Span<UInt8>(_bytes: message)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(octets.count)

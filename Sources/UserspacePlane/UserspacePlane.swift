@@ -124,6 +124,14 @@ public final class UserspacePlane: DataPlane {
     /// How many packets were dropped for a reason.
     public func drops(_ reason: DropReason) -> UInt64 { receiveDrops[reason] + transmitDrops[reason] }
 
+    /// How many packets were dropped, by reason.
+    public func dropCounts() -> [DropCount] {
+        DropReason.allCases.compactMap { reason in
+            let count = drops(reason)
+            return count > 0 ? DropCount(reason: "\(reason)", count: count) : nil
+        }
+    }
+
     /// Where IKE without a marker is heard.
     public var ikeEndpoints: [Endpoint] { endpoints(.ike) }
 

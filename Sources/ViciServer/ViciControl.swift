@@ -171,7 +171,8 @@ public final class ViciControl {
 
     private func carryOut(_ name: String, _ arguments: ViciTree, for session: ViciSession, _ id: SessionID) {
         guard let handler else { return session.fail("the gateway stops") }
-        touch(id)
+        // At the end: what the handler publishes meanwhile is written at once, and takes the note of us with it.
+        defer { touch(id) }
         do throws(ViciCommands.Refusal) {
             switch name {
             case "version": session.send(.response(ViciReports.version(handler.version())))
@@ -183,6 +184,8 @@ public final class ViciControl {
             case "list-conns": listConnections(handler, arguments, for: session)
             case "list-sas": listSAs(handler, try ViciCommands.Filter(arguments), for: session)
             case StatusReport.name: status(handler, for: session)
+            case ViciCommands.recentLog:
+                list(handler.recentLog(), for: session, event: ViciCommands.recentLog) { $0.tree(thread: nil) }
             case "initiate":
                 let request = try ViciCommands.initiation(arguments)
                 let ticket = begin(session, id, request.wait, arguments)

@@ -115,6 +115,8 @@ public struct ViciLogLine: Hashable, Sendable {
     public var ikeSA: IKESAID?
     /// What is said.
     public var text: String
+    /// When, in seconds since 1970; nil for now.
+    public var time: Int64?
 
     /// A line of the log.
     public init(group: String, level: Int = 1, connection: String? = nil, ikeSA: IKESAID? = nil, text: String) {
@@ -131,6 +133,7 @@ public struct ViciLogLine: Hashable, Sendable {
             tree.set("group", group)
             tree.set("level", level)
             if let thread { tree.set("thread", thread) }
+            if let time { tree.set("time", time) }
             if let connection { tree.set("ikesa-name", connection) }
             if let ikeSA { tree.set("ikesa-uniqueid", ikeSA) }
             tree.set("msg", ViciReports.text(text))

@@ -38,4 +38,6 @@ extension ViciHandler {
     public func flushCertificates(_ type: String?) {}
     /// There is nothing to forget.
     public func clearCredentials() {}
+    /// Nothing is remembered.
+    public func recentLog() -> [ViciLogLine] { [] }
 }

@@ -6,7 +6,7 @@ import LinuxSystem
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway in the foreground.",
-        usage: "martlet run [--config <FILE>] [--vici <URI>] [--tun <NAME>] [--log <0-3>]",
+        usage: "martlet run [--config <FILE>] [--vici <URI>] [<options>]",
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
@@ -34,6 +34,18 @@ struct Run: ParsableCommand {
     )
     var log = 1
 
+    /// Whether the kernel hands over and takes trains of packets.
+    enum Offload: String, ExpressibleByArgument, CaseIterable {
+        case auto
+        case off
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "Segmentation offload: auto tries each kind that the kernel has, off carries packets one by one.",
+            valueName: "MODE"))
+    var offload = Offload.auto
+
     /// Shared with whoever started us, and never closed.
     private static let standardError = Descriptor(owning: 2)
 
@@ -43,8 +55,9 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let output = LogOutput(Self.standardError)
-        let options = Daemon.Options(
+        var options = Daemon.Options(
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
+        options.usesOffload = offload == .auto
         do {
             try Daemon(options) { line in output.write(line) }.run()
         } catch {

@@ -46,8 +46,12 @@ final class StubGateway: ViciHandler {
         onCommand?(ticket, "terminate")
     }
 
+    /// Called within each rekeying.
+    var onRekey: (() -> Void)?
+
     func rekey(_ target: Command.Target) -> ViciOutcome {
         rekeyings.append(target)
+        onRekey?()
         return .rekeying(sas.count)
     }
 

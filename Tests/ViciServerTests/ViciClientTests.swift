@@ -21,6 +21,20 @@ import ViciMessages
         #expect(try client.call("get-conns").list("conns") == ["gw"])
     }
 
+    /// A command that makes the gateway publish something is answered all the same.
+    @Test func anEventInTheMiddleOfACommand() throws {
+        let server = try ServerThread { gateway, server in
+            gateway.onRekey = { [unowned server] in server.publish(.log(ViciLogLine(group: "IKE", text: "rekeying"))) }
+        }
+        defer { server.stop() }
+        let listener = try ViciClient(connectingTo: server.path)
+        try listener.register(for: ["log"])
+        let client = try ViciClient(connectingTo: server.path)
+        let answer = try client.call("rekey", ViciTree { $0.set("ike", "gw") }, timeout: .seconds(5))
+        #expect(answer["success"] == "yes")
+        #expect(try listener.nextEvent(timeout: .seconds(5))?.tree["msg"] == "rekeying")
+    }
+
     @Test func statusOfAnySize() throws {
         let server = try ServerThread { gateway, _ in
             gateway.sas = (1...3_000).map { index in
@@ -33,7 +47,7 @@ import ViciMessages
         defer { server.stop() }
         let client = try ViciClient(connectingTo: server.path)
         let status = try client.status()
-        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals"])
+        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals", "drops"])
         #expect(status.section("connections")?.section("gw")?["state"] == "up")
         #expect(status.section("sas")?.entries.count == 3_000)
         #expect(status.section("sas")?.section("gw-2999")?["uniqueid"] == "2999")
