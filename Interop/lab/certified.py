@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 
 from .authority import Authority, Issued
+from .gateways import Martlet
 from .processes import Failure, eventually, run
 from .refusal import Refusal
 from .scenario import CHILD, CONNECTION, Scenario
@@ -35,6 +36,8 @@ class CertificateScenario(Scenario):
     more: str = ""
     #: What the right side's list of the authority says about the left's certificate: good, revoked, stale, missing.
     crl: str = ""
+    #: Whether `martlet pki` makes everything, in place of openssl.
+    pki: bool = False
     #: The right side's policy.
     revocation: str = "relaxed"
 
@@ -54,6 +57,9 @@ class CertificateScenario(Scenario):
 
     def prepare(self, gateway, other):
         """Writes the gateway's keys and certificates."""
+        if self.pki:
+            self._prepare_by_martlet(gateway, other)
+            return
         pki = Authority(os.path.join(os.path.dirname(gateway.directory), "pki"))
         root = self._once(pki, "root", lambda: pki.ca("root", self._authority_kind()))
         second = self._once(pki, "second", lambda: pki.ca("second")) if self.chain == "two" else None
@@ -104,6 +110,27 @@ class CertificateScenario(Scenario):
             pki.crl(issuer, os.path.join(lists, "lab.pem"), [own] if self.crl == "revoked" else [], self.crl == "stale")
         if gateway.kind == "strongswan":
             gateway.settings = self.charon
+
+    def _prepare_by_martlet(self, gateway, other):
+        place = os.path.join(os.path.dirname(gateway.directory), "martlet-pki")
+        letter = gateway.side.letter
+
+        def pki(*words):
+            return run([Martlet.executable, "pki", *words]).require()
+
+        if not os.path.exists(place):
+            pki("ca", "--dir", place, "--name", "C=CH, O=lab, CN=root")
+        pki("gateway", "--dir", place, f"{letter}.lab")
+        for source, folder, name in ((f"{letter}.lab.pem", "x509", "own.pem"), ("ca.pem", "x509ca", "ca.pem"),
+                                     (f"{letter}.lab.key.pem", "private", "own.pem")):
+            os.makedirs(os.path.join(gateway.directory, folder), exist_ok=True)
+            shutil.copy(os.path.join(place, source), os.path.join(gateway.directory, folder, name))
+        if letter == "a" and self.crl:
+            if self.crl == "revoked":
+                pki("revoke", "--dir", place, "a.lab", "--reason", "key-compromise")
+            pki("crl", "--dir", place)
+            os.makedirs(os.path.join(other.directory, "x509crl"), exist_ok=True)
+            shutil.copy(os.path.join(place, "crl.pem"), os.path.join(other.directory, "x509crl"))
 
     def _authority_kind(self):
         return "rsa2048" if self.kind in ("rsa1024", "rsa4096") else self.kind
@@ -221,6 +248,7 @@ def _rows():
     yield "encrypted-key", dict(storage="encrypted")
     yield "pkcs12", dict(kind="rsa2048", storage="pkcs12")
     yield "raw-keys", dict(kind="ecdsa256", storage="raw")
+    yield "martlet-pki", dict(pki=True, crl="good", revocation="strict")
     yield "send-always", dict(more="send_cert = always\n    send_certreq = no")
 
 
@@ -249,6 +277,9 @@ REFUSALS += [
     for crl, policy, words in (
         ("revoked", "relaxed", "has been revoked"), ("revoked", "strict", "has been revoked"),
         ("stale", "strict", "out of date"), ("missing", "strict", "no revocation list"))]
+REFUSALS.append(
+    Refusal("cert martlet-pki-revoked", lambda: CertificateScenario(pki=True, crl="revoked"), _FAILED, sent=r"a\.lab",
+            configured="has been revoked"))
 #: What strongSwan would let in: refused by Martlet on the right only.
 STRICTER = [
     Refusal("cert wrong-purpose", lambda: CertificateScenario(wrong="purpose"), _FAILED, sent=r"a\.lab",
