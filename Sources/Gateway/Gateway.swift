@@ -78,7 +78,7 @@ public final class Gateway {
         signing: (any SignatureService)?, unixTime: @escaping () -> Int64 = WallClock.now
     ) {
         configuration = settings
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases = LeaseStore(loaded.pools)
@@ -146,7 +146,7 @@ public final class Gateway {
 
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases.replace(loaded.pools)
@@ -204,6 +204,7 @@ public final class Gateway {
             guard let signing else { return signatures.answer(query, at: unixTime()) }
             signing.ask(ticket, query, signatures)
             return nil
+        case .encapsulate, .mix: return credentials.answer(query)
         }
     }
 
