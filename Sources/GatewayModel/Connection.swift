@@ -20,10 +20,18 @@ public struct Connection: Hashable, Sendable {
     public var remoteNATTraversalPort: UInt16
     /// IKE proposals, the preferred first.
     public var proposals: [Proposal]
-    /// What we prove.
+    /// What we prove; see ``furtherLocal``.
     public var local: Authentication
-    /// What the peer has to prove.
+    /// What the peer has to prove; see ``furtherRemote``.
     public var remote: PeerAuthentication
+    /// What we prove after that, one round after the other (RFC 4739).
+    public var furtherLocal: [Authentication]
+    /// What the peer has to prove after that.
+    public var furtherRemote: [PeerAuthentication]
+    /// Whether we send our certificate.
+    public var sendsCertificate: CertificateSending
+    /// Whether we say whose certificates we would like to see.
+    public var requestsCertificate: Bool
     /// What may be tunnelled.
     public var children: [ChildTemplate]
     /// Silence after which the peer is asked whether it lives; zero never asks.
@@ -87,6 +95,10 @@ public struct Connection: Hashable, Sendable {
         proposals = []
         local = Authentication(method: .sharedKey, identity: nil)
         remote = PeerAuthentication(method: .sharedKey, identity: .any)
+        furtherLocal = []
+        furtherRemote = []
+        sendsCertificate = .ifAsked
+        requestsCertificate = true
         children = []
         dpdDelay = .zero
         forcesEncapsulation = false
@@ -151,6 +163,18 @@ public struct Connection: Hashable, Sendable {
     public enum AuthenticationMethod: String, Hashable, Sendable {
         /// A key that both ends know.
         case sharedKey = "psk"
+        /// A signature, with a certificate or a raw public key.
+        case publicKey = "pubkey"
+    }
+
+    /// When we send our certificate.
+    public enum CertificateSending: String, Hashable, Sendable {
+        /// When the peer asks for one.
+        case ifAsked = "ifasked"
+        /// Always.
+        case always
+        /// Never: the peer has it already.
+        case never
     }
 
     /// What we prove: how, and as whom (nil: as our address).
@@ -159,10 +183,19 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom.
         public var identity: Identity?
+        /// Our certificates in DER, the preferred first; for signatures.
+        public var certificates: [[UInt8]]
+        /// Our raw public keys (SubjectPublicKeyInfo, RFC 7670), the preferred first; for signatures without certificates.
+        public var rawKeys: [[UInt8]]
+        /// How we may sign.
+        public var rules: SignatureRules
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
             self.identity = identity
+            certificates = []
+            rawKeys = []
+            rules = SignatureRules()
         }
     }
 
@@ -172,10 +205,30 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom; nil in ``identity`` stands for the address from which it comes.
         public var identity: IdentityPattern?
+        /// The authorities that are trusted, for signatures.
+        public var authorities: [CertificateAuthority]
+        /// Whom one authority of the chain must be; nil for any.
+        public var authority: IdentityPattern?
+        /// The peer's certificates in DER; when there are any, no other is accepted.
+        public var certificates: [[UInt8]]
+        /// The peer's raw public keys (SubjectPublicKeyInfo, RFC 7670).
+        public var rawKeys: [[UInt8]]
+        /// Certificate policies (dotted identifiers), one of which the chain must have; empty for any.
+        public var policies: [String]
+        /// How strong keys and signatures must be.
+        public var rules: SignatureRules
+        /// What happens when nobody can tell whether a certificate is revoked.
+        public var revocation: RevocationPolicy
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
             self.identity = identity
+            authorities = []
+            certificates = []
+            rawKeys = []
+            policies = []
+            rules = SignatureRules()
+            revocation = .relaxed
         }
     }
 

@@ -27,6 +27,8 @@ public struct Event: Hashable, Sendable {
         case ikeStateChanged(from: IKESAState, to: IKESAState)
         /// The IKE SA is up.
         case ikeEstablished(IKESASummary)
+        /// The peer proved its identity with a certificate or a raw public key.
+        case peerCertified(PeerCertificate)
         /// The IKE SA is gone.
         case ikeClosed(CloseReason)
         /// IKE algorithms were chosen.

@@ -69,6 +69,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var queuedTasks: [String]
     /// The exchange in flight, by name.
     public var activeTasks: [String]
+    /// What the peer proved its identity with; nil for a shared key.
+    public var remoteCertificate: PeerCertificate?
     /// Virtual addresses that the peer gave us.
     public var localVirtualAddresses: [IPAddress] = []
     /// Virtual addresses that we lent to the peer.

@@ -31,6 +31,7 @@ struct InitInitiator: ~Copyable {
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
                 pretending: context.pretendsNAT, &turn.environment.entropy) + context.extensionOffer
+            + context.hashNotifies
             + (offer.contains { $0.hasAdditionalKeyExchange } ? [NotifyPayload(.intermediateExchangeSupported)] : [])
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
@@ -195,6 +196,8 @@ struct InitInitiator: ~Copyable {
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         context.takeExtensions(answer.notifies)
+        context.signatures.learn(answer.notifies)
+        context.signatures.learn(answer.certificateRequests)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

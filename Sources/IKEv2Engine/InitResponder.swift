@@ -118,14 +118,17 @@ enum InitResponder {
         notifies += context.answerExtensions(request.notifies)
         let methods = acceptance.proposal.additionalKeyExchanges
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
+        context.signatures.learn(request.notifies)
         context.algorithms = acceptance.proposal
+        notifies += context.hashNotifies(for: context.candidates(turn))
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         let answer = IKESAInit.Response.complete(
             IKESAInit.Response.Complete(
                 choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                 keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies))
+                nonce: NoncePayload(nonce),
+                certificateRequests: SignatureAgreement.requests(context.candidates(turn)), notifies: notifies))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
             flags: .response, messageID: 0)

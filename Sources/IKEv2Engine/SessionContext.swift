@@ -119,6 +119,10 @@ final class SessionContext {
     var localIdentity: Identity?
     /// Who the peer is; before it has proved it, who it says it is.
     var remoteIdentity: Identity?
+    /// What is known about the peer's signatures.
+    var signatures = SignatureAgreement()
+    /// What the peer proved its identity with.
+    var remoteCertificate: PeerCertificate?
     /// The IKE algorithms.
     var algorithms: Proposal?
     /// When it was established.
@@ -247,6 +251,7 @@ final class SessionContext {
         summary.isBehindNAT = nat.isLocal
         summary.isPeerBehindNAT = nat.isRemote
         summary.algorithms = algorithms
+        summary.remoteCertificate = remoteCertificate
         summary.established = established
         if let established { summary.setupTime = established - created }
         summary.rekeyDue = rekeyDue

@@ -30,6 +30,7 @@ extension SessionContext {
         next.encapsulation = encapsulation
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
+        next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
         next.reauthentication = reauthentication
         next.mobility = mobility

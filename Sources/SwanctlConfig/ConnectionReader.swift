@@ -8,9 +8,13 @@ import NetworkTypes
 /// It owns the meaning of `connections.<conn>` and of its authentication rounds. Children are ``ChildReader``'s.
 struct ConnectionReader {
     private var reader: SectionReader
+    private let rounds: AuthenticationReader
     private var diagnostics: DiagnosticCollector { reader.diagnostics }
 
-    init(_ reader: SectionReader) { self.reader = reader }
+    init(_ reader: SectionReader, _ directory: CertificateDirectory) {
+        self.reader = reader
+        rounds = AuthenticationReader(directory: directory)
+    }
 
     /// The connection. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func connection() -> Connection {
@@ -159,10 +163,6 @@ struct ConnectionReader {
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
-        _ = reader.read("send_certreq", or: true, ValueSyntax.bool)
-        _ = reader.read("send_cert", or: 0) { text throws(ValueProblem) in
-            try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])
-        }
         _ = reader.read("pull", or: true, ValueSyntax.bool)
         if reader.read("aggressive", or: false, ValueSyntax.bool) {
             diagnostics.warning(
@@ -181,14 +181,17 @@ struct ConnectionReader {
     // MARK: Authentication
 
     private mutating func authentication(_ connection: inout Connection) {
+        connection.requestsCertificate = reader.read("send_certreq", or: true, ValueSyntax.bool)
+        connection.sendsCertificate = reader.read("send_cert", or: .ifAsked) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("ifasked", .ifAsked), ("always", .always), ("never", .never), ("yes", .always), ("no", .never)])
+        }
         if var round = singleRound("local<suffix>", "local") {
-            checkMethod(&round)
-            connection.local.identity = round.read("id", or: nil, IdentitySyntax.identity)
+            connection.local = rounds.local(&round)
             round.finish()
         }
         if var round = singleRound("remote<suffix>", "remote") {
-            checkMethod(&round)
-            connection.remote.identity = round.read("id", or: .any, IdentitySyntax.pattern)
+            connection.remote = rounds.remote(&round)
             round.finish()
         }
     }
@@ -215,21 +218,6 @@ struct ConnectionReader {
         return children.allSatisfy { child in
             let mode = child.setting("mode")?.value.flatMap { String(validating: $0, as: UTF8.self) } ?? ""
             return ChildTemplate.Shunt(rawValue: mode.uppercased()) != nil
-        }
-    }
-
-    private func checkMethod(_ round: inout SectionReader) {
-        _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
-        let method = round.text("auth")
-        if method == "psk" { return }
-        let remedy = "write auth = psk, and a secret in secrets { ike-… { } }"
-        if let method {
-            diagnostics.error(
-                round.location(of: "auth"), "\(round.path): auth = \(method) is not supported yet", remedy: remedy)
-        } else {
-            diagnostics.missing(
-                round.view.location, "\(round.path): auth defaults to pubkey, which is not supported yet",
-                remedy: remedy)
         }
     }
 }

@@ -87,6 +87,10 @@ extension Diagnosis {
                 facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
                 causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
                 remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
+        case .wrongProof(let local, let remote, .publicKey, _):
+            self.init(falseSignatureOf: remote, to: local)
+        case .untrusted(let remote, let problem): self.init(problem, of: remote)
+        case .noPrivateKey(let local, let reason): self.init(noPrivateKeyFor: local, reason)
         case .wrongProof(let local, let remote, let method, let nearMiss):
             self.init(wrongProofOf: remote, to: local, by: Self.describe(method), nearMiss)
         case .wrongMethod(let expected, let received, let remote):
@@ -302,6 +306,7 @@ extension Diagnosis {
     private static func describe(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "pre-shared key"
+        case .publicKey: "signature"
         }
     }
 

@@ -76,6 +76,7 @@ extension ViciReports {
     private static func className(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "pre-shared key"
+        case .publicKey: "public key"
         }
     }
 }

@@ -140,8 +140,8 @@ import Testing
             "1:17: error: secrets.ike.secret: what follows 0s is not base64; correct it, or put the text in front of which 0x or 0s stands into hexadecimal form"
         ),
         (
-            "ike { secret = x\n id = *.example.net\n }",
-            "2:2: error: secrets.ike.id: '*.example.net': a secret's owner can't hold a star; name the owner, or %any"
+            "ike { secret = x\n id = a*.example.net\n }",
+            "2:2: error: secrets.ike.id: 'a*.example.net': a star may only stand for all that comes before a domain; write *.example.net or *@example.net"
         ),
         (
             "eap-bob { secret = x\n }",
@@ -161,7 +161,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "connections.gw: auth defaults to pubkey, which is not supported yet"),
+        ("auth = dsa", "'dsa' is no kind of key, size or hash"),
         ("auth = eap", "auth = eap is not supported yet"),
     ])
     func authentication(_ line: String, _ message: String) {
