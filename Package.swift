@@ -120,7 +120,8 @@ let package = Package(
             name: "martlet-bench",
             dependencies: [
                 "SimulatedNetwork", "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto",
-                "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", argumentParser,
+                "ESPEngine", "UserspacePlane", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem",
+                argumentParser,
             ],
             path: "Sources/Bench", swiftSettings: strict),
 

@@ -38,6 +38,10 @@ public struct Connection: Hashable, Sendable {
     public var dpdDelay: Interval
     /// Whether ESP travels in UDP even where no NAT is seen.
     public var forcesEncapsulation: Bool
+    /// Whether ESP travels without UDP where no NAT is seen, also where this gateway would rather have UDP.
+    public var avoidsEncapsulation: Bool
+    /// Whether we show the vendor ID by which private algorithm numbers are understood.
+    public var sendsVendorID: Bool
     /// What a second IKE SA with the same identities does.
     public var uniqueness: Uniqueness
     /// How often a connection that did not come up is tried, 0 for ever.
@@ -102,6 +106,8 @@ public struct Connection: Hashable, Sendable {
         children = []
         dpdDelay = .zero
         forcesEncapsulation = false
+        avoidsEncapsulation = false
+        sendsVendorID = false
         uniqueness = .no
         keyingTries = 1
         rekeyTime = .hours(4)

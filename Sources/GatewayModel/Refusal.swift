@@ -13,8 +13,10 @@ public enum Refusal: Error, Hashable, Sendable {
     case noConnection(Path)
     /// No IKE proposal suits both.
     case noIKEProposal(ours: [Proposal], theirs: [Proposal])
-    /// No ESP proposal suits both.
+    /// No ESP or AH proposal suits both.
     case noChildProposal(child: String, ours: [Proposal], theirs: [Proposal])
+    /// AH is configured, and a NAT is on the way, or ESP is made to travel in UDP (`isForced`).
+    case authenticationHeaderNeedsPlainPath(child: String, isForced: Bool)
     /// The peer is somebody else than the configuration says.
     case identityMismatch(expected: [IdentityPattern], received: Identity)
     /// The peer asks for somebody whom we are not.

@@ -1,4 +1,5 @@
 import GatewayModel
+import IPsecCrypto
 
 /// Something that we want to do on an established IKE SA as soon as no other request of ours is under way.
 enum Intent: Hashable {
@@ -7,7 +8,7 @@ enum Intent: Hashable {
     /// Close a Child SA.
     case deleteChild(ChildSAID, Event.CloseReason)
     /// Tell the peer to take away a Child SA that never came up here; holds our SPI of it.
-    case deleteOrphan(UInt32)
+    case deleteOrphan(UInt32, SecurityProtocol)
     /// Make a Child SA from the template of this name.
     case createChild(String)
     /// Make an IKE SA in place of this one.

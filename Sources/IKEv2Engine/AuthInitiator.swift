@@ -248,7 +248,7 @@ struct VerifyingInitiator: ~Copyable {
                 let installation = ChildInstallation(
                     agreement, keys, initiatorNonce: transcript.initiatorNonce,
                     responderNonce: transcript.responderNonce, weInitiated: true, turn)
-                guard let installation else { throw .choseWhatWasNotOffered(what: "an ESP proposal without keys") }
+                guard let installation else { throw .choseWhatWasNotOffered(what: "a proposal without keys") }
                 installation.installInbound(context, &turn)
                 installation.complete(context, &turn)
             } catch {

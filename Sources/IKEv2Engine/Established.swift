@@ -155,12 +155,15 @@ struct Established: ~Copyable {
             return isReplaced ? .replaced : .byPeer
         }
         context.heedLifetime(parts.notifies, &turn)
-        var closed: [UInt32] = []
-        for delete in parts.deletes {
-            guard case .children(.esp, let spis) = delete.target else { continue }
-            closed += context.childrenDeleted(spis, &turn)
+        var answer: [DeletePayload] = []
+        for securityProtocol in [SecurityProtocol.esp, .ah] {
+            var closed: [UInt32] = []
+            for delete in parts.deletes {
+                guard case .children(securityProtocol, let spis) = delete.target else { continue }
+                closed += context.childrenDeleted(spis, securityProtocol, &turn)
+            }
+            if !closed.isEmpty { answer.append(DeletePayload(.children(securityProtocol, spis: closed))) }
         }
-        let answer = closed.isEmpty ? [] : [DeletePayload(.children(.esp, spis: closed))]
         let notifies = context.answerMobility(parts.notifies, arrival, &turn)
         let response = Informational(isResponse: true, deletes: answer, notifies: notifies)
         context.respond(to: request.header, arrival, response.payloads, keys, &turn)

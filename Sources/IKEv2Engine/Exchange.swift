@@ -45,7 +45,7 @@ extension Intent {
         switch self {
         case .deleteIKESA: nil
         case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
-        case .deleteOrphan(let spi): DeleteOrphan(spi: spi)
+        case .deleteOrphan(let spi, let securityProtocol): DeleteOrphan(spi: spi, securityProtocol: securityProtocol)
         case .createChild(let name): CreateChild(name, context, &turn)
         case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)

@@ -38,7 +38,7 @@ struct InitInitiator: ~Copyable {
             let request = IKESAInit.Request(
                 offer: SecurityAssociationPayload(Self.wire(offer)),
                 keyExchange: KeyExchangePayload(method: group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies)
+                nonce: NoncePayload(nonce), notifies: notifies, vendorIDs: context.connection.vendorIDs)
             return Self.send(request, agreement, offer, cookies: 0, groups: 0, context, &turn)
         } catch {
             return Self.failed(.badKeyExchange(group: group, reason: error.description), context, &turn)
@@ -173,6 +173,13 @@ struct InitInitiator: ~Copyable {
         guard methods.isEmpty || answer.notifies.contains(.intermediateExchangeSupported) else {
             return Self.failed(
                 .choseWhatWasNotOffered(what: "additional key exchanges without IKE_INTERMEDIATE"), context, &turn)
+        }
+        context.peerIsStrongSwan = answer.vendorIDs.contains(.strongSwan)
+        guard context.peerIsStrongSwan || chosen.withoutPrivateNumbers != nil else {
+            return Self.failed(
+                .choseWhatWasNotOffered(what: "an algorithm with a private number without showing whose it is"),
+                context,
+                &turn)
         }
         context.responderSPI = message.header.responderSPI
         let keys: SessionKeys

@@ -149,6 +149,8 @@ final class SessionContext {
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
+    /// Whether the peer showed strongSwan's vendor ID: it understands the numbers that strongSwan gave out.
+    var peerIsStrongSwan = false
     /// How often one after the other it came to nothing: the more often, the longer the next pause.
     var failures = 0
     /// Whether its children are to be up by themselves, whatever the configuration says about them now.
@@ -181,7 +183,7 @@ final class SessionContext {
         reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
-        pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
+        pretendsNAT = connection.pretendsNAT(turn.configuration)
         requests = RequestWindow(connection.retransmission)
         responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
@@ -271,6 +273,6 @@ extension Connection {
 }
 
 extension ChildTemplate {
-    /// The ESP proposals; where none are configured, this gateway's defaults.
-    var espOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
+    /// The ESP and AH proposals; where none are configured, this gateway's defaults for ESP.
+    var offer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
 }

@@ -28,6 +28,7 @@ extension SessionContext {
         next.nat = nat
         next.peerTakesFragments = peerTakesFragments
         next.encapsulation = encapsulation
+        next.peerIsStrongSwan = peerIsStrongSwan
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
         next.remoteCertificate = remoteCertificate

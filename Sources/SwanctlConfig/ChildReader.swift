@@ -24,7 +24,8 @@ struct ChildReader {
     /// The child. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func child() -> ChildTemplate {
         var child = ChildTemplate(name: reader.view.name)
-        child.proposals = ProposalReader.proposals(&reader, "esp_proposals", for: .esp)
+        child.proposals = proposals()
+        child.truncatesSHA256 = reader.read("sha256_96", or: false, ValueSyntax.bool)
         child.localSelectors = selectors("local_ts")
         child.remoteSelectors = selectors("remote_ts")
         mode(&child)
@@ -49,6 +50,14 @@ struct ChildReader {
         }
         reader.finish()
         return child
+    }
+
+    /// ESP unless only AH is named; both, ESP first, when both are.
+    private mutating func proposals() -> [Proposal] {
+        let hasAH = reader.text("ah_proposals")?.isEmpty == false
+        let authenticated = hasAH ? ProposalReader.proposals(&reader, "ah_proposals", for: .ah) : []
+        let wantsESP = !hasAH || reader.text("esp_proposals") != nil
+        return (wantsESP ? ProposalReader.proposals(&reader, "esp_proposals", for: .esp) : []) + authenticated
     }
 
     private mutating func selectors(_ key: String) -> [SelectorTemplate] {

@@ -29,6 +29,9 @@ struct ConnectionReader {
         connection.proposals = ProposalReader.proposals(&reader, "proposals", for: .ike)
         connection.forcesEncapsulation = reader.read("encap", or: false, ValueSyntax.bool)
         connection.mobike = reader.read("mobike", or: true, ValueSyntax.bool)
+        // Who says no means it; who says nothing leaves it to us.
+        connection.avoidsEncapsulation = reader.text("encap") != nil && !connection.forcesEncapsulation
+        connection.sendsVendorID = reader.read("send_vendor_id", or: false, ValueSyntax.bool)
         connection.uniqueness = reader.read("unique", or: .no) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("never", .never), ("no", .no), ("replace", .replace), ("keep", .keep)])
         }
@@ -52,6 +55,7 @@ struct ConnectionReader {
             }
             children.finish()
         }
+        checkEncapsulation(connection)
         if connection.children.isEmpty {
             diagnostics.warning(
                 reader.view.location, "\(reader.path) has no children, so it can tunnel nothing",
@@ -71,6 +75,17 @@ struct ConnectionReader {
             let key = violation.key
             let place = view.setting(key)?.location ?? view.section(key)?.location ?? view.location
             diagnostics.error(place, "\(path).\(key): \(violation.message)", remedy: violation.remedy)
+        }
+    }
+
+    /// AH covers the addresses and can't travel in UDP.
+    private mutating func checkEncapsulation(_ connection: Connection) {
+        guard connection.forcesEncapsulation else { return }
+        for child in connection.children where child.proposals.contains(where: { $0.securityProtocol == .ah }) {
+            diagnostics.error(
+                reader.location(of: "encap"),
+                "\(reader.path).encap: the child '\(child.name)' uses AH, and there is no AH in UDP",
+                remedy: "remove encap = yes, or replace ah_proposals with esp_proposals")
         }
     }
 

@@ -120,6 +120,7 @@ struct KnownKeys {
         connections.<conn>.pull = yes
         connections.<conn>.dscp = 000000
         connections.<conn>.encap = no
+        connections.<conn>.send_vendor_id = no
         connections.<conn>.mobike = yes
         connections.<conn>.dpd_delay = 0s
         connections.<conn>.dpd_timeout = 0s

@@ -56,7 +56,17 @@ extension Diagnosis {
         case .noChildProposal(let child, let ours, let theirs):
             self.init(
                 proposalsDiffer: ours, theirs, code: "E-CHILD-PROPOSAL", what: "the child '\(child)'",
-                key: "esp_proposals")
+                key: (ours + theirs).allSatisfy { $0.securityProtocol == .ah } ? "ah_proposals" : "esp_proposals")
+        case .authenticationHeaderNeedsPlainPath(let child, let isForced):
+            self.init(
+                code: "E-AH-NAT", summary: "The child '\(child)' uses AH, which can't get through here.",
+                facts: [
+                    isForced
+                        ? "One side wants packets in UDP (`encap = yes`), and there is no AH in UDP"
+                        : "There is a NAT between the two gateways, which changes the addresses that AH protects"
+                ],
+                causes: [isForced ? "`encap = yes` here or at the peer" : "a NAT between the gateways"],
+                remedy: "Use ESP: replace `ah_proposals` with `esp_proposals` on both sides.")
         case .noConnection(let path):
             self.init(
                 code: "E-NO-CONNECTION", summary: "No connection is configured for this pair of addresses.",

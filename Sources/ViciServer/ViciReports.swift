@@ -128,7 +128,7 @@ enum ViciReports {
         tree.set("state", child.state.rawValue)
         tree.set("mode", child.mode.rawValue)
         if child.state != .created, child.state != .routed {
-            tree.set("protocol", "ESP")
+            tree.set("protocol", child.algorithms.securityProtocol.description)
             if child.encapsulation == .udp { tree.set("encap", true) }
             tree.set("spi-in", Hex.encode(child.inboundSPI))
             tree.set("spi-out", Hex.encode(child.outboundSPI))

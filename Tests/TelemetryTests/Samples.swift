@@ -90,6 +90,9 @@ enum Samples {
             shows: ["\(Transform.x25519)", "all zeros"]),
         Sample(refusal: .notMet(demand: "a key"), code: "E-DEMAND", shows: ["a key"]),
         Sample(refusal: .planeRefused(reason: "no such device"), code: "E-DATA-PLANE", shows: ["no such device"]),
+        Sample(
+            refusal: .authenticationHeaderNeedsPlainPath(child: "net", isForced: false), code: "E-AH-NAT",
+            shows: ["net", "NAT", "ah_proposals"]),
         Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
         Sample(
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
