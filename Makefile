@@ -9,10 +9,10 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop guest scapy sim explore mutants fuzz bench check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq guest scapy sim explore mutants fuzz bench check fmt docs clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Installs what building, testing and the interop lab need, from apt; says what; replaces nothing.
 	@Scripts/setup lab
@@ -38,6 +38,8 @@ interop: build ## Runs Martlet against strongSwan in network namespaces (root; C
 	Interop/selftest
 	Interop/run $(CASES)
 
+interop-pq: build ## Runs the cases with ML-KEM against the newest strongSwan, which it unpacks below .build (root).
+	Interop/run --only pq-
 guest: build ## Runs Martlet against a real kernel's ESP and AH, in User-Mode Linux (GUEST='--smoke' or '--only NAME').
 	Interop/guest $(GUEST)
 

@@ -38,7 +38,8 @@ let package = Package(
             ]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     ],
     targets: [
         // Alphabet
@@ -49,7 +50,9 @@ let package = Package(
 
         // Grammar
         .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
-        floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
+        floor(
+            "IPsecCrypto",
+            ["CIPsecCrypto", "WireFormat", "Clockwork", .product(name: "Crypto", package: "swift-crypto")]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
         floor("IPPackets", ["WireFormat", "NetworkTypes"]),
         floor("ViciMessages", ["WireFormat"]),
@@ -79,7 +82,7 @@ let package = Package(
             ]),
 
         // House
-        floor("SwanctlConfig", ["GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -87,8 +90,8 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "UserspacePlane", "ESPEngine",
-                "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
+                "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
 
@@ -96,7 +99,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
+                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "Trust",
+                "LinuxSystem",
                 "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
@@ -143,7 +147,7 @@ let package = Package(
             ]),
         tests(
             "SwanctlConfigTests",
-            ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+            ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -163,8 +167,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests(
             "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),

@@ -20,10 +20,18 @@ public struct Connection: Hashable, Sendable {
     public var remoteNATTraversalPort: UInt16
     /// IKE proposals, the preferred first.
     public var proposals: [Proposal]
-    /// What we prove.
+    /// What we prove; see ``furtherLocal``.
     public var local: Authentication
-    /// What the peer has to prove.
+    /// What the peer has to prove; see ``furtherRemote``.
     public var remote: PeerAuthentication
+    /// What we prove after that, one round after the other (RFC 4739).
+    public var furtherLocal: [Authentication]
+    /// What the peer has to prove after that.
+    public var furtherRemote: [PeerAuthentication]
+    /// Whether we send our certificate.
+    public var sendsCertificate: CertificateSending
+    /// Whether we say whose certificates we would like to see.
+    public var requestsCertificate: Bool
     /// What may be tunnelled.
     public var children: [ChildTemplate]
     /// Silence after which the peer is asked whether it lives; zero never asks.
@@ -49,10 +57,24 @@ public struct Connection: Hashable, Sendable {
     public var rekeyBytes: UInt64
     /// Whether messages are cut into fragments (RFC 7383).
     public var fragmentation: Fragmentation
+    /// Whose post-quantum preshared key we name as the initiator (RFC 8784); nil for none.
+    public var ppkIdentity: Identity?
+    /// Whether nothing comes up without such a key.
+    public var ppkRequired: Bool
+    /// Whether there are such keys that a peer may name.
+    public var knowsPPKs: Bool
+    /// Whether IKE SAs begin without a child (RFC 6023).
+    public var childless: Childless
     /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// Whether the ends may move to other addresses (RFC 4555).
+    public var mobike: Bool
+    /// What kind of peer it is, when the configuration says so.
+    public var profile: String?
+    /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
+    public var largestChildCount: Int?
     /// When the IKE SA is to be replaced by one with a new authentication; zero never.
     public var reauthTime: Interval
     /// Whether the new one is up before the old one ends; else packets wait in between.
@@ -77,6 +99,10 @@ public struct Connection: Hashable, Sendable {
         proposals = []
         local = Authentication(method: .sharedKey, identity: nil)
         remote = PeerAuthentication(method: .sharedKey, identity: .any)
+        furtherLocal = []
+        furtherRemote = []
+        sendsCertificate = .ifAsked
+        requestsCertificate = true
         children = []
         dpdDelay = .zero
         forcesEncapsulation = false
@@ -89,6 +115,9 @@ public struct Connection: Hashable, Sendable {
         randTime = .minutes(24)
         rekeyBytes = 0
         retransmission = RetransmissionSchedule()
+        mobike = true
+        profile = nil
+        largestChildCount = nil
         reauthTime = .zero
         makesBeforeBreaking = true
         dpdInterval = .zero
@@ -97,6 +126,10 @@ public struct Connection: Hashable, Sendable {
         pools = []
         fragmentation = .yes
         fragmentSize = 1280
+        ppkIdentity = nil
+        ppkRequired = false
+        knowsPPKs = false
+        childless = .allow
     }
 
     /// The child of this name.
@@ -104,6 +137,18 @@ public struct Connection: Hashable, Sendable {
 
     /// Whether it has children and none of them is a tunnel: then it names policies, and no peer can mean it.
     public var isPolicyOnly: Bool { !children.isEmpty && children.allSatisfy { $0.shunt != nil } }
+
+    /// Whether an IKE SA begins without a child.
+    public enum Childless: String, Hashable, Sendable {
+        /// The peer may begin so; we do not.
+        case allow
+        /// We begin so where the peer allows it.
+        case prefer
+        /// It must, whoever begins.
+        case force
+        /// It must not.
+        case never
+    }
 
     /// Whether messages are cut into fragments. Fragments that come are always taken.
     public enum Fragmentation: String, Hashable, Sendable {
@@ -124,6 +169,18 @@ public struct Connection: Hashable, Sendable {
     public enum AuthenticationMethod: String, Hashable, Sendable {
         /// A key that both ends know.
         case sharedKey = "psk"
+        /// A signature, with a certificate or a raw public key.
+        case publicKey = "pubkey"
+    }
+
+    /// When we send our certificate.
+    public enum CertificateSending: String, Hashable, Sendable {
+        /// When the peer asks for one.
+        case ifAsked = "ifasked"
+        /// Always.
+        case always
+        /// Never: the peer has it already.
+        case never
     }
 
     /// What we prove: how, and as whom (nil: as our address).
@@ -132,10 +189,19 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom.
         public var identity: Identity?
+        /// Our certificates in DER, the preferred first; for signatures.
+        public var certificates: [[UInt8]]
+        /// Our raw public keys (SubjectPublicKeyInfo, RFC 7670), the preferred first; for signatures without certificates.
+        public var rawKeys: [[UInt8]]
+        /// How we may sign.
+        public var rules: SignatureRules
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
             self.identity = identity
+            certificates = []
+            rawKeys = []
+            rules = SignatureRules()
         }
     }
 
@@ -145,10 +211,30 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom; nil in ``identity`` stands for the address from which it comes.
         public var identity: IdentityPattern?
+        /// The authorities that are trusted, for signatures.
+        public var authorities: [CertificateAuthority]
+        /// Whom one authority of the chain must be; nil for any.
+        public var authority: IdentityPattern?
+        /// The peer's certificates in DER; when there are any, no other is accepted.
+        public var certificates: [[UInt8]]
+        /// The peer's raw public keys (SubjectPublicKeyInfo, RFC 7670).
+        public var rawKeys: [[UInt8]]
+        /// Certificate policies (dotted identifiers), one of which the chain must have; empty for any.
+        public var policies: [String]
+        /// How strong keys and signatures must be.
+        public var rules: SignatureRules
+        /// What happens when nobody can tell whether a certificate is revoked.
+        public var revocation: RevocationPolicy
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
             self.identity = identity
+            authorities = []
+            certificates = []
+            rawKeys = []
+            policies = []
+            rules = SignatureRules()
+            revocation = .relaxed
         }
     }
 

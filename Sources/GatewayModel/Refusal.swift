@@ -28,6 +28,10 @@ public enum Refusal: Error, Hashable, Sendable {
         local: Identity, remote: Identity, method: Connection.AuthenticationMethod, nearMiss: NearMiss? = nil)
     /// The peer proves itself in another way than the configuration asks for.
     case wrongMethod(expected: Connection.AuthenticationMethod, received: UInt8, remote: Identity)
+    /// The peer's certificate or key is not good enough.
+    case untrusted(remote: Identity, CertificateProblem)
+    /// We can't sign: one clause.
+    case noPrivateKey(local: Identity, reason: String)
     /// No packets that both would tunnel. Selectors are named from our side.
     case selectorsDisjoint(
         oursLocal: [TrafficSelector], oursRemote: [TrafficSelector], theirsLocal: [TrafficSelector],
@@ -38,6 +42,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case malformed(exchange: String, reason: String)
     /// The key exchange failed: the peer's public value is not one.
     case badKeyExchange(group: Transform, reason: String)
+    /// The configuration demands something that the peer does not do, or that is not there.
+    case notMet(demand: String)
     /// The data plane would not take it.
     case planeRefused(reason: String)
     /// Too many half-open IKE SAs.

@@ -31,7 +31,11 @@ extension SessionContext {
         next.peerIsStrongSwan = peerIsStrongSwan
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
+        next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
+        next.reauthentication = reauthentication
+        next.mobility = mobility
+        next.mobility.isSearching = false
         // Whoever was to be replaced by it was replaced by its predecessor.
         next.isUnique = true
         return next
@@ -141,6 +145,7 @@ extension SessionContext {
                     ? [planned, child.rekeyDue].compactMap { $0 }.min().map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         handAddresses(to: next)
         next.heldSPIs += heldSPIs
         heldSPIs = []

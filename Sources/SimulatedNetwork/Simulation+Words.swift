@@ -1,5 +1,6 @@
 import GatewayModel
 import IKECore
+import IKEMessages
 import WireFormat
 
 /// How the trace writes things down: never a key, and nothing that depends on the order of a dictionary.
@@ -32,6 +33,8 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .mix: "mix a post-quantum key"
+        case .encapsulate(let method, _): "exchange keys by \(method)"
         case .lease(let request): "lease for \(request.identity)"
         case .lastUse(let spis): "last use of \(spis.count) SAs"
         }
@@ -46,6 +49,13 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .signed(let authentication, _): "signature \(TraceDigest.of(authentication.data))"
+        case .noPrivateKey: "no private key"
+        case .certified: "certified"
+        case .untrusted: "untrusted"
+        case .mixed: "mixed"
+        case .encapsulated: "keys exchanged"
+        case .publicKeyRefused: "public value refused"
         case .leased(let lease): "lease \(lease.addresses)"
         case .noLease: "no lease"
         case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"

@@ -97,6 +97,10 @@ extension Diagnosis {
                 facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
                 causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
                 remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
+        case .wrongProof(let local, let remote, .publicKey, _):
+            self.init(falseSignatureOf: remote, to: local)
+        case .untrusted(let remote, let problem): self.init(problem, of: remote)
+        case .noPrivateKey(let local, let reason): self.init(noPrivateKeyFor: local, reason)
         case .wrongProof(let local, let remote, let method, let nearMiss):
             self.init(wrongProofOf: remote, to: local, by: Self.describe(method), nearMiss)
         case .wrongMethod(let expected, let received, let remote):
@@ -131,6 +135,11 @@ extension Diagnosis {
                 facts: ["It has: \(reason)"],
                 causes: ["an error in the peer's implementation, or something on the way changes packets"],
                 remedy: "Capture the exchange (`tcpdump -w` on ports 500 and 4500) and compare both ends.")
+        case .notMet(let demand):
+            self.init(
+                code: "E-DEMAND", summary: "The configuration demands what the two sides do not have in common.",
+                facts: ["It demands \(demand)"], causes: ["the settings of the two sides differ"],
+                remedy: "Set the same at both sides, or leave the demand out.")
         case .badKeyExchange(let group, let reason):
             self.init(
                 code: "E-KEY-EXCHANGE", summary: "The key exchange failed.",
@@ -307,6 +316,7 @@ extension Diagnosis {
     private static func describe(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "pre-shared key"
+        case .publicKey: "signature"
         }
     }
 

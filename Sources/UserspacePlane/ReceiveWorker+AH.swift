@@ -25,7 +25,7 @@ extension ReceiveWorker {
                 unsafe check(memory, length, MonotonicClock.now())
             }
             // What is joined lies in the batch.
-            delivery.flush()
+            flush()
             if count < batch.capacity { break }
         }
         return true
@@ -49,7 +49,12 @@ extension ReceiveWorker {
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, path)) }
             if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
-            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
+            let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner])
+            if let number = directions[opened.child] {
+                unsafe deliver(inner, number)
+            } else {
+                unsafe delivery.deliver(inner)
+            }
         } catch {
             guard error == .unknownSPI, unknownSPIs.take(now: now),
                 let spi = InboundAHDatabase.spi(of: slot.bytes.extracting(0..<length))
@@ -72,7 +77,7 @@ extension ReceiveWorker {
                 // The array's own memory, which stays where it is until what was opened has been delivered.
                 let packet = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[kept.packet])
                 unsafe check(packet, packet.count, now)
-                delivery.flush()
+                flush()
             }
         }
     }

@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 22)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 24)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -68,7 +68,7 @@ import WireFormat
         let evil = "\u{1b}]0;owned\u{7}\n\u{2028}\u{9b}31m\u{202e}\u{200b}"
         for refusal: Refusal in [
             .choseWhatWasNotOffered(what: evil), .malformed(exchange: evil, reason: evil),
-            .badKeyExchange(group: .x25519, reason: evil), .planeRefused(reason: evil),
+            .badKeyExchange(group: .x25519, reason: evil), .notMet(demand: evil), .planeRefused(reason: evil),
             .noPath(remote: evil, reason: evil), .noInternalAnswer(question: evil),
             .noChildProposal(child: evil, ours: [], theirs: []),
             .byPeer(notify: 9999, name: evil, exchange: evil, offer: Samples.offer),
@@ -130,6 +130,7 @@ import WireFormat
         case .choseWhatWasNotOffered: "choseWhatWasNotOffered"
         case .malformed: "malformed"
         case .badKeyExchange: "badKeyExchange"
+        case .notMet: "notMet"
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .authenticationHeaderNeedsPlainPath: "authenticationHeaderNeedsPlainPath"
@@ -140,6 +141,8 @@ import WireFormat
         case .noAnswer: "noAnswer"
         case .noPath: "noPath"
         case .noInternalAnswer: "noInternalAnswer"
+        case .untrusted: "untrusted"
+        case .noPrivateKey: "noPrivateKey"
         }
     }
 }
