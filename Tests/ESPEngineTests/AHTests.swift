@@ -243,6 +243,7 @@ struct AHTests {
         #expect(try ends.open(sealed).suffix(48) == inner.suffix(48))
         var elsewhere = try ends.seal(inner)
         elsewhere.replaceSubrange(16..<20, with: [192, 0, 2, 3])
+        elsewhere.replaceSubrange(23..<28, with: [8, 198, 51, 100, 8])
         #expect(throws: DropReason.forged) { try ends.open(elsewhere) }
     }
 
