@@ -51,7 +51,9 @@ class Authority:
         config = base + ".cnf"
         with open(config, "w", encoding="utf-8") as sink:
             sink.write(f"[ca]\ndefault_ca = lab\n[lab]\ndatabase = {base}\ncrlnumber = {base}.number\n"
-                       f"default_crl_days = 30\ndefault_md = sha256\n")
+                       f"default_crl_days = 30\ndefault_md = sha256\ncrl_extensions = names\n"
+                       # Without its issuer's key identifier, strongSwan does not find a list.
+                       f"[names]\nauthorityKeyIdentifier = keyid:always\n")
         for name, text in ((base, ""), (base + ".number", "01\n"), (base + ".attr", "unique_subject = no\n")):
             with open(name, "w", encoding="utf-8") as sink:
                 sink.write(text)
