@@ -9,10 +9,10 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop sim explore mutants fuzz bench check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq sim explore mutants fuzz bench check fmt docs clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Installs what building, testing and the interop lab need, from apt; says what; replaces nothing.
 	@Scripts/setup lab
@@ -37,6 +37,9 @@ test: ## Runs all unit tests and test vectors.
 interop: build ## Runs Martlet against strongSwan in network namespaces (root; CASES='--only NAME' or --ci).
 	Interop/selftest
 	Interop/run $(CASES)
+
+interop-pq: build ## Runs the cases with ML-KEM against the newest strongSwan, which it unpacks below .build (root).
+	Interop/run --only pq-
 
 sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication.
 	$(RELEASE)/martlet-simulate --seeds $(SEEDS)

@@ -51,8 +51,10 @@ public final class Daemon {
     private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private let nameServers: NameServerKeeper
+    private let watch: AddressWatch
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    private var hasToldOfClear = false
     /// Why the last configuration's networks could not be blocked; nil when they are.
     private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
@@ -82,6 +84,7 @@ public final class Daemon {
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         let log = log
+        watch = try AddressWatch(table: planeConfiguration.routeTable, device: options.tunName)
         nameServers = NameServerKeeper(
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
@@ -131,11 +134,21 @@ public final class Daemon {
     }
 
     private func adoptBlocks() throws {
+        for outcome in station.keepInterfaces() {
+            switch outcome {
+            case .made(let key, let name): log.line("KNL", "\(key) has the device \(name)")
+            case .failed(let key, let error): log.line("KNL", "\(key) has no device: \(error)")
+            }
+        }
         let configuration = station.gateway.configuration
         try station.plane.adoptBlocks(
             keeping: configuration.remotePrefixes(where: { _ in true }),
             making: configuration.remotePrefixes(where: { $0.startAction != .none }))
         try station.standPolicies()
+        if let error = station.plane.clearFailure, !hasToldOfClear {
+            hasToldOfClear = true
+            log.line("KNL", "packets that come in clear for protected networks are not discarded: \(error)")
+        }
     }
 
     private func prepare() throws {
@@ -155,12 +168,24 @@ public final class Daemon {
             station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
         }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
+        try loop.add(watch.descriptor, .readable) { [unowned self] _ in
+            do { try watch.look() } catch { log.line("NET", "changes of addresses can't be seen: \(error)") }
+        }
+        loop.addDeadline({ [unowned self] in watch.due }, { [unowned self] in tellAddresses() })
+        tellAddresses()
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
+    }
+
+    /// Peers that may move with us learn where we are.
+    private func tellAddresses() {
+        do { station.gateway.handle(.localAddresses(try watch.addresses())) } catch {
+            log.line("NET", "this machine's addresses can't be read: \(error)")
+        }
     }
 
     /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.
@@ -240,7 +265,9 @@ private final class Reload {
 extension Configuration {
     /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
     func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter { $0.shunt == nil && isMeant($0) }.flatMap(\.remoteSelectors).flatMap {
+        connections.flatMap(\.children).filter { $0.shunt == nil && $0.interface == nil && isMeant($0) }.flatMap(
+            \.remoteSelectors
+        ).flatMap {
             $0.addresses?.prefixes ?? []
         }
     }

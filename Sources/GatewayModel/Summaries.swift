@@ -61,6 +61,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var established: Instant?
     /// When it is to be rekeyed.
     public var rekeyDue: Instant?
+    /// When both ends are to prove again who they are; nil for never.
+    public var reauthenticationDue: Instant?
     /// How long it took from the first message to establishment.
     public var setupTime: Interval?
     /// Exchanges that wait, and the one in flight, by name.

@@ -16,6 +16,12 @@ enum Intent: Hashable {
     case rekeyChild(ChildSAID)
     /// Ask the peer whether it lives.
     case probe
+    /// Tell the peer that we are somewhere else.
+    case updateAddresses
+    /// See whether the peer receives where it says that it is.
+    case checkRoute
+    /// Tell the peer which other addresses we have.
+    case announceAddresses
 
     /// What goes first: smaller numbers.
     var priority: Int {
@@ -23,6 +29,7 @@ enum Intent: Hashable {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
         case .createChild, .rekeyChild, .rekeyIKESA: 3
+        case .updateAddresses, .checkRoute, .announceAddresses: 2
         case .probe: 4
         }
     }
@@ -44,6 +51,7 @@ enum Intent: Hashable {
         case .rekeyChild: "CHILD_REKEY"
         case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"
+        case .updateAddresses, .checkRoute, .announceAddresses: "IKE_MOBIKE"
         }
     }
 }

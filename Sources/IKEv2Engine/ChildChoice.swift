@@ -45,6 +45,11 @@ enum ChildChoice {
             initiatorSelectors: offered.initiatorSelectors, responderSelectors: offered.responderSelectors, notifies,
             context)
         let seen = translation.map { offered.seen(through: $0) } ?? offered
+        if let limit = context.connection.largestChildCount, old == nil, context.children.liveCount >= limit {
+            throw Rejection(
+                notify: NotifyPayload(.noAdditionalSAs),
+                refusal: .planeRefused(reason: "this kind of peer has \(limit) Child SAs at most"), child: nil)
+        }
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         let candidates =

@@ -67,6 +67,9 @@ struct ChildTable {
     /// All of them.
     private(set) var all: [ChildSA] = []
 
+    /// How many there are that are not on their way out.
+    var liveCount: Int { all.count { $0.state == .installed || $0.state == .rekeying } }
+
     /// Whether there is room for one more.
     var hasRoom: Bool { all.count < Self.capacity }
 

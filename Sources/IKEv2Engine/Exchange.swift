@@ -50,6 +50,9 @@ extension Intent {
         case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
         case .probe: Probe(context.connection)
+        case .updateAddresses: UpdateAddresses(context, &turn)
+        case .checkRoute: CheckRoute(context, &turn)
+        case .announceAddresses: AnnounceAddresses(context, turn)
         }
     }
 }

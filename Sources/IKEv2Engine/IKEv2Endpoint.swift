@@ -64,6 +64,7 @@ public final class IKEv2Endpoint {
             }
         case .command(let command): perform(command, &turn)
         case .plane(let event): heed(event, &turn)
+        case .localAddresses(let addresses): localAddressesChanged(addresses, &turn)
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
@@ -140,6 +141,7 @@ public final class IKEv2Endpoint {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)
         }
+        reauthenticate(session, &turn)
         guard session.closeReason != nil else {
             deadlines.set(context.id, to: context.timers.earliest)
             return

@@ -64,7 +64,8 @@ struct RequestWindow {
     /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
     /// `tries` makes it give up earlier than the schedule says; `own` is a schedule for this request alone.
     mutating func open(
-        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil, now: Instant,
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil,
+        now: Instant,
         _ entropy: inout some Entropy
     ) {
         guard inFlight == nil, let id = nextID else { return }
@@ -111,6 +112,12 @@ struct RequestWindow {
         request.attempt -= 1
         request.deadline = now
         inFlight = request
+    }
+
+    /// The request is worth another try at once: there is another way now.
+    mutating func sendSoon(now: Instant) {
+        guard let request = inFlight, request.deadline > now, request.attempt < request.limit else { return }
+        inFlight?.deadline = now
     }
 
     /// Looks whether the request is due again.

@@ -21,12 +21,16 @@ enum SessionTimer: Hashable {
     case ikeRekey
     /// Its lifetime ends.
     case ikeExpiry
+    /// Both ends are to prove again who they are.
+    case reauthentication
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.
     case childCreation
     /// A message's missing fragments are not waited for any longer.
     case reassembly
+    /// The peer's next additional key exchange is not waited for any longer.
+    case followup
 }
 
 /// Where a message came from.
@@ -79,6 +83,8 @@ final class SessionContext {
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).
     var heldSPIs: [UInt32] = []
+    /// The inbound SPI of a Child SA that waits for additional key exchanges of the peer's.
+    var pendingSPI: UInt32?
     /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
     var earlyDeletions: [UInt32] = []
     /// What our request under way is about.
@@ -125,6 +131,16 @@ final class SessionContext {
     var isUnique = false
     /// Whether the peer takes fragments (RFC 7383).
     var peerTakesFragments = false
+    /// Whether the peer knows post-quantum preshared keys (RFC 8784).
+    var peerKnowsPPKs = false
+    /// The identity of the one that is mixed in.
+    var ppkInUse: [UInt8]?
+    /// Whether the peer names one that we do not have.
+    var isPPKUnknown = false
+    /// Our proof without it, for a peer that does not have it.
+    var proofWithoutPPK: [UInt8]?
+    /// Whether the peer takes an IKE_AUTH without a child (RFC 6023).
+    var peerIsChildless = false
     /// Fragments of messages that are not complete.
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
@@ -139,6 +155,10 @@ final class SessionContext {
     var question: Ticket?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
+    /// What MOBIKE knows.
+    var mobility = MobilityState()
+    /// When both ends are to prove again who they are.
+    var reauthentication: Reauthentication
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
 
@@ -154,6 +174,7 @@ final class SessionContext {
         self.socket = socket
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
+        reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
         pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
@@ -229,6 +250,7 @@ final class SessionContext {
         summary.established = established
         if let established { summary.setupTime = established - created }
         summary.rekeyDue = rekeyDue
+        summary.reauthenticationDue = reauthentication.due
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []

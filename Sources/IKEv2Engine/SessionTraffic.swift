@@ -81,6 +81,7 @@ extension SessionContext {
                 .retransmitted(
                     exchange: exchange?.description ?? "", messageID: messageID ?? 0, attempt: attempt), &turn)
             for bytes in datagrams { turn.send(bytes, path, socket) }
+            probeOtherPaths(datagrams, attempt: attempt, &turn)
             return nil
         case .gaveUp(let exchange, let tries, let waited):
             return .noAnswer(exchange: exchange.description, path: path, tries: tries, waited: waited)

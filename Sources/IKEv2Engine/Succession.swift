@@ -31,6 +31,9 @@ extension SessionContext {
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
         next.algorithms = algorithms
+        next.reauthentication = reauthentication
+        next.mobility = mobility
+        next.mobility.isSearching = false
         // Whoever was to be replaced by it was replaced by its predecessor.
         next.isUnique = true
         return next
@@ -140,6 +143,7 @@ extension SessionContext {
                     ? [planned, child.rekeyDue].compactMap { $0 }.min().map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         handAddresses(to: next)
         next.heldSPIs += heldSPIs
         heldSPIs = []

@@ -16,7 +16,10 @@ struct ChildReader {
     /// The lowest precedence that a policy may be given.
     private static let largestPriority = 1_000_000
 
-    init(_ reader: SectionReader) { self.reader = reader }
+    init(_ reader: SectionReader, defaults: [String: String] = [:]) {
+        self.reader = reader
+        self.reader.defaults = defaults
+    }
 
     /// The child. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func child() -> ChildTemplate {
@@ -28,6 +31,7 @@ struct ChildReader {
         child.priority = reader.read("priority", or: 0) { text throws(ValueProblem) in
             UInt32(try ValueSyntax.number(text, in: 0...Self.largestPriority))
         }
+        child.interface = interface()
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
         child.volume = TunnelReader.volume(&reader)
@@ -83,10 +87,42 @@ struct ChildReader {
         }
     }
 
+    /// The keys that strongSwan does not have: a device of the child's own.
+    private mutating func interface() -> VirtualInterface? {
+        let template = reader.text("tunnel_interface")
+        var interface = VirtualInterface(nameTemplate: template ?? "")
+        interface.addresses = reader.readList("tunnel_interface_addresses", or: []) { text throws(ValueProblem) in
+            guard let (address, length) = InterfaceSyntax.address(text) else {
+                throw ValueProblem("'\(text)' is not an address of a device", remedy: "write it as 10.1.0.1/24")
+            }
+            return [VirtualInterface.Address(address, prefixLength: length)]
+        }
+        interface.mtu = reader.read("tunnel_interface_mtu", or: nil) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 576...65_535)
+        }
+        interface.namespace = reader.text("tunnel_interface_netns")
+        guard template != nil else {
+            for key in ["tunnel_interface_addresses", "tunnel_interface_mtu", "tunnel_interface_netns"]
+            where reader.view.setting(key)?.value != nil {
+                diagnostics.error(
+                    reader.location(of: key), "\(reader.path).\(key): the child has no device of its own",
+                    remedy: "add tunnel_interface = vti%02d")
+            }
+            return nil
+        }
+        if interface.name(0) == nil {
+            diagnostics.error(
+                reader.location(of: "tunnel_interface"),
+                "\(reader.path).tunnel_interface: '\(interface.nameTemplate)' is no name",
+                remedy: "write at most 15 letters and digits, with one %d or %02d where a number is to stand")
+        }
+        return interface
+    }
+
     /// Each of the two times follows from the other when only one is given.
     private mutating func times(_ child: inout ChildTemplate) {
-        let hasRekey = reader.view.setting("rekey_time") != nil
-        let hasLife = reader.view.setting("life_time") != nil
+        let hasRekey = reader.setting("rekey_time") != nil
+        let hasLife = reader.setting("life_time") != nil
         let rekey = reader.read("rekey_time", or: .hours(1), ValueSyntax.time)
         let life = reader.read("life_time", or: .zero, ValueSyntax.time)
         switch (hasRekey, hasLife) {

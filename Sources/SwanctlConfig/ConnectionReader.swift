@@ -15,11 +15,16 @@ struct ConnectionReader {
     /// The connection. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func connection() -> Connection {
         var connection = Connection(name: reader.view.name)
+        let profile = reader.read("profile", or: nil) { text throws(ValueProblem) in try PeerProfile.named(text) }
+        reader.defaults = profile?.connection ?? [:]
+        connection.profile = profile?.name
+        connection.largestChildCount = profile?.largestChildCount
         checkVersion()
         addresses(&connection)
         times(&connection)
         connection.proposals = ProposalReader.proposals(&reader, "proposals", for: .ike)
         connection.forcesEncapsulation = reader.read("encap", or: false, ValueSyntax.bool)
+        connection.mobike = reader.read("mobike", or: true, ValueSyntax.bool)
         connection.uniqueness = reader.read("unique", or: .no) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("never", .never), ("no", .no), ("replace", .replace), ("keep", .keep)])
         }
@@ -28,11 +33,17 @@ struct ConnectionReader {
         }
         virtualAddresses(&connection)
         fragmentation(&connection)
+        connection.ppkIdentity = reader.read("ppk_id", or: nil, IdentitySyntax.identity)
+        connection.ppkRequired = reader.read("ppk_required", or: false, ValueSyntax.bool)
+        connection.childless = reader.read("childless", or: .allow) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("allow", .allow), ("prefer", .prefer), ("force", .force), ("never", .never)])
+        }
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
             for child in children.sections("<child>") {
-                var childReader = ChildReader(child)
+                var childReader = ChildReader(child, defaults: profile?.child ?? [:])
                 connection.children.append(childReader.child())
             }
             children.finish()
@@ -43,7 +54,20 @@ struct ConnectionReader {
                 remedy: "add children { \(connection.name) { } }")
         }
         reader.finish()
+        if let profile { report(profile.violations(connection)) }
         return connection
+    }
+
+    /// What the peer would refuse is a mistake here.
+    private func report(_ violations: [PeerProfile.Violation]) {
+        for violation in violations {
+            let child = violation.child.flatMap { reader.view.section("children")?.section($0) }
+            let view = child ?? reader.view
+            let path = violation.child.map { "\(reader.path).children.\($0)" } ?? reader.path
+            let key = violation.key
+            let place = view.setting(key)?.location ?? view.section(key)?.location ?? view.location
+            diagnostics.error(place, "\(path).\(key): \(violation.message)", remedy: violation.remedy)
+        }
     }
 
     /// Only IKEv2; 0 means "both" elsewhere.
@@ -112,15 +136,13 @@ struct ConnectionReader {
                 reader.location(of: "dpd_interval"), "\(reader.path).dpd_interval has no effect without dpd_delay",
                 remedy: "add dpd_delay: the silence after which the peer is asked")
         }
-        connection.rekeyTime = reader.read("rekey_time", or: .hours(4), ValueSyntax.time)
-        let tenth = Interval(nanoseconds: connection.rekeyTime.nanoseconds / 10)
-        connection.overTime = reader.read("over_time", or: tenth, ValueSyntax.time)
-        let reauthentication = reader.read("reauth_time", or: .zero, ValueSyntax.time)
-        if reauthentication > .zero {
-            diagnostics.error(
-                reader.location(of: "reauth_time"), "\(reader.path).reauth_time: reauthentication is not supported yet",
-                remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
-        }
+        connection.reauthTime = reader.read("reauth_time", or: .zero, ValueSyntax.time)
+        // Who wants a new authentication needs no other keys in between, unless that is said.
+        connection.rekeyTime = reader.read(
+            "rekey_time", or: connection.reauthTime > .zero ? .zero : .hours(4), ValueSyntax.time)
+        let longer = max(connection.rekeyTime, connection.reauthTime)
+        connection.overTime = reader.read(
+            "over_time", or: Interval(nanoseconds: longer.nanoseconds / 10), ValueSyntax.time)
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
         connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
@@ -129,22 +151,11 @@ struct ConnectionReader {
         connection.fragmentation = reader.read("fragmentation", or: .yes) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("yes", .yes), ("accept", .accept), ("force", .force), ("no", .no)])
         }
-        connection.fragmentSize = reader.read("fragment_size", or: 1280) { text throws(ValueProblem) in
-            let size = try ValueSyntax.number(text, in: 0...65_535)
-            guard size == 0 || size >= 576 else {
-                throw ValueProblem(
-                    "'\(text)' octets are less than every host takes",
-                    remedy: "write 576 or more, or 0 for the smallest")
-            }
-            return size
-        }
     }
 
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
-        _ = reader.read("mobike", or: true, ValueSyntax.bool)
-        noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")

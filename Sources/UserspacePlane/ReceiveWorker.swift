@@ -10,6 +10,13 @@ enum ReceiveOrder: Sendable {
     case install(InboundSA)
     case remove(spi: UInt32)
     case move(spi: UInt32, remote: Endpoint)
+    /// A child has a device of its own from now on.
+    case openDomain(UInt64, any PacketPort)
+    case closeDomain(UInt64)
+    /// What this Child SA carries goes there.
+    case direct(ChildSAID, to: UInt64)
+    /// It is gone.
+    case forget(ChildSAID)
     case reach(Milestone)
     case stop
 }
@@ -27,6 +34,10 @@ struct ReceiveWorker: ~Copyable {
     private let sockets: PlaneSockets
     private let batch: DatagramBatch
     private var delivery: Delivery
+    /// Devices of children's own, and which Child SAs' packets go there.
+    private var exits: [UInt64: VirtualExit] = [:]
+    private var directions: [ChildSAID: UInt64] = [:]
+    private var dirty: [VirtualExit] = []
     private let poller: Poller
     private var unknownSPIs: TokenBucket
     private var early = EarlyPackets()
@@ -89,6 +100,11 @@ struct ReceiveWorker: ~Copyable {
                 if !early.isEmpty { openEarly(association.spi) }
             case .remove(let spi): associations.remove(spi: spi)
             case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
+            case .openDomain(let number, let port):
+                exits[number] = VirtualExit(port, drops: associations.drops)
+            case .closeDomain(let number): exits[number] = nil
+            case .direct(let child, let number): directions[child] = number
+            case .forget(let child): directions[child] = nil
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
@@ -108,7 +124,7 @@ struct ReceiveWorker: ~Copyable {
             if !early.isEmpty { for _ in 0..<early.expire(now) { associations.drops.count(.unknownSPI) } }
             for index in 0..<count { take(index, entry, now) }
             // What is joined lies in the batch.
-            delivery.flush()
+            flush()
             if count < batch.capacity { break }
         }
         return true
@@ -134,7 +150,7 @@ struct ReceiveWorker: ~Copyable {
         repeat {
             let end = min(start + size, whole.upperBound)
             // An IPv6 header is longer than ESP's: it may reach into what was opened before and is still to be delivered.
-            if start > whole.lowerBound, associations.hasTransport { delivery.flush() }
+            if start > whole.lowerBound, associations.hasTransport { flush() }
             let arrival = PacketArrival(path: information.path, trafficClass: information.trafficClass)
             unsafe take(memory, start..<end, arrival, entry, now)
             start = end
@@ -194,11 +210,42 @@ struct ReceiveWorker: ~Copyable {
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
             if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
-            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
+            let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner])
+            if !directions.isEmpty, let number = directions[opened.child] {
+                unsafe deliver(inner, number)
+            } else {
+                unsafe delivery.deliver(inner)
+            }
         } catch {
             guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
             inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, arrival.path))
         }
+    }
+
+    /// Hands a packet to a child's own device, with the next ``flush()`` at the latest.
+    @inline(never)
+    private mutating func deliver(_ inner: UnsafeMutableRawBufferPointer, _ number: UInt64) {
+        guard let exit = exits[number] else {
+            associations.drops.count(.deliveryFailed)
+            return
+        }
+        if !exit.isDirty {
+            exit.isDirty = true
+            dirty.append(exit)
+        }
+        unsafe exit.delivery.deliver(inner)
+    }
+
+    /// Hands over what is held back, by all devices.
+    @inline(__always)
+    private mutating func flush() {
+        delivery.flush()
+        guard !dirty.isEmpty else { return }
+        for exit in dirty {
+            exit.delivery.flush()
+            exit.isDirty = false
+        }
+        dirty.removeAll(keepingCapacity: true)
     }
 
     /// Whether the packet is one for an SA that may be on its way, and waits for it now.
@@ -215,7 +262,7 @@ struct ReceiveWorker: ~Copyable {
             unsafe kept.bytes.withUnsafeMutableBytes { bytes in
                 // The array's own memory, which stays where it is until what was opened has been delivered.
                 unsafe open(bytes, kept.packet, kept.arrival, now)
-                delivery.flush()
+                flush()
             }
         }
     }

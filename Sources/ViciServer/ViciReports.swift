@@ -91,6 +91,9 @@ enum ViciReports {
             tree.set("established", (now - established).wholeSeconds)
         }
         if let due = sa.rekeyDue, sa.state == .established { tree.set("rekey-time", (due - now).wholeSeconds) }
+        if let due = sa.reauthenticationDue, sa.state == .established {
+            tree.set("reauth-time", (due - now).wholeSeconds)
+        }
         if !sa.localVirtualAddresses.isEmpty { tree.setList("local-vips", sa.localVirtualAddresses) }
         if !sa.remoteVirtualAddresses.isEmpty { tree.setList("remote-vips", sa.remoteVirtualAddresses) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
@@ -108,6 +111,10 @@ enum ViciReports {
         }
         if includesPRF, let prf = proposal.first(.prf) { tree.set("prf-alg", prf.displayName) }
         if let group = proposal.first(.keyExchange), group.id != 0 { tree.set("dh-group", group.displayName) }
+        for transform in proposal.additionalKeyExchanges {
+            guard let number = transform.type.additionalKeyExchange else { continue }
+            tree.set("ake\(number)", transform.displayName)
+        }
         if !includesPRF, let numbers = proposal.first(.sequenceNumbers), numbers.id == 1 { tree.set("esn", 1) }
     }
 

@@ -16,8 +16,8 @@ import Testing
             "connections.gw.vips: 'everywhere' is not an address; write 0.0.0.0 or :: for any, or the address that you want"
         ),
         (
-            "childless = never",
-            "connections.gw.childless: 'childless' is not supported yet; remove it, or leave it at its default (allow)"
+            "mediation = yes",
+            "connections.gw.mediation: 'mediation' is not supported yet; remove it, or leave it at its default (no)"
         ),
         (
             "local_addrs = 10.0.0.256",
@@ -40,8 +40,8 @@ import Testing
             "connections.gw.dpd_delay: '99999999999999999999' is not a time; write a number of seconds, or one with s, m, h or d: 90s, 30m, 4h, 1d"
         ),
         (
-            "reauth_time = 3h",
-            "connections.gw.reauth_time: reauthentication is not supported yet; remove it; IKE SAs are rekeyed instead (rekey_time)"
+            "reauth_time = 3 hours",
+            "connections.gw.reauth_time: '3 hours' is not a time; write a number of seconds, or one with s, m, h or d: 90s, 30m, 4h, 1d"
         ),
         ("encap = maybe", "connections.gw.encap: 'maybe' is neither yes nor no; write yes or no"),
         (
