@@ -36,7 +36,8 @@ public final class ViciControl {
     /// Takes a client in; nil when there are too many. One that does nothing and waits for nothing makes room.
     public func open() -> SessionID? {
         if sessions.count >= Self.maximumSessions {
-            guard let idle = order.first(where: { sessions[$0]?.isIdle ?? false }) else { return nil }
+            guard let now = handler?.now, let idle = order.first(where: { sessions[$0]?.isIdle(at: now) ?? false })
+            else { return nil }
             sessions[idle]?.fail("it did nothing, and others need the room")
             touch(idle)
         }
@@ -175,6 +176,7 @@ public final class ViciControl {
 
     private func carryOut(_ name: String, _ arguments: ViciTree, for session: ViciSession, _ id: SessionID) {
         guard let handler else { return session.fail("the gateway stops") }
+        session.lastRequest = handler.now
         // At the end: what the handler publishes meanwhile is written at once, and takes the note of us with it.
         defer { touch(id) }
         do throws(ViciCommands.Refusal) {

@@ -37,9 +37,16 @@ final class ViciSession {
     /// Why the connection is to be closed; nil while all is well.
     private(set) var failure: String?
 
-    /// Whether nothing is done for it and it waits for nothing.
-    var isIdle: Bool {
+    /// When it last asked for something; nil for never.
+    var lastRequest: Instant?
+
+    /// How long a client that asks now and then may be silent before it has to make room for others.
+    private static let patience = Interval.seconds(10)
+
+    /// Whether nothing is done for it, it waits for nothing, and it has not asked for anything lately.
+    func isIdle(at now: Instant) -> Bool {
         guard case .none = activity else { return false }
+        if let lastRequest, now - lastRequest < Self.patience { return false }
         return failure == nil && registered.isEmpty && waiting.isEmpty && pendingOutput == 0
     }
 

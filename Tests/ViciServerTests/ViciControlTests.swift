@@ -244,6 +244,18 @@ import ViciMessages
         #expect(bench.control.failure(idle) == "it did nothing, and others need the room")
     }
 
+    /// Who asks now and then does not have to make room for a crowd that asks for nothing.
+    @Test func aCrowdDoesNotDriveOutWhoAsks() throws {
+        let bench = try Bench()
+        try bench.send(.request("version", ViciTree()))
+        _ = try bench.read()
+        for _ in 0..<(3 * ViciControl.maximumSessions) { #expect(bench.control.open() != nil) }
+        #expect(bench.control.failure(bench.client) == nil)
+        bench.gateway.now = bench.gateway.now + .seconds(11)
+        #expect(bench.control.open() != nil)
+        #expect(bench.control.failure(bench.client) != nil)
+    }
+
     @Test func aClientMayLeaveInTheMiddle() throws {
         let bench = try Bench()
         var ticket: ViciTicket?
