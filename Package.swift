@@ -50,7 +50,8 @@ let package = Package(
         .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
         floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
-        floor("IPPackets", ["WireFormat", "NetworkTypes"]),
+        .target(name: "CPackets"),
+        floor("IPPackets", ["CPackets", "WireFormat", "NetworkTypes"]),
         floor("ViciMessages", ["WireFormat"]),
 
         // Thought
@@ -111,11 +112,14 @@ let package = Package(
             name: "martlet-simulate",
             dependencies: ["SimulatedNetwork", "IKEv2Engine", "Clockwork", "WireFormat", argumentParser],
             path: "Sources/Simulate", swiftSettings: strict),
+        .target(name: "CCount"),
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
+                "CCount",
                 "SimulatedNetwork", "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto",
-                "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", argumentParser,
+                "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", "UserspacePlane",
+                argumentParser,
             ],
             path: "Sources/Bench", swiftSettings: strict),
 

@@ -2,6 +2,7 @@ import Clockwork
 import GatewayModel
 import IKECore
 import IKEv2Engine
+import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
@@ -23,6 +24,10 @@ public final class Daemon {
         public var tunName: String
         /// Log lines above this level are not written.
         public var logLevel: Int
+        /// Whether packets may travel in trains where the kernel can do that.
+        public var usesOffload: Bool
+        /// Whether packets may be encrypted by something faster than libcrypto.
+        public var usesAccelerator: Bool
 
         /// What the command line says.
         public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
@@ -30,6 +35,8 @@ public final class Daemon {
             self.controlSocket = controlSocket
             self.tunName = tunName
             self.logLevel = logLevel
+            usesOffload = true
+            usesAccelerator = true
         }
     }
 
@@ -62,6 +69,8 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
+        planeConfiguration.offload = options.usesOffload ? .automatic : .off
+        PacketAcceleration.allow(options.usesAccelerator)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)

@@ -49,6 +49,8 @@ struct TransmitWorker: ~Copyable {
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
     private var train: OutboundTrain
+    /// What is sealed together, before the train is sent; nil where that gains nothing.
+    private let batch: PacketBatch?
     private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
@@ -66,7 +68,10 @@ struct TransmitWorker: ~Copyable {
         let poller = try Poller(capacity: 4)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
-        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
+        // Everything that can fail comes before the first property.
+        let batch = PacketBatch()
+        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains, batch: batch)
+        self.batch = batch
         exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         self.poller = poller
@@ -215,6 +220,7 @@ struct TransmitWorker: ~Copyable {
             // There is no other header to tell.
             outerClass = fields.trafficClass
         }
+        let batch = plan.count >= PacketBatch.worthwhile ? self.batch : nil
         for index in 0..<plan.count {
             let inner = plan.length(of: index)
             let length = shape.length(around: inner - skipped)
@@ -230,7 +236,9 @@ struct TransmitWorker: ~Copyable {
                 return
             }
             do throws(DropReason) {
-                let sealed = try associations.seal(&slot, inner: body..<(body + inner), by: handle, now: now)
+                // The train keeps the memory until it has finished the batch; SAs change between trains only.
+                let sealed = unsafe try associations.seal(
+                    &slot, inner: body..<(body + inner), by: handle, now: now, in: batch)
                 train.append(sealed.packet.count)
                 if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
             } catch { return }

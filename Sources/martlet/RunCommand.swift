@@ -6,7 +6,8 @@ import LinuxSystem
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway in the foreground.",
-        usage: "martlet run [--config <FILE>] [--vici <URI>] [--tun <NAME>] [--log <0-3>]",
+        usage: "martlet run [--config <FILE>] [--vici <URI>] [--tun <NAME>] [--log <0-3>] [--offload <auto|off>]"
+            + " [--crypto <auto|libcrypto>]",
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
@@ -34,6 +35,23 @@ struct Run: ParsableCommand {
     )
     var log = 1
 
+    /// What the kernel may leave to us, and we to it.
+    enum Offload: String, ExpressibleByArgument, CaseIterable { case auto, off }
+
+    @Option(
+        help: ArgumentHelp(
+            "Segmentation offload at the TUN device and the sockets: auto tries what the kernel has, off takes one "
+                + "packet at a time.", valueName: "WHICH"))
+    var offload = Offload.auto
+
+    /// Who encrypts packets.
+    enum Crypto: String, ExpressibleByArgument, CaseIterable { case auto, libcrypto }
+
+    @Option(
+        help: ArgumentHelp(
+            "Who encrypts packets: auto takes Intel's ipsec-mb where it is installed.", valueName: "WHICH"))
+    var crypto = Crypto.auto
+
     /// Shared with whoever started us, and never closed.
     private static let standardError = Descriptor(owning: 2)
 
@@ -43,8 +61,10 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let output = LogOutput(Self.standardError)
-        let options = Daemon.Options(
+        var options = Daemon.Options(
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
+        options.usesOffload = offload == .auto
+        options.usesAccelerator = crypto == .auto
         do {
             try Daemon(options) { line in output.write(line) }.run()
         } catch {
