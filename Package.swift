@@ -19,6 +19,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
     .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
+/// What of Swift's runtime `martlet-bench` counts.
+#if arch(x86_64)
+let countedCalls = [
+    "swift_retain", "swift_retain_n", "swift_bridgeObjectRetain", "swift_release", "swift_release_n",
+    "swift_bridgeObjectRelease",
+]
+#else
+let countedCalls: [String] = []
+#endif
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -121,7 +131,12 @@ let package = Package(
                 "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", "UserspacePlane",
                 argumentParser,
             ],
-            path: "Sources/Bench", swiftSettings: strict),
+            path: "Sources/Bench", swiftSettings: strict,
+            linkerSettings: [
+                // Our own calls that count references go through CCount; they are asked for by name on amd64 only.
+                .unsafeFlags(
+                    countedCalls.flatMap { ["-Xlinker", "--wrap=\($0)"] })
+            ]),
 
         // Tests
         tests("WireFormatTests", ["WireFormat"]),

@@ -1,5 +1,6 @@
-// Counts what a thread allocates and how often it counts references, for the proof that packets cost neither. Only for
-// an executable that measures: it stands in for the C library's malloc and hooks into Swift's runtime.
+// Counts what the process allocates and how often our code counts references, for the proof that packets cost neither.
+// Only for an executable that measures: it stands in for the C library's malloc, and the linker leads our calls of
+// Swift's runtime through it (see `linkerSettings` in Package.swift).
 #pragma once
 #include <stdint.h>
 
@@ -7,9 +8,7 @@ typedef struct {
     uint64_t allocations, retains, releases;
 } martlet_counts;
 
-// Counts from now on, in every thread.
-void martlet_count_start(void);
-// What the calling thread has done since.
-martlet_counts martlet_count_here(void);
-// What all threads whose names begin with `prefix` have done since.
-martlet_counts martlet_count_of(const char *prefix);
+// Whether reference counts are counted on this processor.
+int martlet_counts_references(void);
+// What all threads have done so far.
+martlet_counts martlet_count(void);
