@@ -45,10 +45,11 @@ int posix_memalign(void **memory, size_t alignment, size_t size) {
 uint64_t martlet_retains, martlet_releases;
 
 #if defined(__x86_64__)
-// Swift's calling convention for these keeps more registers than C's: nothing but the flags is touched here.
+// Swift's calling convention for these keeps more registers than C's: nothing but the flags is touched here. What is
+// done to nothing (an empty optional) is not counted.
 #define COUNTED(name, counter)                                                                                       \
     __asm__(".text\n.globl __wrap_" name "\n.type __wrap_" name ",@function\n__wrap_" name ":\n"                 \
-            "lock incq " counter "(%rip)\njmp __real_" name "@PLT\n.size __wrap_" name ",.-__wrap_" name "\n")
+            "testq %rdi, %rdi\njz 1f\nlock incq " counter "(%rip)\n1: jmp __real_" name "@PLT\n.size __wrap_" name ",.-__wrap_" name "\n")
 COUNTED("swift_retain", "martlet_retains");
 COUNTED("swift_retain_n", "martlet_retains");
 COUNTED("swift_bridgeObjectRetain", "martlet_retains");

@@ -20,6 +20,8 @@ enum ReceiveOrder: Sendable {
 /// buffer that the kernel wrote it to.
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
+    /// What was dropped; those of `associations`, without a reference to count for each packet.
+    private let drops: DropCounters
     private let orders: OrderQueue<ReceiveOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
@@ -49,6 +51,7 @@ struct ReceiveWorker: ~Copyable {
         }
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
         associations = InboundSADatabase(drops: drops)
+        self.drops = drops
         self.poller = poller
         self.orders = orders
         self.inbox = inbox
@@ -107,7 +110,6 @@ struct ReceiveWorker: ~Copyable {
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
         let information = batch[index]
-        let drops = associations.drops
         guard !information.truncated, information.start + information.length <= batch.slotSize else {
             drops.count(.truncated)
             return
@@ -135,7 +137,6 @@ struct ReceiveWorker: ~Copyable {
     ) {
         // As above; the caller has checked the range.
         let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
-        let drops = associations.drops
         var packet = datagram
         switch entry.use {
         case .ike:
@@ -192,7 +193,7 @@ struct ReceiveWorker: ~Copyable {
         bytes.reserveCapacity(octets.count)
         for index in octets.indices { bytes.append(octets[index]) }
         if !inbox.put(IKEDatagram(bytes: bytes, path: path, hadMarker: hadMarker)) {
-            associations.drops.count(.controlQueueFull)
+            drops.count(.controlQueueFull)
         }
     }
 }

@@ -84,9 +84,10 @@ int martlet_batch_finish(martlet_batch *batch);
 
 typedef struct martlet_mac martlet_mac;
 
-// An HMAC that knows its digest but has no key yet: never changed once made, and never freed.
-EVP_MAC_CTX *_Nullable martlet_hmac_template(const char *digest);
-martlet_mac *_Nullable martlet_hmac_new(EVP_MAC_CTX *hmac, const uint8_t *_Nullable key, size_t key_length);
+// Whether libcrypto's policy lets an HMAC over this digest be made.
+int martlet_hmac_allowed(const char *digest);
+// HMAC (RFC 2104) over MD5, SHA1, SHA2-256, SHA2-384 or SHA2-512.
+martlet_mac *_Nullable martlet_hmac_new(const char *digest, const uint8_t *_Nullable key, size_t key_length);
 // AES-CMAC (RFC 4493) with a key of 16 octets.
 martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key);
 // AES-XCBC-MAC (RFC 3566) with a key of 16 octets; `cbc` is AES-128-CBC.
