@@ -9,7 +9,7 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build demo test interop sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb demo test interop sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ deps:
 
 build: deps ## Builds the release executables: martlet, martlet-simulate, martlet-bench.
 	$(SWIFT) build -c release
+
+deb: build ## Builds a Debian package in .build/deb, with the systemd unit, manual page and completions.
+	Packaging/deb $(RELEASE)/martlet .build/deb
 
 demo: deps ## Builds the gateway, then brings up a tunnel between two of them in one process.
 	$(SWIFT) build -c release --product martlet

@@ -21,12 +21,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 /// What of Swift's runtime `martlet-bench` counts.
 #if arch(x86_64)
-let countedCalls = [
-    "swift_retain", "swift_retain_n", "swift_bridgeObjectRetain", "swift_release", "swift_release_n",
-    "swift_bridgeObjectRelease",
-]
+    let countedCalls = [
+        "swift_retain", "swift_retain_n", "swift_bridgeObjectRetain", "swift_release", "swift_release_n",
+        "swift_bridgeObjectRelease",
+    ]
 #else
-let countedCalls: [String] = []
+    let countedCalls: [String] = []
 #endif
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -42,7 +42,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane", "SwanctlConfig",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
+                "SwanctlConfig",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -158,7 +159,9 @@ let package = Package(
                 "ViciServer", "ViciMessages", "SwanctlConfig", "LinuxSystem", "GatewayModel", "IPsecCrypto",
                 "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("SwanctlConfigTests", ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "SwanctlConfigTests",
+            ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -181,11 +184,13 @@ let package = Package(
                 "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
                 "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
-        tests("TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
+            "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
             [
-                "martlet", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "martlet", "SwanctlConfig", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto",
+                "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),

@@ -6,6 +6,7 @@ import os
 
 from .gateways import KINDS
 from .network import Network, Plumbing, open_routes, ping
+from .routed import RoutedNetwork
 from .processes import Daemon, Failure, eventually, last_lines
 
 
@@ -14,7 +15,7 @@ class Bench:
 
     def __init__(self, left, right, scenario, directory, network=None):
         self.scenario = scenario
-        self.network = network or Network()
+        self.network = network or (RoutedNetwork(scenario.narrow) if scenario.narrow else Network())
         self.directory = directory
         self.left = KINDS[left](self.network.a, directory)
         self.right = KINDS[right](self.network.b, directory)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
-from . import algorithms, crash, establish, policies, refusal, rekey, shapes, thousand
+from . import (
+    addresses, algorithms, control, crash, diagnosis, establish, fire, fit, policies, refusal, rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -46,8 +47,11 @@ def all_cases():
             f"{pair} ipv6-outside", left, right, lambda: Scenario(outside=6), establish.tunnel))
         cases.append(Case(
             f"{pair} both-initiate", left, right, Scenario, establish.both_initiate))
+        cases.append(Case(f"{pair} virtual-addresses", left, right, addresses.Clients, addresses.lend))
         cases.append(Case(f"{pair} rekey-child", left, right, Scenario, rekey.child))
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
+        if "martlet" in (left, right):
+            cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in policies.CASES:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
@@ -64,9 +68,45 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    cases.append(Case(
+        "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
+    cases.append(Case(
+        "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right, diagnoses in (
+        ("martlet", "strongswan", diagnosis.INITIATING + diagnosis.EITHER),
+        ("strongswan", "martlet", diagnosis.RESPONDING + diagnosis.EITHER),
+    ):
+        for each in diagnoses:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} diagnosis {each.name}", left, right, each.scenario,
+                lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
+    cases.append(Case(
+        "martlet-loaded/ss control-under-fire", "martlet-loaded", "strongswan", Scenario, fire.under_fire, timeout=180))
+    cases.append(Case(
+        "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
+        timeout=400))
+    cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
     return cases
+
+
+def _fitted(pair, left, right):
+    """Rows about how Martlet fits packets to the path. Only a Martlet is told its own keys."""
+    def told(lines, **others):
+        sides = {f"change_{letter}": {"child": lines} for letter, kind in (("a", left), ("b", right))
+                 if kind == "martlet"}
+        return lambda: Scenario(**sides, **others)
+
+    # The router's narrow link is at the far end, seen from a Martlet.
+    far = "b" if left == "martlet" else "a"
+    return [
+        Case(f"{pair} volume", left, right, told("rekey_bytes = 400k"), fit.volume, timeout=120),
+        Case(f"{pair} segment-size", left, right, told(f"mss = {fit.SEGMENT}"), fit.segment_size),
+        Case(f"{pair} marks", left, right, told(""), fit.marks),
+        Case(f"{pair} narrow-path", left, right, told("mss = off", narrow=far), fit.path, timeout=120),
+        Case(f"{pair} padding", left, right, told("tfc_padding = mtu"), fit.padding),
+    ]
 
 
 #: A dozen rows or so that touch every suite, both roles, every procedure and both controls.
@@ -80,9 +120,14 @@ CI = {
     "martlet/ss both-initiate",
     "martlet/ss rekey-child",
     "ss/martlet rekey-ike",
+    "ss/martlet virtual-addresses",
+    "martlet/ss volume",
+    "ss/martlet narrow-path",
     "ss/martlet wrong-psk",
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
     "martlet/ss killed",
+    "martlet-loaded/ss swanctl-drives",
+    "martlet/martlet zero-to-tunnel",
 }

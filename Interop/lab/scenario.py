@@ -47,6 +47,8 @@ class Settings:
     local_ts: str
     remote_ts: str
     secret: str
+    #: More lines of the child.
+    child: str = ""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Scenario:
     change_b: dict = field(default_factory=dict)
     #: Fresh for every case, and searched for in every log afterwards.
     secret: str = field(default_factory=lambda: "lab-" + secrets.token_urlsafe(24))
+    #: The side whose link to the router in the middle is narrow; None for no router.
+    narrow: str = None
 
     def settings(self, side, other):
         both = {
@@ -92,6 +96,7 @@ class Scenario:
         local_ts = {mine.local_ts}
         remote_ts = {mine.remote_ts}
         esp_proposals = {mine.esp}
+        {mine.child}
       }}
     }}
   }}

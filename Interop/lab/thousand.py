@@ -30,6 +30,8 @@ class ManyTunnels:
 
     count: int = 1000
     keys: list = field(default_factory=list)
+    #: No router.
+    narrow = None
 
     def __post_init__(self):
         self.keys = ["key-" + secrets.token_urlsafe(24) for _ in range(self.count)]

@@ -143,6 +143,33 @@ class Vici:
         return octets
 
 
+class Listener:
+    """Collects events, (name, tree) in order, from the moment it is made until it is closed."""
+
+    EVENTS = ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey"]
+
+    def __init__(self, path, events=None):
+        self.seen = []
+        self._client = Vici(path, timeout=None)
+        for event in events or self.EVENTS:
+            self._client._send(_REGISTER, event)
+            if self._client._receive()[0] != _CONFIRMED:
+                raise Failure(f"the event {event} is unknown")
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        try:
+            while True:
+                kind, octets = self._client._receive()
+                if kind == _EVENT:
+                    self.seen.append((octets[1:1 + octets[0]].decode(), decode(octets[1 + octets[0]:])))
+        except (Failure, OSError):
+            pass
+
+    def close(self):
+        self._client.close()
+
+
 def together(path, commands, connections=32, timeout=120):
     """Carries out many commands (name, arguments) over several connections at once. Returns the failures' texts."""
     waiting = queue.SimpleQueue()

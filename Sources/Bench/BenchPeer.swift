@@ -110,7 +110,7 @@ final class BenchPeer {
                 case .send(let datagram): outbox.append(datagram)
                 case .ask(let ticket, let query): inputs.append(.answer(ticket, answer(query)))
                 case .publish(let event): observe(event)
-                case .plane: break
+                case .plane, .release: break
                 }
             }
         }
@@ -141,6 +141,8 @@ final class BenchPeer {
     private func answer(_ query: Query) -> Answer {
         switch query {
         case .path: path.map { .path($0) } ?? .noPath("this end never starts")
+        case .lastUse: .lastUse(nil)
+        case .lease: .noLease("the benchmark has no addresses")
         case .prove(let proof): code(proof).map { .proof($0.exposedBytes()) } ?? .noSecret
         case .verify(let proof, let received):
             code(proof).map { $0 == SecretBytes(received) ? .verified : .falseProof } ?? .noSecret

@@ -21,6 +21,8 @@ struct Decapsulator: ~Copyable {
     private let icvLength: Int
     private let blockLength: Int
     private var window: ReplayWindow
+    private var volume: VolumeMeter
+    private let rules: ArrivalRules
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that opening counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see InboundSA).
@@ -31,7 +33,7 @@ struct Decapsulator: ~Copyable {
     init(
         spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
         cipher: PacketCipher, window: ReplayWindow, localSelectors: [TrafficSelector],
-        remoteSelectors: [TrafficSelector],
+        remoteSelectors: [TrafficSelector], limits: VolumeLimits, rules: ArrivalRules,
         counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
@@ -44,6 +46,8 @@ struct Decapsulator: ~Copyable {
         icvLength = cipher.icvLength
         blockLength = cipher.blockLength
         self.window = window
+        volume = VolumeMeter(limits)
+        self.rules = rules
         self.localSelectors = localSelectors.map { CompiledSelector($0) }
         self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
         unsafe self.cipher = .passRetained(cipher)
@@ -65,10 +69,15 @@ struct Decapsulator: ~Copyable {
         let isNewest: Bool
     }
 
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    @inline(__always)
+    mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
+
     /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
     mutating func open(
         _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        guard !volume.isExhausted else { throw .volumeExhausted }
         let payload = try open(&buffer, packet: packet)
         if isTransport { return try rebuild(payload, &buffer, arrival, now: now) }
         let version: UInt8
@@ -78,19 +87,23 @@ struct Decapsulator: ~Copyable {
         case .none: throw .dummy
         default: throw .badNextHeader
         }
-        let bytes = buffer.bytes.extracting(payload.range)
-        guard !bytes.isEmpty, bytes.uint8(at: 0) >> 4 == version else { throw .malformedInner }
+        guard !payload.range.isEmpty, buffer.bytes.uint8(at: payload.range.lowerBound) >> 4 == version else {
+            throw .malformedInner
+        }
         let fields: PacketSelectorFields
-        do { fields = try PacketSelectorFields(parsing: bytes) } catch { throw .malformedInner }
+        do { fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(payload.range)) } catch {
+            throw .malformedInner
+        }
         guard selects(fields) else { throw .outsideSelectors }
         // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
-        unsafe counters.pointee.carried(inner.count, now: now)
+        try rules.apply(to: &buffer, inner, fields, outerClass: arrival.trafficClass)
+        volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return (inner, payload.isNewest)
     }
 
     /// Makes a packet of what came in transport mode, and checks it as if it had come whole.
-    private func rebuild(
+    private mutating func rebuild(
         _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
         if payload.nextHeader == .none { throw .dummy }
@@ -101,7 +114,9 @@ struct Decapsulator: ~Copyable {
             fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(packet))
         } catch { throw .malformedInner }
         guard selects(fields) else { throw .outsideSelectors }
-        unsafe counters.pointee.carried(packet.count, now: now)
+        // Its header is the one that it came with: there is nothing to be told between two.
+        rules.clamp(&buffer, packet, fields)
+        volume.count(unsafe counters.pointee.carried(packet.count, now: now))
         return (packet, payload.isNewest)
     }
 

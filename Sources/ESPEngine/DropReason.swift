@@ -22,6 +22,8 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case malformedInner
     /// What was inside is not what the SA may carry (RFC 4301 §5.2).
     case outsideSelectors
+    /// Congestion was seen on the way of a packet that cannot say so (RFC 6040 §4.2).
+    case congested
 
     // From our side.
 
@@ -41,6 +43,10 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case noSA
     /// The SA has no sequence numbers left.
     case sequenceExhausted
+    /// The SA has carried as much as it may.
+    case volumeExhausted
+    /// Too long for the path, and not to be cut: its sender was told, if that was not done too often.
+    case tooBig
     /// The buffer has no room for what ESP adds.
     case noRoom
     /// The cipher would not take it.

@@ -20,6 +20,7 @@ struct Encapsulator: ~Copyable {
     private let alignment: Int
     private var sequence: OutboundSequence
     private var warned = false
+    private var volume: VolumeMeter
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that sealing counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see OutboundSA).
@@ -28,7 +29,7 @@ struct Encapsulator: ~Copyable {
     /// `lastSequence` counts as used already.
     init(
         spi: UInt32, serial: UInt32, isTransport: Bool, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
-        lastSequence: UInt64 = 0, counters: UnsafePointer<LiveCounters>
+        lastSequence: UInt64 = 0, limits: VolumeLimits, counters: UnsafePointer<LiveCounters>
     ) {
         self.spi = spi
         self.serial = serial
@@ -40,6 +41,7 @@ struct Encapsulator: ~Copyable {
         // Stream ciphers count; block ciphers in CBC must not be predicted.
         ivSource = cipher.ivLength == 0 ? .none : cipher.blockLength == 1 ? .counter(start: ivStart) : .unpredictable
         sequence = OutboundSequence(extended: isExtended, last: lastSequence)
+        volume = VolumeMeter(limits)
         unsafe self.cipher = .passRetained(cipher)
         unsafe self.counters = counters
     }
@@ -74,6 +76,10 @@ struct Encapsulator: ~Copyable {
         return true
     }
 
+    /// A limit that the last packet has come to; told once for each, the soft one now and then again.
+    @inline(__always)
+    mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
+
     /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is. In transport mode its
     /// payload moves to where the packet began. With a `batch`, that is whole when the batch is finished, and `buffer` has
     /// to stay until then.
@@ -84,6 +90,7 @@ struct Encapsulator: ~Copyable {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
+        guard !volume.isExhausted else { throw .volumeExhausted }
         if isTransport { return try sealPayload(of: inner, &buffer, random: &random, now: now, batch) }
         let nextHeader: IPProtocolNumber
         switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
@@ -92,7 +99,7 @@ struct Encapsulator: ~Copyable {
         default: throw .malformedPacket
         }
         let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random, in: batch)
-        unsafe counters.pointee.carried(inner.count, now: now)
+        volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
 
@@ -105,7 +112,7 @@ struct Encapsulator: ~Copyable {
         let payload = inner.lowerBound..<(inner.upperBound - header.length)
         buffer.move((inner.lowerBound + header.length)..<inner.upperBound, to: payload.lowerBound)
         let packet = try seal(&buffer, payload: payload, nextHeader: header.nextHeader, random: &random, in: batch)
-        unsafe counters.pointee.carried(inner.count, now: now)
+        volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
 

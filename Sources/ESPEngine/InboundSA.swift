@@ -1,4 +1,5 @@
 public import GatewayModel
+import IPPackets
 import IPsecCrypto
 import NetworkTypes
 
@@ -25,13 +26,16 @@ public final class InboundSA: @unchecked Sendable {
     public static let maximumSelectors = 255
 
     /// Makes the SA's cipher, window and counters.
-    public convenience init(_ association: SecurityAssociation) throws(SAError) {
+    ///
+    /// `pathMTU` is the longest outer packet that the path takes, by which TCP's segments are held; nil when it is not
+    /// known.
+    public convenience init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
-        try self.init(association, highestSequence: 0)
+        try self.init(association, highestSequence: 0, pathMTU: pathMTU)
     }
 
     /// With numbers up to `highestSequence` seen already: for test vectors.
-    init(_ association: SecurityAssociation, highestSequence: UInt64) throws(SAError) {
+    init(_ association: SecurityAssociation, highestSequence: UInt64, pathMTU: Int? = nil) throws(SAError) {
         let selectors = max(association.localSelectors.count, association.remoteSelectors.count)
         guard selectors <= Self.maximumSelectors else {
             throw .tooManySelectors(selectors, limit: Self.maximumSelectors)
@@ -46,6 +50,10 @@ public final class InboundSA: @unchecked Sendable {
                 keys: PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey),
                 direction: .open)
         } catch { throw .cipher(error) }
+        let shape = SealedShape(
+            headroom: ESPHeader.length + cipher.ivLength, alignment: max(cipher.blockLength, ESPHeader.alignment),
+            icvLength: cipher.icvLength, isTransport: association.mode == .transport)
+        let innerMTU = pathMTU.map { TunnelRules(association, shape: shape, pathMTU: $0).innerMTU }
         spi = association.spi
         child = association.child
         isTransport = association.mode == .transport
@@ -58,6 +66,7 @@ public final class InboundSA: @unchecked Sendable {
                 isTransport: isTransport, isInUDP: association.encapsulation == .udp,
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
+                limits: association.limits, rules: ArrivalRules(association.tunnel, innerMTU: innerMTU),
                 counters: UnsafePointer(live)))
     }
 

@@ -41,6 +41,8 @@ public struct InboundSADatabase: ~Copyable {
         /// Whether it is the newest of its SA, and came from elsewhere than ``move(spi:remote:)`` or the installation
         /// said: the peer's address changed. Told once for every new address.
         public let hasMoved: Bool
+        /// A limit of its volume that the SA has come to with this packet. Told once, the soft one now and then again.
+        public let mark: VolumeMark?
     }
 
     /// Adds an SA. What was there with the same SPI is replaced.
@@ -101,7 +103,9 @@ public struct InboundSADatabase: ~Copyable {
             let expected = unsafe found.pointee.remote
             let hasMoved = isNewest && expected != arrival.path.remote
             if hasMoved { unsafe found.pointee.remote = arrival.path.remote }
-            return Opened(inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved)
+            return Opened(
+                inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved,
+                mark: unsafe found.pointee.takeVolumeMark())
         } catch {
             drops.count(error)
             throw error

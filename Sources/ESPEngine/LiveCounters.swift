@@ -12,12 +12,15 @@ struct LiveCounters: ~Copyable {
     private let replays = Atomic<UInt64>(0)
     private let forgeries = Atomic<UInt64>(0)
 
-    /// A packet was carried, with so many octets inside.
+    /// A packet was carried, with so many octets inside. Returns what it comes to.
     @inline(__always)
-    func carried(_ octets: Int, now: Instant) {
-        packets.store(packets.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
-        bytes.store(bytes.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: octets), ordering: .relaxed)
+    func carried(_ octets: Int, now: Instant) -> (packets: UInt64, bytes: UInt64) {
+        let total = packets.load(ordering: .relaxed) &+ 1
+        let totalBytes = bytes.load(ordering: .relaxed) &+ UInt64(truncatingIfNeeded: octets)
+        packets.store(total, ordering: .relaxed)
+        bytes.store(totalBytes, ordering: .relaxed)
         lastUse.store(now.nanoseconds, ordering: .relaxed)
+        return (total, totalBytes)
     }
 
     /// A packet was old or seen.

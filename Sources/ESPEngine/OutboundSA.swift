@@ -53,7 +53,8 @@ public final class OutboundSA: @unchecked Sendable {
             to: Encapsulator(
                 spi: association.spi, serial: serial, isTransport: association.mode == .transport,
                 isExtended: association.usesExtendedSequenceNumbers,
-                cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, counters: UnsafePointer(live)))
+                cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, limits: association.limits,
+                counters: UnsafePointer(live)))
     }
 
     deinit {
@@ -62,6 +63,9 @@ public final class OutboundSA: @unchecked Sendable {
         unsafe live.deinitialize(count: 1)
         unsafe live.deallocate()
     }
+
+    /// How large its packets are. To be asked before the SA is handed to the thread that seals.
+    public var shape: SealedShape { unsafe encapsulator.pointee.shape }
 
     /// Its traffic.
     public var counters: SACounters { unsafe live.pointee.snapshot }

@@ -1,4 +1,5 @@
 public import Clockwork
+public import GatewayModel
 public import IPsecCrypto
 
 /// Which outbound SA a policy means: a place, and which of all SAs that were ever there.
@@ -49,6 +50,8 @@ public struct OutboundSADatabase: ~Copyable {
         public let packet: Range<Int>
         /// Whether the SA should be replaced since its sequence numbers run out. Told once.
         public let isRunningOut: Bool
+        /// A limit of its volume that the SA has come to with this packet. Told once, the soft one now and then again.
+        public let mark: VolumeMark?
     }
 
     /// Adds an SA at a slot, in place of what was there. If that has the same SPI and keys, the new one goes on with its
@@ -115,7 +118,9 @@ public struct OutboundSADatabase: ~Copyable {
             else { throw .noSA }
             let packet = unsafe try found.pointee.seal(
                 &buffer, inner: inner, random: &random, now: now, in: batch)
-            return Sealed(packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning())
+            return Sealed(
+                packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning(),
+                mark: unsafe found.pointee.takeVolumeMark())
         } catch {
             drops.count(error)
             throw error

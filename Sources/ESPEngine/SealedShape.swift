@@ -17,4 +17,10 @@ public struct SealedShape: Hashable, Sendable {
         let unpadded = inner + ESPHeader.trailerLength
         return headroom + ((unpadded + alignment - 1) & ~(alignment - 1)) + icvLength
     }
+
+    /// The longest inner packet around which there is an ESP packet of at most `limit` octets; 0 when there is none.
+    public func capacity(within limit: Int) -> Int {
+        let text = (limit - headroom - icvLength) / alignment * alignment
+        return max(text - ESPHeader.trailerLength, 0)
+    }
 }

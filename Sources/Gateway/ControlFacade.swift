@@ -4,6 +4,7 @@ import IKECore
 import IKEv2Engine
 import IPsecCrypto
 import LinuxSystem
+import SwanctlConfig
 import Telemetry
 import ViciServer
 
@@ -11,19 +12,32 @@ import ViciServer
 ///
 /// It owns the commands in progress. It never talks to a socket: the ``ViciServer`` in front of it does.
 final class ControlFacade: ViciHandler {
-    private let gateway: Gateway
+    let gateway: Gateway
+    let store: ConfigurationStore
     private let started: Instant
     private let reload: () -> ViciOutcome
-    private var pending = PendingCommands()
+    var pending = PendingCommands()
     /// IKE SAs that were announced as up, so that they can be announced as down when the engine has forgotten them.
-    private var announced: [IKESAID: IKESASummary] = [:]
+    var announced: [IKESAID: IKESASummary] = [:]
+    /// The last IKE SA that was established in place of another one.
+    var successor: IKESAID?
+    /// Child SAs that were announced as up, by connection, so that a replacement can be told from another one.
+    var installed: [String: [ChildSASummary]] = [:]
+    /// The last events, the oldest first, and where the next one goes once there are enough.
+    var remembered: [Event] = []
+    var oldestRemembered = 0
+    /// Peers that deleted what they had just agreed to, by connection.
+    var shortLived: [String: ViciFailure] = [:]
+    /// What was counted.
+    var counters = MessageCounters()
 
     /// The server that carries outcomes; set once it is there.
     var server: ViciServer?
 
-    /// A facade of `gateway`; `reload` reads the configuration again.
-    init(_ gateway: Gateway, reload: @escaping () -> ViciOutcome) {
+    /// A facade of `gateway`, whose configuration is in `store`; `reload` reads the file again.
+    init(_ gateway: Gateway, _ store: ConfigurationStore, reload: @escaping () -> ViciOutcome) {
         self.gateway = gateway
+        self.store = store
         self.reload = reload
         started = gateway.now
         gateway.observe { [unowned self] in observe($0) }
@@ -46,20 +60,30 @@ final class ControlFacade: ViciHandler {
             halfOpenIKESAs: counts.halfOpen, features: ["ikev2", "psk", "userspace-esp", "vici"])
     }
 
-    func ikeSAs() -> [ViciIKESA] {
-        gateway.ikeSAs.map { summary in
-            var traffic: [ChildSAID: ViciIKESA.Traffic] = [:]
-            for child in summary.children { traffic[child.id] = self.traffic(of: child) }
-            return ViciIKESA(summary, traffic: traffic)
-        }
+    func ikeSAs() -> [ViciIKESA] { gateway.ikeSAs.map(withTraffic) }
+
+    func ikeSAIDs() -> [IKESAID] { gateway.ikeSAIDs }
+
+    func ikeSA(_ id: IKESAID) -> ViciIKESA? { gateway.ikeSA(id).map(withTraffic) }
+
+    private func withTraffic(_ summary: IKESASummary) -> ViciIKESA {
+        var traffic: [ChildSAID: ViciIKESA.Traffic] = [:]
+        for child in summary.children { traffic[child.id] = self.traffic(of: child) }
+        return ViciIKESA(summary, traffic: traffic)
     }
 
-    func connections() -> [Connection] { gateway.configuration.connections }
+    func connections() -> [Connection] {
+        store.apply()
+        return gateway.configuration.connections
+    }
 
     func lastFailures() -> [String: ViciFailure] {
         var failures: [String: ViciFailure] = [:]
-        for connection in gateway.configuration.connections {
-            guard let last = gateway.lastRefusal(of: connection.name) else { continue }
+        for connection in connections() {
+            guard let last = gateway.lastRefusal(of: connection.name) else {
+                failures[connection.name] = shortLived[connection.name]
+                continue
+            }
             failures[connection.name] = Self.failure(last.refusal, at: last.time)
         }
         return failures
@@ -84,8 +108,13 @@ final class ControlFacade: ViciHandler {
 
     func initiate(_ request: ViciInitiation, ticket: ViciTicket) {
         guard let (connection, child) = find(request) else {
-            let name = request.child ?? request.connection ?? ""
-            server?.complete(ticket, .failure("no connection or child '\(name)' is configured"))
+            let what = request.child.map { "CHILD_SA config '\($0)'" } ?? "IKE_SA config '\(request.connection ?? "")'"
+            server?.complete(ticket, .failure("\(what) not found"))
+            return
+        }
+        let limit = store.settings.initiationLimit
+        if request.respectsLimits, limit > 0, gateway.counts.halfOpen >= limit {
+            server?.complete(ticket, .failure("limit of half-open IKE_SAs exceeded"))
             return
         }
         let present = gateway.ikeSAs.filter { $0.connection == connection.name }
@@ -114,7 +143,7 @@ final class ControlFacade: ViciHandler {
     }
 
     /// Whether an IKE SA is not what an initiation goes by: it is leaving, or the peer has begun it.
-    private static func isOther(_ sa: IKESASummary) -> Bool {
+    static func isOther(_ sa: IKESASummary) -> Bool {
         switch sa.state {
         case .deleting, .destroying: true
         case .created, .connecting: !sa.isInitiator
@@ -142,62 +171,10 @@ final class ControlFacade: ViciHandler {
 
     /// The connection and the child that a request names; the child's name alone finds the first connection that has it.
     private func find(_ request: ViciInitiation) -> (Connection, String?)? {
-        let connections = gateway.configuration.connections
+        let connections = connections()
         let candidates = connections.filter { request.connection == nil || $0.name == request.connection }
         guard let child = request.child else { return candidates.first.map { ($0, nil) } }
         return candidates.first { $0.child(named: child) != nil }.map { ($0, child) }
-    }
-
-    private func observe(_ event: Event) {
-        // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
-        if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
-            let sa = gateway.ikeSA(id), Self.isOther(sa)
-        {
-            pending.disregard(id, of: name)
-        }
-        if let server {
-            tell(event, server)
-            publishChange(event, server)
-        }
-        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
-    }
-
-    /// Puts the event into words for those who want to read them, and only then: most events have no reader.
-    private func tell(_ event: Event, _ server: ViciServer) {
-        let listeners = pending.listeners(event)
-        let isPublic = server.hasListeners("log")
-        guard isPublic || !listeners.isEmpty else { return }
-        let text = EventText(event)
-        let line = ViciLogLine(
-            group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
-            text: text.text)
-        for ticket in listeners { server.log(ticket, line) }
-        if isPublic { server.publish(.log(line)) }
-    }
-
-    private func publishChange(_ event: Event, _ server: ViciServer) {
-        switch event.kind {
-        case .ikeEstablished(let summary):
-            announced[summary.id] = summary
-            server.publish(.ikeUpDown(isUp: true, summary))
-        case .ikeClosed:
-            guard let summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }) else { return }
-            server.publish(.ikeUpDown(isUp: false, summary))
-        case .childInstalled(let child): publish(child, isUp: true, event, server)
-        case .childClosed(let child, _): publish(child, isUp: false, event, server)
-        default: return
-        }
-    }
-
-    private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: ViciServer) {
-        guard let owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
-        server.publish(.childUpDown(isUp: isUp, child, of: owner, traffic(of: child)))
-    }
-
-    private func traffic(of child: ChildSASummary) -> ViciIKESA.Traffic {
-        ViciIKESA.Traffic(
-            inbound: gateway.counters(.inbound, spi: child.inboundSPI),
-            outbound: gateway.counters(.outbound, spi: child.outboundSPI))
     }
 
     private static func failure(_ refusal: Refusal, at time: Instant) -> ViciFailure {

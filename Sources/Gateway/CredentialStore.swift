@@ -17,7 +17,7 @@ struct CredentialStore {
     /// Answers a question about a proof (RFC 7296 §2.15: `prf(prf(secret, "Key Pad for IKEv2"), octets)`).
     func answer(_ query: Query) -> Answer? {
         switch query {
-        case .path: return nil
+        case .path, .lease, .lastUse: return nil
         case .prove(let proof):
             guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else {
                 return .noSecret

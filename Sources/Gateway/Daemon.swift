@@ -52,9 +52,13 @@ public final class Daemon {
     private let station: GatewayStation
     private let server: ViciServer
     private let facade: ControlFacade
+    private let store: ConfigurationStore
     private let notification: ServiceNotification?
+    private let nameServers: NameServerKeeper
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    /// Why the last configuration's networks could not be blocked; nil when they are.
+    private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
@@ -69,16 +73,22 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = PlaneConfiguration()
         planeConfiguration.inside = .tun(name: options.tunName)
+        planeConfiguration.apply(loaded.settings)
         planeConfiguration.offload = options.usesOffload ? .automatic : .off
         PacketAcceleration.allow(options.usesAccelerator)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
-        station = try GatewayStation(loaded, plane: plane, paths: paths, on: loop)
+        station = try GatewayStation(
+            loaded, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
         let reload = Reload()
-        facade = ControlFacade(station.gateway, reload: { reload.carryOut() })
+        store = ConfigurationStore(loaded)
+        facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
+        let log = log
+        nameServers = NameServerKeeper(
+            device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
         try prepare()
@@ -109,6 +119,7 @@ public final class Daemon {
     @discardableResult
     private func end() -> Bool {
         server.stop()
+        nameServers.stop()
         do { try station.plane.stop() } catch {
             log.line(
                 "DMN",
@@ -136,6 +147,7 @@ public final class Daemon {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
         gateway.tellsMessages = log.level >= EventText.messageLevel
+        gateway.observe { [unowned self] event in nameServers.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
@@ -143,6 +155,9 @@ public final class Daemon {
         try server.listen(at: options.controlSocket)
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
+        store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
+        gateway.beforeInput = { [unowned self] in store.apply() }
+        loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
@@ -154,6 +169,7 @@ public final class Daemon {
     /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.
     private func lookAtPlane() {
         nextLook = MonotonicClock.now() + Self.lookInterval
+        nameServers.report()
         guard failure == nil, let error = station.plane.failure else { return }
         failure = DaemonFailure(description: "the TUN device can't be used any more: \(error)")
         log.line("DMN", "stopping: \(error)")
@@ -192,14 +208,23 @@ public final class Daemon {
             return .failure("nothing was changed: \(error)")
         }
         for warning in loaded.warnings { log.line("CFG", warning.description) }
-        station.gateway.replace(loaded)
+        store.replaceFile(loaded)
         log.line("CFG", "configuration loaded: \(loaded.connections.count) connections")
-        do { try adoptBlocks() } catch {
-            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
-            return .failure("the configuration is loaded, but networks could not be blocked: \(error)")
-        }
         station.startConfiguredChildren()
-        return .success
+        return blockFailure.map { .failure("the configuration is loaded, but networks could not be blocked: \($0)") }
+            ?? .success
+    }
+
+    /// The configuration is another one now: by the file, or by what control clients load.
+    private func adopt(_ whole: LoadedConfiguration, changed: [String]) {
+        station.gateway.replace(whole)
+        facade.counters.keep(Set(whole.connections.map(\.name)))
+        blockFailure = nil
+        do { try adoptBlocks() } catch {
+            blockFailure = String(describing: error)
+            log.line("CFG", "networks that are to be protected could not be blocked: \(error)")
+        }
+        if !changed.isEmpty { station.startConfiguredChildren(of: Set(changed)) }
     }
 }
 

@@ -3,6 +3,7 @@ public import GatewayModel
 public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
+import NetworkTypes
 public import SwanctlConfig
 
 /// Carries IKE messages between an engine and the network.
@@ -28,9 +29,12 @@ public final class Gateway {
     private var inputs: [Input] = []
     private var isHandling = false
     private var credentials: CredentialStore
+    private var leases: LeaseStore
     private let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
+    /// Looks up the names of peers; without it only addresses will do.
+    public var names: NameResolver?
     private let clock: () -> Instant
     private var observers: [(Event) -> Void] = []
     /// Child SAs that the plane did not take, until they are closed.
@@ -47,6 +51,9 @@ public final class Gateway {
         var child: ChildSAID
     }
 
+    /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
+    var beforeInput: (() -> Void)?
+
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
 
@@ -59,6 +66,7 @@ public final class Gateway {
         configuration = settings
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
         self.plane = plane
@@ -85,6 +93,9 @@ public final class Gateway {
     /// All IKE SAs, the oldest first.
     public var ikeSAs: [IKESASummary] { endpoint.summaries() }
 
+    /// The numbers of all IKE SAs, the oldest first.
+    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
+
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
 
@@ -100,6 +111,9 @@ public final class Gateway {
     /// Refusals for which no connection could be found, the oldest first.
     public var recentRefusals: [Event] { endpoint.recentRefusals }
 
+    /// All pools of virtual addresses, with who has which.
+    public var pools: [PoolSummary] { leases.summaries }
+
     /// The traffic of an SA's direction.
     public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters {
         plane.counters(direction, spi: spi) ?? SACounters()
@@ -109,6 +123,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connections
         credentials = CredentialStore(loaded.secrets)
+        leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
     }
@@ -124,6 +139,7 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
+        if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
         guard !isHandling else { return }
         isHandling = true
@@ -143,12 +159,34 @@ public final class Gateway {
         case .send(let datagram): transport.send(datagram)
         case .publish(let event): publish(event)
         case .ask(let ticket, let query):
-            if case .path(let connection) = query {
-                inputs.append(.answer(ticket, paths.path(for: connection)))
-            } else if let answer = credentials.answer(query) {
-                inputs.append(.answer(ticket, answer))
-            }
+            if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
+        case .release(let lease): leases.release(lease)
+        }
+    }
+
+    /// The answer to a question; nil when it comes later.
+    private func answer(_ query: Query, _ ticket: Ticket) -> Answer? {
+        switch query {
+        case .path(let connection):
+            guard let names, !connection.names.isEmpty else { return paths.path(for: connection) }
+            return names.begin(connection, ticket).map { .noPath($0) }
+        case .lease(let request): return leases.lease(request)
+        case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
+        case .prove, .verify: return credentials.answer(query)
+        }
+    }
+
+    /// Goes on with what was waiting for names.
+    public func takeNames() {
+        for found in names?.takeFound() ?? [] {
+            var answer = Answer.noPath(found.failure)
+            // The first that there is a way to: a host without IPv6 gets along with names that have both.
+            for candidate in found.candidates {
+                answer = paths.path(for: candidate)
+                if case .path = answer { break }
+            }
+            handle(.answer(found.ticket, answer))
         }
     }
 
@@ -174,7 +212,10 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
-        case .unprotect, .trap, .keepAlive: child = nil
+        case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
+        case .addAddress(let address, let owner):
+            give(address, to: owner, by: command)
+            return
         }
         if let child, untaken.contains(child) { return }
         do {
@@ -185,6 +226,20 @@ public final class Gateway {
             }
         } catch {
             refuse(child, String(describing: error))
+        }
+    }
+
+    /// An IKE SA whose virtual address the host can't have is of no use.
+    private func give(_ address: IPAddress, to owner: IKESAID, by command: PlaneCommand) {
+        do { try plane.obey(command) } catch {
+            let connection = endpoint.summary(of: owner)?.connection
+            let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
+            if let connection { planeRefusals[connection] = (environment.now, refusal) }
+            publish(
+                Event(
+                    time: environment.now, ikeSA: owner, connection: connection,
+                    kind: .refused(refusal, child: nil)))
+            inputs.append(.command(.terminate(.ikeSA(owner))))
         }
     }
 

@@ -40,6 +40,9 @@ public final class GatewayStation {
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
             clock: MonotonicClock.now)
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
+        let names = try NameResolver()
+        gateway.names = names
+        try loop.add(names.descriptor, .readable) { [unowned self] _ in gateway.takeNames() }
         loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
         // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
         // many a second share a wake-up.
@@ -59,9 +62,10 @@ public final class GatewayStation {
         }
     }
 
-    /// Starts what the configuration says is to start by itself, and is not up or on its way.
-    public func startConfiguredChildren() {
-        for connection in gateway.configuration.connections {
+    /// Starts what the configuration says is to start by itself, and is not up or on its way; of these connections when
+    /// any are named.
+    public func startConfiguredChildren(of names: Set<String>? = nil) {
+        for connection in gateway.configuration.connections where names?.contains(connection.name) ?? true {
             for child in connection.children
             where child.shunt == nil && (child.startAction == .start || child.startAction == .trapAndStart) {
                 gateway.handle(.command(.initiate(connection: connection.name, child: child.name)))

@@ -28,6 +28,10 @@ public struct ChildTemplate: Hashable, Sendable {
     public var randTime: Interval
     /// Packets that may arrive out of order; 0 switches the replay protection off.
     public var replayWindow: Int
+    /// How its packets are fitted to the path.
+    public var tunnel: TunnelBehaviour
+    /// How much it may carry.
+    public var volume: VolumeLifetime
     /// What its packets meet when it is no tunnel at all but a policy (`mode = pass`, `mode = drop`); nil for a tunnel.
     /// Such a child is never negotiated.
     public var shunt: Shunt?
@@ -52,6 +56,8 @@ public struct ChildTemplate: Hashable, Sendable {
         lifeTime = .minutes(66)
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
+        tunnel = TunnelBehaviour()
+        volume = VolumeLifetime()
         shunt = nil
         priority = 0
     }

@@ -40,12 +40,27 @@ public struct Connection: Hashable, Sendable {
     public var overTime: Interval
     /// Up to how much earlier than ``rekeyTime`` it is rekeyed, by chance, so that both ends seldom start at once.
     public var randTime: Interval
+    /// Octets of IKE messages, both ways, after which the IKE SA is rekeyed, earlier by chance by up to a tenth; zero
+    /// never.
+    public var rekeyBytes: UInt64
     /// Whether messages are cut into fragments (RFC 7383).
     public var fragmentation: Fragmentation
     /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// When the IKE SA is to be replaced by one with a new authentication; zero never.
+    public var reauthTime: Interval
+    /// Whether the new one is up before the old one ends; else packets wait in between.
+    public var makesBeforeBreaking: Bool
+    /// With which distance liveness requests go out; zero for that of any other request.
+    public var dpdInterval: Interval
+    /// How many liveness requests go out, with ``dpdInterval``, before the peer counts as dead.
+    public var dpdTries: Int
+    /// Virtual addresses that we ask the peer for; unspecified for any of that family.
+    public var virtualAddresses: [IPAddress]
+    /// Pools of which the peer gets virtual addresses, by name, the preferred first.
+    public var pools: [String]
 
     /// A connection with this field's defaults.
     public init(name: String) {
@@ -66,7 +81,14 @@ public struct Connection: Hashable, Sendable {
         rekeyTime = .hours(4)
         overTime = .minutes(24)
         randTime = .minutes(24)
+        rekeyBytes = 0
         retransmission = RetransmissionSchedule()
+        reauthTime = .zero
+        makesBeforeBreaking = true
+        dpdInterval = .zero
+        dpdTries = 5
+        virtualAddresses = []
+        pools = []
         fragmentation = .yes
         fragmentSize = 1280
     }
@@ -148,13 +170,14 @@ public enum AddressPattern: Hashable, Sendable, CustomStringConvertible {
     /// A host name, to be looked up when the connection starts.
     case name(String)
 
-    /// Whether `address` is one of them; a name matches nothing until it has been looked up.
+    /// Whether `address` is one of them; a name matches any, but no closer than `%any` does.
     public func contains(_ address: IPAddress) -> Bool {
         switch self {
         case .any: true
         case .prefix(let prefix): prefix.contains(address)
         case .range(let range): range.contains(address)
-        case .name: false
+        // Who the peer is, its identity says; where it is, its name says only when it is looked up.
+        case .name: true
         }
     }
 
@@ -170,10 +193,9 @@ public enum AddressPattern: Hashable, Sendable, CustomStringConvertible {
     /// How closely it names an address.
     public var specificity: Int {
         switch self {
-        case .any: 0
+        case .any, .name: 0
         case .range: 1
         case .prefix(let prefix): 1 + prefix.length
-        case .name: 200
         }
     }
 

@@ -57,6 +57,12 @@ public struct Event: Hashable, Sendable {
         case keyExchangeRetried(from: Transform, to: Transform)
         /// The peer was asked whether it lives, and does.
         case peerAlive
+        /// The peer gave us virtual addresses and what goes with them.
+        case hostConfigured(HostSettings)
+        /// What the peer gave us is void.
+        case hostUnconfigured(HostSettings)
+        /// We lent virtual addresses to the peer.
+        case leased(Lease)
     }
 
     /// Why an SA ended.

@@ -21,6 +21,10 @@ public enum PlaneCommand: Sendable {
     case move(ChildSAID, Path, SecurityAssociation.Encapsulation)
     /// Keeps the NAT's mapping of this path alive, one octet every `interval`; zero stops it.
     case keepAlive(Path, every: Interval)
+    /// The host has this address from now on: a peer gave it to us on this IKE SA. Several may give us the same one.
+    case addAddress(IPAddress, for: IKESAID)
+    /// One IKE SA fewer gives us this address.
+    case removeAddress(IPAddress, for: IKESAID)
 }
 
 /// What a data plane tells by itself.
@@ -31,6 +35,8 @@ public enum PlaneEvent: Sendable, Hashable {
     case unknownSPI(UInt32, Path)
     /// The outbound SA is about to run out of sequence numbers.
     case sequenceExhausted(ChildSAID)
+    /// One of the Child SA's directions has carried as much as its limits say.
+    case volumeReached(ChildSAID, VolumeMark)
     /// A packet wants a protected path that has no SA. It is told again, but not for every packet, while that lasts.
     case acquire(connection: String, child: String)
 }

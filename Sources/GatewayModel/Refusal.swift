@@ -43,6 +43,11 @@ public enum Refusal: Error, Hashable, Sendable {
     /// These two are connected already, and the configuration says that the old IKE SA is kept.
     case alreadyConnected(local: Identity, remote: Identity)
 
+    /// A client gets no virtual address; the clause says why. Nothing is in `wanted` when it asked for none.
+    case noLease(identity: Identity, wanted: [IPAddress], reason: String)
+    /// The gateway gave us none of the virtual addresses that we asked for, and did not say why.
+    case noVirtualAddress(wanted: [IPAddress])
+
     // The peer refuses.
 
     /// The peer answered with an error notify; `offer` is what we had sent.

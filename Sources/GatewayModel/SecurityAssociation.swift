@@ -46,6 +46,10 @@ public struct SecurityAssociation: Sendable {
     public var localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     public var remoteSelectors: [TrafficSelector]
+    /// How its packets are fitted to the path.
+    public var tunnel: TunnelBehaviour
+    /// How much it may carry.
+    public var limits: VolumeLimits
     /// What comes first where policies overlap: the lower; 0 for a Child SA's usual place. Outbound only.
     public var policyPriority: UInt32
 
@@ -70,6 +74,8 @@ public struct SecurityAssociation: Sendable {
         self.replayWindow = replayWindow
         self.localSelectors = localSelectors
         self.remoteSelectors = remoteSelectors
+        tunnel = TunnelBehaviour()
+        limits = VolumeLimits()
         policyPriority = 0
     }
 }

@@ -67,6 +67,10 @@ public struct IKESASummary: Hashable, Sendable {
     public var queuedTasks: [String]
     /// The exchange in flight, by name.
     public var activeTasks: [String]
+    /// Virtual addresses that the peer gave us.
+    public var localVirtualAddresses: [IPAddress] = []
+    /// Virtual addresses that we lent to the peer.
+    public var remoteVirtualAddresses: [IPAddress] = []
     /// Its children, the oldest first.
     public var children: [ChildSASummary]
 

@@ -8,6 +8,8 @@ public enum Effect: Sendable {
     case plane(PlaneCommand)
     /// Answer this question, when there is an answer.
     case ask(Ticket, Query)
+    /// Take these addresses back: their client is gone.
+    case release(Lease)
     /// This happened.
     case publish(Event)
 }

@@ -59,6 +59,8 @@ public struct Limits: Hashable, Sendable {
     public var halfOpenTimeout: Interval
     /// How long a question may take.
     public var answerTimeout: Interval
+    /// How long the first pause is before something that came to nothing is tried again; later pauses are longer.
+    public var retryInitiateInterval: Interval
     /// How often the path through a NAT is kept alive; zero never.
     public var keepAlive: Interval
 
@@ -69,6 +71,7 @@ public struct Limits: Hashable, Sendable {
         halfOpenTotal = 10_000
         halfOpenTimeout = .seconds(30)
         answerTimeout = .seconds(30)
+        retryInitiateInterval = .seconds(10)
         keepAlive = .seconds(20)
     }
 }

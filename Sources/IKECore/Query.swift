@@ -1,3 +1,4 @@
+public import Clockwork
 public import GatewayModel
 public import IPsecCrypto
 public import NetworkTypes
@@ -18,6 +19,10 @@ public enum Query: Sendable {
     case prove(Proof)
     /// Is this proof of the peer's true?
     case verify(Proof, received: [UInt8])
+    /// Which addresses does a client get?
+    case lease(LeaseRequest)
+    /// When did the last packet come on one of these inbound SAs?
+    case lastUse(inbound: [UInt32])
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -66,6 +71,12 @@ public enum Answer: Sendable {
     case nearMiss(NearMiss)
     /// There is no secret for these identities.
     case noSecret
+    /// These addresses; to be given back by ``Effect/release(_:)``.
+    case leased(Lease)
+    /// No address; the clause says why.
+    case noLease(String)
+    /// Then; nil for never, or when nobody knows.
+    case lastUse(Instant?)
 }
 
 extension Answer {

@@ -67,8 +67,8 @@ struct AuthInitiator: ~Copyable {
         let request = IKEAuth.Request.identified(
             IKEAuth.Request.Identified(
                 identity: IdentificationPayload(identity), responderIdentity: asked,
-                authentication: AuthenticationPayload(.sharedKey, proof), child: offer?.negotiation,
-                notifies: notifies))
+                authentication: AuthenticationPayload(.sharedKey, proof), configuration: context.configurationRequest,
+                child: offer?.negotiation, notifies: notifies))
         let state = AuthInitiator(keys: keys, transcript: transcript, offer: offer)
         guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
@@ -200,7 +200,7 @@ struct VerifyingInitiator: ~Copyable {
             return established(context, &turn)
         case .noSecret:
             return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
             return failed(
                 .unauthenticated(
                     .wrongProof(
@@ -229,6 +229,7 @@ struct VerifyingInitiator: ~Copyable {
 
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.takeConfiguration(answer.configuration, &turn)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {
@@ -241,7 +242,8 @@ struct VerifyingInitiator: ~Copyable {
                             offer.proposals, localSelectors: offer.localSelectors,
                             remoteSelectors: offer.remoteSelectors))
                 }
-                let agreement = try offer.agreement(child, answer.notifies)
+                if let refusal = context.addressRefusal { throw refusal }
+                let agreement = context.narrowed(try offer.agreement(child, answer.notifies))
                 let installation = ChildInstallation(
                     agreement, keys, initiatorNonce: transcript.initiatorNonce,
                     responderNonce: transcript.responderNonce, weInitiated: true, turn)

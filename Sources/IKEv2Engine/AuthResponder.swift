@@ -124,7 +124,7 @@ struct CheckingResponder: ~Copyable {
         switch verdict {
         case .verified: break
         case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
             return refused(
                 .wrongProof(
                     local: local, remote: remote, method: context.connection.remote.method,
@@ -182,12 +182,21 @@ struct AnsweringResponder: ~Copyable {
             let refusal = Refusal.noSecret(local: identities.local, remote: identities.remote)
             return context.refuseAuthentication(refusal, header, arrival, keys, &turn)
         }
+        if let wanted = context.leaseRequest(request.configuration, identities.remote) {
+            return LeasingResponder.start(self, data, wanted, context, &turn)
+        }
+        return finish(data, context, &turn)
+    }
+
+    /// The peer has what it needs: the answer, and what follows from it.
+    consuming func finish(_ data: [UInt8], _ context: SessionContext, _ turn: inout Turn) -> Phase {
         var response = IKEAuth.Response.Authenticated(
             identity: IdentificationPayload(identities.local),
-            authentication: AuthenticationPayload(.sharedKey, data))
+            authentication: AuthenticationPayload(.sharedKey, data), configuration: context.configurationReply)
         var installation: ChildInstallation?
         if let offer = request.child {
             do throws(ChildChoice.Rejection) {
+                if let none = context.addressRejection(request.configuration, identities.remote) { throw none }
                 let choice = try ChildChoice.choose(
                     offer, request.notifies, withKeyExchange: false, context, &turn)
                 installation = ChildInstallation(
@@ -251,6 +260,7 @@ extension SessionContext {
         timers.remove(.halfOpen)
         rekeyDue = turn.moment(in: connection.rekeyTime, less: connection.randTime)
         timers.set(.ikeRekey, to: rekeyDue)
+        volume = SessionVolume(limit: connection.rekeyBytes, chance: turn.environment.entropy.fraction())
         if connection.rekeyTime > .zero, connection.overTime > .zero {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }

@@ -39,7 +39,7 @@ enum ChildChoice {
         replacing old: ChildAgreement? = nil,
         _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
-        let path = context.path
+        let hosts = (local: context.localHosts, remote: context.remoteHosts)
         let offered = Offered(offer, withKeyExchange: withKeyExchange)
         let translation = TransportMode.Translation(
             initiatorSelectors: offered.initiatorSelectors, responderSelectors: offered.responderSelectors, notifies,
@@ -49,8 +49,8 @@ enum ChildChoice {
         var proposalRefused: Rejection?
         let candidates =
             old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
-            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, path).map {
-                Candidate($0, $0.mode == .transport ? seen : offered, path)
+            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, hosts).map {
+                Candidate($0, $0.mode == .transport ? seen : offered, hosts)
             }
         for candidate in candidates {
             let template = candidate.template
@@ -93,10 +93,11 @@ enum ChildChoice {
             candidate.mode == .transport && notifies.contains(.useTransportMode)
             && TransportMode.isHostToHost(local: candidate.local, remote: candidate.remote, context.path)
         let translation = candidate.mode == .transport ? translation : nil
-        let agreement = ChildAgreement(
+        var agreement = ChildAgreement(
             template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
+        agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         let negotiation = ChildNegotiation(
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))
@@ -113,10 +114,10 @@ enum ChildChoice {
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the
     /// configuration.
     private static func ranked(
-        _ templates: [ChildTemplate], _ offered: Offered, _ path: Path
+        _ templates: [ChildTemplate], _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
     ) -> [ChildTemplate] {
         let exact = templates.filter {
-            let candidate = Candidate($0, offered, path)
+            let candidate = Candidate($0, offered, hosts)
             return candidate.local == offered.responderSelectors && candidate.remote == offered.initiatorSelectors
         }
         return exact + templates.filter { template in !exact.contains { $0.name == template.name } }
@@ -170,12 +171,14 @@ enum ChildChoice {
         let local: [TrafficSelector]
         let remote: [TrafficSelector]
 
-        init(_ template: ChildTemplate, _ offered: Offered, _ path: Path) {
+        init(
+            _ template: ChildTemplate, _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
+        ) {
             self.template = template
             mode = template.mode
             ours = (
-                template.localSelectors.map { $0.resolved(for: path.local.address) },
-                template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
+                template.localSelectors.flatMap { $0.resolved(for: hosts.local) },
+                template.remoteSelectors.flatMap { $0.resolved(for: hosts.remote) }
             )
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
             remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)

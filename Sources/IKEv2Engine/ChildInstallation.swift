@@ -35,13 +35,13 @@ struct ChildInstallation {
 
     /// Installs the inbound direction.
     func installInbound(_ context: SessionContext, _ turn: inout Turn) {
-        turn.plane(.install(association(.inbound, context)))
+        turn.plane(.install(association(.inbound, context, &turn)))
     }
 
     /// Installs the outbound direction and the policies; the child is up. One that loses a contest at once never gets
     /// packets to carry: `takesOver` is false then.
     func complete(_ context: SessionContext, takesOver: Bool = true, _ turn: inout Turn) {
-        turn.plane(.install(association(.outbound, context)))
+        turn.plane(.install(association(.outbound, context, &turn)))
         if takesOver {
             // The newest policy decides: packets change over from the old Child SA between one and the next.
             turn.plane(
@@ -66,7 +66,7 @@ struct ChildInstallation {
     }
 
     private func association(
-        _ direction: SecurityAssociation.Direction, _ context: SessionContext
+        _ direction: SecurityAssociation.Direction, _ context: SessionContext, _ turn: inout Turn
     ) -> SecurityAssociation {
         let keys = direction == .inbound ? inboundKeys : outboundKeys
         let encryption = agreement.proposal.first(.encryption) ?? Transform(.encryption, 0)
@@ -79,6 +79,9 @@ struct ChildInstallation {
             encapsulation: context.encapsulation,
             replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
+        association.tunnel = agreement.tunnel
+        association.limits = agreement.template.volume.limits(
+            bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())
         association.policyPriority = agreement.template.priority
         return association
     }

@@ -27,13 +27,12 @@ struct ChildOffer {
     /// there (RFC 7296 §1.2).
     init?(_ template: ChildTemplate, withKeyExchange: Bool, _ context: SessionContext, _ turn: inout Turn) {
         guard let spi = context.takeSPI(&turn) else { return nil }
-        let path = context.path
         self.template = template
         self.spi = spi
         proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
-        localSelectors = template.localSelectors.map { $0.resolved(for: path.local.address) }
-        remoteSelectors = template.remoteSelectors.map { $0.resolved(for: path.remote.address) }
-        let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, path)
+        localSelectors = template.localSelectors.flatMap { $0.resolved(for: context.localHosts) }
+        remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
+        let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
         mode = isHostToHost ? template.mode : .tunnel
     }
 
@@ -85,10 +84,12 @@ struct ChildOffer {
             throw .selectorsDisjoint(
                 oursLocal: localSelectors, oursRemote: remoteSelectors, theirsLocal: local, theirsRemote: remote)
         }
-        return ChildAgreement(
+        var agreement = ChildAgreement(
             template: template, proposal: proposal, inboundSPI: spi, outboundSPI: outboundSPI,
             mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
+        agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        return agreement
     }
 }
 

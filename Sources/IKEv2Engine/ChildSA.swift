@@ -19,6 +19,15 @@ struct ChildAgreement: Hashable {
     var localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     var remoteSelectors: [TrafficSelector]
+    /// Whether the peer cannot take packets that are padded to hide how long they are (RFC 7296 §1.3.1).
+    var refusesPadding = false
+
+    /// How its packets are fitted to the path.
+    var tunnel: TunnelBehaviour {
+        var tunnel = template.tunnel
+        if refusesPadding { tunnel.padding = .none }
+        return tunnel
+    }
 }
 
 /// One Child SA of an IKE SA: both directions.

@@ -10,11 +10,12 @@ extension IKEv2Endpoint {
     func perform(_ command: Command, _ turn: inout Turn) {
         switch command {
         case .initiate(let connection, let child):
-            initiate(connection, child.map { [$0] }, earlierTries: 0, &turn)
+            initiate(connection, child.map { [$0] }, &turn)
         case .terminate(let target): terminate(target, &turn)
         case .rekey(let target): rekey(target, &turn)
         case .shutdown:
             tables.isShuttingDown = true
+            tables.retries.keep { _ in false }
             for session in inOrder {
                 session.leave(.shutdown, &turn)
                 after(session, &turn)
@@ -33,6 +34,13 @@ extension IKEv2Endpoint {
             guard let session = session(with: child) else { return }
             session.intend(.rekeyChild(child), &turn)
             after(session, &turn)
+        case .volumeReached(let child, let mark):
+            guard let session = session(with: child) else { return }
+            switch mark {
+            case .soft: session.intend(.rekeyChild(child), &turn)
+            case .hard: session.expire(child, &turn)
+            }
+            after(session, &turn)
         case .acquire(let connection, let child): acquire(connection, child, &turn)
         case .unknownSPI: break
         }
@@ -44,17 +52,20 @@ extension IKEv2Endpoint {
         guard !tables.isShuttingDown, configuration.connection(named: name)?.child(named: child) != nil,
             tables.acquires.admits(name, child, now: turn.now)
         else { return }
-        initiate(name, [child], earlierTries: 0, &turn)
+        initiate(name, [child], &turn)
     }
 
     /// Brings up children of a connection, all when none are named; makes an IKE SA when there is none.
-    func initiate(_ name: String, _ children: [String]?, earlierTries: Int, _ turn: inout Turn) {
+    /// `revival` says what came before it.
+    func initiate(
+        _ name: String, _ children: [String]?, after revival: Revival? = nil, _ turn: inout Turn
+    ) {
         guard !tables.isShuttingDown else { return }
         guard let connection = configuration.connection(named: name) else {
             turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
             return
         }
-        let names = children ?? connection.children.filter { $0.shunt == nil }.map(\.name)
+        var names = children ?? connection.children.filter { $0.shunt == nil }.map(\.name)
         if let unknown = names.first(where: { connection.child(named: $0) == nil }) {
             turn.refuse(
                 .noPath(remote: name, reason: "the connection has no child \(unknown)"), child: unknown,
@@ -70,6 +81,8 @@ extension IKEv2Endpoint {
                 connection: name)
             return
         }
+        // What waits for its next try need not wait any longer.
+        names += tables.retries.take(name).filter { !names.contains($0) && connection.child(named: $0) != nil }
         let present = inOrder.first { $0.context.connection.name == name && canTake(on: $0) }
         if let present {
             present.want(names, &turn)
@@ -84,7 +97,9 @@ extension IKEv2Endpoint {
             id: tables.newIKESAID(), isInitiator: true, connection: connection, path: path, socket: .plain,
             initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
         context.wanted = names
-        context.earlierTries = earlierTries
+        context.earlierTries = revival?.earlierTries ?? 0
+        context.failures = revival?.failures ?? 0
+        context.isMeantToBeUp = revival?.isMeantToBeUp ?? false
         enter(IKESession.initiating(context, &turn), &turn)
     }
 
@@ -96,6 +111,11 @@ extension IKEv2Endpoint {
     }
 
     private func terminate(_ target: Command.Target, _ turn: inout Turn) {
+        switch target {
+        case .connection(let name): tables.retries.remove(name)
+        case .child(let child, let name): tables.retries.remove(child: child, of: name)
+        case .ikeSA, .childSA: break
+        }
         for session in inOrder {
             let context = session.context
             switch target {

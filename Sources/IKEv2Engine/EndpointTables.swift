@@ -12,6 +12,8 @@ final class EndpointTables {
     var governor = HalfOpenGovernor()
     /// Cookies for peers.
     var cookies = CookieJar()
+    /// What is to be tried again later.
+    var retries = Retries()
     /// Why connections did not come up.
     var refusals = RefusalLog()
     /// Children that packets asked for.

@@ -31,7 +31,7 @@ struct Established: ~Copyable {
     }
 
     private mutating func begin(_ exchange: any Exchange, _ context: SessionContext, _ turn: inout Turn) {
-        guard context.request(exchange.type, exchange.payloads, keys, &turn) != nil else { return }
+        guard context.request(exchange.type, exchange.payloads, keys, own: exchange.schedule, &turn) != nil else { return }
         active = exchange
         context.activity = exchange.activity
     }

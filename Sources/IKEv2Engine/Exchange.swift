@@ -1,3 +1,4 @@
+import Clockwork
 import GatewayModel
 import IKECore
 import IKEMessages
@@ -13,6 +14,9 @@ protocol Exchange {
     /// What it is about, for whoever asks for something else at the same time.
     var activity: Activity { get }
 
+    /// When the request is sent again; nil as the connection says.
+    var schedule: RetransmissionSchedule? { get }
+
     /// The request's payloads.
     var payloads: [Payload] { get }
 
@@ -20,6 +24,10 @@ protocol Exchange {
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
     ) throws(PeerFault) -> NextStep
+}
+
+extension Exchange {
+    var schedule: RetransmissionSchedule? { nil }
 }
 
 /// What comes after an answer.
@@ -41,7 +49,7 @@ extension Intent {
         case .createChild(let name): CreateChild(name, context, &turn)
         case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
-        case .probe: Probe()
+        case .probe: Probe(context.connection)
         }
     }
 }

@@ -81,7 +81,12 @@ final class IKESession {
     /// Its question was answered.
     func answer(_ ticket: Ticket, _ answer: Answer, _ turn: inout Turn) {
         guard context.question == ticket else { return }
-        phase.answer(answer, context, &turn)
+        if case .lastUse(let last) = answer, phase.isEstablished {
+            context.trafficSeen(last, &turn)
+            phase.proceed(context, &turn)
+        } else {
+            phase.answer(answer, context, &turn)
+        }
         settle(&turn)
     }
 
@@ -96,7 +101,8 @@ final class IKESession {
                     exchange: "IKE_AUTH", path: context.path, tries: 1, waited: turn.now - context.created)
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
-            case .answer: phase.answerOverdue(context, &turn)
+            case .answer:
+                if phase.isEstablished { context.trafficSeen(nil, &turn) } else { phase.answerOverdue(context, &turn) }
             case .reassembly: context.reassembly = Reassembly()
             case .liveness: context.livenessDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
@@ -119,6 +125,13 @@ final class IKESession {
     /// Something is to be done when its turn comes.
     func intend(_ intent: Intent, _ turn: inout Turn) {
         context.agenda.add(intent)
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
+    /// A Child SA's lifetime ends, since it has carried all that it may.
+    func expire(_ child: ChildSAID, _ turn: inout Turn) {
+        context.childExpired(child)
         phase.proceed(context, &turn)
         settle(&turn)
     }
@@ -178,7 +191,7 @@ final class IKESession {
     /// Takes everything back that it has taken.
     private func finish(_ reason: Event.CloseReason, _ turn: inout Turn) {
         hasFinished = true
-        revival = revivedChildren(reason)
+        revival = context.revival(after: reason, now: turn.now)
         context.settleQuestion(&turn)
         if let rival = context.ikeRival?.session {
             // It never came to be more than a try.
@@ -192,6 +205,7 @@ final class IKESession {
             context.leaveTrap(child, reason, &turn)
             context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
         }
+        context.giveUpAddresses(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }
         context.heldSPIs = []
         context.stopKeepingAlive(&turn)
@@ -201,30 +215,8 @@ final class IKESession {
         context.publish(.ikeClosed(reason), &turn)
     }
 
-    /// The children that are to be brought up again by another IKE SA, with how often that was tried before.
-    private(set) var revival: (children: [String], earlierTries: Int)?
-
-    private func revivedChildren(_ reason: Event.CloseReason) -> (children: [String], earlierTries: Int)? {
-        if case .failed(.noAnswer) = reason, context.established == nil {
-            guard context.isInitiator else { return nil }
-            let tries = context.earlierTries + 1
-            let goesOn = context.connection.keyingTries == 0 || tries < context.connection.keyingTries
-            return goesOn ? (context.wanted, tries) : nil
-        }
-        guard context.established != nil else { return nil }
-        let names = context.children.all.filter { child in
-            let template = child.agreement.template
-            // Its replacement counts.
-            if child.state == .rekeyed { return false }
-            switch reason {
-            case .asked, .shutdown, .replaced, .ikeSAEnded: return false
-            case .peerDead: return template.dpdAction == .start
-            case .byPeer, .failed: return template.closeAction == .start
-            case .expired: return template.startAction == .start || template.startAction == .trapAndStart
-            }
-        }.map { $0.agreement.template.name }
-        return names.isEmpty ? nil : (names, 0)
-    }
+    /// The children that are to be brought up again by another IKE SA.
+    private(set) var revival: Revival?
 }
 
 /// What a peer's IKE_SA_INIT request is recognised by when it comes again: where from, the SPI, and every octet of it.

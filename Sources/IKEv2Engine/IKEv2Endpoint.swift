@@ -51,17 +51,23 @@ public final class IKEv2Endpoint {
         swap(&turn.effects, &effects)
         switch input {
         case .datagram(let datagram): receive(datagram, &turn)
-        case .deadline: deadline(&turn)
+        case .deadline:
+            deadline(&turn)
+            retryDue(&turn)
         case .answer(let ticket, let answer):
             if let id = tables.takeOwner(of: ticket), let session = sessions[id] {
                 session.answer(ticket, answer, &turn)
                 after(session, &turn)
+            } else if case .leased(let lease) = answer {
+                // Nobody waits for it any more; whoever lent it would keep it for ever.
+                turn.effects.append(.release(lease))
             }
         case .command(let command): perform(command, &turn)
         case .plane(let event): heed(event, &turn)
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
+            tables.retries.keep { next.connection(named: $0) != nil }
             tables.acquires.forget()
         }
         swap(&turn.effects, &effects)
@@ -69,10 +75,13 @@ public final class IKEv2Endpoint {
     }
 
     /// When ``Input/deadline`` is due; nil when nothing waits.
-    public var nextDeadline: Instant? { deadlines.earliest }
+    public var nextDeadline: Instant? { [deadlines.earliest, tables.retries.earliest].compactMap { $0 }.min() }
 
     /// All IKE SAs, the oldest first.
     public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
+
+    /// The numbers of all IKE SAs, the oldest first.
+    public var identifiers: [IKESAID] { sessions.keys.sorted() }
 
     /// One IKE SA; nil when it is gone. Its cost does not grow with the number of IKE SAs.
     public func summary(of id: IKESAID) -> IKESASummary? { sessions[id]?.context.summary }
@@ -83,7 +92,7 @@ public final class IKEv2Endpoint {
         counts.ikeSAs = sessions.count
         counts.halfOpen = tables.governor.total
         counts.childSAs = sessions.values.reduce(0) { $0 + $1.context.children.all.count }
-        counts.deadlines = deadlines.count
+        counts.deadlines = deadlines.count + tables.retries.count
         counts.openTickets = tables.openTickets
         counts.spis = tables.spis.count
         return counts
@@ -145,7 +154,7 @@ public final class IKEv2Endpoint {
                 context.responses.lastResponse, now: turn.now)
         }
         if let revival = session.revival {
-            initiate(context.connection.name, revival.children, earlierTries: revival.earlierTries, &turn)
+            revive(context.connection.name, revival, &turn)
         }
     }
 

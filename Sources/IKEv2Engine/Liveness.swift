@@ -6,6 +6,12 @@ import NetworkTypes
 
 /// Asks whether the peer lives (RFC 7296 §2.4): an empty request, and any authentic answer will do.
 struct Probe: Exchange {
+    /// How the request is repeated.
+    let schedule: RetransmissionSchedule?
+
+    /// Repeated as the connection says.
+    init(_ connection: Connection) { schedule = connection.livenessSchedule }
+
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
     var payloads: [Payload] { [] }
@@ -18,16 +24,44 @@ struct Probe: Exchange {
     }
 }
 
+extension Connection {
+    /// With `dpd_interval`, liveness requests go out at fixed distances, `dpd_tries` in all; else as any other request.
+    var livenessSchedule: RetransmissionSchedule? {
+        guard dpdInterval > .zero else { return nil }
+        return RetransmissionSchedule(tries: max(dpdTries, 1) - 1, timeout: dpdInterval, base: 1)
+    }
+}
+
+/// Silence: the peer is asked only when neither IKE nor ESP of it came for as long as `dpd_delay` (RFC 7296 §2.4).
 extension SessionContext {
     /// The peer may have been silent for too long.
     func livenessDue(_ turn: inout Turn) {
         let due = lastHeard + connection.dpdDelay
-        if due <= turn.now {
-            // A request that is under way asks the same question.
-            if requests.inFlight == nil { agenda.add(.probe) }
-            timers.set(.liveness, to: turn.now + connection.dpdDelay)
-        } else {
+        guard due <= turn.now else {
             timers.set(.liveness, to: due)
+            return
+        }
+        timers.set(.liveness, to: turn.now + connection.dpdDelay)
+        // A request that is under way asks the same question.
+        guard requests.inFlight == nil else { return }
+        let spis = children.all.map(\.agreement.inboundSPI)
+        if spis.isEmpty || question != nil {
+            agenda.add(.probe)
+        } else {
+            ask(.lastUse(inbound: spis), &turn)
+        }
+    }
+
+    /// The plane has said when the last authentic packet of the peer's came; nil for never, or when it does not know.
+    func trafficSeen(_ last: Instant?, _ turn: inout Turn) {
+        settleQuestion(&turn)
+        // A clock of the plane's that is ahead of ours proves no more than a packet that came now.
+        lastHeard = max(lastHeard, min(last ?? lastHeard, turn.now))
+        let due = lastHeard + connection.dpdDelay
+        if due > turn.now {
+            timers.set(.liveness, to: due)
+        } else if requests.inFlight == nil {
+            agenda.add(.probe)
         }
     }
 }

@@ -30,6 +30,8 @@ enum Phase: ~Copyable {
     case checking(CheckingResponder)
     /// We ask for our proof.
     case answering(AnsweringResponder)
+    /// We ask for the initiator's virtual addresses.
+    case leasing(LeasingResponder)
 
     // Either.
 
@@ -100,6 +102,7 @@ enum Phase: ~Copyable {
         case .verifying(let state): self = state.answer(answer, context, &turn)
         case .checking(let state): self = state.answer(answer, context, &turn)
         case .answering(let state): self = state.answer(answer, context, &turn)
+        case .leasing(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
     }
@@ -112,6 +115,7 @@ enum Phase: ~Copyable {
         case .verifying(let state): self = state.overdue(context, &turn)
         case .checking(let state): self = state.overdue(context, &turn)
         case .answering(let state): self = state.overdue(context, &turn)
+        case .leasing(let state): self = state.overdue(context, &turn)
         case let other: self = other
         }
     }

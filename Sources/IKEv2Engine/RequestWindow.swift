@@ -20,6 +20,8 @@ struct RequestWindow {
         fileprivate(set) var deadline: Instant
         /// How often it was sent again.
         fileprivate(set) var attempt: Int
+        /// When it is sent again, where that differs from other requests.
+        fileprivate let schedule: RetransmissionSchedule?
         /// How often it is sent again at most.
         fileprivate var limit: Int
         /// How often the peer gave a sign of life after the last try.
@@ -31,7 +33,7 @@ struct RequestWindow {
     /// The most signs of life that earn a request one more try each: a peer that lives but never answers is given up.
     static let maximumReprieves = 3
 
-    /// How often a request is sent again when only its successor matters: the peer takes no other before it.
+    /// How often in all a request is sent again when only its successor matters: the peer takes no other before it.
     static let curtailedTries = 2
 
     /// What a moment brings.
@@ -60,17 +62,18 @@ struct RequestWindow {
     var isFree: Bool { inFlight == nil && nextID != nil }
 
     /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
-    /// `tries` makes it give up earlier than the schedule says.
+    /// `tries` makes it give up earlier than the schedule says; `own` is a schedule for this request alone.
     mutating func open(
-        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, now: Instant,
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil, now: Instant,
         _ entropy: inout some Entropy
     ) {
         guard inFlight == nil, let id = nextID else { return }
         nextID = id == .max ? nil : id + 1
+        let schedule = own ?? schedule
         let pause = schedule.pause(after: 0, &entropy) ?? schedule.timeout
         inFlight = InFlight(
             id: id, exchange: exchange, datagrams: datagrams, sent: now, deadline: now + pause, attempt: 0,
-            limit: min(schedule.tries, tries ?? schedule.tries))
+            schedule: own, limit: min(schedule.tries, tries ?? schedule.tries))
     }
 
     /// Whether a response with this message ID and exchange answers the request under way.
@@ -81,12 +84,12 @@ struct RequestWindow {
     /// The request was answered, or is given up.
     mutating func close() { inFlight = nil }
 
-    /// Nobody cares much about the answer any more: the request is sent again twice at most, after the shortest pauses, and
-    /// then given up. Without that a request which was lost would keep its successor from the peer.
+    /// Nobody cares much about the answer any more: if it has not been sent again twice yet, it is, after the shortest
+    /// pauses, and then given up. Without that a request which was lost would keep its successor from the peer.
     mutating func curtail(now: Instant) {
         guard var request = inFlight, !request.isCurtailed else { return }
         request.isCurtailed = true
-        request.limit = min(request.limit, request.attempt + Self.curtailedTries)
+        request.limit = max(request.attempt, min(request.limit, Self.curtailedTries))
         request.reprieves = Self.maximumReprieves
         request.deadline = min(request.deadline, now + schedule.timeout)
         inFlight = request
@@ -114,7 +117,7 @@ struct RequestWindow {
     mutating func tick(now: Instant, _ entropy: inout some Entropy) -> Tick {
         guard var request = inFlight, request.deadline <= now else { return .idle }
         request.attempt += 1
-        let pause = schedule.pause(after: request.attempt, &entropy)
+        let pause = (request.schedule ?? schedule).pause(after: request.attempt, &entropy)
         guard let pause, request.attempt <= request.limit else {
             inFlight = nil
             return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)

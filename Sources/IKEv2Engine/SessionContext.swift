@@ -129,10 +129,18 @@ final class SessionContext {
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
+    /// How often one after the other it came to nothing: the more often, the longer the next pause.
+    var failures = 0
+    /// Whether its children are to be up by themselves, whatever the configuration says about them now.
+    var isMeantToBeUp = false
     /// Whether our own NAT detection hash is made to mismatch.
     let pretendsNAT: Bool
     /// The question without an answer.
     var question: Ticket?
+    /// Virtual addresses, ours and the peer's.
+    var assignment = AddressAssignment()
+    /// How many octets of messages there were, and after how many it is to be replaced.
+    var volume = SessionVolume()
 
     /// A new IKE SA.
     init(
@@ -218,6 +226,8 @@ final class SessionContext {
         summary.rekeyDue = rekeyDue
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
+        summary.localVirtualAddresses = assignment.settings?.addresses ?? []
+        summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
         summary.children = children.all.map { $0.summary }
         return summary
     }

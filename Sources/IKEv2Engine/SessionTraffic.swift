@@ -9,7 +9,8 @@ extension SessionContext {
     /// Sends a request of ours; false when it can't be written or no message ID is left. `keys` is nil for IKE_SA_INIT.
     /// - Returns: The datagram, which for IKE_SA_INIT is part of what is proved later.
     func request(
-        _ exchange: ExchangeType, _ payloads: [Payload], _ keys: SessionKeys?, tries: Int? = nil, _ turn: inout Turn
+        _ exchange: ExchangeType, _ payloads: [Payload], _ keys: SessionKeys?, tries: Int? = nil,
+        own: RetransmissionSchedule? = nil, _ turn: inout Turn
     ) -> [UInt8]? {
         guard requests.isFree, let messageID = requests.nextID else { return nil }
         let header = IKEHeader(
@@ -17,7 +18,7 @@ extension SessionContext {
             flags: isInitiator ? .initiator : [], messageID: messageID)
         let message = Message(header, payloads)
         guard let datagrams = encode(message, keys, to: path, socket, &turn) else { return nil }
-        requests.open(exchange, datagrams, tries: tries, now: turn.now, &turn.environment.entropy)
+        requests.open(exchange, datagrams, tries: tries, own: own, now: turn.now, &turn.environment.entropy)
         transmit(datagrams, message, to: path, socket, &turn)
         return datagrams.first
     }
@@ -56,6 +57,7 @@ extension SessionContext {
         _ datagrams: [[UInt8]], _ message: Message, to path: Path, _ socket: IKESocket, _ turn: inout Turn
     ) {
         let octets = datagrams.reduce(0) { $0 + $1.count }
+        count(octets)
         let pieces = datagrams.count > 1 ? " in \(datagrams.count) fragments" : ""
         publish(message: .sent(message.description + pieces, bytes: octets, path), &turn)
         for bytes in datagrams { turn.send(bytes, path, socket) }
@@ -100,6 +102,7 @@ extension SessionContext {
         do throws(GrammarError) {
             let opened = try keys.open(message)
             lastHeard = turn.now
+            count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
             publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened

@@ -128,15 +128,19 @@ extension SessionContext {
         if !newcomers.contains(where: { $0 === session }) { newcomers.append(session) }
         for child in children.all {
             next.children.add(child)
+            // Sooner than it was meant to be, when limits or a failure have put it so.
+            let planned = timers.deadline(of: .childRekey(child.id))
             timers.remove(.childExpiry(child.id))
             timers.remove(.childRekey(child.id))
             next.timers.set(.childExpiry(child.id), to: child.expires)
             let soonest = turn.now + Self.rekeyPause
             next.timers.set(
                 .childRekey(child.id),
-                to: child.state == .installed ? child.rekeyDue.map { max($0, soonest) } : nil)
+                to: child.state == .installed
+                    ? [planned, child.rekeyDue].compactMap { $0 }.min().map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        handAddresses(to: next)
         next.heldSPIs += heldSPIs
         heldSPIs = []
         next.wanted += wanted

@@ -29,7 +29,7 @@ final class PlaneProperty: Property {
                 }
             case .plane: hasChanged = true
             case .publish: hasChanged = true
-            case .ask: break
+            case .ask, .release: break
             }
         }
         if hasChanged { compare(moment.host, &report) }

@@ -1,5 +1,5 @@
 public import Clockwork
-import GatewayModel
+public import GatewayModel
 public import IKECore
 import NetworkTypes
 import WireFormat
@@ -8,6 +8,8 @@ import WireFormat
 public protocol Provider {
     /// The answer, however long it takes to arrive; nil when nobody will ever answer.
     func answer(_ query: Query, for host: SimulatedHost) -> Answer?
+    /// A host gives virtual addresses back.
+    func takeBack(_ lease: Lease, from host: SimulatedHost)
 }
 
 /// When answers arrive: at once, late, in another order, or never.

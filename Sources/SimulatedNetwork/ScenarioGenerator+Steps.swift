@@ -56,7 +56,7 @@ extension ScenarioGenerator {
         for _ in 0..<dice.below(8) {
             steps.append(step(dice.interval(.zero, end), action(scenario)))
         }
-        for _ in 0..<dice.below(12) {
+        for _ in 0..<(dice.below(12) + (profile == .rekey ? 20 : 0)) {
             steps.append(step(dice.interval(.seconds(2), end), .traffic))
         }
         return steps

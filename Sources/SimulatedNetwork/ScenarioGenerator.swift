@@ -155,6 +155,11 @@ struct ScenarioGenerator {
             template.proposals = [Proposal(.esp, esp)]
             template.rekeyTime = profile == .rekey ? dice.interval(.seconds(10), .seconds(40)) : .zero
             template.lifeTime = .zero
+            if profile == .rekey, dice.chance(0.6) {
+                template.volume.packets.rekey = UInt64(1 + dice.below(4))
+                // Sometimes so near that losses make an end of it.
+                template.volume.packets.life = dice.chance(0.3) ? template.volume.packets.rekey + 3 : 0
+            }
             let near = SelectorTemplate(Self.network(left).range, ipProtocol: index == 0 ? .any : .tcp)
             let far = SelectorTemplate(Self.network(right).range, ipProtocol: index == 0 ? .any : .tcp)
             template.localSelectors = [near]

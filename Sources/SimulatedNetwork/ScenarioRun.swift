@@ -77,6 +77,7 @@ public struct ScenarioRun {
             SecretProperty(forbidden: Set(forbidden), childless: Set(childless)),
             SettlementProperty(pairs: scenario.pairs),
         ]
+        if scenario.profile == .rekey { properties.append(VolumeProperty()) }
         if scenario.profile == .calm { properties.append(CalmProperty()) }
         if scenario.profile == .echo { properties.append(EchoProperty(pairs: scenario.pairs)) }
         return Simulation(

@@ -268,6 +268,7 @@ final class ScheduleRun {
                 if let complaint = host.plane.takeComplaints().first { problem = problem ?? complaint }
             case .ask(let ticket, let query):
                 if let answer = provider.answer(query, for: host) { feed(.answer(ticket, answer), host) }
+            case .release(let lease): provider.takeBack(lease, from: host)
             case .publish: break
             }
         }

@@ -140,7 +140,13 @@ public final class SessionFuzz {
         case 0: return .acquire(connection: connection, child: "net")
         case 1: return .mappingChanged(ChildSAID(rawValue: UInt32(byte())), path)
         case 2: return .unknownSPI(UInt32(byte()) << 20, path)
-        default: return .sequenceExhausted(ChildSAID(rawValue: UInt32(byte())))
+        default:
+            let child = ChildSAID(rawValue: UInt32(byte()))
+            switch octet >> 3 & 3 {
+            case 0: return .volumeReached(child, .soft)
+            case 1: return .volumeReached(child, .hard)
+            default: return .sequenceExhausted(child)
+            }
         }
     }
 
@@ -159,6 +165,7 @@ public final class SessionFuzz {
                 if let complaint = host.plane.takeComplaints().first { problem = problem ?? complaint }
             case .ask(let ticket, let query): questions.append((host.index, ticket, query))
             case .publish: digest.absorb(UInt64(1))
+            case .release(let lease): provider.takeBack(lease, from: host)
             }
         }
         let census = host.engine.census

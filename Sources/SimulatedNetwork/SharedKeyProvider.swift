@@ -1,4 +1,4 @@
-import GatewayModel
+public import GatewayModel
 public import IKECore
 import IPsecCrypto
 import NetworkTypes
@@ -33,8 +33,24 @@ public struct SharedKeyProvider: Provider {
         case .verify(let proof, let received):
             guard let octets = octets(proof, host) else { return .noSecret }
             return ConstantTime.equal(octets, received) ? .verified : .falseProof
+        case .lease(let request): return Self.lease(request)
+        case .lastUse(let spis):
+            return .lastUse(spis.compactMap { host.plane.counters(.inbound, spi: $0)?.lastUse }.max())
         }
     }
+
+    /// One address for each identity, however often it asks: 10.64.0.0/10 holds them.
+    private static func lease(_ request: LeaseRequest) -> Answer {
+        let number = TraceDigest.of(request.identity.data).value & 0x3f_ffff
+        let loans = request.wanted.filter { $0.family == .v4 }.prefix(1).map { _ in
+            Lease.Loan(pool: "simulated", address: IPAddress(v4: 0x0a40_0000 | UInt32(truncatingIfNeeded: number)))
+        }
+        guard !loans.isEmpty else { return .noLease("only IPv4 is simulated") }
+        return .leased(Lease(identity: request.identity, loans: Array(loans)))
+    }
+
+    /// There is nothing to take back: addresses follow from identities.
+    public func takeBack(_ lease: Lease, from host: SimulatedHost) {}
 
     /// prf(prf(Shared Secret, "Key Pad for IKEv2"), octets).
     private func octets(_ proof: Query.Proof, _ host: SimulatedHost) -> [UInt8]? {

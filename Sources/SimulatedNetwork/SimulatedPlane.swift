@@ -29,6 +29,8 @@ public final class SimulatedPlane: DataPlane {
     public private(set) var traps: [String: StandingPolicy] = [:]
     /// Paths that are kept alive.
     public private(set) var keepAlives: [Path: Interval] = [:]
+    /// Virtual addresses, with how many IKE SAs gave each.
+    public private(set) var addresses: [IPAddress: Int] = [:]
     private var carried: [SecurityAssociation.Direction: [UInt32: SACounters]] = [:]
     private var complaints: [String] = []
 
@@ -37,7 +39,7 @@ public final class SimulatedPlane: DataPlane {
 
     /// Whether nothing is held.
     public var isEmpty: Bool {
-        inbound.isEmpty && outbound.isEmpty && policies.isEmpty && keepAlives.isEmpty
+        inbound.isEmpty && outbound.isEmpty && policies.isEmpty && keepAlives.isEmpty && addresses.isEmpty
     }
 
     /// What is held, in a few words.
@@ -70,6 +72,13 @@ public final class SimulatedPlane: DataPlane {
         case .trap(let policy): trap(policy)
         case .move(let child, let path, let encapsulation): move(child, path, encapsulation)
         case .keepAlive(let path, let interval): keepAlives[path] = interval > .zero ? interval : nil
+        case .addAddress(let address, _): addresses[address, default: 0] += 1
+        case .removeAddress(let address, _):
+            guard let users = addresses[address] else {
+                complaints.append("removes the address \(address), which is not there")
+                return
+            }
+            addresses[address] = users > 1 ? users - 1 : nil
         }
     }
 
@@ -149,10 +158,21 @@ public final class SimulatedPlane: DataPlane {
         complaints.append("\(text): SPI \(String(spi, radix: 16))")
     }
 
-    /// Counts a packet.
-    func count(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ now: Instant) {
-        carried[direction, default: [:]][spi, default: SACounters()].packets += 1
-        carried[direction]?[spi]?.lastUse = now
+    /// Counts a packet of an SA and says which of its limits it has come to with it; each is told once.
+    func count(
+        _ direction: SecurityAssociation.Direction, _ association: SecurityAssociation, _ now: Instant
+    ) -> VolumeMark? {
+        var counters = carried[direction]?[association.spi] ?? SACounters()
+        counters.packets += 1
+        counters.lastUse = now
+        carried[direction, default: [:]][association.spi] = counters
+        if counters.packets == association.limits.hardPackets { return .hard }
+        return counters.packets == association.limits.softPackets ? .soft : nil
+    }
+
+    /// Whether an SA has carried all that it may.
+    func isExhausted(_ direction: SecurityAssociation.Direction, _ association: SecurityAssociation) -> Bool {
+        carried[direction]?[association.spi]?.packets ?? 0 >= association.limits.hardPackets ?? .max
     }
 
     /// The traffic of an SA's direction; nil when there is no such SA.

@@ -18,6 +18,7 @@ struct VirtualPacket {
 enum PacketRefusal: String {
     case noSuchSA = "no inbound SA has this SPI"
     case otherKeys = "the keys differ"
+    case exhausted = "the SA has carried all that it may"
     case otherSelectors = "the packet inside is not one that the SA carries"
 }
 
@@ -26,10 +27,20 @@ extension Simulation {
     func sendTraffic(from host: SimulatedHost) {
         for (child, policy) in host.plane.orderedPolicies {
             guard let packet = packet(for: policy, of: child, at: host), !host.isCutOff else { continue }
-            host.plane.count(.outbound, policy.spi, now)
+            guard !host.plane.isExhausted(.outbound, packet.association) else { continue }
+            count(.outbound, packet.association, at: host)
             guard !host.dice.chance(host.link.loss) else { continue }
             launch(.esp(packet), from: host, packet.association.path)
         }
+    }
+
+    /// Counts a packet, and tells the engine when that was the last before a limit.
+    private func count(
+        _ direction: SecurityAssociation.Direction, _ association: SecurityAssociation, at host: SimulatedHost
+    ) {
+        guard let mark = host.plane.count(direction, association, now) else { return }
+        trace.note(now, host.name, "\(direction.rawValue) SPI \(Hex.encode(association.spi)): \(mark) limit")
+        feed(.plane(.volumeReached(association.child, mark)), to: host)
     }
 
     /// A packet that a policy protects.
@@ -54,6 +65,7 @@ extension Simulation {
     func refusal(of packet: VirtualPacket, at host: SimulatedHost) -> PacketRefusal? {
         guard let own = host.plane.inbound[packet.association.spi] else { return .noSuchSA }
         guard own.sharesKeys(with: packet.association) else { return .otherKeys }
+        guard !host.plane.isExhausted(.inbound, own) else { return .exhausted }
         let carries =
             own.remoteSelectors.contains { $0.matches(packet.source, packet.ipProtocol, port: packet.sourcePort) }
             && own.localSelectors.contains {
@@ -76,7 +88,7 @@ extension Simulation {
         case nil: break
         }
         packetsAccepted += 1
-        host.plane.count(.inbound, spi, now)
+        if let own = host.plane.inbound[spi] { count(.inbound, own, at: host) }
         trace.note(now, host.name, "packet accepted by SPI \(Hex.encode(spi))")
         if !host.knowsChild(inboundSPI: spi) {
             report.violation("plane and engine agree", host, "a packet was accepted by an SA that IKE does not know")

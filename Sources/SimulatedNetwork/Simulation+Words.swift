@@ -22,6 +22,8 @@ extension Simulation {
         case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
         case .trap(let policy): "trap packets of \(policy.connection)/\(policy.child)"
         case .keepAlive(let path, let interval): "keep alive \(path) every \(interval)"
+        case .addAddress(let address, let owner): "add address \(address) for IKE SA \(owner)"
+        case .removeAddress(let address, let owner): "remove address \(address) of IKE SA \(owner)"
         }
     }
 
@@ -30,6 +32,8 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .lease(let request): "lease for \(request.identity)"
+        case .lastUse(let spis): "last use of \(spis.count) SAs"
         }
     }
 
@@ -42,6 +46,9 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .leased(let lease): "lease \(lease.addresses)"
+        case .noLease: "no lease"
+        case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"
         }
     }
 }

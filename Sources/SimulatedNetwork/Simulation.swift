@@ -175,6 +175,7 @@ public final class Simulation {
                 .answer(host: host.index, incarnation: host.incarnation, ticket, answer), at: now + delay)
         case .publish(let event):
             trace.note(now, host.name, "event \(event.kind)")
+        case .release(let lease): provider.takeBack(lease, from: host)
         }
     }
 

@@ -29,6 +29,8 @@ struct ChildReader {
             UInt32(try ValueSyntax.number(text, in: 0...Self.largestPriority))
         }
         times(&child)
+        child.tunnel = TunnelReader.behaviour(&reader)
+        child.volume = TunnelReader.volume(&reader)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)

@@ -26,6 +26,7 @@ struct ConnectionReader {
         connection.keyingTries = reader.read("keyingtries", or: 1) { text throws(ValueProblem) in
             text == "%forever" ? 0 : try ValueSyntax.number(text, in: 0...1_000_000)
         }
+        virtualAddresses(&connection)
         fragmentation(&connection)
         acceptWithoutEffect()
         authentication(&connection)
@@ -84,8 +85,33 @@ struct ConnectionReader {
         }
     }
 
+    private mutating func virtualAddresses(_ connection: inout Connection) {
+        connection.virtualAddresses = reader.readList("vips", or: []) { text throws(ValueProblem) in
+            switch text.lowercased() {
+            case "%any", "%any4", "%config", "%config4": return [.unspecified(.v4)]
+            case "%any6", "%config6": return [.unspecified(.v6)]
+            default: break
+            }
+            guard let address = IPAddress(text) else {
+                throw ValueProblem(
+                    "'\(text)' is not an address", remedy: "write 0.0.0.0 or :: for any, or the address that you want")
+            }
+            return [address]
+        }
+        connection.pools = reader.readList("pools", or: []) { text throws(ValueProblem) in [text] }
+    }
+
     private mutating func times(_ connection: inout Connection) {
         connection.dpdDelay = reader.read("dpd_delay", or: .zero, ValueSyntax.time)
+        connection.dpdInterval = reader.read("dpd_interval", or: .zero, ValueSyntax.time)
+        connection.dpdTries = reader.read("dpd_tries", or: 5) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 1...100)
+        }
+        if connection.dpdInterval > .zero, connection.dpdDelay == .zero {
+            diagnostics.warning(
+                reader.location(of: "dpd_interval"), "\(reader.path).dpd_interval has no effect without dpd_delay",
+                remedy: "add dpd_delay: the silence after which the peer is asked")
+        }
         connection.rekeyTime = reader.read("rekey_time", or: .hours(4), ValueSyntax.time)
         let tenth = Interval(nanoseconds: connection.rekeyTime.nanoseconds / 10)
         connection.overTime = reader.read("over_time", or: tenth, ValueSyntax.time)
@@ -96,6 +122,7 @@ struct ConnectionReader {
                 remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
         }
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
+        connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
 
     private mutating func fragmentation(_ connection: inout Connection) {
@@ -126,7 +153,12 @@ struct ConnectionReader {
             try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])
         }
         _ = reader.read("pull", or: true, ValueSyntax.bool)
-        _ = reader.read("aggressive", or: false, ValueSyntax.bool)
+        if reader.read("aggressive", or: false, ValueSyntax.bool) {
+            diagnostics.warning(
+                reader.location(of: "aggressive"),
+                "\(reader.path).aggressive: aggressive mode with a shared key lets whoever listens guess the key at leisure"
+                    + " (IKEv1 only; it has no effect with IKEv2)", remedy: "remove it")
+        }
     }
 
     private mutating func noteWithoutEffect(_ key: String, unless harmless: Set<String>, _ reason: String) {

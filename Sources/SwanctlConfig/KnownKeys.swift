@@ -121,6 +121,8 @@ struct KnownKeys {
         connections.<conn>.mobike = yes
         connections.<conn>.dpd_delay = 0s
         connections.<conn>.dpd_timeout = 0s
+        connections.<conn>.dpd_interval = 0s
+        connections.<conn>.dpd_tries = 5
         connections.<conn>.fragmentation = yes
         connections.<conn>.fragment_size = 1280
         connections.<conn>.childless = allow
@@ -133,6 +135,7 @@ struct KnownKeys {
         connections.<conn>.unique = no
         connections.<conn>.reauth_time = 0s
         connections.<conn>.rekey_time = 4h
+        connections.<conn>.rekey_bytes = 0
         connections.<conn>.over_time = 10% of rekey_time/reauth_time
         connections.<conn>.rand_time = over_time
         connections.<conn>.pools =
@@ -219,6 +222,9 @@ struct KnownKeys {
         connections.<conn>.children.<child>.copy_df = yes
         connections.<conn>.children.<child>.copy_ecn = yes
         connections.<conn>.children.<child>.copy_dscp = out
+        connections.<conn>.children.<child>.mss = auto
+        connections.<conn>.children.<child>.mtu = auto
+        connections.<conn>.children.<child>.fragment = before
         connections.<conn>.children.<child>.icmp = no
         connections.<conn>.children.<child>.start_action = none
         connections.<conn>.children.<child>.close_action = none

@@ -8,6 +8,10 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// The pools of virtual addresses, in the order of the files.
+    public var pools: [AddressPool]
+    /// How the daemon behaves, whatever the connection.
+    public var settings: DaemonSettings
     /// What is worth knowing: notes and warnings.
     public var warnings: [Diagnostic]
     /// The files that were read, in order.
@@ -18,14 +22,46 @@ public struct LoadedConfiguration: Sendable {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
         diagnostics.isComplete = diagnostics.errors.isEmpty
-        let resolver = SettingsResolver(parser.tree, diagnostics: diagnostics)
+        try self.init(parser.tree, files: parser.files, diagnostics: diagnostics, isFragment: false)
+    }
+
+    /// Reads settings that came without a file; `origin` stands in for its name in messages. What sections mean together
+    /// is not looked at: they come one by one.
+    public init(_ fragment: SettingsFragment, from origin: String) throws(ConfigurationErrors) {
+        let writer = FragmentWriter(fragment, origin: origin)
+        try self.init(writer.tree, files: [], diagnostics: DiagnosticCollector(), isFragment: true)
+    }
+
+    private init(
+        _ tree: SettingsTree, files: [String], diagnostics: DiagnosticCollector, isFragment: Bool
+    ) throws(ConfigurationErrors) {
+        let resolver = SettingsResolver(tree, diagnostics: diagnostics)
         var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
-        (connections, secrets) = builder.build()
-        files = parser.files
+        builder.reviewsWhole = !isFragment
+        (connections, secrets, pools) = builder.build()
+        settings = builder.settings
+        self.files = files
         warnings = diagnostics.warnings
         guard diagnostics.errors.isEmpty else {
             throw ConfigurationErrors(errors: diagnostics.errors, warnings: diagnostics.warnings)
         }
+    }
+
+    /// Nothing at all.
+    public init() {
+        connections = []
+        secrets = []
+        pools = []
+        warnings = []
+        files = []
+        settings = DaemonSettings()
+    }
+
+    /// Adds what another one holds, at the end.
+    public mutating func append(_ other: LoadedConfiguration) {
+        connections += other.connections
+        secrets += other.secrets
+        pools += other.pools
     }
 }
 
@@ -35,13 +71,17 @@ public struct LoadedConfiguration: Sendable {
 struct ConfigurationBuilder {
     private let resolver: SettingsResolver
     private let diagnostics: DiagnosticCollector
+    /// Whether what sections mean together is looked at.
+    var reviewsWhole = true
+    /// How the daemon behaves.
+    private(set) var settings = DaemonSettings()
 
     init(_ resolver: SettingsResolver, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
         self.diagnostics = diagnostics
     }
 
-    mutating func build() -> (connections: [Connection], secrets: [Secret]) {
+    mutating func build() -> (connections: [Connection], secrets: [Secret], pools: [AddressPool]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
@@ -55,16 +95,37 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        var pools: [AddressPool] = []
+        var poolLocations: [SourceLocation] = []
+        if var section = root.section("pools") {
+            for reader in section.sections("<name>") {
+                var poolReader = PoolReader(reader)
+                guard let pool = poolReader.pool() else { continue }
+                pools.append(pool)
+                poolLocations.append(reader.view.location)
+            }
+            section.finish()
+        }
+        settings = DaemonSettingsReader.settings(&root)
+        settings.apply(to: &connections)
         finish(root)
         // With mistakes in it, what sections mean together would only confuse.
-        if diagnostics.errors.isEmpty { review(connections, locations, secrets) }
-        return (connections, secrets)
+        if diagnostics.errors.isEmpty, reviewsWhole {
+            review(connections, locations, secrets)
+            PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
+        }
+        return (connections, secrets, pools)
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.
     private func finish(_ root: SectionReader) {
         for section in resolver.root.sections where KnownKeys.root.section(section.name) == nil {
             if resolver.isReferenced(section.name) { continue }
+            if DaemonSettingsReader.sections.contains(section.name)
+                || DaemonSettingsReader.foreign.contains(section.name)
+            {
+                continue
+            }
             if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
                 diagnostics.error(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
@@ -85,6 +146,7 @@ struct ConfigurationBuilder {
         for (connection, location) in zip(connections, locations) {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
+            UnwiseSettings(diagnostics: diagnostics).review(connection, location)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {

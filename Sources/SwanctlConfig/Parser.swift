@@ -31,18 +31,26 @@ struct Parser {
     private mutating func read(
         _ path: String, into section: Int, includedFrom outer: [String], at location: SourceLocation
     ) {
-        guard !outer.contains(path) else { return diagnostics.error(location, "'\(path)' includes itself") }
+        guard !outer.contains(path) else {
+            return diagnostics.error(
+                location, "'\(path)' includes itself", remedy: "remove the include that closes the circle")
+        }
         guard outer.count < Limit.includeDepth else {
-            return diagnostics.error(location, "files include each other deeper than \(Limit.includeDepth)")
+            return diagnostics.error(
+                location, "files include each other deeper than \(Limit.includeDepth)",
+                remedy: "include them from one file, side by side")
         }
         guard files.count < Limit.files else {
-            return diagnostics.error(location, "more than \(Limit.files) files are included")
+            return diagnostics.error(
+                location, "more than \(Limit.files) files are included", remedy: "put several into one")
         }
         do {
             let octets = try source.contents(of: path)
             octetsRead += octets.count
             guard octetsRead <= Limit.octets else {
-                return diagnostics.error(location, "the files have more than \(Limit.octets >> 20) MiB")
+                return diagnostics.error(
+                    location, "the files have more than \(Limit.octets >> 20) MiB",
+                    remedy: "check that they are configuration files")
             }
             files.append(path)
             parse(Lexer(octets, file: path), into: section, chain: outer + [path])
@@ -85,7 +93,9 @@ struct Parser {
                     lexer.skipLine()
                 }
             case .invalid(let what):
-                diagnostics.error(token.location, what)
+                diagnostics.error(
+                    token.location, what, remedy: "write 'name = value' or 'name { }', and check that it is a text file"
+                )
                 lexer.skipLine()
             case .openBrace, .colon, .comma, .dot, .equals:
                 diagnostics.error(
@@ -150,7 +160,8 @@ struct Parser {
     ) {
         if open.count > Limit.sectionDepth || tree.nodes.count > Limit.sections {
             diagnostics.error(
-                location, "more than \(Limit.sections) sections, or sections deeper than \(Limit.sectionDepth)")
+                location, "more than \(Limit.sections) sections, or sections deeper than \(Limit.sectionDepth)",
+                remedy: "check that every { has its }")
             // Go on in the same section, so that the braces still match.
             open.append(open[open.count - 1])
             return
@@ -170,7 +181,9 @@ struct Parser {
         while true {
             let token = lexer.next()
             guard case .name(let octets) = token.kind, let name = text(octets, token.location) else {
-                diagnostics.error(token.location, "a section's name is missing behind ':', '.' or ','")
+                diagnostics.error(
+                    token.location, "a section's name is missing behind ':', '.' or ','",
+                    remedy: "write 'name : other.section { }'")
                 lexer.skipLine()
                 return nil
             }
@@ -200,7 +213,9 @@ struct Parser {
                 }
                 for path in paths { read(path, into: section, includedFrom: chain, at: location) }
             } catch {
-                diagnostics.error(location, "'\(resolved)' can't be looked up: \(error)")
+                diagnostics.error(
+                    location, "'\(resolved)' can't be looked up: \(error)",
+                    remedy: "check the directory and who may read it")
             }
         } catch {
             diagnostics.add(error)
@@ -209,7 +224,8 @@ struct Parser {
 
     private func text(_ octets: [UInt8], _ location: SourceLocation) -> String? {
         guard let text = String(validating: octets, as: UTF8.self) else {
-            diagnostics.error(location, "these octets are not UTF-8")
+            diagnostics.error(
+                location, "these octets are not UTF-8", remedy: "save the file as UTF-8 text")
             return nil
         }
         return text

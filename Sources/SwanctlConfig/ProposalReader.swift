@@ -17,7 +17,11 @@ enum ProposalReader {
                 do throws(ProposalSyntaxError) {
                     return [try Proposal(parsing: text, for: securityProtocol)]
                 } catch {
-                    throw ValueProblem(error.description)
+                    let parts = error.description.split(separator: "; ").map(String.init)
+                    throw ValueProblem(
+                        parts.count > 1 ? parts.dropLast().joined(separator: "; ") : error.description,
+                        remedy: parts.count > 1
+                            ? parts.last : "write keywords joined by hyphens, as aes256gcm16-prfsha384-ecp384")
                 }
             })
         where !proposals.contains(proposal) { proposals.append(proposal) }

@@ -26,7 +26,8 @@ struct SectionReader {
     mutating func text(_ name: String) -> String? {
         guard let setting = setting(name), let octets = setting.value else { return nil }
         guard let text = String(validating: octets, as: UTF8.self) else {
-            diagnostics.error(setting.location, "\(path).\(name): the value is not UTF-8")
+            diagnostics.error(
+                setting.location, "\(path).\(name): the value is not UTF-8", remedy: "write it as UTF-8 text")
             return nil
         }
         return text
@@ -62,7 +63,9 @@ struct SectionReader {
     }
 
     private func report(_ name: String, _ problem: ValueProblem) {
-        diagnostics.error(location(of: name), "\(path).\(name): \(problem.message)", remedy: problem.remedy)
+        diagnostics.error(
+            location(of: name), "\(path).\(name): \(problem.message)",
+            remedy: problem.remedy ?? "correct the value; swanctl.conf(5) says what may stand here")
     }
 
     /// Where a setting stands, or the section when it has none.

@@ -45,7 +45,8 @@ final class SettingsResolver {
         if let known = expanded[section] { return known }
         guard inProgress.count < Self.maximumDepth else {
             diagnostics.error(
-                tree.nodes[section].location, "references follow each other deeper than \(Self.maximumDepth)")
+                tree.nodes[section].location, "references follow each other deeper than \(Self.maximumDepth)",
+                remedy: "refer to the last one directly")
             return [section]
         }
         inProgress.insert(section)
@@ -66,14 +67,16 @@ final class SettingsResolver {
             let sections = current.compactMap { tree.nodes[$0].section(name) }
             guard sections.allSatisfy({ !inProgress.contains($0) }) else {
                 diagnostics.error(
-                    reference.location, "'\(written)' inherits from itself, directly or through others")
+                    reference.location, "'\(written)' inherits from itself, directly or through others",
+                    remedy: "remove the reference that closes the circle")
                 return []
             }
             guard !sections.isEmpty else {
                 let names = current.flatMap { tree.nodes[$0].sections.map { tree.nodes[$0].name } }
                 diagnostics.error(
                     reference.location, "there is no section '\(reference.path[...depth].joined(separator: "."))'",
-                    remedy: EditDistance.nearest(to: name, among: names).map { "did you mean '\($0)'?" })
+                    remedy: EditDistance.nearest(to: name, among: names).map { "did you mean '\($0)'?" }
+                        ?? "define it, or remove the reference")
                 return []
             }
             if depth == 0 { referenced.formUnion(sections) }

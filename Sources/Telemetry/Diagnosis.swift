@@ -144,6 +144,14 @@ extension Diagnosis {
                 facts: ["We are \(local), the peer is \(remote)"],
                 causes: ["two peers with the same identity", "a peer that lost its state and does not say so"],
                 remedy: "Give each peer an identity of its own, or set `unique = replace`.")
+        case .noLease(let identity, let wanted, let reason):
+            self.init(noLeaseFor: identity, wanted: wanted, reason: reason)
+        case .noVirtualAddress(let wanted):
+            self.init(
+                code: "E-NO-VIRTUAL-ADDRESS", summary: "The gateway gave us no virtual address.",
+                facts: ["We asked for \(Self.virtualAddresses(wanted))"],
+                causes: ["the gateway has no address pool for this connection"],
+                remedy: "Give the gateway's connection `pools`, or remove `vips` here.")
         case .noPath(let remote, let reason):
             self.init(
                 code: "E-NO-PATH", summary: "There is no way to \(remote).", facts: ["The system says: \(reason)"],
@@ -165,6 +173,10 @@ extension Diagnosis {
     }
 
     private init(noAnswerTo exchange: String, path: Path, tries: Int, waited: Int64) {
+        if exchange == "IKE_AUTH", path.remote.port != 500 {
+            self = .natTraversalBlocked(path.remote.address.description)
+            return
+        }
         let isFirst = exchange == "IKE_SA_INIT"
         self.init(
             code: isFirst ? "E-NO-ANSWER" : "E-SILENT",
@@ -234,6 +246,14 @@ extension Diagnosis {
                 "the peer takes one pair of networks per child only",
             ]
             remedy = "Make `local_ts` equal to what the peer has for our side, and `remote_ts` to its own networks."
+        case 36:
+            code = "E-PEER-NO-ADDRESS"
+            causes = ["the gateway's address pool is full", "the gateway has no address pool of this family"]
+            remedy = "The gateway's log says which pool it was; or remove `vips` here."
+        case 37:
+            code = "E-PEER-WANTS-ADDRESS-REQUEST"
+            causes = ["the gateway takes only clients that ask it for a virtual address"]
+            remedy = "Write `vips = 0.0.0.0` (and `::` for IPv6) in the connection here."
         default:
             code = "E-PEER-REFUSED"
             facts = ["We had sent \(exchange) from \(offer.path.local) to \(offer.path.remote)"]

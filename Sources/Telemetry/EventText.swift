@@ -57,6 +57,11 @@ public struct EventText: Sendable {
                 case (false, false): "no NAT on the way"
                 }
             self.init(.ike, 2, text)
+        case .hostConfigured(let settings): self.init(.ike, 1, "the peer gave us \(Self.describe(settings))")
+        case .hostUnconfigured(let settings): self.init(.ike, 1, "given up: \(Self.describe(settings))")
+        case .leased(let lease):
+            let loans = lease.loans.map { "\($0.address) of pool '\($0.pool)'" }.joined(separator: ", ")
+            self.init(.ike, 1, "assigned \(loans) to '\(lease.identity)'")
         case .pathChanged(let from, let to): self.init(.ike, 1, "path changed from \(from) to \(to)")
         case .childInstalled(let child):
             self.init(

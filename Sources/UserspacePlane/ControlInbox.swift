@@ -61,9 +61,10 @@ final class ControlInbox: Sendable {
     }
 
     /// Adds an event. When there is no room it is lost: those that matter come again with the packets that caused them.
-    func put(_ event: PlaneEvent) {
+    /// What is told once for each SA may be told `always`: there are never more of them than SAs.
+    func put(_ event: PlaneEvent, always: Bool = false) {
         events.withLock { events in
-            if events.count < eventCapacity { events.append(event) }
+            if always || events.count < eventCapacity { events.append(event) }
         }
         wake()
     }

@@ -3,6 +3,14 @@ import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 
+/// What the outer IP header of a packet says besides where it goes.
+struct OuterMarks: Hashable {
+    /// DSCP and ECN.
+    var trafficClass: UInt8 = 0
+    /// Whether it may be cut on its way.
+    var mayFragment = true
+}
+
 /// Sealed packets on their way out, packed so that few calls send them: packets of one size and one way lie behind each
 /// other and leave as one train (UDP_SEGMENT).
 ///
@@ -18,6 +26,9 @@ struct OutboundTrain: ~Copyable {
     /// For each slot of the batch, the socket that it leaves by and the SA's place.
     private var exits: [Int]
     private var places: [Int]
+    private var mayFragment: [Bool]
+    /// A socket by which something was too long to leave.
+    private var tooLong: Int?
     /// By the SA's place: how often the kernel would not cut a train.
     private var refusals: [UInt8] = []
 
@@ -29,7 +40,7 @@ struct OutboundTrain: ~Copyable {
     private var isShort = false
     private var place = -1
     private var way: Way
-    private var outerClass: UInt8 = 0
+    private var outer = OuterMarks()
 
     /// Slots that one system call sends.
     private static let slots = 64
@@ -51,6 +62,7 @@ struct OutboundTrain: ~Copyable {
         batch = try DatagramBatch(capacity: Self.slots, slotSize: Self.slotSize)
         exits = [Int](repeating: 0, count: Self.slots)
         places = [Int](repeating: 0, count: Self.slots)
+        mayFragment = [Bool](repeating: true, count: Self.slots)
         // Raw sockets cannot cut.
         takesTrains = sockets.entries.map { makesTrains && $0.use == .shared }
         let nowhere = Endpoint(.unspecified(.v4), 0)
@@ -61,11 +73,11 @@ struct OutboundTrain: ~Copyable {
 
     /// Where in ``memory`` the next packet starts, which has `length` octets; nil when it is too long for any slot.
     @inline(__always)
-    mutating func makeRoom(for length: Int, _ place: Int, _ way: Way, _ outerClass: UInt8) -> Int? {
+    mutating func makeRoom(for length: Int, _ place: Int, _ way: Way, _ outer: OuterMarks) -> Int? {
         guard length <= Self.slotSize else { return nil }
         if packets > 0 {
             if !isShort, place == self.place, length <= size, packets < Self.mostPackets,
-                octets + length <= Self.mostOctets, outerClass == self.outerClass, way == self.way, canFollow(way)
+                octets + length <= Self.mostOctets, outer == self.outer, way == self.way, canFollow(way)
             {
                 return octets
             }
@@ -73,7 +85,7 @@ struct OutboundTrain: ~Copyable {
         }
         self.place = place
         self.way = way
-        self.outerClass = outerClass
+        self.outer = outer
         return 0
     }
 
@@ -102,11 +114,19 @@ struct OutboundTrain: ~Copyable {
         var start = 0
         while start < filled {
             var end = start + 1
-            while end < filled, exits[end] == exits[start] { end += 1 }
-            send(start..<end, by: sockets.entries[exits[start]].socket)
+            while end < filled, exits[end] == exits[start], mayFragment[end] == mayFragment[start] { end += 1 }
+            let entry = sockets.entries[exits[start]]
+            entry.fragmentation.set(mayFragment[start], for: entry.socket)
+            if send(start..<end, by: entry.socket) { tooLong = exits[start] }
             start = end
         }
         filled = 0
+    }
+
+    /// A socket by which something was too long to leave, since the last call: its error queue says for whom.
+    mutating func takeTooLong() -> Int? {
+        defer { tooLong = nil }
+        return tooLong
     }
 
     /// An SA has another way: trains may be cut there.
@@ -122,20 +142,23 @@ struct OutboundTrain: ~Copyable {
     /// Addresses the slot and goes on to the next.
     private mutating func close(sendsWhenFull: Bool = true) {
         batch[filled] = DatagramInformation(
-            path: way.path, length: octets, segmentSize: packets > 1 ? size : 0, trafficClass: outerClass)
+            path: way.path, length: octets, segmentSize: packets > 1 ? size : 0, trafficClass: outer.trafficClass)
         exits[filled] = way.socket
         places[filled] = place
+        mayFragment[filled] = outer.mayFragment
         filled += 1
         (packets, octets, isShort) = (0, 0, false)
         if filled == Self.slots, sendsWhenFull { send() }
     }
 
-    /// Sends slots in order by one socket.
-    private mutating func send(_ range: Range<Int>, by socket: any DatagramSocket) {
+    /// Sends slots in order by one socket; true when something was too long for its path.
+    private mutating func send(_ range: Range<Int>, by socket: any DatagramSocket) -> Bool {
         var next = range.lowerBound
+        var sawTooLong = false
         while next < range.upperBound {
             let report = socket.send(batch, next..<range.upperBound)
             for _ in 0..<report.dropped { drops.count(.sendFailed) }
+            if report.lastError == .messageTooLong { sawTooLong = true }
             if let cut = report.lastCut {
                 // Broken here for good, perhaps: a path narrower than our packets, a kernel or a device that cannot.
                 let count = refusals[places[cut]]
@@ -151,5 +174,6 @@ struct OutboundTrain: ~Copyable {
                 next = range.upperBound
             }
         }
+        return sawTooLong
     }
 }

@@ -22,8 +22,9 @@ public struct PlaneConfiguration: Sendable {
     public var inside: Inside
     /// Whether packets travel in trains.
     public var offload: Offload
-    /// The largest inner packet, in octets.
-    public var mtu: Int
+    /// The device's MTU, in octets; nil for what the widest of the tunnels has room for. What a tunnel takes is another
+    /// thing: it follows from its path and its algorithms, and hosts whose packets are longer are told.
+    public var mtu: Int?
     /// Where IKE without a marker is heard.
     public var ikeEndpoints: [Endpoint]
     /// Where ESP in UDP and IKE with a marker are heard.
@@ -38,6 +39,8 @@ public struct PlaneConfiguration: Sendable {
     public var rulePriority: UInt32
     /// By which our routes and rules are told from others (RTPROT_…).
     public var routeProtocol: UInt8
+    /// The link that gets virtual addresses; nil for the TUN device.
+    public var virtualAddressDevice: String?
     /// Octets asked for as buffer of each socket, each way.
     public var socketBuffer: Int
 
@@ -45,7 +48,7 @@ public struct PlaneConfiguration: Sendable {
     public init() {
         inside = .tun(name: "martlet0")
         offload = .automatic
-        mtu = 1400
+        mtu = nil
         ikeEndpoints = [Endpoint(.unspecified(.v4), 500), Endpoint(.unspecified(.v6), 500)]
         sharedEndpoints = [Endpoint(.unspecified(.v4), 4500), Endpoint(.unspecified(.v6), 4500)]
         carriesPlainESP = true

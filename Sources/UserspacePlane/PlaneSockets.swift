@@ -19,6 +19,7 @@ struct PlaneSockets: Sendable {
     struct Entry: Sendable {
         let socket: any DatagramSocket
         let use: Use
+        let fragmentation = OuterFragmentation()
 
         /// Whether it can send from this end.
         func serves(_ local: Endpoint) -> Bool {
@@ -52,8 +53,9 @@ struct PlaneSockets: Sendable {
             }
         }
         for entry in made {
-            // Routers may fragment: a packet that is too long for some part of the path still arrives.
             try entry.socket.setPathMTUPolicy(.fragment)
+            // What routers say about paths that are narrower than they seem.
+            if entry.use != .ike { try entry.socket.keepErrors() }
             try entry.socket.setReceiveBuffer(configuration.socketBuffer)
             try entry.socket.setSendBuffer(configuration.socketBuffer)
         }

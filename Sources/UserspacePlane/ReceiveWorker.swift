@@ -23,6 +23,8 @@ struct ReceiveWorker: ~Copyable {
     /// What was dropped; those of `associations`, without a reference to count for each packet.
     private let drops: DropCounters
     private let orders: OrderQueue<ReceiveOrder>
+    /// Where what is heard about paths goes.
+    private let sender: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let batch: DatagramBatch
@@ -41,7 +43,8 @@ struct ReceiveWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets,
+        port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let poller = try Poller(capacity: 16)
@@ -54,6 +57,7 @@ struct ReceiveWorker: ~Copyable {
         self.drops = drops
         self.poller = poller
         self.orders = orders
+        self.sender = sender
         self.inbox = inbox
         self.sockets = sockets
         delivery = Delivery(to: port, drops: drops)
@@ -69,7 +73,9 @@ struct ReceiveWorker: ~Copyable {
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
-                guard receive(sockets.entries[Int(event.token)]) else { return }
+                let entry = sockets.entries[Int(event.token)]
+                if event.readiness.contains(.failed) { hear(entry) }
+                guard receive(entry) else { return }
             }
         }
     }
@@ -106,6 +112,11 @@ struct ReceiveWorker: ~Copyable {
             if count < batch.capacity { break }
         }
         return true
+    }
+
+    /// Takes what routers say about our packets, so that the poller does not tell of it for ever.
+    private func hear(_ entry: PlaneSockets.Entry) {
+        for report in entry.pathReports() { sender.append(.pathMTU(report.remote, report.mtu)) }
     }
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
@@ -178,6 +189,7 @@ struct ReceiveWorker: ~Copyable {
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
+            if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
             unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
         } catch {

@@ -16,9 +16,11 @@ struct Way: Hashable, Sendable {
 
 /// What the transmitting thread is asked to do.
 enum TransmitOrder: Sendable {
-    case install(OutboundSA, slot: Int32, Way)
+    case install(OutboundSA, slot: Int32, Way, TunnelBehaviour, PathFit)
     case remove(OutboundHandle)
-    case move(slot: Int32, Way)
+    case move(slot: Int32, Way, PathFit)
+    /// Packets to somebody may have so many octets, headers included.
+    case pathMTU(IPAddress, Int)
     case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32)
     case stand(ChildSAID, StandingPolicy)
     case block(ChildSAID)
@@ -33,11 +35,12 @@ enum TransmitOrder: Sendable {
 /// It owns the outbound SAs, the policies and its buffers; everything is done by the one thread that runs it. A packet
 /// is read to where it is sealed and sent from there.
 struct TransmitWorker: ~Copyable {
-    private var associations: OutboundSADatabase
+    var associations: OutboundSADatabase
     private var policies = PolicyDatabase()
     /// By slot.
-    private var ways: [Way] = []
+    var ways: [Way] = []
     private var children: [ChildSAID] = []
+    var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
     private var held = HeldPackets()
     /// Until when the packet in hand may wait, when it waited before.
@@ -48,9 +51,12 @@ struct TransmitWorker: ~Copyable {
     private let port: any PacketPort
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
-    private var train: OutboundTrain
+    var train: OutboundTrain
     /// What is sealed together, before the train is sent; nil where that gains nothing.
     private let batch: PacketBatch?
+    var report: InnerReport
+    /// Where a packet lies that is to be looked at piece by piece.
+    let scratch = PacketMemory(Self.stagingSize)
     private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
@@ -74,6 +80,7 @@ struct TransmitWorker: ~Copyable {
         self.batch = batch
         exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
+        report = InnerReport(to: port, now: MonotonicClock.now())
         self.poller = poller
         self.orders = orders
         self.inbox = inbox
@@ -90,11 +97,11 @@ struct TransmitWorker: ~Copyable {
             if let next = keepAlives.next, next <= now {
                 for way in keepAlives.due(now) { sendKeepAlive(way) }
             }
+            if let next = tunnels.next, next <= now { tunnels.forget(now: now) }
             if let next = held.nextExpiry, next <= now {
                 for _ in 0..<held.expire(now) { associations.drops.count(.holdExpired) }
             }
-            var pause = keepAlives.next.map { $0 - now }
-            if let expiry = held.nextExpiry { pause = min(pause ?? expiry - now, expiry - now) }
+            let pause = [keepAlives.next, tunnels.next, held.nextExpiry].compactMap { $0 }.min().map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -108,7 +115,7 @@ struct TransmitWorker: ~Copyable {
         guard orders.hasOrders else { return true }
         for order in orders.take() {
             switch order {
-            case .install(let association, let slot, let way):
+            case .install(let association, let slot, let way, let behaviour, let fit):
                 // The control thread gives out slots below the table's limit only.
                 do { try associations.install(association, at: slot) } catch { assertionFailure("\(error)") }
                 while ways.count <= Int(slot) {
@@ -116,11 +123,14 @@ struct TransmitWorker: ~Copyable {
                     children.append(association.child)
                 }
                 ways[Int(slot)] = way
+                tunnels.install(
+                    Int(slot), behaviour, fit, association.shape, remote: way.path.remote.address)
                 train.forgive(Int(slot))
                 children[Int(slot)] = association.child
             case .remove(let handle): associations.remove(handle)
-            case .move(let slot, let way):
+            case .move(let slot, let way, let fit):
                 ways[Int(slot)] = way
+                tunnels.move(Int(slot), fit, remote: way.path.remote.address)
                 train.forgive(Int(slot))
             case .protect(let child, let selectors, let handle, let precedence):
                 // The control thread has counted the entries.
@@ -135,6 +145,7 @@ struct TransmitWorker: ~Copyable {
             case .unprotect(let child):
                 policies.remove(child)
                 for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
+            case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())
             case .keepAlive(let way, let interval): keepAlives.set(way, every: interval, now: MonotonicClock.now())
             case .reach(let milestone): milestone.reach()
             case .stop: return false
@@ -172,6 +183,9 @@ struct TransmitWorker: ~Copyable {
             carry(bytes, header, now)
         }
         train.send()
+        while let socket = train.takeTooLong() {
+            for said in sockets.entries[socket].pathReports() { tunnels.learn(said.remote, said.mtu, now: now) }
+        }
     }
 
     /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
@@ -209,22 +223,24 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let place = Int(handle.slot)
-        let way = ways[place]
-        var outerClass = TrafficClass.outer(forInner: fields.trafficClass)
-        var skipped = 0
-        if shape.isTransport {
-            do throws(DropReason) { skipped = try TransportHeader(parsing: packet).length } catch {
-                associations.drops.count(error)
-                return
-            }
-            // There is no other header to tell.
-            outerClass = fields.trafficClass
+        let rules = tunnels[place]
+        guard plan.length(of: 0) <= rules.innerMTU else {
+            refit(packet, fields, plan, handle, shape, now)
+            return
         }
+        let way = ways[place]
+        guard let skipped = skippedHeader(packet, shape) else { return }
+        let outer = OuterMarks(
+            // In transport mode there is no other header to tell.
+            trafficClass: shape.isTransport
+                ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass),
+            mayFragment: !(rules.copiesDF && packet.doesNotFragment))
+        let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
         let batch = plan.count >= PacketBatch.worthwhile ? self.batch : nil
         for index in 0..<plan.count {
-            let inner = plan.length(of: index)
-            let length = shape.length(around: inner - skipped)
-            guard let start = train.makeRoom(for: length, place, way, outerClass) else {
+            let length = plan.length(of: index)
+            let inner = max(length, rules.paddedLength)
+            guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, way, outer) else {
                 associations.drops.count(.noRoom)
                 return
             }
@@ -235,14 +251,38 @@ struct TransmitWorker: ~Copyable {
                 associations.drops.count(.noRoom)
                 return
             }
-            do throws(DropReason) {
-                // The train keeps the memory until it has finished the batch; SAs change between trains only.
-                let sealed = unsafe try associations.seal(
-                    &slot, inner: body..<(body + inner), by: handle, now: now, in: batch)
-                train.append(sealed.packet.count)
-                if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[place])) }
-            } catch { return }
+            if let opening { rules.clamp.apply(to: &slot, packet: body..<(body + length), tcp: opening) }
+            if inner > length { slot.clear((body + length)..<(body + inner)) }
+            guard seal(&slot, body..<(body + inner), handle, now, batch) else { return }
         }
+    }
+
+    /// Octets of the header that stays behind in transport mode; nil when the packet cannot go so, which is counted.
+    @inline(__always)
+    func skippedHeader(_ packet: RawSpan, _ shape: SealedShape) -> Int? {
+        guard shape.isTransport else { return 0 }
+        do throws(DropReason) { return try TransportHeader(parsing: packet).length } catch {
+            associations.drops.count(error)
+            return nil
+        }
+    }
+
+    /// Seals an inner packet where it leaves from; false when its SA takes no more.
+    @inline(__always)
+    mutating func seal(
+        _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant,
+        _ batch: PacketBatch? = nil
+    ) -> Bool {
+        do throws(DropReason) {
+            // The train keeps the memory until it has finished the batch; SAs change between trains only.
+            let sealed = unsafe try associations.seal(&slot, inner: inner, by: handle, now: now, in: batch)
+            train.append(sealed.packet.count)
+            if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
+            if let mark = sealed.mark {
+                inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard)
+            }
+            return true
+        } catch { return false }
     }
 
     /// A packet wants an SA that is not there: it waits a moment, and somebody is told.

@@ -22,10 +22,12 @@ public final class UserspacePlane: DataPlane {
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     let routes: RouteKeeper?
+    private let links: LinkFit
     /// Policies that are no Child SA's.
     var standing = StandingRegister()
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
+    private let addresses: AddressKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
@@ -33,6 +35,8 @@ public final class UserspacePlane: DataPlane {
     private var entropy = SystemEntropy()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
+    /// An IKE message of so many octets goes through every path uncut.
+    private static let largestUncut = 500
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
@@ -45,23 +49,32 @@ public final class UserspacePlane: DataPlane {
         case .port(let given):
             port = given
             routes = nil
+            addresses = nil
+            links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
             let tun = try Self.device(name, configuration.offload)
             let socket = try RouteSocket()
-            try tun.setMTU(configuration.mtu, using: socket)
+            try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket)
             if tun.hasVirtioHeader {
                 // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
                 try? socket.change(
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
             }
             try tun.bringUp(using: socket)
-            routes = try RouteKeeper(socket, interface: try tun.index(using: socket), configuration)
+            let interface = try tun.index(using: socket)
+            routes = try RouteKeeper(socket, interface: interface, configuration)
+            let home = try configuration.virtualAddressDevice.map { name throws(SystemError) in
+                try socket.link(named: name).index
+            }
+            addresses = AddressKeeper(socket, interface: home ?? interface)
+            links = LinkFit(
+                try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
             port = tun
         }
         let receiver = Handover(
             try ReceiveWorker(
-                orders: receiveOrders, inbox: inbox, sockets: sockets, port: port, drops: receiveDrops,
-                now: MonotonicClock.now()))
+                orders: receiveOrders, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
+                drops: receiveDrops, now: MonotonicClock.now()))
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
@@ -122,6 +135,10 @@ public final class UserspacePlane: DataPlane {
         guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
             throw .noSocket(path.local, nil)
         }
+        if message.count > Self.largestUncut {
+            // A long message may have to be cut, whatever the packets before it asked for.
+            sockets.entries[index].fragmentation.set(true, for: sockets.entries[index].socket)
+        }
         let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
         do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
     }
@@ -146,7 +163,10 @@ public final class UserspacePlane: DataPlane {
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
-        do { try routes?.removeAll() } catch { throw .system(error) }
+        do {
+            try routes?.removeAll()
+            try addresses?.removeAll()
+        } catch { throw .system(error) }
     }
 
     /// Wakes the packet threads if they have orders. Every packet after a command is treated as the command says, woken
@@ -181,6 +201,8 @@ public final class UserspacePlane: DataPlane {
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
             // It has something to do without any packet.
             transmitOrders.wake()
+        case .addAddress(let address, _): try addresses?.add(address)
+        case .removeAddress(let address, _): try addresses?.remove(address)
         }
     }
 
@@ -196,7 +218,7 @@ public final class UserspacePlane: DataPlane {
 
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
         do throws(SAError) {
-            let made = try InboundSA(association)
+            let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
             try register.add(made)
             receiveOrders.append(.install(made))
         } catch { throw .association(error) }
@@ -215,7 +237,10 @@ public final class UserspacePlane: DataPlane {
             }
             register.add(made, handle)
             if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
-            transmitOrders.append(.install(made, slot: handle.slot, way))
+            let fit = links.fit(association.path, association.encapsulation)
+            let behaviour = association.tunnel.withoutHiddenPorts(association)
+            links.makeRoom(for: TunnelRules(association, shape: made.shape, pathMTU: fit.mtu).innerMTU)
+            transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
@@ -278,7 +303,8 @@ public final class UserspacePlane: DataPlane {
         _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
     ) throws(PlaneError) {
         let way = try way(path, encapsulation)
-        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way)) }
+        let fit = links.fit(path, encapsulation)
+        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way, fit)) }
         for found in register.inbound(of: child) {
             receiveOrders.append(.move(spi: found.spi, remote: path.remote))
         }

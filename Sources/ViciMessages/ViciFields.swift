@@ -7,9 +7,11 @@ enum ViciName {
     /// The longest name in octets.
     static let maximumLength = 255
 
-    /// Whether it may stand in a message: not empty, not too long, nothing that a terminal would obey.
-    static func isValid(_ name: String) -> Bool {
-        (1...maximumLength).contains(name.utf8.count) && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
+    /// Whether it may stand in a message: not empty, not too long, nothing that a terminal would obey. A section's may be
+    /// empty: the counters of all connections together stand in such a one.
+    static func isValid(_ name: String, ofSection: Bool = false) -> Bool {
+        ((ofSection ? 0 : 1)...maximumLength).contains(name.utf8.count)
+            && !name.utf8.contains { $0 < 0x20 || $0 == 0x7f }
     }
 }
 
@@ -20,11 +22,12 @@ extension WireReader {
     }
 
     /// Reads a name with its length.
-    mutating func viciName() throws(ViciError) -> String {
+    mutating func viciName(ofSection: Bool = false) throws(ViciError) -> String {
         do {
             let length = try uint8("name length")
             let octets = try bytes(Int(length), "name")
-            guard let name = String(validating: octets, as: UTF8.self), ViciName.isValid(name) else {
+            guard let name = String(validating: octets, as: UTF8.self), ViciName.isValid(name, ofSection: ofSection)
+            else {
                 throw ViciError.name
             }
             return name
@@ -48,8 +51,10 @@ extension WireReader {
 
 extension WireWriter {
     /// Writes a name with its length.
-    mutating func viciName(_ name: String) throws(ViciError) {
-        guard ViciName.isValid(name), let length = UInt8(exactly: name.utf8.count) else { throw .name }
+    mutating func viciName(_ name: String, ofSection: Bool = false) throws(ViciError) {
+        guard ViciName.isValid(name, ofSection: ofSection), let length = UInt8(exactly: name.utf8.count) else {
+            throw .name
+        }
         uint8(length)
         append(name.utf8)
     }

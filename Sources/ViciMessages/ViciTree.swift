@@ -18,7 +18,7 @@ public struct ViciTree: Hashable, Sendable {
 
     /// A name and what it stands for.
     public struct Entry: Hashable, Sendable {
-        /// The name: 1 to 255 octets of UTF-8 without control characters.
+        /// The name: 1 to 255 octets (a section's may be empty) of UTF-8 without control characters.
         public let name: String
         /// What it stands for.
         public var element: Element

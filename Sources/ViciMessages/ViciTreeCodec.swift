@@ -50,7 +50,7 @@ extension ViciTree {
             }
             switch tag {
             case Tag.sectionStart:
-                let name = try reader.viciName()
+                let name = try reader.viciName(ofSection: true)
                 guard open.count < Self.maximumDepth else { throw .depth }
                 open.append(current)
                 current = Open(name: name)
@@ -93,7 +93,7 @@ extension ViciTree {
                 writer.uint8(Tag.listEnd)
             case .section(let tree):
                 writer.uint8(Tag.sectionStart)
-                try writer.viciName(entry.name)
+                try writer.viciName(entry.name, ofSection: true)
                 try tree.write(into: &writer, depth: depth + 1)
                 writer.uint8(Tag.sectionEnd)
             }

@@ -9,8 +9,11 @@ enum ViciCommands {
     /// Events that a client may register for.
     static let events: Set<String> = [
         "log", "control-log", "list-sa", "list-conn", "list-cert", "list-policy", "list-authority", "ike-updown",
-        "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert", StatusReport.name,
+        "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert", StatusReport.name, recentLog,
     ]
+
+    /// Our own command for the lines of the log that the gateway remembers, and the event that carries one.
+    static let recentLog = "martlet-log"
 
     /// Why arguments make no sense: one clause for the client.
     struct Refusal: Error { let reason: String }
@@ -70,11 +73,9 @@ enum ViciCommands {
             (child == nil || child == summary.name) && (childSA == nil || childSA == summary.id.rawValue)
         }
 
-        /// Whether this IKE SA is to be shown: one that has no matching child is not, when children are asked for.
+        /// Whether this IKE SA is to be shown; one that has no matching child is, without children.
         func includes(_ summary: IKESASummary) -> Bool {
-            (connection == nil || connection == summary.connection)
-                && (ikeSA == nil || ikeSA == summary.id.rawValue)
-                && ((child == nil && childSA == nil) || summary.children.contains(where: includes))
+            (connection == nil || connection == summary.connection) && (ikeSA == nil || ikeSA == summary.id.rawValue)
         }
     }
 

@@ -19,12 +19,10 @@ extension ViciReports {
                 section.set("unique", "UNIQUE_\(connection.uniqueness.rawValue)".uppercased())
                 if connection.dpdDelay > .zero { section.set("dpd_delay", connection.dpdDelay.wholeSeconds) }
                 section.setSection("local-1") {
-                    $0.set("class", className(connection.local.method))
-                    if let identity = connection.local.identity { $0.set("id", identity) }
+                    round(connection.local.identity?.description, connection.local.method, into: &$0)
                 }
                 section.setSection("remote-1") {
-                    $0.set("class", className(connection.remote.method))
-                    if let identity = connection.remote.identity { $0.set("id", identity) }
+                    round(Self.identity(connection.remote.identity), connection.remote.method, into: &$0)
                 }
                 section.setSection("children") { children in
                     for child in connection.children {
@@ -35,12 +33,29 @@ extension ViciReports {
         }
     }
 
+    /// One authentication round of one end.
+    private static func round(
+        _ identity: String?, _ method: Connection.AuthenticationMethod, into tree: inout ViciTree
+    ) {
+        if let identity { tree.set("id", identity) }
+        tree.set("class", className(method))
+        for key in ["groups", "cert_policy", "certs", "cacerts"] { tree.setList(key, [String]()) }
+    }
+
+    /// Whom the peer has to be; nil for anybody.
+    private static func identity(_ pattern: IdentityPattern?) -> String? {
+        switch pattern {
+        case .any?, nil: nil
+        case .some(let pattern): pattern.description
+        }
+    }
+
     private static func childFields(_ child: ChildTemplate, into tree: inout ViciTree) {
         tree.set("mode", child.shunt?.rawValue ?? child.mode.rawValue)
         tree.set("rekey_time", child.rekeyTime.wholeSeconds)
         tree.set("rekey_bytes", 0)
         tree.set("rekey_packets", 0)
-        tree.set("dpd_action", child.dpdAction == .none ? "clear" : word(child.dpdAction))
+        tree.set("dpd_action", word(child.dpdAction))
         tree.set("close_action", word(child.closeAction))
         tree.setList("local-ts", child.localSelectors)
         tree.setList("remote-ts", child.remoteSelectors)

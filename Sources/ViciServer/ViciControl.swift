@@ -171,7 +171,8 @@ public final class ViciControl {
 
     private func carryOut(_ name: String, _ arguments: ViciTree, for session: ViciSession, _ id: SessionID) {
         guard let handler else { return session.fail("the gateway stops") }
-        touch(id)
+        // At the end: what the handler publishes meanwhile is written at once, and takes the note of us with it.
+        defer { touch(id) }
         do throws(ViciCommands.Refusal) {
             switch name {
             case "version": session.send(.response(ViciReports.version(handler.version())))
@@ -179,13 +180,12 @@ public final class ViciControl {
                 session.send(
                     .response(ViciReports.statistics(handler.statistics(), unixTime: handler.unixTime)))
             case "reload-settings": session.send(.response(ViciReports.outcome(handler.reloadSettings())))
-            case "get-conns":
-                let names = handler.connections().map(\.name)
-                session.send(.response(ViciTree { $0.setList("conns", names) }))
             case "get-algorithms": session.send(.response(ViciReports.algorithms(handler.algorithms())))
             case "list-conns": listConnections(handler, arguments, for: session)
             case "list-sas": listSAs(handler, try ViciCommands.Filter(arguments), for: session)
             case StatusReport.name: status(handler, for: session)
+            case ViciCommands.recentLog:
+                list(handler.recentLog(), for: session, event: ViciCommands.recentLog) { $0.tree(thread: nil) }
             case "initiate":
                 let request = try ViciCommands.initiation(arguments)
                 let ticket = begin(session, id, request.wait, arguments)
@@ -196,7 +196,14 @@ public final class ViciControl {
                 handler.terminate(request, ticket: ticket)
             case "rekey":
                 session.send(.response(ViciReports.outcome(handler.rekey(try ViciCommands.rekeying(arguments)))))
-            default: session.send(.unknownCommand)
+            default:
+                if let answer = try ViciStoreCommands.answer(name, arguments, handler) {
+                    session.send(.response(answer))
+                } else if let listing = ViciListings.events(name, arguments, handler) {
+                    list(listing.messages, for: session, event: listing.event) { $0 }
+                } else {
+                    session.send(.unknownCommand)
+                }
             }
         } catch {
             session.send(.response(ViciReports.outcome(.failure(error.reason))))
@@ -239,21 +246,26 @@ public final class ViciControl {
     }
 
     private func listSAs(_ handler: any ViciHandler, _ filter: ViciCommands.Filter, for session: ViciSession) {
-        let now = handler.now
-        let all = handler.ikeSAs().filter { filter.includes($0.summary) }
-        list(all, for: session, event: "list-sa") { ViciReports.ikeSA($0, now: now, includes: filter.includes) }
+        // Which there are is settled now; each is looked at when the client is ready for it, so that thousands hold up
+        // nobody. One that is gone by then is passed over.
+        list(handler.ikeSAIDs(), for: session, event: "list-sa") { [weak handler] id in
+            guard let handler, let sa = handler.ikeSA(id), filter.includes(sa.summary) else { return nil }
+            return ViciReports.ikeSA(sa, now: handler.now, includes: filter.includes)
+        }
     }
 
     /// Begins a listing: an event for each item, then an empty answer, made as fast as the client reads.
     private func list<Item>(
-        _ items: [Item], for session: ViciSession, event: String, _ tree: @escaping (Item) -> ViciTree
+        _ items: [Item], for session: ViciSession, event: String, _ tree: @escaping (Item) -> ViciTree?
     ) {
         let shown = session.isRegistered(event) ? items : []
         var events = shown.makeIterator()
         var isAnswered = false
         session.activity = .listing(
             AnyIterator {
-                if let item = events.next() { return .event(event, tree(item)) }
+                while let item = events.next() {
+                    if let tree = tree(item) { return .event(event, tree) }
+                }
                 defer { isAnswered = true }
                 return isAnswered ? nil : .response(ViciTree())
             })

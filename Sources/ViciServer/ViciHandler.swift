@@ -33,6 +33,41 @@ public protocol ViciHandler: AnyObject {
     func terminate(_ request: ViciTermination, ticket: ViciTicket)
     /// Starts to replace something, and says how much; what comes of it is told by events.
     func rekey(_ target: Command.Target) -> ViciOutcome
+
+    // What follows has defaults that say that it is not done here.
+
+    /// The numbers of all IKE SAs, the oldest first.
+    func ikeSAIDs() -> [IKESAID]
+    /// One IKE SA; nil when it is gone.
+    func ikeSA(_ id: IKESAID) -> ViciIKESA?
+    /// Takes in what a client gives: all of it, or nothing. What has the same name is replaced.
+    func load(_ items: [ViciItem]) -> ViciOutcome
+    /// Forgets something that was loaded. SAs that came of it go on.
+    func unload(_ kind: ViciItem.Kind, _ name: String) -> ViciOutcome
+    /// The names of what is loaded, in order.
+    func names(of kind: ViciItem.Kind) -> [String]
+    /// Policies that are in force without a Child SA of their own.
+    func policies() -> [ViciPolicy]
+    /// Certificates, revocation lists and keys that are held.
+    func certificates() -> [ViciCertificate]
+    /// Certification authorities that are configured.
+    func authorities() -> [ViciAuthority]
+    /// Pools of virtual addresses, with their leases.
+    func pools() -> [ViciPool]
+    /// Puts the trap policies of a child in force, or out of it.
+    func install(_ wanted: Bool, child: String, connection: String?) -> ViciOutcome
+    /// Sends peers to another gateway (RFC 5685).
+    func redirect(_ redirection: ViciRedirection) -> ViciOutcome
+    /// What was counted; empty when there is nothing of that name.
+    func counters(_ scope: ViciCounterScope) -> [ViciCounters]
+    /// Begins to count at zero again.
+    func resetCounters(_ scope: ViciCounterScope)
+    /// Forgets certificates and statements that were fetched; all types when none is named.
+    func flushCertificates(_ type: String?)
+    /// Forgets all secrets, keys and certificates.
+    func clearCredentials()
+    /// The last lines of the log, the oldest first, in full detail.
+    func recentLog() -> [ViciLogLine]
 }
 
 /// The number of a command whose outcome comes later.
@@ -188,6 +223,8 @@ public struct ViciOutcome: Hashable, Sendable {
     public var matches: Int?
     /// For `terminate`: how many of them are gone.
     public var terminated: Int?
+    /// For `load-key` and `load-token`: the key's identifier, hexadecimal.
+    public var id: String?
 
     /// All is done.
     public static let success = ViciOutcome(succeeded: true, message: nil, matches: nil, terminated: nil)

@@ -86,8 +86,13 @@ enum ViciReports {
         if sa.isPeerBehindNAT { tree.set("nat-remote", true) }
         if sa.isBehindNAT || sa.isPeerBehindNAT { tree.set("nat-any", true) }
         if let algorithms = sa.algorithms { algorithmFields(algorithms, includesPRF: true, into: &tree) }
-        if let established = sa.established { tree.set("established", (now - established).wholeSeconds) }
+        // In other states clients do not expect it.
+        if let established = sa.established, sa.state == .established {
+            tree.set("established", (now - established).wholeSeconds)
+        }
         if let due = sa.rekeyDue, sa.state == .established { tree.set("rekey-time", (due - now).wholeSeconds) }
+        if !sa.localVirtualAddresses.isEmpty { tree.setList("local-vips", sa.localVirtualAddresses) }
+        if !sa.remoteVirtualAddresses.isEmpty { tree.setList("remote-vips", sa.remoteVirtualAddresses) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
         if !sa.activeTasks.isEmpty { tree.setList("tasks-active", sa.activeTasks) }
     }
@@ -106,7 +111,7 @@ enum ViciReports {
         if !includesPRF, let numbers = proposal.first(.sequenceNumbers), numbers.id == 1 { tree.set("esn", 1) }
     }
 
-    private static func childSAFields(
+    static func childSAFields(
         _ child: ChildSASummary, _ traffic: ViciIKESA.Traffic, now: Instant, into tree: inout ViciTree
     ) {
         tree.set("name", child.name)
@@ -123,7 +128,7 @@ enum ViciReports {
             algorithmFields(child.algorithms, includesPRF: false, into: &tree)
             counters("in", traffic.inbound, now: now, into: &tree)
             counters("out", traffic.outbound, now: now, into: &tree)
-            if let due = child.rekeyDue, child.state == .installed {
+            if let due = child.rekeyDue {
                 tree.set("rekey-time", (due - now).wholeSeconds)
             }
             if let end = child.expires { tree.set("life-time", (end - now).wholeSeconds) }
@@ -150,13 +155,17 @@ enum ViciReports {
         }
     }
 
+    /// Text that fits into a value.
+    static func text(_ text: String) -> String { String(decoding: text.utf8.prefix(60_000), as: UTF8.self) }
+
     /// The answer to a command that was carried out or not.
     static func outcome(_ outcome: ViciOutcome) -> ViciTree {
         ViciTree { tree in
             tree.set("success", outcome.succeeded)
             if let matches = outcome.matches { tree.set("matches", matches) }
             if let terminated = outcome.terminated { tree.set("terminated", terminated) }
-            if let message = outcome.message { tree.set("errmsg", message) }
+            if let message = outcome.message { tree.set("errmsg", text(message)) }
+            if let id = outcome.id { tree.set("id", id) }
         }
     }
 }

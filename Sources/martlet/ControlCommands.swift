@@ -6,7 +6,7 @@ import ViciServer
 
 /// A connection to a running gateway.
 struct GatewayClient {
-    private let client: ViciClient
+    let client: ViciClient
 
     init(_ option: ControlSocketOption) throws {
         let path = try option.path()
@@ -45,7 +45,7 @@ struct GatewayClient {
 }
 
 /// Whether a name on the command line is a connection's or a child's.
-private enum Named {
+enum Named {
     case connection(String)
     case child(String, connection: String)
 
@@ -63,7 +63,8 @@ private enum Named {
         }
     }
 
-    private var owner: String {
+    /// The connection.
+    var owner: String {
         switch self {
         case .connection(let name), .child(_, let name): name
         }

@@ -31,7 +31,10 @@ struct MartletCommand: ParsableCommand {
             Exit status: 0 done, 1 it failed and says why, 64 the command line makes no sense.
             """,
         version: MartletVersion.current,
-        subcommands: [Run.self, Up.self, Down.self, Status.self, Demo.self, Version.self])
+        subcommands: [
+            Run.self, Up.self, Down.self, Status.self, Rekey.self, Watch.self, Log.self, Check.self, Explain.self,
+            Doctor.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self, Version.self,
+        ])
 }
 
 /// `martlet version`.

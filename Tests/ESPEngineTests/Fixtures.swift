@@ -74,15 +74,19 @@ final class Pair {
     let handle = OutboundHandle(slot: 0, serial: 1)
 
     init(
-        encryption: Transform = .aes128gcm16, integrity: Transform? = nil, extended: Bool = false, window: Int = 2048
+        encryption: Transform = .aes128gcm16, integrity: Transform? = nil, extended: Bool = false, window: Int = 2048,
+        tunnel: TunnelBehaviour = TunnelBehaviour(), limits: VolumeLimits = VolumeLimits(),
+        receiving: VolumeLimits = VolumeLimits(), pathMTU: Int? = nil
     ) throws {
         var entropy = SeededEntropy(seed: 9)
-        sender = try OutboundSA(
-            try Fixtures.association(.outbound, encryption: encryption, integrity: integrity, extended: extended),
-            serial: 1, entropy: &entropy)
-        receiver = try InboundSA(
-            try Fixtures.association(
-                .inbound, encryption: encryption, integrity: integrity, extended: extended, window: window))
+        var outgoing = try Fixtures.association(
+            .outbound, encryption: encryption, integrity: integrity, extended: extended)
+        (outgoing.tunnel, outgoing.limits) = (tunnel, limits)
+        sender = try OutboundSA(outgoing, serial: 1, entropy: &entropy)
+        var incoming = try Fixtures.association(
+            .inbound, encryption: encryption, integrity: integrity, extended: extended, window: window)
+        (incoming.tunnel, incoming.limits) = (tunnel, receiving)
+        receiver = try InboundSA(incoming, pathMTU: pathMTU)
         outbound = OutboundSADatabase(entropy: SeededEntropy(seed: 4))
         inbound = InboundSADatabase()
         try outbound.install(sender, at: 0)

@@ -44,6 +44,8 @@ import WireFormat
         case .nearMiss(let found): "near \(found.secret) \(found.difference)"
         case .noSecret: "no secret"
         case .path, .noPath: "a path"
+        case .leased, .noLease: "a lease"
+        case .lastUse: "a moment"
         case nil: "nothing"
         }
     }

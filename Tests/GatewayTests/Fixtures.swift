@@ -107,6 +107,8 @@ final class FakePlane: DataPlane {
             case .move: "move"
             case .trap(let policy): "trap \(policy.child)"
             case .keepAlive: "keep alive"
+            case .addAddress(let address, _): "add \(address)"
+            case .removeAddress(let address, _): "remove \(address)"
             }
         commands.append(name)
         onCommand?(name)

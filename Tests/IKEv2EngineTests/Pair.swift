@@ -22,6 +22,12 @@ final class Gateway {
     var questions: [(ticket: Ticket, query: Query)] = []
     /// Everything, in order.
     var effects: [Effect] = []
+    /// What is lent to clients, in turn; empty for none.
+    var lends: [Answer] = []
+    /// When the last packet came.
+    var lastUse: Instant?
+    /// What was given back.
+    var released: [Lease] = []
     /// Datagrams that wait to be taken out.
     var outbox: [Datagram] = []
 
@@ -40,6 +46,7 @@ final class Gateway {
             switch effect {
             case .send(let datagram): outbox.append(datagram)
             case .ask(let ticket, let query): questions.append((ticket, query))
+            case .release(let lease): released.append(lease)
             case .plane, .publish: break
             }
         }
@@ -63,6 +70,8 @@ final class Gateway {
         case .verify(let proof, let received):
             guard let key = key(local: proof.other, remote: proof.signer) else { return .noSecret }
             return Self.mac(key, proof) == received ? .verified : .falseProof
+        case .lastUse: return .lastUse(lastUse)
+        case .lease: return lends.isEmpty ? .noLease("all are in use") : lends.removeFirst()
         }
     }
 

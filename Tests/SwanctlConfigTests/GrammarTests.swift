@@ -118,12 +118,39 @@ import WireFormat
         ("secrets { ike { secret = \"abc\n } }", ["1:26: error: a quoted text does not end; close it with \""]),
         ("= x\n", ["1:1: error: a name is missing here; write 'name = value' or 'name { }'"]),
         ("a.b = c\n", ["1:2: error: '.' can't be part of a key; write nested sections: a { … }"]),
-        ("a : { }\n", ["1:5: error: a section's name is missing behind ':', '.' or ','"]),
-        ("a : a { }\nsecrets { }", ["1:5: error: 'a' inherits from itself, directly or through others"]),
-        ("a : b { }\nb : a { }\n", ["2:5: error: 'a' inherits from itself, directly or through others"]),
+        (
+            "a : { }\n",
+            [
+                "1:5: error: a section's name is missing behind ':', '.' or ','; write 'name : other.section { }'"
+            ]
+        ),
+        (
+            "a : a { }\nsecrets { }",
+            [
+                "1:5: error: 'a' inherits from itself, directly or through others; "
+                    + "remove the reference that closes the circle"
+            ]
+        ),
+        (
+            "a : b { }\nb : a { }\n",
+            [
+                "2:5: error: 'a' inherits from itself, directly or through others; "
+                    + "remove the reference that closes the circle"
+            ]
+        ),
         ("a : secrts.x { }\nsecrets { }", ["1:5: error: there is no section 'secrts'; did you mean 'secrets'?"]),
-        ("secrets { }\na : secrets.x { }", ["2:5: error: there is no section 'secrets.x'"]),
-        ("include swanctl.conf\n", ["1:9: error: '/etc/swanctl.conf' includes itself"]),
+        (
+            "secrets { }\na : secrets.x { }",
+            [
+                "2:5: error: there is no section 'secrets.x'; define it, or remove the reference"
+            ]
+        ),
+        (
+            "include swanctl.conf\n",
+            [
+                "1:9: error: '/etc/swanctl.conf' includes itself; remove the include that closes the circle"
+            ]
+        ),
     ])
     func mistakes(_ text: String, _ expected: [String]) {
         #expect(errors(text).map { $0.replacing("/etc/swanctl.conf:", with: "") } == expected)

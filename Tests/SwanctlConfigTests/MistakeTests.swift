@@ -11,7 +11,10 @@ import Testing
             "connections.gw.remote_adrs: unknown key 'remote_adrs'; did you mean 'remote_addrs'?"
         ),
         ("nonsense = 1", "connections.gw.nonsense: unknown key 'nonsense'; remove it; swanctl.conf(5) lists all keys"),
-        ("vips = 0.0.0.0", "connections.gw.vips: 'vips' is not supported yet; remove it, or leave it at its default"),
+        (
+            "vips = everywhere",
+            "connections.gw.vips: 'everywhere' is not an address; write 0.0.0.0 or :: for any, or the address that you want"
+        ),
         (
             "childless = never",
             "connections.gw.childless: 'childless' is not supported yet; remove it, or leave it at its default (allow)"
@@ -97,10 +100,6 @@ import Testing
             "esp_proposals: proposal 'aes128': 'aes128' (character 1) needs an integrity algorithm beside it; add for example 'sha256'"
         ),
         ("hw_offload = yes", "hw_offload: hardware offload is not supported yet; write no or auto"),
-        (
-            "rekey_bytes = 1000",
-            "rekey_bytes: 'rekey_bytes' is not supported yet; remove it, or leave it at its default (0)"
-        ),
         ("ipcomp = yes", "ipcomp: 'ipcomp' is not supported yet; remove it, or leave it at its default (no)"),
     ])
     func inChildren(_ line: String, _ message: String) {
@@ -157,7 +156,7 @@ import Testing
     @Test func allAreFound() {
         let found = errors(
             connection("version = 1\nunique = x\nfoo = 1", child: "mode = beet")
-                + "\npools { p { addrs = 10.0.0.0/8\n } }\nconections { }")
+                + "\npools { p { addrs = 10.0.0.0/\n } }\nconections { }")
         #expect(found.count == 6, "\(found.joined(separator: "\n"))")
     }
 

@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 19)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 21)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -133,6 +133,8 @@ import WireFormat
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .alreadyConnected: "alreadyConnected"
+        case .noLease: "noLease"
+        case .noVirtualAddress: "noVirtualAddress"
         case .byPeer: "byPeer"
         case .noAnswer: "noAnswer"
         case .noPath: "noPath"

@@ -64,6 +64,15 @@ enum Samples {
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
             shows: ["hq.example", "branch.example"]),
         Sample(
+            refusal: .noLease(identity: branch, wanted: [.unspecified(.v4)], reason: "pool 'a' is full"),
+            code: "E-NO-LEASE", shows: ["branch.example", "any IPv4 address", "pool 'a' is full"]),
+        Sample(
+            refusal: .noLease(identity: branch, wanted: [], reason: ""), code: "E-ADDRESS-REQUEST-MISSING",
+            shows: ["branch.example", "`pools`", "`vips = 0.0.0.0`"]),
+        Sample(
+            refusal: .noVirtualAddress(wanted: [.unspecified(.v6)]), code: "E-NO-VIRTUAL-ADDRESS",
+            shows: ["any IPv6 address", "`pools`"]),
+        Sample(
             refusal: .noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)),
             code: "E-NO-ANSWER",
             shows: ["198.51.100.2", "6 times", "165 s", "4500"]),
@@ -92,6 +101,12 @@ enum Samples {
         Sample(
             refusal: .byPeer(notify: 38, name: "TS_UNACCEPTABLE", exchange: "IKE_AUTH", offer: offer),
             code: "E-PEER-SELECTORS", shows: ["10.1.0.1", "10.2.0.2"]),
+        Sample(
+            refusal: .byPeer(notify: 36, name: "INTERNAL_ADDRESS_FAILURE", exchange: "IKE_AUTH", offer: offer),
+            code: "E-PEER-NO-ADDRESS", shows: ["INTERNAL_ADDRESS_FAILURE", "full", "`vips`"]),
+        Sample(
+            refusal: .byPeer(notify: 37, name: "FAILED_CP_REQUIRED", exchange: "IKE_AUTH", offer: offer),
+            code: "E-PEER-WANTS-ADDRESS-REQUEST", shows: ["FAILED_CP_REQUIRED", "`vips = 0.0.0.0`"]),
         Sample(
             refusal: .byPeer(notify: 43, name: "TEMPORARY_FAILURE", exchange: "CREATE_CHILD_SA", offer: offer),
             code: "E-PEER-REFUSED", shows: ["TEMPORARY_FAILURE", "CREATE_CHILD_SA", "192.0.2.1"]),

@@ -46,9 +46,48 @@ final class StubGateway: ViciHandler {
         onCommand?(ticket, "terminate")
     }
 
+    /// Called within each rekeying.
+    var onRekey: (() -> Void)?
+
     func rekey(_ target: Command.Target) -> ViciOutcome {
         rekeyings.append(target)
+        onRekey?()
         return .rekeying(sas.count)
+    }
+
+    var items: [ViciItem] = []
+    var unloaded: [String] = []
+
+    func load(_ items: [ViciItem]) -> ViciOutcome {
+        self.items += items
+        return items.contains { $0.name == "bad" } ? .failure("bad is bad") : .success
+    }
+
+    func unload(_ kind: ViciItem.Kind, _ name: String) -> ViciOutcome {
+        unloaded.append("\(kind) \(name)")
+        return .success
+    }
+
+    func names(of kind: ViciItem.Kind) -> [String] { kind == .connection ? connectionList.map(\.name) : ["one"] }
+
+    func policies() -> [ViciPolicy] {
+        [
+            ViciPolicy(
+                connection: "gw", child: "net", action: .trap, mode: "TUNNEL", localSelectors: ["10.1.0.0/16"],
+                remoteSelectors: ["10.2.0.0/16", "10.3.0.0/24[tcp/443]"])
+        ]
+    }
+
+    func pools() -> [ViciPool] {
+        let lease = ViciPool.Lease(address: "10.9.0.1", identity: "carol@example.net", isOnline: true)
+        return [ViciPool(name: "p", base: "10.9.0.0", size: 254, leases: [lease])]
+    }
+
+    func install(_ wanted: Bool, child: String, connection: String?) -> ViciOutcome { .failure("not here") }
+
+    func counters(_ scope: ViciCounterScope) -> [ViciCounters] {
+        if case .connection("x") = scope { return [] }
+        return [ViciCounters(name: "", values: [("ike-init-in-req", 3)])]
     }
 
     static func connection() -> Connection {

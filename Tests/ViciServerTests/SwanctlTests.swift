@@ -124,7 +124,14 @@ struct SwanctlTests {
             ),
             (["--reload-settings"], 0, []),
             (["--list-algs"], 0, ["encryption:", "  AES_CBC[martlet]", "  AES_GCM_16[martlet]"]),
-            (["--list-certs"], 2, ["list-certs request failed: No such file or directory"]),
+            (["--list-certs"], 0, []),
+            (["--list-pools"], 0, ["p                    10.9.0.0                            1 / 0 / 254"]),
+            (["--flush-certs"], 0, []),
+            (
+                ["--list-pols", "--trap"], 0,
+                ["gw/net, TUNNEL", "  local:  10.1.0.0/16", "  remote: 10.2.0.0/16 10.3.0.0/24[tcp/443]"]
+            ),
+            (["--list-authorities"], 0, []), (["--install", "--child", "net"], 1, ["install failed: not here"]),
         ] as [([String], Int32, [String])])
     func commands(_ arguments: [String], _ status: Int32, _ lines: [String]) throws {
         let server = try obedientServer()

@@ -17,8 +17,22 @@ import ViciMessages
         let answer = try client.call("list-sas", streaming: "list-sa") { names += $0.sections.map(\.name) }
         #expect(names == ["gw"] && answer.isEmpty)
         #expect(try client.call("martlet-status").section("connections")?.section("gw")?["state"] == "up")
-        #expect(throws: ViciClientError.unknownCommand("load-conn")) { try client.call("load-conn") }
+        #expect(throws: ViciClientError.unknownCommand("nonsense")) { try client.call("nonsense") }
         #expect(try client.call("get-conns").list("conns") == ["gw"])
+    }
+
+    /// A command that makes the gateway publish something is answered all the same.
+    @Test func anEventInTheMiddleOfACommand() throws {
+        let server = try ServerThread { gateway, server in
+            gateway.onRekey = { [unowned server] in server.publish(.log(ViciLogLine(group: "IKE", text: "rekeying"))) }
+        }
+        defer { server.stop() }
+        let listener = try ViciClient(connectingTo: server.path)
+        try listener.register(for: ["log"])
+        let client = try ViciClient(connectingTo: server.path)
+        let answer = try client.call("rekey", ViciTree { $0.set("ike", "gw") }, timeout: .seconds(5))
+        #expect(answer["success"] == "yes")
+        #expect(try listener.nextEvent(timeout: .seconds(5))?.tree["msg"] == "rekeying")
     }
 
     @Test func statusOfAnySize() throws {

@@ -166,6 +166,8 @@ final class SpoiltEngine: SimulatedEngine {
 
 /// A provider that believes everybody.
 struct CredulousProvider: Provider {
+    func takeBack(_ lease: Lease, from host: SimulatedHost) {}
+
     let inner: any Provider
 
     func answer(_ query: Query, for host: SimulatedHost) -> Answer? {

@@ -1,0 +1,164 @@
+"""Failures that nobody refuses, or that show only later: what `status`, `up` and `doctor` must say about them."""
+
+import json
+from dataclasses import dataclass
+from typing import Callable
+
+from .gateways import Martlet
+from .network import ping
+from .processes import Failure, eventually, run
+from .scenario import CONNECTION, SUITES, Scenario
+
+#: Impatience: two tries, half a second apart. strongSwan's swanctl passes over the section.
+IMPATIENT = "martlet {\n  retransmit_tries = 1\n  retransmit_timeout = 0.5\n}\n"
+
+
+@dataclass
+class Impatient(Scenario):
+    """A scenario in which a Martlet gives up soon."""
+
+    def configuration(self, side, other):
+        return IMPATIENT + super().configuration(side, other)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One failure: how it is made, and on which side's Martlet which code must appear."""
+
+    name: str
+    scenario: Callable[[], Scenario]
+    procedure: Callable
+
+
+def _martlets(bench):
+    return [gateway for gateway in bench.gateways if gateway.kind == "martlet"]
+
+
+def _block(side, rule):
+    table = f"table inet blocked {{\n chain in {{\n type filter hook input priority 0;\n {rule} drop\n }}\n}}\n"
+    side.run(["nft", "-f", "-"], stdin=table).require()
+
+
+def _require_code(gateway, code, word=""):
+    def found():
+        return [error for name, error in gateway.last_errors() if error.get("code") == code]
+
+    errors = eventually(found, 8, f"{gateway.name} says {code} (it says {gateway.last_errors()})")
+    if word not in errors[0]["text"]:
+        raise Failure(f"{gateway.name}: {code} does not say {word!r}: {errors[0]['text']}")
+    return code
+
+
+def _doctor(gateway, code, *arguments):
+    """What `martlet doctor` finds; `code` must be among it, and the exit status 1."""
+    done = gateway.side.run(
+        [Martlet.executable, "doctor", *arguments, "--json", "--vici", gateway.uri], timeout=60)
+    findings = json.loads(done.out)
+    codes = [finding.get("code") for finding in findings if finding["verdict"] == "broken"]
+    if code not in codes or done.code != 1:
+        raise Failure(f"{gateway.name}: doctor ended with {done.code} and found {findings}")
+    return code
+
+
+def nobody_answers(bench):
+    bench.set_up()
+    _block(bench.right.side, "udp dport 500")
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although UDP 500 is blocked")
+    return _require_code(bench.left, "E-NO-ANSWER", "firewall")
+
+
+def port_4500_blocked(bench):
+    bench.set_up()
+    _block(bench.right.side, "udp dport 4500")
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although UDP 4500 is blocked")
+    return _require_code(bench.left, "E-PORT-4500", "4500")
+
+
+def perfect_forward_secrecy(bench):
+    """The first Child SA needs no group of its own; the rekeying does."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    return ", ".join(_doctor(gateway, "E-PFS", "--rekey") for gateway in _martlets(bench))
+
+
+def one_way(bench):
+    """A host that is not there: packets leave, and none come back."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    found = []
+    for gateway in _martlets(bench):
+        other = bench.other(gateway).side
+        nobody = other.inner[4].rsplit(".", 1)[0] + ".99"
+        ping(gateway.side, nobody, source=gateway.side.inner[4], count=6, wait=1)
+        found.append(_doctor(gateway, "E-ONE-WAY", CONNECTION))
+    return ", ".join(found)
+
+
+def deleted_at_once(bench):
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    peer, ours = (bench.right, bench.left) if bench.left.kind == "martlet" else (bench.left, bench.right)
+    peer.terminate().require()
+    return _require_code(ours, "E-DELETED-AT-ONCE", "right away")
+
+
+def newline_in_the_secret(bench):
+    """The responder sees the proof, and names the slip."""
+    bench.set_up()
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although the secrets differ")
+    code = _require_code(bench.right, "E-WRONG-SECRET", "newline")
+    bench.require_secrets_kept(json.dumps(bench.right.status()))
+    return code
+
+
+def explained(bench):
+    """`martlet explain` tells of the last failure by the connection's name, and of its code without a gateway."""
+    bench.set_up()
+    bench.left.initiate()
+    for gateway in _martlets(bench):
+        told = run([Martlet.executable, "explain", CONNECTION, "--vici", gateway.uri]).require().out
+        code = next((word for word in told.replace(",", " ").split() if word.startswith("E-")), "")
+        general = run([Martlet.executable, "explain", code]).require().out
+        if "What to do" not in general:
+            raise Failure(f"explain {code} says {general!r}")
+        return code
+    raise Failure("no Martlet is on the bench")
+
+
+def _pfs():
+    esp = SUITES[0].esp
+    return Impatient(change_a={"esp": f"{esp}-x25519"}, change_b={"esp": f"{esp}-ecp256"})
+
+
+def _newline():
+    scenario = Impatient()
+    scenario.change_a = {"secret": scenario.secret + "\\n"}
+    return scenario
+
+
+#: What a Martlet on the left says.
+INITIATING = [
+    Diagnosis("nobody-answers", Impatient, nobody_answers),
+    Diagnosis("port-4500-blocked", Impatient, port_4500_blocked),
+]
+#: What a Martlet on either side says.
+EITHER = [
+    Diagnosis("pfs-mismatch", _pfs, perfect_forward_secrecy),
+    Diagnosis("one-way", Impatient, one_way),
+    Diagnosis("deleted-at-once", Impatient, deleted_at_once),
+    Diagnosis("explained", lambda: Impatient(change_a={"esp": SUITES[1].esp}), explained),
+]
+#: What a Martlet on the right says.
+RESPONDING = [Diagnosis("newline-in-secret", _newline, newline_in_the_secret)]
+
+
+def diagnose(bench, diagnosis):
+    return diagnosis.procedure(bench)
+
+

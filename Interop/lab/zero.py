@@ -1,0 +1,100 @@
+"""From nothing to a tunnel with four commands and one paste, as the README has it."""
+
+import os
+import signal
+
+from .gateways import Martlet
+from .network import ping
+from .processes import Failure, eventually, run
+
+
+def four_commands(bench, options):
+    """init and invite on one side, join and up on the other; then packets cross, and nothing crosses in clear."""
+    network = bench.network
+    network.up()
+    network.prove_guard()
+    try:
+        _init(bench, network.a)
+        line = _martlet(
+            bench, network.a, "invite", "branch", "--lan", network.b.protected[4], "--address", network.a.outer[4],
+            "--log-file", _path(bench, network.a, "log"), *_socket(bench, network.a)).require().out.strip()
+        if not line.startswith("martlet1:") or "\n" in line:
+            raise Failure(f"invite printed {line[:60]!r}")
+        joined = _martlet(
+            bench, network.b, "join", line, "--log-file", _path(bench, network.b, "log"), *_socket(bench, network.b))
+        joined.require()
+        up = _martlet(bench, network.b, "up", "hq", *_socket(bench, network.b, with_file=False)).require().out
+        if "'hq' is up" not in up:
+            raise Failure(f"up printed {up!r}")
+        for here, there in ((network.a, network.b), (network.b, network.a)):
+            answered = ping(here, there.inner[4], source=here.inner[4])
+            if answered != 3:
+                raise Failure(f"{answered} of 3 pings answered from side {here.letter}")
+        network.require_nothing_plain()
+        _refusals(bench, line)
+        _no_secret_in_logs(bench)
+        return "init, invite, one paste, join, up"
+    finally:
+        for side in network.sides:
+            _end(side)
+
+
+def _path(bench, side, name):
+    directory = os.path.join(bench.directory, side.letter)
+    os.makedirs(directory, exist_ok=True)
+    return os.path.join(directory, name)
+
+
+def _socket(bench, side, with_file=True):
+    file = ["--config", _path(bench, side, "swanctl.conf")] if with_file else []
+    return [*file, "--vici", f"unix://{_path(bench, side, 'vici')}"]
+
+
+def _martlet(bench, side, *arguments):
+    return side.run([Martlet.executable, *arguments], timeout=60)
+
+
+def _init(bench, side):
+    file = _path(bench, side, "swanctl.conf")
+    _martlet(
+        bench, side, "init", "hq", "--lan", side.protected[4], "--address", side.outer[4], "--config", file).require()
+    if os.stat(file).st_mode & 0o077:
+        raise Failure("others may read the configuration")
+    again = _martlet(bench, side, "init", "hq", "--lan", side.protected[4], "--config", file)
+    if again.code != 1:
+        raise Failure(f"a second init ended with {again.code}")
+
+
+def _refusals(bench, line):
+    """A damaged line, a second join, a second invitation: each is refused, and changes nothing."""
+    side = bench.network.b
+    damaged = line[:40] + ("A" if line[40] != "A" else "B") + line[41:]
+    for arguments, word in (([damaged], "damaged"), ([line], "joined already"), (["hello"], "no invitation")):
+        done = _martlet(bench, side, "join", *arguments, *_socket(bench, side))
+        if done.code != 1 or word not in done.err:
+            raise Failure(f"join of {word} ended with {done.code}: {done.text}")
+
+
+def _no_secret_in_logs(bench):
+    for side in bench.network.sides:
+        with open(_path(bench, side, "conf.d/" + ("branch" if side.letter == "a" else "hq") + ".conf"),
+                  encoding="utf-8") as source:
+            key = next(line.split("0x")[1].strip() for line in source if "secret = 0x" in line)
+        with open(_path(bench, side, "log"), encoding="utf-8") as source:
+            if key in source.read():
+                raise Failure(f"the key is in the log of side {side.letter}")
+
+
+def _end(side):
+    """Ends the gateways that were started in the background: what runs in a namespace of ours is ours."""
+    def pids():
+        return [int(word) for word in run(["ip", "netns", "pids", side.netns]).out.split()]
+
+    for pid in pids():
+        os.kill(pid, signal.SIGTERM)
+    try:
+        eventually(lambda: not pids(), 8, f"the gateway on side {side.letter} ends")
+    except Failure:
+        for pid in pids():
+            os.kill(pid, signal.SIGKILL)
+        raise

@@ -1,0 +1,226 @@
+import Clockwork
+import GatewayModel
+import SwanctlConfig
+import ViciServer
+
+/// What a gateway is configured to do, wherever it came from: the file, and what control clients have loaded since.
+///
+/// It owns the pieces and puts them together. Changes are taken over by the gateway at once when it needs them, and
+/// together when they come in a row: ten thousand connections that are loaded one by one are not ten thousand
+/// configurations. It never reads a file and never decides what a key means.
+final class ConfigurationStore {
+    /// How long a change waits for others when nobody needs it.
+    private static let patience = Interval.milliseconds(50)
+
+    private var file: LoadedConfiguration
+    /// What the file says and clients have unloaded, or replaced, since.
+    private var hidden: [ViciItem.Kind: Set<String>] = [:]
+    private var pieces: [ViciItem.Kind: NamedPieces] = [:]
+    /// Children whose trap policies a client has put in force, or out of it, whatever the configuration says.
+    private var installed: [String: [String: Bool]] = [:]
+    private var waiting: [String] = []
+    private var isDirty = false
+    /// When a change is taken over at the latest; nil when there is none.
+    private(set) var due: Instant?
+    private var anonymous = 0
+
+    /// Told the whole configuration and the connections that are new or different, when it changes.
+    var onChange: ((LoadedConfiguration, _ changed: [String]) -> Void)?
+
+    /// A store that knows what the file says.
+    init(_ file: LoadedConfiguration) { self.file = file }
+
+    /// How the daemon behaves.
+    var settings: DaemonSettings { file.settings }
+
+    /// Everything together.
+    var whole: LoadedConfiguration {
+        var whole = file
+        if let names = hidden[.connection], !names.isEmpty {
+            whole.connections.removeAll { names.contains($0.name) }
+        }
+        if let names = hidden[.sharedSecret], !names.isEmpty {
+            whole.secrets.removeAll { names.contains($0.name) }
+        }
+        if let names = hidden[.pool], !names.isEmpty { whole.pools.removeAll { names.contains($0.name) } }
+        for kind in ViciItem.Kind.allCases {
+            for piece in pieces[kind]?.all ?? [] { whole.append(piece) }
+        }
+        file.settings.apply(to: &whole.connections)
+        if !installed.isEmpty {
+            for index in whole.connections.indices { install(in: &whole.connections[index]) }
+        }
+        return whole
+    }
+
+    /// The file says something else now. What clients have loaded under the same names is gone, the rest stays.
+    func replaceFile(_ next: LoadedConfiguration) {
+        file = next
+        hidden = [:]
+        installed = [:]
+        for connection in next.connections { pieces[.connection]?.remove(connection.name) }
+        for secret in next.secrets { pieces[.sharedSecret]?.remove(secret.name) }
+        for pool in next.pools { pieces[.pool]?.remove(pool.name) }
+        isDirty = true
+        waiting = []
+        apply()
+    }
+
+    /// Lets the gateway have what has changed.
+    func apply() {
+        guard isDirty else { return }
+        isDirty = false
+        due = nil
+        let changed = waiting
+        waiting = []
+        onChange?(whole, changed)
+    }
+
+    /// Puts the trap policies of a child in force, or out of it, until its connection is loaded again.
+    func install(_ wanted: Bool, child: String, of connection: String, now: Instant) {
+        installed[connection, default: [:]][child] = wanted
+        touch(now)
+    }
+
+    private func install(in connection: inout Connection) {
+        guard let wishes = installed[connection.name] else { return }
+        for index in connection.children.indices {
+            guard let wanted = wishes[connection.children[index].name] else { continue }
+            connection.children[index].startAction = wanted ? .trap : .none
+        }
+    }
+
+    // MARK: Loading
+
+    /// Takes in what a client gives: all of it or, when any of it is wrong, nothing. Returns why not.
+    func load(_ items: [ViciItem], now: Instant) -> String? {
+        var read: [(item: ViciItem, name: String, piece: LoadedConfiguration)] = []
+        for item in items {
+            switch item.kind {
+            case .connection, .sharedSecret, .pool, .authority: break
+            case .privateKey: return "private keys are not supported yet"
+            case .certificate: return "certificates are not supported yet"
+            case .token: return "smart cards and tokens are not supported yet"
+            }
+            let name = item.name ?? newName()
+            do throws(ConfigurationErrors) {
+                let piece = try LoadedConfiguration(
+                    SettingsFragment(item, named: name), from: "control-client")
+                read.append((item, name, piece))
+            } catch {
+                return Self.complaint(error)
+            }
+        }
+        for (item, name, piece) in read { enter(piece, item.kind, name, now) }
+        return nil
+    }
+
+    private func newName() -> String {
+        anonymous += 1
+        return "unnamed-\(anonymous)"
+    }
+
+    private func enter(_ piece: LoadedConfiguration, _ kind: ViciItem.Kind, _ name: String, _ now: Instant) {
+        if kind == .connection {
+            // A connection that says what it said before is left alone, and its tunnels with it.
+            if piece.connections.first == connection(name) { return }
+            installed[name] = nil
+            waiting.append(name)
+        }
+        hidden[kind, default: []].insert(name)
+        pieces[kind, default: NamedPieces()].set(name, piece)
+        touch(now)
+    }
+
+    /// A connection as it was loaded, before settings of the daemon's came to it.
+    private func connection(_ name: String) -> Connection? {
+        if let piece = pieces[.connection]?[name] { return piece.connections.first }
+        if hidden[.connection]?.contains(name) ?? false { return nil }
+        guard var known = file.connections.first(where: { $0.name == name }) else { return nil }
+        known.retransmission = RetransmissionSchedule()
+        known.makesBeforeBreaking = true
+        return known
+    }
+
+    private func touch(_ now: Instant) {
+        isDirty = true
+        if due == nil { due = now + Self.patience }
+    }
+
+    /// Forgets something; false when there is nothing of that name.
+    func unload(_ kind: ViciItem.Kind, _ name: String, now: Instant) -> Bool {
+        let isLoaded = pieces[kind]?.remove(name) ?? false
+        let isFiled = fileNames(kind).contains(name) && !(hidden[kind]?.contains(name) ?? false)
+        guard isLoaded || isFiled else { return false }
+        hidden[kind, default: []].insert(name)
+        waiting.removeAll { $0 == name }
+        touch(now)
+        return true
+    }
+
+    /// The names that can be unloaded, those of the file first.
+    func names(of kind: ViciItem.Kind) -> [String] {
+        let gone = hidden[kind] ?? []
+        let loaded = pieces[kind]?.names.filter { !$0.hasPrefix("unnamed-") } ?? []
+        return fileNames(kind).filter { !gone.contains($0) } + loaded
+    }
+
+    private func fileNames(_ kind: ViciItem.Kind) -> [String] {
+        switch kind {
+        case .connection: file.connections.map(\.name)
+        case .sharedSecret: file.secrets.map(\.name)
+        case .pool: file.pools.map(\.name)
+        case .authority, .privateKey, .certificate, .token: []
+        }
+    }
+
+    /// Forgets all secrets, those of the file as well.
+    func clearCredentials(now: Instant) {
+        hidden[.sharedSecret, default: []].formUnion(file.secrets.map(\.name))
+        for kind in [ViciItem.Kind.sharedSecret, .privateKey, .certificate, .token] { pieces[kind] = nil }
+        touch(now)
+    }
+
+    /// The first mistake, and how many more there are.
+    private static func complaint(_ errors: ConfigurationErrors) -> String {
+        guard let first = errors.errors.first else { return "it can't be read" }
+        let rest = errors.errors.count - 1
+        return first.message + (first.remedy.map { "; \($0)" } ?? "") + (rest > 0 ? " (and \(rest) more)" : "")
+    }
+}
+
+/// Pieces by name, in the order in which the names first came; taking one out costs no more than one step.
+struct NamedPieces {
+    private var places: [String: Int] = [:]
+    private var slots: [(name: String, piece: LoadedConfiguration)?] = []
+
+    /// All of them.
+    var all: [LoadedConfiguration] { slots.compactMap { $0?.piece } }
+    /// Their names.
+    var names: [String] { slots.compactMap { $0?.name } }
+
+    /// The piece of this name.
+    subscript(name: String) -> LoadedConfiguration? { places[name].flatMap { slots[$0]?.piece } }
+
+    /// Puts a piece in, in place of an earlier one of its name.
+    mutating func set(_ name: String, _ piece: LoadedConfiguration) {
+        if let place = places[name] {
+            slots[place] = (name, piece)
+        } else {
+            places[name] = slots.count
+            slots.append((name, piece))
+        }
+    }
+
+    /// Takes a piece out; whether it was there.
+    @discardableResult
+    mutating func remove(_ name: String) -> Bool {
+        guard let place = places.removeValue(forKey: name) else { return false }
+        slots[place] = nil
+        if slots.count > 64, places.count < slots.count / 2 {
+            slots = slots.filter { $0 != nil }
+            for (index, slot) in slots.enumerated() { if let slot { places[slot.name] = index } }
+        }
+        return true
+    }
+}

@@ -1,0 +1,163 @@
+import Clockwork
+import GatewayModel
+import Telemetry
+import ViciServer
+
+/// What control clients are told as it happens.
+///
+/// Events of the engine become lines of a log, events of the protocol and outcomes of commands; most have no reader, and
+/// cost nothing then.
+extension ControlFacade {
+    /// Takes an event of the gateway's.
+    func observe(_ event: Event) {
+        counters.count(event)
+        remember(event)
+        // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
+        if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
+            let sa = gateway.ikeSA(id), Self.isOther(sa)
+        {
+            pending.disregard(id, of: name)
+        }
+        if let server {
+            tell(event, server)
+            publishChange(event, server)
+            publishAlert(event, server)
+        }
+        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+    }
+
+    /// How many events are remembered for `martlet log`.
+    private static let memory = 1024
+
+    private func remember(_ event: Event) {
+        if remembered.count < Self.memory {
+            remembered.append(event)
+        } else {
+            remembered[oldestRemembered] = event
+            oldestRemembered = (oldestRemembered + 1) % Self.memory
+        }
+    }
+
+    func recentLog() -> [ViciLogLine] {
+        let (now, unixTime) = (now, unixTime)
+        return (remembered[oldestRemembered...] + remembered[..<oldestRemembered]).map { event in
+            let text = EventText(event)
+            var line = ViciLogLine(
+                group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
+                text: text.text)
+            line.time = unixTime - max(0, (now - event.time).wholeSeconds)
+            return line
+        }
+    }
+
+    /// A peer that agrees and deletes at once has a reason that it does not tell.
+    private func noteShortLife(_ event: Event, _ reason: Event.CloseReason, _ summary: IKESASummary) {
+        guard reason == .byPeer, let born = summary.established, event.time - born < .seconds(10) else { return }
+        let diagnosis = Diagnosis.deletedAtOnce(summary.connection)
+        shortLived[summary.connection] = ViciFailure(
+            code: diagnosis.code, text: diagnosis.text, remedy: diagnosis.remedy, time: event.time)
+    }
+
+    /// Puts the event into words for those who want to read them, and only then: most events have no reader.
+    private func tell(_ event: Event, _ server: ViciServer) {
+        let listeners = pending.listeners(event)
+        let isPublic = server.hasListeners("log")
+        guard isPublic || !listeners.isEmpty else { return }
+        let text = EventText(event)
+        let line = ViciLogLine(
+            group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
+            text: text.text)
+        for ticket in listeners { server.log(ticket, line) }
+        if isPublic { server.publish(.log(line)) }
+    }
+
+    private func publishAlert(_ event: Event, _ server: ViciServer) {
+        guard server.hasListeners("alert"), let alert = Alert(event) else { return }
+        let summary = event.ikeSA.flatMap { announced[$0] ?? gateway.ikeSA($0) }
+        server.publish(.alert(type: alert.type, message: alert.message, summary))
+    }
+
+    private func publishChange(_ event: Event, _ server: ViciServer) {
+        switch event.kind {
+        case .ikeStateChanged(.created, .established):
+            // Nobody had to connect: it takes another one's place, and is announced when it does.
+            successor = event.ikeSA
+        case .ikeEstablished(let summary):
+            if summary.id == successor { return }
+            announced[summary.id] = summary
+            shortLived[summary.connection] = nil
+            server.publish(.ikeUpDown(isUp: true, summary))
+        case .ikeStateChanged(_, .rekeyed):
+            if let id = event.ikeSA { publishRekey(of: id, server) }
+        case .ikeClosed(let reason):
+            guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }), reason != .replaced else {
+                return
+            }
+            noteShortLife(event, reason, summary)
+            summary.state = .deleting
+            server.publish(.ikeUpDown(isUp: false, summary))
+        case .pathChanged:
+            guard let summary = event.ikeSA.flatMap({ gateway.ikeSA($0) }) else { return }
+            if announced[summary.id] != nil { announced[summary.id] = summary }
+            server.publish(.ikeUpdate(summary))
+        case .childInstalled(let child): publishInstalled(child, event, server)
+        case .childClosed(let child, let reason):
+            forget(child, event.connection)
+            if reason != .replaced { publish(child, isUp: false, event, server) }
+        default: return
+        }
+    }
+
+    /// An IKE SA has a successor: the youngest of its connection.
+    private func publishRekey(of id: IKESAID, _ server: ViciServer) {
+        guard var old = gateway.ikeSA(id) ?? announced[id], announced.removeValue(forKey: id) != nil else { return }
+        let candidates = gateway.ikeSAIDs.reversed().prefix { $0 > id }.compactMap { gateway.ikeSA($0) }
+            .filter { $0.connection == old.connection && $0.state == .established }
+        guard let successor = candidates.first(where: { !$0.children.isEmpty }) ?? candidates.first else { return }
+        announced[successor.id] = successor
+        counters.countIKERekey(weInitiated: successor.isInitiator, successor.connection)
+        old.children = []
+        server.publish(.ikeRekey(old: old, new: successor))
+    }
+
+    /// A Child SA is up: a new one, or one in place of another.
+    private func publishInstalled(_ child: ChildSASummary, _ event: Event, _ server: ViciServer) {
+        guard let owner = event.ikeSA.flatMap({ gateway.ikeSA($0) }) else {
+            return publish(child, isUp: true, event, server)
+        }
+        let now = owner.children.first { $0.id == child.id }
+        // One that lost the contest with the peer's own replacement is on its way out.
+        if now?.state == .rekeyed { return }
+        defer { installed[owner.connection, default: []].append(child) }
+        // The one that it replaces is on its way out, or gone already by the time this is told.
+        let replaced = (installed[owner.connection] ?? []).last { earlier in
+            earlier.name == child.name && earlier.id < child.id
+                && !owner.children.contains {
+                    $0.id == earlier.id && ($0.state == .installed || $0.state == .rekeying)
+                }
+        }
+        guard let replaced else { return publish(child, isUp: true, event, server) }
+        counters.countChildRekey(owner.connection)
+        let traffic = [replaced.id: traffic(of: replaced), child.id: traffic(of: child)]
+        server.publish(.childRekey(old: replaced, new: child, of: owner, traffic))
+    }
+
+    private func forget(_ child: ChildSASummary, _ connection: String?) {
+        guard let connection else { return }
+        installed[connection]?.removeAll { $0.id == child.id }
+        if installed[connection]?.isEmpty ?? false { installed[connection] = nil }
+    }
+
+    private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: ViciServer) {
+        guard var owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
+        if let now = gateway.ikeSA(owner.id) { owner = now } else { owner.state = .deleting }
+        server.publish(.childUpDown(isUp: isUp, child, of: owner, traffic(of: child)))
+    }
+
+    /// What a Child SA has carried.
+    func traffic(of child: ChildSASummary) -> ViciIKESA.Traffic {
+        ViciIKESA.Traffic(
+            inbound: gateway.counters(.inbound, spi: child.inboundSPI),
+            outbound: gateway.counters(.outbound, spi: child.outboundSPI))
+    }
+}

@@ -1,0 +1,90 @@
+import GatewayModel
+import NetworkTypes
+import Telemetry
+import ViciServer
+
+/// What control clients load, unload and list.
+extension ControlFacade {
+    func load(_ items: [ViciItem]) -> ViciOutcome {
+        store.load(items, now: now).map { ViciOutcome.failure($0) } ?? .success
+    }
+
+    func unload(_ kind: ViciItem.Kind, _ name: String) -> ViciOutcome {
+        if store.unload(kind, name, now: now) { return .success }
+        return switch kind {
+        case .connection: .failure("unload: connection '\(name)' not found")
+        case .authority: .failure("unload: authority '\(name)' not found")
+        // A secret that is not there is as good as unloaded.
+        case .sharedSecret: .success
+        case .privateKey, .certificate, .token: .failure("key not found")
+        case .pool: .failure("\(name) not found")
+        }
+    }
+
+    func names(of kind: ViciItem.Kind) -> [String] { store.names(of: kind) }
+
+    func clearCredentials() { store.clearCredentials(now: now) }
+
+    func counters(_ scope: ViciCounterScope) -> [ViciCounters] {
+        switch scope {
+        case .global: [named("", counters.all)]
+        case .each: counters.connections.compactMap { name in counters.connection(name).map { named(name, $0) } }
+        case .connection(let name): counters.connection(name).map { [named(name, $0)] } ?? []
+        }
+    }
+
+    private func named(_ name: String, _ counts: [UInt64]) -> ViciCounters {
+        ViciCounters(name: name, values: zip(MessageCounters.names, counts).map { (name: $0, count: $1) })
+    }
+
+    func resetCounters(_ scope: ViciCounterScope) {
+        switch scope {
+        case .global: counters.reset()
+        case .each: counters.resetConnections()
+        case .connection(let name): counters.reset(name)
+        }
+    }
+
+    func pools() -> [ViciPool] {
+        gateway.pools.map { pool in
+            ViciPool(
+                name: pool.name, base: pool.base, size: UInt64(clamping: pool.size),
+                leases: pool.entries.map {
+                    ViciPool.Lease(
+                        address: $0.address.description, identity: $0.identity.description, isOnline: $0.isOnline)
+                })
+        }
+    }
+
+    func policies() -> [ViciPolicy] {
+        connections().flatMap { connection in
+            connection.children.compactMap { child -> ViciPolicy? in
+                let action: ViciPolicy.Action
+                switch child.shunt {
+                case .pass? where child.startAction != .none: action = .pass
+                case .drop? where child.startAction != .none: action = .drop
+                case nil where child.startAction == .trap || child.startAction == .trapAndStart: action = .trap
+                default: return nil
+                }
+                return ViciPolicy(
+                    connection: connection.name, child: child.name, action: action,
+                    mode: child.shunt?.rawValue ?? child.mode.rawValue,
+                    localSelectors: child.localSelectors.map(\.description),
+                    remoteSelectors: child.remoteSelectors.map(\.description))
+            }
+        }
+    }
+
+    func install(_ wanted: Bool, child name: String, connection: String?) -> ViciOutcome {
+        let owner = connections().first { candidate in
+            (connection == nil || candidate.name == connection) && candidate.child(named: name) != nil
+        }
+        guard let owner, let child = owner.child(named: name) else {
+            return .failure(wanted ? "configuration name not found" : "policy '\(name)' not found")
+        }
+        if !wanted, child.startAction == .none { return .failure("policy '\(name)' not found") }
+        store.install(wanted, child: name, of: owner.name, now: now)
+        store.apply()
+        return .success
+    }
+}

@@ -1,0 +1,186 @@
+public import NetworkTypes
+
+/// One value of a host's configuration, by its number in IANA's registry of configuration attributes (RFC 7296 §3.15.1).
+public struct HostAttribute: Hashable, Sendable {
+    /// Its number; 15 bits.
+    public var type: UInt16
+    /// Its value as it travels.
+    public var value: [UInt8]
+
+    /// An attribute.
+    public init(type: UInt16, value: [UInt8]) {
+        self.type = type
+        self.value = value
+    }
+}
+
+/// Addresses that a gateway lends to its clients, and what it tells them besides: a section of `pools`.
+public struct AddressPool: Hashable, Sendable {
+    /// The name by which connections know it.
+    public var name: String
+    /// As the configuration writes its addresses.
+    public var base: String
+    /// The addresses that may be lent.
+    public var addresses: AddressRange
+    /// What every client is told besides, in order.
+    public var attributes: [HostAttribute]
+
+    /// A pool. `base` is what status shows; nothing but `addresses` decides.
+    public init(name: String, base: String, addresses: AddressRange, attributes: [HostAttribute] = []) {
+        self.name = name
+        self.base = base
+        self.addresses = addresses
+        self.attributes = attributes
+    }
+
+    /// The addresses of a block that are lent: all but the lowest and, in IPv4, the highest, which name the network and
+    /// everybody in it. Blocks of one or two IPv4 addresses are lent whole.
+    public static func usable(_ block: IPPrefix) -> AddressRange {
+        let family = block.family
+        let room = family.bitWidth - block.length
+        guard room >= (family == .v4 ? 2 : 1) else { return block.range }
+        let lower = IPAddress(family, bits: block.address.bits + 1)
+        let upper = family == .v4 ? IPAddress(family, bits: block.last.bits - 1) : block.last
+        return AddressRange(lower, upper) ?? block.range
+    }
+}
+
+/// What a client asks for: who it is, where it may get addresses from, and which it would like.
+public struct LeaseRequest: Hashable, Sendable {
+    /// The connection's name.
+    public var connection: String
+    /// The pools that the connection names, the preferred first.
+    public var pools: [String]
+    /// Who asks; proved.
+    public var identity: Identity
+    /// One for each address: unspecified for any of that family, else the one that the client would like to have (again).
+    public var wanted: [IPAddress]
+    /// Whether the client's older IKE SA is about to end, so that its addresses may go over to the new one.
+    public var replacesOlder: Bool
+
+    /// A request.
+    public init(
+        connection: String, pools: [String], identity: Identity, wanted: [IPAddress], replacesOlder: Bool = false
+    ) {
+        self.connection = connection
+        self.pools = pools
+        self.identity = identity
+        self.wanted = wanted
+        self.replacesOlder = replacesOlder
+    }
+}
+
+/// Addresses that were lent to a client, and what it is told besides. It is given back whole.
+public struct Lease: Hashable, Sendable {
+    /// An address, and where it comes from.
+    public struct Loan: Hashable, Sendable {
+        /// The pool's name.
+        public var pool: String
+        /// The address.
+        public var address: IPAddress
+
+        /// An address of a pool.
+        public init(pool: String, address: IPAddress) {
+            self.pool = pool
+            self.address = address
+        }
+    }
+
+    /// To whom.
+    public var identity: Identity
+    /// The addresses, in the order in which they were asked for.
+    public var loans: [Loan]
+    /// What the client is told besides.
+    public var attributes: [HostAttribute]
+
+    /// A lease.
+    public init(identity: Identity, loans: [Loan], attributes: [HostAttribute] = []) {
+        self.identity = identity
+        self.loans = loans
+        self.attributes = attributes
+    }
+
+    /// The addresses without their pools.
+    public var addresses: [IPAddress] { loans.map(\.address) }
+}
+
+/// What a gateway gave us: virtual addresses, name servers, and what else a host wants to know (RFC 7296 §3.15, RFC 8598,
+/// RFC 5739). All of it comes from the peer; addresses and names are well-formed, and there are not too many.
+public struct HostSettings: Hashable, Sendable {
+    /// A domain whose names the given servers answer, with its trust anchors (RFC 8598 §4.2).
+    public struct Domain: Hashable, Sendable {
+        /// The name, without a dot at its end; empty for all names.
+        public var name: String
+        /// DS records: key tag, algorithm, digest type, digest.
+        public var trustAnchors: [[UInt8]]
+
+        /// A domain.
+        public init(name: String, trustAnchors: [[UInt8]] = []) {
+            self.name = name
+            self.trustAnchors = trustAnchors
+        }
+    }
+
+    /// Our addresses in the peer's networks.
+    public var addresses: [IPAddress] = []
+    /// The IPv4 network's mask.
+    public var netmask: IPAddress?
+    /// Name servers of both families, in order.
+    public var nameServers: [IPAddress] = []
+    /// NetBIOS name servers.
+    public var netBIOSServers: [IPAddress] = []
+    /// DHCP servers of both families.
+    public var dhcpServers: [IPAddress] = []
+    /// Networks behind the gateway; empty where it does not say.
+    public var subnets: [IPPrefix] = []
+    /// Domains that belong to the name servers; empty for all names.
+    public var domains: [Domain] = []
+    /// IPv6 prefixes for us to use (RFC 5739).
+    public var prefixes: [IPPrefix] = []
+
+    /// Nothing.
+    public init() {}
+}
+
+/// A pool as status shows it: a copy, taken at one moment.
+public struct PoolSummary: Hashable, Sendable {
+    /// An address that somebody has, or had.
+    public struct Entry: Hashable, Sendable {
+        /// The address.
+        public var address: IPAddress
+        /// Whose it is.
+        public var identity: Identity
+        /// Whether it is in use now; else it is kept for its owner.
+        public var isOnline: Bool
+
+        /// An address of a pool.
+        public init(address: IPAddress, identity: Identity, isOnline: Bool) {
+            self.address = address
+            self.identity = identity
+            self.isOnline = isOnline
+        }
+    }
+
+    /// Its name.
+    public var name: String
+    /// Its addresses, as the configuration writes them.
+    public var base: String
+    /// How many there are; Int.max when there are more than that.
+    public var size: Int
+    /// How many are in use.
+    public var online: Int
+    /// How many are kept for their owners.
+    public var offline: Int
+    /// All of those, by address.
+    public var entries: [Entry]
+
+    /// A pool.
+    public init(name: String, base: String, size: Int, online: Int, offline: Int, entries: [Entry]) {
+        self.name = name
+        self.base = base
+        self.size = size
+        self.online = online
+        self.offline = offline
+        self.entries = entries
+    }
+}

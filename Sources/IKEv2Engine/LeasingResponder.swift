@@ -1,0 +1,34 @@
+import GatewayModel
+import IKECore
+
+/// The responder near the end of IKE_AUTH: the client has proved who it is, and waits for a virtual address
+/// (RFC 7296 §2.19).
+///
+/// It owns the answer so far. Which address it is, somebody else decides.
+struct LeasingResponder: ~Copyable {
+    private let state: AnsweringResponder
+    private let proof: [UInt8]
+
+    /// Asks.
+    static func start(
+        _ state: consuming AnsweringResponder, _ proof: [UInt8], _ request: LeaseRequest, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Phase {
+        context.ask(.lease(request), &turn)
+        return .leasing(LeasingResponder(state: state, proof: proof))
+    }
+
+    /// There is an address, or there is none.
+    consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        context.takeLease(answer, &turn)
+        return state.finish(proof, context, &turn)
+    }
+
+    /// The answer did not come in time: the client gets no address, and may ask again.
+    consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.settleQuestion(&turn)
+        context.takeLease(.noLease("the question was not answered in time"), &turn)
+        return state.finish(proof, context, &turn)
+    }
+}

@@ -1,0 +1,255 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import NetworkTypes
+
+/// What the configuration payload has brought to one IKE SA.
+struct AddressAssignment {
+    /// What the peer gave us.
+    var settings: HostSettings?
+    /// What we lent to the peer.
+    var lease: Lease?
+    /// Why we lent nothing.
+    var failure: String?
+}
+
+/// The configuration payload (RFC 7296 §2.19, §3.15): virtual addresses asked for and lent, and what follows from them.
+///
+/// It owns the meaning of the payload. Which address is lent is a question for somebody else.
+extension SessionContext {
+    // MARK: Which hosts stand for the ends
+
+    /// The addresses that `dynamic` stands for on our side: our virtual ones where we have or ask for some.
+    var localHosts: [AddressRange] {
+        if let settings = assignment.settings, !settings.addresses.isEmpty {
+            return settings.addresses.map { AddressRange(host: $0) }
+        }
+        let wanted = connection.virtualAddresses
+        guard isInitiator, !wanted.isEmpty, established == nil else { return [AddressRange(host: path.local.address)] }
+        return wanted.map { $0.isUnspecified ? IPPrefix.everything($0.family).range : AddressRange(host: $0) }
+    }
+
+    /// The addresses that `dynamic` stands for on the peer's side: those that we lent to it.
+    var remoteHosts: [AddressRange] {
+        guard let lease = assignment.lease, !lease.loans.isEmpty else {
+            return [AddressRange(host: path.remote.address)]
+        }
+        return lease.addresses.map { AddressRange(host: $0) }
+    }
+
+    /// What the peer agreed to, no wider than our virtual addresses where the configuration says `dynamic`: a gateway
+    /// may answer with all that we offered before we knew them.
+    func narrowed(_ agreement: ChildAgreement) -> ChildAgreement {
+        guard assignment.settings != nil, agreement.template.localSelectors.contains(where: { $0.addresses == nil })
+        else { return agreement }
+        let own = agreement.template.localSelectors.flatMap { $0.resolved(for: localHosts) }
+        let both = SelectorNarrowing.intersection(configured: agreement.localSelectors, offered: own)
+        var narrowed = agreement
+        if !both.isEmpty { narrowed.localSelectors = both }
+        return narrowed
+    }
+
+    // MARK: The client
+
+    /// What we ask for in IKE_AUTH; nil when the connection wants no virtual address.
+    var configurationRequest: ConfigurationPayload? {
+        let wanted = connection.virtualAddresses
+        guard !wanted.isEmpty else { return nil }
+        var attributes = wanted.map { address in
+            let type: ConfigurationAttributeType =
+                address.family == .v4 ? .internalIP4Address : .internalIP6Address
+            return address.isUnspecified ? ConfigurationAttribute(type) : ConfigurationAttribute(type, address)
+        }
+        if wanted.contains(where: { $0.family == .v4 }) { attributes.append(ConfigurationAttribute(.internalIP4DNS)) }
+        if wanted.contains(where: { $0.family == .v6 }) { attributes.append(ConfigurationAttribute(.internalIP6DNS)) }
+        attributes.append(ConfigurationAttribute(.internalDNSDomain))
+        return ConfigurationPayload(.request, attributes)
+    }
+
+    /// Takes the gateway's reply: our addresses are there from now on. Nothing that we did not ask for is taken.
+    func takeConfiguration(_ reply: ConfigurationPayload?, _ turn: inout Turn) {
+        guard let reply, reply.type == .reply, !connection.virtualAddresses.isEmpty else { return }
+        let families = Set(connection.virtualAddresses.map(\.family))
+        let settings = HostSettings(reply, families: families)
+        guard settings != HostSettings() else { return }
+        assignment.settings = settings
+        for address in settings.addresses { turn.plane(.addAddress(address, for: id)) }
+        publish(.hostConfigured(settings), &turn)
+    }
+
+    /// Why a Child SA makes no sense although the gateway agreed to it: nil when it has what it needs.
+    var addressRefusal: Refusal? {
+        guard !connection.virtualAddresses.isEmpty, assignment.settings?.addresses.isEmpty ?? true else { return nil }
+        return .noVirtualAddress(wanted: connection.virtualAddresses)
+    }
+
+    // MARK: The gateway
+
+    /// The question for addresses that a client's IKE_AUTH request gives rise to; nil when it gives rise to none.
+    func leaseRequest(_ request: ConfigurationPayload?, _ identity: Identity) -> LeaseRequest? {
+        guard let request, request.type == .request else { return nil }
+        let wanted = Self.wantedAddresses(request)
+        guard !wanted.isEmpty else { return nil }
+        guard !connection.pools.isEmpty else {
+            assignment.failure = "the connection has no `pools`"
+            return nil
+        }
+        return LeaseRequest(
+            connection: connection.name, pools: connection.pools, identity: identity, wanted: wanted,
+            replacesOlder: saidInitialContact || connection.uniqueness == .replace)
+    }
+
+    /// One of each kind at most is asked for by honest clients; a few more do no harm.
+    private static func wantedAddresses(_ request: ConfigurationPayload) -> [IPAddress] {
+        var wanted: [IPAddress] = []
+        for attribute in request.attributes {
+            let family: IPAddress.Family
+            switch attribute.type {
+            case .internalIP4Address: family = .v4
+            case .internalIP6Address: family = .v6
+            default: continue
+            }
+            guard wanted.filter({ $0.family == family }).count < 4 else { continue }
+            wanted.append(attribute.address ?? .unspecified(family))
+        }
+        return wanted
+    }
+
+    /// The question was answered.
+    func takeLease(_ answer: Answer, _ turn: inout Turn) {
+        switch answer {
+        case .leased(let lease):
+            assignment.lease = lease
+            publish(.leased(lease), &turn)
+        case .noLease(let reason): assignment.failure = reason
+        default: assignment.failure = "the answer is not a lease"
+        }
+    }
+
+    /// The reply to the client; nil when it got nothing.
+    var configurationReply: ConfigurationPayload? {
+        guard let lease = assignment.lease else { return nil }
+        let addresses = lease.addresses.map { address in
+            ConfigurationAttribute(address.family == .v4 ? .internalIP4Address : .internalIP6Address, address)
+        }
+        let others = lease.attributes.map {
+            ConfigurationAttribute(ConfigurationAttributeType(rawValue: $0.type), $0.value)
+        }
+        return ConfigurationPayload(.reply, addresses + others)
+    }
+
+    /// Why the client gets no Child SA: it asked for an address and there is none, or it asked for none although it has
+    /// to have one (RFC 7296 §3.15.4, §2.19).
+    func addressRejection(_ request: ConfigurationPayload?, _ identity: Identity) -> ChildChoice.Rejection? {
+        guard assignment.lease == nil else { return nil }
+        let wanted = request.map(Self.wantedAddresses) ?? []
+        if !wanted.isEmpty {
+            let reason = assignment.failure ?? "there is none"
+            return ChildChoice.Rejection(
+                notify: NotifyPayload(.internalAddressFailure),
+                refusal: .noLease(identity: identity, wanted: wanted, reason: reason), child: nil)
+        }
+        guard !connection.pools.isEmpty else { return nil }
+        return ChildChoice.Rejection(
+            notify: NotifyPayload(.failedCPRequired),
+            refusal: .noLease(identity: identity, wanted: [], reason: "the peer does not ask for one"), child: nil)
+    }
+
+    // MARK: The end
+
+    /// Nobody uses the addresses any more.
+    func giveUpAddresses(_ turn: inout Turn) {
+        if let lease = assignment.lease { turn.effects.append(.release(lease)) }
+        if let settings = assignment.settings {
+            for address in settings.addresses { turn.plane(.removeAddress(address, for: id)) }
+            publish(.hostUnconfigured(settings), &turn)
+        }
+        assignment = AddressAssignment()
+    }
+
+    /// Another IKE SA takes the place of this one, and its addresses.
+    func handAddresses(to next: SessionContext) {
+        next.assignment = assignment
+        assignment = AddressAssignment()
+    }
+}
+
+extension SelectorTemplate {
+    /// The selectors, with each of `hosts` in place of a dynamic address.
+    func resolved(for hosts: [AddressRange]) -> [TrafficSelector] {
+        (addresses.map { [$0] } ?? hosts).map { TrafficSelector($0, ipProtocol: ipProtocol, ports: ports) }
+    }
+}
+
+extension HostSettings {
+    /// The most servers, networks and domains of a kind that are taken.
+    private static let limit = 32
+
+    /// What a reply gives; addresses of families that were not asked for, or that no host can have, are passed over.
+    init(_ reply: ConfigurationPayload, families: Set<IPAddress.Family>) {
+        self.init()
+        for attribute in reply.attributes {
+            switch attribute.type {
+            case .internalIP4Address, .internalIP6Address:
+                guard let address = attribute.address, families.contains(address.family), address.isUsable else {
+                    continue
+                }
+                Self.add(address, to: &addresses, limit: 4)
+            case .internalIP4Netmask: netmask = netmask ?? attribute.address
+            case .internalIP4DNS, .internalIP6DNS: Self.add(attribute.address, to: &nameServers)
+            case .internalIP4NBNS: Self.add(attribute.address, to: &netBIOSServers)
+            case .internalIP4DHCP, .internalIP6DHCP: Self.add(attribute.address, to: &dhcpServers)
+            case .internalIP4Subnet, .internalIP6Subnet: Self.add(attribute.prefix, to: &subnets, limit: 256)
+            case .internalIP6Prefix: Self.add(attribute.prefix, to: &prefixes)
+            case .internalDNSDomain:
+                guard domains.count < Self.limit, let name = Self.domain(attribute.value) else { continue }
+                domains.append(Domain(name: name))
+            case .internalDNSSECTrustAnchor:
+                // It belongs to the domain before it (RFC 8598 §4.2).
+                guard let last = domains.indices.last, attribute.value.count > 4,
+                    domains[last].trustAnchors.count < Self.limit
+                else { continue }
+                domains[last].trustAnchors.append(attribute.value)
+            default: continue
+            }
+        }
+        // Split DNS without a server for it makes no sense (RFC 8598 §3.2).
+        if nameServers.isEmpty { domains = [] }
+    }
+
+    private static func add<Value: Equatable>(_ value: Value?, to list: inout [Value], limit: Int = Self.limit) {
+        guard let value, list.count < limit, !list.contains(value) else { return }
+        if let address = value as? IPAddress, !address.isUsable { return }
+        list.append(value)
+    }
+
+    /// A name of letters, digits, hyphens and underscores between dots; nil for anything else, which could end up in a
+    /// file.
+    private static func domain(_ octets: [UInt8]) -> String? {
+        guard octets.count <= 253 else { return nil }
+        let text = octets.last == UInt8(ascii: ".") ? octets.dropLast() : octets[...]
+        if text.isEmpty { return "" }
+        for label in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
+            let isLabel = label.allSatisfy {
+                switch $0 {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+            guard isLabel, (1...63).contains(label.count), label.first != UInt8(ascii: "-") else { return nil }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension IPAddress {
+    /// Whether a host can have it, or a server be reached by it.
+    fileprivate var isUsable: Bool {
+        let isBroadcast = family == .v4 && bits == 0xffff_ffff
+        let isLoopback = family == .v4 ? bits >> 24 == 127 : bits == 1
+        return !isUnspecified && !isMulticast && !isBroadcast && !isLoopback
+    }
+}

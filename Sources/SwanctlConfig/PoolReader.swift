@@ -1,0 +1,159 @@
+import GatewayModel
+import NetworkTypes
+import WireFormat
+
+/// Makes an ``AddressPool`` from its section.
+///
+/// It owns the meaning of `pools.<name>`: addresses, and the attributes that clients are told besides. Names stand for
+/// attributes of both families; which one it is follows from the value.
+struct PoolReader {
+    private var reader: SectionReader
+    private var diagnostics: DiagnosticCollector { reader.diagnostics }
+
+    init(_ reader: SectionReader) { self.reader = reader }
+
+    /// The pool; nil when it has no addresses, which has been reported.
+    mutating func pool() -> AddressPool? {
+        let name = reader.view.name
+        let written = reader.text("addrs") ?? ""
+        var addresses: AddressRange?
+        if written.isEmpty {
+            diagnostics.missing(
+                reader.view.location, "\(reader.path) has no addrs", remedy: "add addrs = 10.3.0.0/24, or a range")
+        } else {
+            addresses = reader.read("addrs", or: nil) { text throws(ValueProblem) in try Self.addresses(text) }
+        }
+        var attributes: [HostAttribute] = []
+        for setting in reader.settings("<attr>") where setting.name != "addrs" {
+            let key = setting.name
+            let read = reader.readList(key, or: [[]]) { text throws(ValueProblem) in
+                [try Self.attributes(key, text)]
+            }
+            attributes += read.flatMap { $0 }
+        }
+        reader.finish()
+        return addresses.map { AddressPool(name: name, base: written, addresses: $0, attributes: attributes) }
+    }
+
+    /// A block, whose network's own addresses are left out, or a range, which is taken whole.
+    private static func addresses(_ text: String) throws(ValueProblem) -> AddressRange {
+        if let block = IPPrefix(text) { return AddressPool.usable(block) }
+        if let range = try ValueSyntax.range(text) { return range }
+        throw ValueProblem(
+            "'\(text)' is neither a block nor a range", remedy: "write a block (10.3.0.0/24) or from-to")
+    }
+
+    /// One part of an attribute's list.
+    private static func attributes(_ key: String, _ text: String) throws(ValueProblem) -> [HostAttribute] {
+        if let number = UInt16(key), number < 0x8000 {
+            return [HostAttribute(type: number, value: try value(text))]
+        }
+        switch key {
+        case "dns": return [try address(text, v4: 3, v6: 10)]
+        case "nbns": return [try address(text, v4: 4, v6: nil)]
+        case "dhcp": return [try address(text, v4: 6, v6: 12)]
+        case "netmask": return [try mask(text)]
+        case "server": return [try address(text, v4: 23_456, v6: 23_457)]
+        // IKEv2 has one attribute for networks behind the gateway, whatever the old name for them.
+        case "subnet", "split_include": return [try network(text, v4: 13, v6: 15)]
+        case "split_exclude": return [try network(text, v4: 28_677, v6: nil)]
+        case "prefix":
+            guard let prefix = IPPrefix(text), prefix.family == .v6 else {
+                throw ValueProblem("'\(text)' is not an IPv6 prefix", remedy: "write one like fd00:1::/64")
+            }
+            return [HostAttribute(type: 18, value: prefix.address.bytes + [UInt8(truncatingIfNeeded: prefix.length)])]
+        case "domain":
+            guard ValueSyntax.looksLikeHostName(text) else {
+                throw ValueProblem("'\(text)' is not a domain", remedy: "write one like example.org")
+            }
+            return [HostAttribute(type: 25, value: Array(text.utf8))]
+        case "dnssec_ta": return try trustAnchor(text)
+        default:
+            let names = [
+                "dns", "nbns", "dhcp", "netmask", "server", "subnet", "split_include", "split_exclude", "prefix",
+                "domain", "dnssec_ta", "addrs",
+            ]
+            let nearest = EditDistance.nearest(to: key, among: names).map { "did you mean '\($0)'?" }
+            throw ValueProblem(
+                "'\(key)' is not an attribute", remedy: nearest ?? "write one of: \(names.joined(separator: ", "))")
+        }
+    }
+
+    /// For an attribute by number: an address or a block as it travels, octets in hexadecimal, or text.
+    private static func value(_ text: String) throws(ValueProblem) -> [UInt8] {
+        if let address = IPAddress(text) { return address.bytes }
+        if text.utf8.contains(UInt8(ascii: "/")), let block = IPPrefix(text) { return wire(block) }
+        guard text.lowercased().hasPrefix("0x") else { return Array(text.utf8) }
+        guard let octets = Hex.decode(String(text.dropFirst(2))) else {
+            throw ValueProblem("what follows 0x is not hexadecimal", remedy: "write an even number of digits")
+        }
+        return octets
+    }
+
+    private static func address(_ text: String, v4: UInt16, v6: UInt16?) throws(ValueProblem) -> HostAttribute {
+        guard let address = IPAddress(text), let type = address.family == .v4 ? v4 : v6 else {
+            throw ValueProblem(
+                "'\(text)' is not an \(v6 == nil ? "IPv4 " : "")address", remedy: "write one or several addresses")
+        }
+        return HostAttribute(type: type, value: address.bytes)
+    }
+
+    private static func network(_ text: String, v4: UInt16, v6: UInt16?) throws(ValueProblem) -> HostAttribute {
+        guard let block = IPPrefix(text), let type = block.family == .v4 ? v4 : v6 else {
+            throw ValueProblem("'\(text)' is not a network", remedy: "write a block like 10.1.0.0/16")
+        }
+        return HostAttribute(type: type, value: wire(block))
+    }
+
+    private static func mask(_ text: String) throws(ValueProblem) -> HostAttribute {
+        guard let mask = IPAddress(text), mask.family == .v4, isMask(UInt32(truncatingIfNeeded: mask.bits)) else {
+            throw ValueProblem("'\(text)' is not a mask", remedy: "write one like 255.255.255.0")
+        }
+        return HostAttribute(type: 2, value: mask.bytes)
+    }
+
+    private static func isMask(_ word: UInt32) -> Bool { ~word & (~word &+ 1) == 0 }
+
+    private static func wire(_ block: IPPrefix) -> [UInt8] {
+        guard block.family == .v4 else { return block.address.bytes + [UInt8(truncatingIfNeeded: block.length)] }
+        let mask = block.length == 0 ? 0 : UInt32.max << UInt32(32 - block.length)
+        return block.address.bytes + IPAddress(v4: mask).bytes
+    }
+
+    /// `domain:key tag:algorithm:digest type:digest`, which brings its domain with it (RFC 8598 §4.2).
+    private static func trustAnchor(_ text: String) throws(ValueProblem) -> [HostAttribute] {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 5, ValueSyntax.looksLikeHostName(parts[0]), let tag = UInt16(parts[1]),
+            let algorithm = UInt8(parts[2]), let kind = UInt8(parts[3]), let digest = Hex.decode(parts[4]),
+            !digest.isEmpty
+        else {
+            throw ValueProblem(
+                "'\(text)' is not a trust anchor", remedy: "write domain:key tag:algorithm:digest type:digest in hex")
+        }
+        let record = [UInt8(truncatingIfNeeded: tag >> 8), UInt8(truncatingIfNeeded: tag), algorithm, kind] + digest
+        return [HostAttribute(type: 25, value: Array(parts[0].utf8)), HostAttribute(type: 26, value: record)]
+    }
+
+    /// What connections and pools mean together.
+    static func review(
+        _ connections: [Connection], _ locations: [SourceLocation], _ pools: [AddressPool],
+        _ poolLocations: [SourceLocation], _ diagnostics: DiagnosticCollector
+    ) {
+        for (connection, location) in zip(connections, locations) {
+            for name in connection.pools where !pools.contains(where: { $0.name == name }) {
+                let nearest = EditDistance.nearest(to: name, among: pools.map(\.name)).map { "did you mean '\($0)'?" }
+                diagnostics.error(
+                    location, "connection '\(connection.name)' gives addresses of pool '\(name)', which is not there",
+                    remedy: nearest ?? "add pools { \(name) { addrs = … } }")
+            }
+        }
+        for (index, (pool, location)) in zip(pools, poolLocations).enumerated() {
+            for other in pools.prefix(index) where other.addresses.intersection(pool.addresses) != nil {
+                diagnostics.warning(
+                    location,
+                    "pools '\(other.name)' and '\(pool.name)' overlap: two clients may get the same address",
+                    remedy: "give each pool addresses of its own")
+            }
+        }
+    }
+}

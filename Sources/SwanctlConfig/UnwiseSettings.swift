@@ -1,0 +1,67 @@
+import Clockwork
+import GatewayModel
+import NetworkTypes
+
+/// What works and is unwise all the same: settings of one connection, looked at together.
+///
+/// It owns these rules. What can't work at all is an error of the readers.
+struct UnwiseSettings {
+    let diagnostics: DiagnosticCollector
+
+    /// A day: longer keys are a longer harvest for whoever steals one.
+    private static let longest = Interval.hours(24)
+
+    /// Looks at a connection, which stands at `location`.
+    func review(_ connection: Connection, _ location: SourceLocation) {
+        for child in connection.children { review(child, of: connection, location) }
+        reviewIdentity(connection, location)
+    }
+
+    private func review(_ child: ChildTemplate, of connection: Connection, _ location: SourceLocation) {
+        let name = "child '\(child.name)' of connection '\(connection.name)'"
+        if child.rekeyTime == .zero {
+            diagnostics.warning(
+                location, "\(name) never changes its keys", remedy: "set rekey_time, for example to 1h")
+        } else if child.rekeyTime > Self.longest {
+            diagnostics.warning(
+                location, "\(name) keeps its keys for longer than a day (\(hours(child.rekeyTime)))",
+                remedy: "set its rekey_time to 1h, or to 8h where the peer insists")
+        }
+        if connection.rekeyTime > .zero, child.rekeyTime > connection.rekeyTime {
+            diagnostics.warning(
+                location,
+                "\(name) lives longer (\(hours(child.rekeyTime))) than its IKE SA (\(hours(connection.rekeyTime)))",
+                remedy: "make the child's rekey_time shorter than the connection's")
+        }
+    }
+
+    /// A private address as our identity says nothing to a peer that sees a public one.
+    private func reviewIdentity(_ connection: Connection, _ location: SourceLocation) {
+        let remotes = connection.remoteAddresses.compactMap(\.single)
+        guard let remote = remotes.first, !Self.isPrivate(remote) else { return }
+        let own: IPAddress?
+        if let identity = connection.local.identity {
+            own = identity.kind == .ipv4Address ? IPAddress(identity.description) : nil
+        } else {
+            own = connection.localAddresses.compactMap(\.single).first
+        }
+        guard let own, own.family == .v4, Self.isPrivate(own) else { return }
+        diagnostics.warning(
+            location,
+            "connection '\(connection.name)' calls us '\(own)', a private address, towards the public peer \(remote), "
+                + "which most likely expects our public address",
+            remedy: "set local { id = … } to our public address or to a name, as the peer has it")
+    }
+
+    private static let privateBlocks = [
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+    ]
+    .compactMap { IPPrefix($0) }
+
+    private static func isPrivate(_ address: IPAddress) -> Bool { privateBlocks.contains { $0.contains(address) } }
+
+    private func hours(_ interval: Interval) -> String {
+        let seconds = interval.wholeSeconds
+        return seconds % 3600 == 0 ? "\(seconds / 3600) h" : "\(seconds) s"
+    }
+}

@@ -1,0 +1,91 @@
+public import GatewayModel
+
+/// How many messages of each kind came and went, and how often SAs were replaced: the counters that this field's tools
+/// show, for each connection and for all together.
+///
+/// It owns the counts. It learns them from the events that everybody reads.
+public struct MessageCounters: Sendable {
+    /// The counters' names, in the order in which tools show them.
+    public static let names = [
+        "ike-rekey-init", "ike-rekey-resp", "child-rekey", "invalid", "invalid-spi", "ike-init-in-req",
+        "ike-init-in-resp", "ike-init-out-req", "ike-init-out-resp", "ike-auth-in-req", "ike-auth-in-resp",
+        "ike-auth-out-req", "ike-auth-out-resp", "create-child-in-req", "create-child-in-resp", "create-child-out-req",
+        "create-child-out-resp", "info-in-req", "info-in-resp", "info-out-req", "info-out-resp",
+    ]
+
+    private static let places = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($0.element, $0.offset) })
+    private static let nothing = [UInt64](repeating: 0, count: names.count)
+
+    private var total = nothing
+    private var byConnection: [String: [UInt64]] = [:]
+
+    /// Starts at zero.
+    public init() {}
+
+    /// Counts a message, or one that was dropped.
+    public mutating func count(_ event: Event) {
+        switch event.kind {
+        case .sent(let summary, _, _): count(Self.message(summary, "out"), event.connection)
+        case .received(let summary, _, _): count(Self.message(summary, "in"), event.connection)
+        case .dropped(.unknownSPI, _): count("invalid-spi", event.connection)
+        case .dropped(.malformed, _), .dropped(.forged, _), .dropped(.outsideWindow, _), .dropped(.unexpected, _):
+            count("invalid", event.connection)
+        default: return
+        }
+    }
+
+    /// Counts the replacement of an IKE SA.
+    public mutating func countIKERekey(weInitiated: Bool, _ connection: String) {
+        count(weInitiated ? "ike-rekey-init" : "ike-rekey-resp", connection)
+    }
+
+    /// Counts the replacement of a Child SA.
+    public mutating func countChildRekey(_ connection: String) { count("child-rekey", connection) }
+
+    private mutating func count(_ name: String?, _ connection: String?) {
+        guard let name, let place = Self.places[name] else { return }
+        total[place] &+= 1
+        if let connection { byConnection[connection, default: Self.nothing][place] &+= 1 }
+    }
+
+    /// The counter of a message whose one-line summary begins `IKE_SA_INIT request`; nil when no counter is its own.
+    private static func message(_ summary: String, _ direction: String) -> String? {
+        let words = summary.split(separator: " ", maxSplits: 2)
+        guard words.count >= 2 else { return nil }
+        let exchange: String
+        switch words[0] {
+        case "IKE_SA_INIT": exchange = "ike-init"
+        case "IKE_AUTH": exchange = "ike-auth"
+        case "CREATE_CHILD_SA": exchange = "create-child"
+        case "INFORMATIONAL": exchange = "info"
+        default: return nil
+        }
+        return "\(exchange)-\(direction)-\(words[1] == "request" ? "req" : "resp")"
+    }
+
+    /// All connections together, in the order of ``names``.
+    public var all: [UInt64] { total }
+
+    /// One connection; nil when nothing was counted for it.
+    public func connection(_ name: String) -> [UInt64]? { byConnection[name] }
+
+    /// Connections for which something was counted, by name.
+    public var connections: [String] { byConnection.keys.sorted() }
+
+    /// Begins at zero again: everything, or one connection.
+    public mutating func reset(_ connection: String? = nil) {
+        if let connection {
+            byConnection[connection] = nil
+        } else {
+            total = Self.nothing
+        }
+    }
+
+    /// Begins each connection at zero again.
+    public mutating func resetConnections() { byConnection = [:] }
+
+    /// Forgets connections that are not configured any more.
+    public mutating func keep(_ names: Set<String>) {
+        if byConnection.count > names.count { byConnection = byConnection.filter { names.contains($0.key) } }
+    }
+}

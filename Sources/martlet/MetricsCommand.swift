@@ -1,0 +1,169 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import ViciMessages
+import ViciServer
+
+/// `martlet metrics`.
+struct Metrics: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print the gateway's metrics in Prometheus's text format.",
+        discussion: """
+            Names are those of the IPsec exporter that most dashboards expect (strongswan_…), with stable ones of our own \
+            (martlet_…) beside them: every configured connection, whether it is up, failures by cause, traffic as counters.
+
+            --textfile writes them whole or not at all, for the node exporter's textfile collector:
+
+              martlet metrics --textfile /var/lib/prometheus/node-exporter/martlet.prom
+            """)
+
+    @Option(help: ArgumentHelp("Write to FILE, in one step.", valueName: "FILE")) var textfile: String?
+    @OptionGroup var control: ControlSocketOption
+
+    func run() throws {
+        let gateway = try GatewayClient(control)
+        let report = try gateway.status()
+        var connections: [ViciTree] = []
+        let counters: ViciTree
+        let stats: ViciTree
+        do {
+            _ = try gateway.client.call("list-conns", streaming: "list-conn") { connections.append($0) }
+            counters = try gateway.client.call("get-counters", ViciTree { $0.set("all", true) })
+            stats = try gateway.client.call("stats")
+        } catch { throw CommandFailure("\(error).") }
+        let text = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats).text
+        guard let textfile else { return print(text, terminator: "") }
+        do { try RawFile.write(textfile, Array(text.utf8), mode: 0o644) } catch {
+            throw CommandFailure("\(textfile) can't be written: \(error)")
+        }
+    }
+}
+
+/// The metrics as a page of text.
+///
+/// It owns names, help lines and the escaping of labels.
+struct MetricsPage {
+    private var lines: [String] = []
+
+    /// The page.
+    var text: String { lines.joined(separator: "\n") + "\n" }
+
+    init(_ report: StatusReport, _ connections: [ViciTree], _ counters: ViciTree, _ stats: ViciTree) {
+        let sas = report.connections.flatMap(\.ike_sas) + report.other_ike_sas
+        gauge("strongswan_ike_count", "Known IKE SAs", [([], Double(sas.count))])
+        gauge("strongswan_conn_count", "Configured connections", [([], Double(connections.count))])
+        gauge(
+            "strongswan_ike_status", "IKE SA state: 0 up, 1 established, 2 down, 3 unknown",
+            sas.map { ([("ike_name", $0.connection), ("ike_id", "\($0.id)")], $0.state == "ESTABLISHED" ? 1 : 3) })
+        gauge(
+            "strongswan_ike_initiator", "Whether we started the IKE SA",
+            sas.map { ([("ike_name", $0.connection), ("ike_id", "\($0.id)")], $0.initiator ? 1 : 0) })
+        gauge(
+            "strongswan_ike_established_seconds", "Age of the IKE SA",
+            sas.compactMap { sa in
+                sa.established.map { ([("ike_name", sa.connection), ("ike_id", "\(sa.id)")], Double($0)) }
+            })
+        gauge(
+            "strongswan_ike_rekey_seconds", "Seconds until the IKE SA is rekeyed",
+            sas.compactMap { sa in
+                sa.rekey_in.map { ([("ike_name", sa.connection), ("ike_id", "\(sa.id)")], Double($0)) }
+            })
+        children(sas)
+        tunnels(report)
+        failures(report)
+        messages(counters)
+        if let half = stats.section("ikesas")?["half-open"].flatMap({ Double($0) }) {
+            gauge("martlet_ike_half_open", "IKE SAs that are not established yet", [([], half)])
+        }
+    }
+
+    private mutating func children(_ sas: [StatusReport.IKESAStatus]) {
+        let children = sas.flatMap { sa in sa.children.map { (sa, $0) } }
+        let labels = { (sa: StatusReport.IKESAStatus, child: StatusReport.ChildStatus) in
+            [
+                ("ike_name", sa.connection), ("ike_id", "\(sa.id)"), ("child_name", child.name),
+                ("child_id", "\(child.id)"), ("local_ts", child.local_ts.joined(separator: ";")),
+                ("remote_ts", child.remote_ts.joined(separator: ";")),
+            ]
+        }
+        let isUp = { (state: String) in ["INSTALLED", "REKEYING", "REKEYED"].contains(state) }
+        gauge(
+            "strongswan_sa_status", "Child SA state: 0 up, 2 down, 3 unknown",
+            children.map { (labels($0, $1), isUp($1.state) ? 0 : 3) })
+        for (name, help, value) in [
+            ("inbound_bytes", "Octets from the peer", \StatusReport.ChildStatus.bytes_in),
+            ("outbound_bytes", "Octets to the peer", \.bytes_out),
+            ("inbound_packets", "Packets from the peer", \.packets_in),
+            ("outbound_packets", "Packets to the peer", \.packets_out),
+        ] {
+            gauge("strongswan_sa_\(name)", help, children.map { (labels($0, $1), Double($1[keyPath: value])) })
+        }
+        gauge(
+            "strongswan_sa_established_seconds", "Age of the Child SA",
+            children.compactMap { sa, child in child.installed.map { (labels(sa, child), Double($0)) } })
+        gauge(
+            "strongswan_sa_rekey_seconds", "Seconds until the Child SA is rekeyed",
+            children.compactMap { sa, child in child.rekey_in.map { (labels(sa, child), Double($0)) } })
+    }
+
+    /// What stays the same when keys change: one series for each configured tunnel, up or down.
+    private mutating func tunnels(_ report: StatusReport) {
+        gauge(
+            "martlet_tunnel_up", "Whether a configured child has a Child SA that carries packets",
+            report.connections.flatMap { connection in
+                connection.children.map { name in
+                    let isUp = connection.ike_sas.flatMap(\.children).contains {
+                        $0.name == name && ["INSTALLED", "REKEYING"].contains($0.state)
+                    }
+                    return ([("connection", connection.name), ("tunnel", name)], isUp ? 1 : 0)
+                }
+            })
+    }
+
+    private mutating func failures(_ report: StatusReport) {
+        gauge(
+            "martlet_connection_failed", "The last failure of a connection that did not come up since, by cause",
+            report.connections.compactMap { connection in
+                connection.last_error.map { ([("connection", connection.name), ("cause", $0.code)], 1) }
+            })
+        gauge(
+            "martlet_connection_failed_seconds", "How long ago that was",
+            report.connections.compactMap { connection in
+                connection.last_error.map { ([("connection", connection.name), ("cause", $0.code)], Double($0.age)) }
+            })
+    }
+
+    private mutating func messages(_ counters: ViciTree) {
+        add(
+            "martlet_ike_messages_total", "counter", "IKE messages and rekeyings, by kind",
+            counters.sections.flatMap { connection, kinds in
+                kinds.entries.compactMap { entry in
+                    kinds[entry.name].flatMap { Double($0) }.map {
+                        ([("connection", connection), ("kind", entry.name)], $0)
+                    }
+                }
+            })
+    }
+
+    private mutating func gauge(_ name: String, _ help: String, _ samples: [([(String, String)], Double)]) {
+        add(name, "gauge", help, samples)
+    }
+
+    private mutating func add(_ name: String, _ type: String, _ help: String, _ samples: [([(String, String)], Double)])
+    {
+        guard !samples.isEmpty else { return }
+        lines += ["# HELP \(name) \(help)", "# TYPE \(name) \(type)"]
+        var seen: Set<String> = []
+        for (labels, value) in samples {
+            let text = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+            guard seen.insert(text).inserted else { continue }
+            let number = value == value.rounded() ? String(Int64(value)) : String(value)
+            lines.append(name + (text.isEmpty ? "" : "{\(text)}") + " " + number)
+        }
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
+            .replacingOccurrences(of: "\n", with: "\\n")
+    }
+}

@@ -1,0 +1,208 @@
+import ArgumentParser
+import Clockwork
+import Foundation
+import GatewayModel
+import LinuxSystem
+import NetworkTypes
+import SwanctlConfig
+import ViciMessages
+import WireFormat
+
+/// `--config`, for the commands that write files.
+struct SiteOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "FILE"))
+    var config = "/etc/martlet/swanctl.conf"
+
+    /// The files, by an absolute path.
+    var files: SiteFiles { SiteFiles(path: URL(fileURLWithPath: config).standardizedFileURL.path) }
+}
+
+/// `martlet init`.
+struct Init: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a first configuration for this site.",
+        discussion: """
+            NAME is what this gateway calls itself. `martlet invite` then makes tunnels to other sites. Nothing that is there \
+            already is overwritten.
+            """)
+
+    @Argument(help: ArgumentHelp("This site's name.", valueName: "NAME")) var name: String
+    @Option(help: ArgumentHelp("A network behind this gateway; repeat it for more.", valueName: "CIDR")) var lan:
+        [String]
+    @Option(help: ArgumentHelp("The address at which other sites reach it.", valueName: "ADDRESS")) var address: String?
+    @OptionGroup var site: SiteOptions
+
+    func run() throws {
+        try SiteFiles.check(name)
+        try Networks.check(lan)
+        let files = site.files
+        guard !files.exists else {
+            throw CommandFailure("\(files.path) is there already, and stays as it is. Name another one with --config.")
+        }
+        if let address, IPAddress(address) == nil { throw ValidationError("'\(address)' is not an address.") }
+        let own = address ?? Networks.outwardAddress()
+        let main = (path: files.path, text: SiteFiles.main(name: name, address: own, networks: lan))
+        _ = try files.loaded(with: [main])
+        try files.write([main])
+        print("Wrote \(files.path): site '\(name)', \(lan.joined(separator: ", "))\(own.map { ", at \($0)" } ?? "").")
+        print("Next: `martlet invite NAME --lan CIDR` for each site that is to join.")
+    }
+}
+
+/// `martlet invite`.
+struct Invite: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a tunnel to another site, and the one line that it needs.",
+        discussion: """
+            Makes a shared key of 256 bits, adds the tunnel to this site's configuration, and prints a line to paste behind \
+            `martlet join` on the other gateway. The line holds the key: send it over something that you trust.
+            """)
+
+    @Argument(help: ArgumentHelp("The other site's name.", valueName: "NAME")) var name: String
+    @Option(help: ArgumentHelp("A network behind the other gateway; repeat it for more.", valueName: "CIDR"))
+    var lan: [String]
+    @Option(help: ArgumentHelp("The address at which it reaches us, when init found another.", valueName: "ADDRESS"))
+    var address: String?
+    @Option(help: ArgumentHelp("Print the other end's configuration instead: strongswan.", valueName: "DIALECT"))
+    var dialect: String?
+    @OptionGroup var site: SiteOptions
+    @OptionGroup var start: StartOptions
+
+    func run() throws {
+        try SiteFiles.check(name)
+        try Networks.check(lan)
+        guard dialect.map({ ["strongswan", "swanctl", "martlet"].contains($0) }) ?? true else {
+            throw ValidationError("--dialect is strongswan so far; its swanctl.conf is Martlet's as well.")
+        }
+        let files = site.files
+        guard files.exists else {
+            throw CommandFailure("\(files.path) is not there yet: `martlet init NAME --lan CIDR` writes it.")
+        }
+        let path = files.tunnelPath(name)
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure("'\(name)' was invited already (\(path)). Remove that file to invite it anew.")
+        }
+        var generator = SystemRandomNumberGenerator()
+        let key = Hex.encode((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        // The site's own name stands in the main file: it is read back with the tunnel in it.
+        let draft = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: "draft", key: key))
+        guard let connection = try files.loaded(with: [draft]).connections.first(where: { $0.name == name }),
+            let gateway = connection.local.identity?.description, let child = connection.children.first
+        else { throw CommandFailure("\(files.path) has no section 'site', as `martlet init` writes it.") }
+        guard let own = address ?? connection.localAddresses.compactMap(\.single).first?.description else {
+            throw CommandFailure("At which address does '\(name)' reach us? Say it with --address.")
+        }
+        let tunnel = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: gateway, key: key))
+        _ = try files.loaded(with: [tunnel])
+        try files.write([tunnel])
+        let invitation = Invitation(
+            gateway: gateway, address: own, networks: child.localSelectors.map(\.description), you: name,
+            your_networks: lan, key: key)
+        FileHandle.standardError.write(Data("Wrote \(path). \(try start.take(files.path))\n".utf8))
+        if dialect != nil { return print(SiteFiles.guest(invitation), terminator: "") }
+        FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
+        print(try invitation.line())
+    }
+}
+
+/// `martlet join`.
+struct Join: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take an invitation: write the tunnel's configuration and start it.",
+        discussion: "LINE is what `martlet invite` printed on the other gateway, with or without line breaks.")
+
+    @Argument(help: ArgumentHelp("The invitation.", valueName: "LINE")) var line: [String]
+    @OptionGroup var site: SiteOptions
+    @OptionGroup var start: StartOptions
+
+    func run() throws {
+        let invitation = try Invitation(line: line.joined())
+        try SiteFiles.check(invitation.gateway)
+        try SiteFiles.check(invitation.you)
+        try Networks.check(invitation.networks + invitation.your_networks)
+        let files = site.files
+        let path = files.tunnelPath(invitation.gateway)
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure(
+                "'\(invitation.gateway)' was joined already (\(path)). Remove that file to join it anew.")
+        }
+        var written = [
+            (path: path, text: "# Written by `martlet join`.\n" + SiteFiles.guest(invitation))
+        ]
+        if !files.exists { written.insert((path: files.path, text: SiteFiles.joining), at: 0) }
+        _ = try files.loaded(with: written)
+        try files.write(written)
+        print("Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).")
+        print(try start.take(files.path))
+        print("Next: `martlet up \(invitation.gateway)` waits until traffic can flow.")
+    }
+}
+
+/// Networks and addresses on the command line.
+enum Networks {
+    /// Refuses what is no network.
+    static func check(_ networks: [String]) throws {
+        guard !networks.isEmpty else { throw ValidationError("Name a network with --lan, such as 192.168.10.0/24.") }
+        for network in networks where IPPrefix(network) == nil {
+            throw ValidationError("'\(network)' is not a network; write it as 192.168.10.0/24.")
+        }
+    }
+
+    /// Our address towards the Internet; nil when there is no way there.
+    static func outwardAddress() -> String? {
+        guard let target = IPAddress("192.0.2.1"), let routes = try? RouteSocket(),
+            case .reachable(let route)? = try? routes.lookup(target, mark: nil)
+        else { return nil }
+        return route.preferredSource?.description
+    }
+}
+
+/// How a gateway gets to know of files that were written.
+struct StartOptions: ParsableArguments {
+    @Flag(inversion: .prefixedNo, help: "Start a gateway in the background when none is running.") var start = true
+    @Option(help: ArgumentHelp("Where a gateway in the background logs to.", valueName: "FILE"))
+    var logFile = "/var/log/martlet.log"
+    @Option(help: ArgumentHelp("The TUN device of a gateway that is started.", valueName: "NAME")) var tun = "martlet0"
+    @OptionGroup var control: ControlSocketOption
+
+    /// Lets the running gateway read its file again, or starts one; says what was done.
+    func take(_ configuration: String) throws -> String {
+        if let gateway = try? GatewayClient(control) {
+            let answer = try gateway.call("reload-settings")
+            guard answer["success"] == "yes" else {
+                throw CommandFailure("The running gateway did not take it: \(answer["errmsg"] ?? "no reason given")")
+            }
+            return "The running gateway has read its configuration again."
+        }
+        guard start, geteuid() == 0 else {
+            return "No gateway is running; start one: `martlet run --config \(configuration)`, as root."
+        }
+        try launch(configuration)
+        for _ in 0..<100 {
+            if (try? GatewayClient(control)) != nil { return "Started a gateway in the background (log: \(logFile))." }
+            Thread.sleep(forTimeInterval: 0.1)
+        }
+        throw CommandFailure("The gateway that was started does not answer; \(logFile) says why.")
+    }
+
+    private func launch(_ configuration: String) throws {
+        guard let executable = Bundle.main.executablePath else {
+            throw CommandFailure("Where this program lies is unknown.")
+        }
+        guard FileManager.default.createFile(atPath: logFile, contents: nil, attributes: [.posixPermissions: 0o600]),
+            let log = FileHandle(forWritingAtPath: logFile)
+        else {
+            throw CommandFailure("\(logFile) can't be written.")
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        // A session of its own: the terminal's end is not the gateway's.
+        process.arguments = [
+            "setsid", executable, "run", "--config", configuration, "--vici", control.uri, "--tun", tun,
+        ]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = log
+        process.standardError = log
+        try process.run()
+    }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import Gateway
+import GatewayModel
+import LinuxSystem
+import SwanctlConfig
+
+/// The files that `init`, `invite` and `join` write: one main file, and one for each tunnel beside it.
+///
+/// It owns their text. It reads them by the same readers as the gateway, and writes only what these accept.
+struct SiteFiles {
+    /// The main file.
+    let path: String
+
+    /// Strong, and what every current gateway can do.
+    private static let ike = "aes256gcm16-prfsha384-ecp384, aes128gcm16-prfsha256-x25519"
+    private static let esp = "aes256gcm16-ecp384, aes128gcm16-x25519"
+
+    private var directory: String { URL(fileURLWithPath: path).deletingLastPathComponent().path }
+
+    /// The file of one tunnel.
+    func tunnelPath(_ name: String) -> String { directory + "/conf.d/\(name).conf" }
+
+    /// Whether there is a main file.
+    var exists: Bool { FileManager.default.fileExists(atPath: path) }
+
+    // MARK: Texts
+
+    /// The main file of a site.
+    static func main(name: String, address: String?, networks: [String]) -> String {
+        let own = address.map { "\n  local_addrs = \($0)" } ?? ""
+        return """
+            # Written by `martlet init`. `martlet check` says whether it is right; `man swanctl.conf` has all keys.
+            # Every tunnel in conf.d inherits what stands here.
+            site {\(own)
+              version = 2
+              proposals = \(ike)
+              dpd_delay = 30s
+              local {
+                auth = psk
+                id = \(name)
+              }
+              children {
+                net {
+                  local_ts = \(networks.joined(separator: ", "))
+                  esp_proposals = \(esp)
+                }
+              }
+            }
+            include conf.d/*.conf
+
+            """
+    }
+
+    /// The main file of a site that only joins others.
+    static let joining = """
+        # Written by `martlet join`. `martlet check` says whether it is right; `man swanctl.conf` has all keys.
+        include conf.d/*.conf
+
+        """
+
+    /// The inviting side's tunnel to a guest.
+    static func invited(_ guest: String, networks: [String], gateway: String, key: String) -> String {
+        """
+        # Written by `martlet invite \(guest)`.
+        connections {
+          \(guest) : site {
+            remote {
+              auth = psk
+              id = \(guest)
+            }
+            children {
+              net {
+                remote_ts = \(networks.joined(separator: ", "))
+              }
+            }
+          }
+        }
+        secrets {
+          ike-\(guest) {
+            id-1 = \(gateway)
+            id-2 = \(guest)
+            secret = 0x\(key)
+          }
+        }
+
+        """
+    }
+
+    /// The invited side's tunnel, complete in itself: strongSwan can read it as well.
+    static func guest(_ invitation: Invitation) -> String {
+        """
+        connections {
+          \(invitation.gateway) {
+            version = 2
+            remote_addrs = \(invitation.address)
+            proposals = \(ike)
+            dpd_delay = 30s
+            local {
+              auth = psk
+              id = \(invitation.you)
+            }
+            remote {
+              auth = psk
+              id = \(invitation.gateway)
+            }
+            children {
+              net {
+                local_ts = \(invitation.your_networks.joined(separator: ", "))
+                remote_ts = \(invitation.networks.joined(separator: ", "))
+                esp_proposals = \(esp)
+                start_action = start
+                dpd_action = start
+              }
+            }
+          }
+        }
+        secrets {
+          ike-\(invitation.gateway) {
+            id-1 = \(invitation.gateway)
+            id-2 = \(invitation.you)
+            secret = 0x\(invitation.key)
+          }
+        }
+
+        """
+    }
+
+    // MARK: Reading and writing
+
+    /// What the gateway would load if `additions` (paths and texts) were there as well; refuses what it would not.
+    func loaded(with additions: [(path: String, text: String)]) throws -> LoadedConfiguration {
+        do { return try LoadedConfiguration(path: path, source: FilesWithAdditions(additions)) } catch {
+            throw CommandFailure("Nothing was written: the configuration would have mistakes.\n\(error)")
+        }
+    }
+
+    /// Writes files that nobody else may read.
+    func write(_ files: [(path: String, text: String)]) throws {
+        for file in files {
+            let directory = URL(fileURLWithPath: file.path).deletingLastPathComponent().path
+            do {
+                try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+                try RawFile.write(file.path, Array(file.text.utf8))
+            } catch { throw CommandFailure("\(file.path) can't be written: \(error)") }
+        }
+    }
+
+    /// A name that may be a file's, a section's and an identity.
+    static func check(_ name: String) throws {
+        let allowed = { (octet: UInt8) in
+            switch octet {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+        guard (1...63).contains(name.utf8.count), name.utf8.allSatisfy(allowed), !name.hasPrefix("-"), name != "site"
+        else {
+            throw ValidationFailure(
+                "'\(name)' can't be a name here: letters, digits, hyphens and underscores, 63 at most, and not 'site'.")
+        }
+    }
+
+    typealias ValidationFailure = CommandFailure
+}
+
+/// The disk's files and some that are not written yet.
+private struct FilesWithAdditions: FileSource {
+    private let additions: [(path: String, text: String)]
+
+    init(_ additions: [(path: String, text: String)]) { self.additions = additions }
+
+    func contents(of path: String) throws(FileProblem) -> [UInt8] {
+        if let addition = additions.first(where: { $0.path == path }) { return Array(addition.text.utf8) }
+        return try DiskFiles().contents(of: path)
+    }
+
+    func glob(_ pattern: String) throws(FileProblem) -> [String] {
+        let directory = String(pattern.prefix { _ in true }.reversed().drop { $0 != "/" }.reversed())
+        let fitting = additions.map(\.path).filter { $0.hasPrefix(directory) && pattern.hasSuffix("*.conf") }
+        return Set(try DiskFiles().glob(pattern) + fitting).sorted()
+    }
+}

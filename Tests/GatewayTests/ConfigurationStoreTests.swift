@@ -1,0 +1,131 @@
+import Clockwork
+import GatewayModel
+import SwanctlConfig
+import Testing
+import ViciMessages
+import ViciServer
+import WireFormat
+
+@testable import Gateway
+
+/// The pieces of a configuration, wherever they come from.
+@Suite struct ConfigurationStoreTests {
+    private let now = Instant.zero + .seconds(10)
+
+    private func connection(_ name: String, rekey: String = "4h") -> ViciItem {
+        ViciItem(
+            .connection, name: name,
+            fields: ViciTree { tree in
+                tree.setList("remote_addrs", ["192.0.2.2"])
+                tree.set("rekey_time", rekey)
+                tree.setSection("local") { $0.set("auth", "psk") }
+                tree.setSection("remote") { $0.set("auth", "psk") }
+                tree.setSection("children") { $0.setSection("net") { _ in } }
+            })
+    }
+
+    private func secret(_ id: String?, _ octets: [UInt8], owners: [String]) -> ViciItem {
+        ViciItem(
+            .sharedSecret, name: id,
+            fields: ViciTree { tree in
+                tree.set("type", "ike")
+                tree[element: "data"] = .value(octets)
+                tree.setList("owners", owners)
+            })
+    }
+
+    @Test func whatIsLoadedJoinsTheFile() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        #expect(store.load([connection("other"), secret("s1", [1, 2, 3], owners: ["a"])], now: now) == nil)
+        #expect(store.names(of: .connection) == ["branch", "other"])
+        #expect(store.names(of: .sharedSecret) == ["ike-branch", "s1"])
+        #expect(store.whole.connections.map(\.name) == ["branch", "other"])
+        #expect(store.whole.secrets.map(\.name) == ["ike-branch", "ike-s1"])
+        #expect(store.whole.secrets.last?.value.exposedBytes() == [1, 2, 3])
+    }
+
+    @Test func aMistakeAnywhereLoadsNothing() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        let complaint = store.load([connection("good"), connection("bad", rekey: "soon")], now: now)
+        #expect(complaint?.hasPrefix("connections.bad.rekey_time: 'soon' is not a time; write a number") == true)
+        #expect(store.names(of: .connection) == ["branch"])
+        #expect(store.due == nil)
+    }
+
+    @Test func changesAreTakenOverTogetherAndOnlyWhenThereAreAny() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        var changes: [[String]] = []
+        store.onChange = { changes.append($1) }
+        for name in ["a", "b", "c"] { #expect(store.load([connection(name)], now: now) == nil) }
+        #expect(changes.isEmpty)
+        #expect(store.due == now + .milliseconds(50))
+        store.apply()
+        store.apply()
+        #expect(changes == [["a", "b", "c"]])
+        // The same again is no change.
+        #expect(store.load([connection("a")], now: now) == nil)
+        #expect(store.due == nil)
+        #expect(store.load([connection("b", rekey: "1h")], now: now) == nil)
+        store.apply()
+        #expect(changes.last == ["b"])
+    }
+
+    @Test func theFilesOwnAreUnloadedAndReplacedToo() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        #expect(store.unload(.connection, "branch", now: now))
+        #expect(!store.unload(.connection, "branch", now: now))
+        #expect(store.whole.connections.isEmpty)
+        #expect(store.load([secret("ike-branch", [9], owners: [])], now: now) == nil)
+        #expect(store.whole.secrets.map { $0.value.exposedBytes() } == [[9]])
+        #expect(store.names(of: .sharedSecret) == ["ike-branch"])
+        store.replaceFile(try Fixtures.hq())
+        #expect(store.names(of: .connection) == ["branch"])
+        #expect(store.whole.secrets.count == 1)
+    }
+
+    @Test func clearingForgetsTheFilesSecretsToo() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        #expect(store.load([secret(nil, [1], owners: [])], now: now) == nil)
+        #expect(store.names(of: .sharedSecret) == ["ike-branch"])
+        store.clearCredentials(now: now)
+        #expect(store.whole.secrets.isEmpty)
+    }
+
+    @Test func aConnectionThatTheFileHasAlreadyIsNoChange() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        let item = ViciItem(
+            .connection, name: "branch",
+            fields: ViciTree { tree in
+                tree.setList("local_addrs", ["127.0.0.1"])
+                tree.setList("remote_addrs", ["127.0.0.2"])
+                tree.setList("proposals", ["aes128gcm16-prfsha256-x25519"])
+                tree.setSection("local") {
+                    $0.set("auth", "psk"); $0.set("id", "hq.example")
+                }
+                tree.setSection("remote") {
+                    $0.set("auth", "psk"); $0.set("id", "branch.example")
+                }
+                tree.setSection("children") { children in
+                    children.setSection("net") { child in
+                        child.setList("local_ts", ["10.1.0.0/16"])
+                        child.setList("remote_ts", ["10.2.0.0/16"])
+                        child.setList("esp_proposals", ["aes128gcm16"])
+                    }
+                }
+            })
+        #expect(store.load([item], now: now) == nil)
+        #expect(store.due == nil)
+    }
+
+    @Test func piecesKeepTheirOrderWhateverIsTakenOut() {
+        var pieces = NamedPieces()
+        for number in 0..<200 { pieces.set("n\(number)", LoadedConfiguration()) }
+        let removed = (0..<150).map { pieces.remove("n\($0)") }
+        #expect(!removed.contains(false))
+        pieces.set("n3", LoadedConfiguration())
+        #expect(pieces.names == (150..<200).map { "n\($0)" } + ["n3"])
+        let again = pieces.remove("n7")
+        #expect(!again)
+        #expect(pieces["n3"] != nil && pieces["n199"] != nil)
+    }
+}

@@ -1,0 +1,103 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import NetworkTypes
+import Testing
+
+@testable import IKEv2Engine
+
+/// When a silent peer is asked whether it lives, and when it is given up (RFC 7296 §2.4).
+@Suite struct LivenessTests {
+    private static func pair(_ change: (inout Connection) -> Void = { _ in }) -> Pair {
+        var left = Pair.connection()
+        left.dpdDelay = .seconds(20)
+        left.rekeyTime = .zero
+        change(&left)
+        var right = Pair.connection(isLeft: false)
+        right.rekeyTime = .zero
+        left.children[0].rekeyTime = .zero
+        right.children[0].rekeyTime = .zero
+        let pair = Pair(left: left, right: right)
+        pair.connect()
+        pair.trace = []
+        return pair
+    }
+
+    /// Seconds after `since` at which the left sent.
+    private static func sendTimes(_ pair: Pair, since: Instant, for time: Interval) -> [Int64] {
+        var times: [Int64] = []
+        pair.wire = { _, fromLeft in
+            if fromLeft { times.append((pair.now - since).wholeSeconds) }
+            return []
+        }
+        pair.advance(time)
+        return times
+    }
+
+    @Test func silenceIsAskedAbout() {
+        let pair = Self.pair()
+        pair.advance(.seconds(21))
+        #expect(pair.trace.count == 2, "a request and its answer")
+        #expect(pair.left.kinds.last == .peerAlive)
+    }
+
+    /// Packets of the peer's are signs of life as good as any.
+    @Test func trafficMakesQuestionsNeedless() {
+        let pair = Self.pair()
+        let start = pair.now
+        for second in stride(from: 10, through: 100, by: 10) {
+            pair.left.lastUse = start + .seconds(Int64(second)) - .seconds(1)
+            pair.advance(.seconds(10))
+        }
+        #expect(pair.trace.isEmpty)
+        // The last packet came at 99 s.
+        pair.advance(.seconds(18))
+        #expect(pair.trace.isEmpty)
+        pair.advance(.seconds(2))
+        #expect(pair.trace.count == 2)
+    }
+
+    @Test func aPlaneThatDoesNotAnswerChangesNothing() {
+        let pair = Self.pair()
+        pair.left.answersAtOnce = false
+        pair.advance(.seconds(21))
+        #expect(pair.trace.isEmpty && pair.left.questions.count == 1)
+        pair.advance(.seconds(31))
+        #expect(pair.trace.count >= 2, "the question was given up, and the peer asked")
+        #expect(pair.left.summary?.state == .established)
+        pair.left.questions = []
+    }
+
+    /// A clock of the plane's that runs ahead does not make the peer live for ever.
+    @Test func aPacketOfTheFutureCountsAsOneOfNow() {
+        let pair = Self.pair()
+        pair.left.lastUse = pair.now + .hours(5)
+        pair.advance(.seconds(21))
+        pair.left.lastUse = nil
+        pair.advance(.seconds(21))
+        #expect(pair.trace.count == 2)
+    }
+
+    @Test func theDistanceIsFixedWhereConfigured() {
+        let pair = Self.pair {
+            $0.dpdInterval = .seconds(20)
+            $0.dpdTries = 5
+        }
+        let times = Self.sendTimes(pair, since: pair.now, for: .seconds(119))
+        #expect(times == [20, 40, 60, 80, 100])
+        #expect(pair.left.closeReasons == [])
+        pair.advance(.seconds(2))
+        #expect(pair.left.closeReasons == [.peerDead])
+    }
+
+    @Test func otherRequestsKeepTheirSchedule() {
+        let pair = Self.pair {
+            $0.dpdInterval = .seconds(20)
+            $0.dpdTries = 2
+        }
+        pair.left.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.left.outbox = []
+        let times = Self.sendTimes(pair, since: pair.now, for: .seconds(60))
+        #expect(times == [4, 11, 24, 47])
+    }
+}

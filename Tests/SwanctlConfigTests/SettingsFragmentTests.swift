@@ -1,0 +1,109 @@
+import Clockwork
+import GatewayModel
+import Testing
+import WireFormat
+
+@testable import SwanctlConfig
+
+/// Settings without a file mean what they mean in one.
+@Suite struct SettingsFragmentTests {
+    private typealias Entry = SettingsFragment.Entry
+
+    private func section(_ entries: Entry...) -> SettingsFragment.Element { .section(SettingsFragment(entries)) }
+    private func value(_ text: String) -> SettingsFragment.Element { .value(Array(text.utf8)) }
+    private func list(_ items: String...) -> SettingsFragment.Element { .list(items.map { Array($0.utf8) }) }
+
+    private func connection(_ more: Entry...) -> SettingsFragment {
+        let inner =
+            [
+                Entry("remote_addrs", list("192.0.2.2")),
+                Entry("local", section(Entry("auth", value("psk")), Entry("id", value("moon.example.net")))),
+                Entry("remote", section(Entry("auth", value("psk")), Entry("id", value("sun.example.net")))),
+                Entry(
+                    "children",
+                    section(Entry("net", section(Entry("local_ts", list("10.1.0.0/16", "10.9.0.0/16[tcp/80]")))))),
+            ] + more
+        return SettingsFragment([Entry("connections", section(Entry("gw", .section(SettingsFragment(inner)))))])
+    }
+
+    @Test func aConnectionIsWhatAFileMakesOfIt() throws {
+        let file = try load(
+            """
+            connections { gw {
+                remote_addrs = 192.0.2.2
+                rekey_time = 2h
+                local { auth = psk
+                    id = moon.example.net
+                }
+                remote { auth = psk
+                    id = sun.example.net
+                }
+                children { net {
+                    local_ts = 10.1.0.0/16, 10.9.0.0/16[tcp/80]
+                } }
+            } }
+            """)
+        let loaded = try LoadedConfiguration(connection(Entry("rekey_time", value("2h"))), from: "client")
+        #expect(loaded.connections == file.connections)
+        // A secret that comes later is none that is missing now.
+        #expect(loaded.warnings.isEmpty)
+    }
+
+    @Test func mistakesAreNamed() {
+        let error = #expect(throws: ConfigurationErrors.self) {
+            try LoadedConfiguration(connection(Entry("rekey_tiem", value("2h"))), from: "client")
+        }
+        #expect(
+            error?.errors.map(\.description) == [
+                "client:1:1: error: connections.gw.rekey_tiem: unknown key 'rekey_tiem'; did you mean 'rekey_time'?"
+            ])
+    }
+
+    @Test func secretsMayBeAnyOctets() throws {
+        let fragment = SettingsFragment([
+            Entry(
+                "secrets",
+                section(Entry("ike-gw", section(Entry("id-1", value("a")), Entry("secret", value("0x00ff2c"))))))
+        ])
+        let loaded = try LoadedConfiguration(fragment, from: "client")
+        #expect(loaded.secrets.map { $0.value.exposedBytes() } == [[0, 0xff, 0x2c]])
+        #expect(loaded.secrets.first?.identities == [.fqdn("a")])
+    }
+
+    @Test func contentsBecomeFiles() throws {
+        let certificates = Entry("certs", .list([[1, 2], [44, 32]]))
+        let writer = FragmentWriter(
+            SettingsFragment([Entry("local", .section(SettingsFragment([certificates])))]), origin: "client")
+        let names = writer.tree.nodes[1].setting("certs")?.value.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let contents = try names.split(separator: ",").map { try writer.contents(of: String($0)) }
+        #expect(contents == [[1, 2], [44, 32]])
+        #expect(throws: FileProblem.self) { try writer.contents(of: "/etc/shadow") }
+    }
+}
+
+/// The sections `charon` and `martlet`.
+@Suite struct DaemonSettingsTests {
+    @Test func retransmissionIsEveryConnections() throws {
+        let loaded = try load(
+            "charon {\n retransmit_tries = 3\n retransmit_timeout = 1.5\n plugins { vici { socket = unix:///x } }\n}\n"
+                + "martlet {\n retransmit_base = 2\n keep_alive = 0\n port = 1500\n}\n" + connection(""))
+        let schedule = loaded.settings.retransmission
+        #expect(schedule.tries == 3 && schedule.timeout == .milliseconds(1500) && schedule.base == 2)
+        #expect(loaded.connections.map(\.retransmission) == [schedule])
+        #expect(loaded.settings.keepAlive == .zero && loaded.settings.port == 1500)
+        #expect(loaded.settings.controlSocket == "unix:///x")
+    }
+
+    @Test func strongSwansOwnKeysAreNotedAndOursChecked() throws {
+        let loaded = try load("charon {\n load_modular = yes\n}\nlibtls {\n x = 1\n}\n" + connection(""))
+        #expect(loaded.warnings.map(\.severity) == [.note])
+        #expect(
+            errors("martlet {\n retransmit_trys = 1\n}\n" + connection("")) == [
+                "2:2: error: martlet.retransmit_trys: unknown key 'retransmit_trys'; did you mean 'retransmit_tries'?"
+            ])
+        #expect(
+            errors("charon {\n retransmit_timeout = soon\n}\n" + connection("")) == [
+                "2:2: error: charon.retransmit_timeout: 'soon' is not a number from 0.1 to 600.0; write a number, with a point where it has decimals"
+            ])
+    }
+}

@@ -1,0 +1,59 @@
+import Clockwork
+import GatewayModel
+import IPsecCrypto
+import NetworkTypes
+import Testing
+
+@testable import Telemetry
+
+/// What is counted, and what is worth an alert.
+@Suite struct MessageCountersTests {
+    private let path = Path(
+        local: Endpoint(IPAddress(v4: 0xc000_0201), 500), remote: Endpoint(IPAddress(v4: 0xc000_0202), 500))
+
+    private func event(_ kind: Event.Kind, _ connection: String? = "gw") -> Event {
+        Event(time: .zero, ikeSA: nil, connection: connection, kind: kind)
+    }
+
+    private func value(_ name: String, _ counts: [UInt64]?) -> UInt64? {
+        MessageCounters.names.firstIndex(of: name).flatMap { counts?[$0] }
+    }
+
+    @Test func messagesByKindAndDirection() {
+        var counters = MessageCounters()
+        counters.count(event(.sent("IKE_SA_INIT request 0 [ SA KE No ]", bytes: 1, path)))
+        counters.count(event(.received("IKE_SA_INIT response 0 [ SA KE No ]", bytes: 1, path)))
+        counters.count(event(.received("INFORMATIONAL request 7 [ ]", bytes: 1, path), nil))
+        counters.count(event(.dropped(.unknownSPI, path), nil))
+        counters.countIKERekey(weInitiated: false, "gw")
+        #expect(value("ike-init-out-req", counters.all) == 1 && value("ike-init-in-resp", counters.all) == 1)
+        #expect(value("info-in-req", counters.all) == 1 && value("invalid-spi", counters.all) == 1)
+        #expect(value("info-in-req", counters.connection("gw")) == 0)
+        #expect(value("ike-rekey-resp", counters.connection("gw")) == 1)
+        counters.reset()
+        #expect(counters.all.allSatisfy { $0 == 0 } && counters.connections == ["gw"])
+        counters.reset("gw")
+        #expect(counters.connection("gw") == nil)
+    }
+
+    @Test(
+        arguments: [
+            (.noConnection(nil), nil), (.tooFew, "proposal-mismatch-ike"), (.silence, "peer-init-unreachable"),
+        ] as [(Sample, String?)])
+    func alerts(_ sample: Sample, _ type: String?) {
+        let refusal: Refusal =
+            switch sample {
+            case .noConnection: .noConnection(path)
+            case .tooFew: .noIKEProposal(ours: [], theirs: [])
+            case .silence: .noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 5, waited: .seconds(165))
+            }
+        #expect(Alert(event(.refused(refusal, child: nil)))?.type == type)
+        #expect(Alert(event(.peerAlive)) == nil)
+    }
+
+    enum Sample: Sendable {
+        case noConnection(Int?)
+        case tooFew
+        case silence
+    }
+}
