@@ -80,23 +80,24 @@ struct PacketAccelerationTests {
                 }
                 var expected = plain
                 for index in expected.indices { check(expected[index].seal(single, high: high)) }
-                // Memory that stays where it is until the batch is finished.
-                let slots = plain.map { packet in
-                    let slot = UnsafeMutableRawBufferPointer.allocate(byteCount: packet.bytes.count, alignment: 1)
-                    unsafe slot.copyBytes(from: packet.bytes)
-                    return unsafe slot
-                }
-                defer { for slot in unsafe slots { unsafe slot.deallocate() } }
-                for index in unsafe slots.indices {
-                    var span = unsafe MutableRawSpan(_unsafeBytes: slots[index])
+                // Memory that stays where it is until the batch is finished; packets may be as long as a page.
+                let pitch = 4096
+                let arena = UnsafeMutableRawBufferPointer.allocate(byteCount: count * pitch, alignment: 64)
+                defer { unsafe arena.deallocate() }
+                for index in plain.indices {
+                    let slot = unsafe UnsafeMutableRawBufferPointer(
+                        rebasing: arena[(index * pitch)..<(index * pitch + plain[index].bytes.count)])
+                    unsafe slot.copyBytes(from: plain[index].bytes)
+                    var span = unsafe MutableRawSpan(_unsafeBytes: slot)
                     let isTaken = unsafe many.seal(
                         &span, associatedData: plain[index].associatedData, extraAssociatedData: high,
                         iv: plain[index].iv, text: plain[index].text, in: batch)
                     check(isTaken)
                 }
                 #expect(batch.finish())
-                for index in unsafe slots.indices {
-                    let sealed = unsafe Array(slots[index])
+                for index in plain.indices {
+                    let place = (index * pitch)..<(index * pitch + plain[index].bytes.count)
+                    let sealed = unsafe Array(arena[place])
                     #expect(sealed == expected[index].bytes, "\(index) of \(count)")
                 }
             }
