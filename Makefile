@@ -9,7 +9,7 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ test: ## Runs all unit tests and test vectors.
 interop: build ## Runs Martlet against strongSwan in network namespaces (root; CASES='--only NAME' or --ci).
 	Interop/selftest
 	Interop/run $(CASES)
+
+interop-pq: build ## Runs the cases with ML-KEM against the newest strongSwan, which it unpacks below .build (root).
+	Interop/run --only pq-
 
 sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication.
 	$(RELEASE)/martlet-simulate --seeds $(SEEDS)

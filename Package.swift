@@ -48,7 +48,8 @@ let package = Package(
             ]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     ],
     targets: [
         // Alphabet
@@ -59,7 +60,9 @@ let package = Package(
 
         // Grammar
         .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
-        floor("IPsecCrypto", ["CIPsecCrypto", "WireFormat", "Clockwork"]),
+        floor(
+            "IPsecCrypto",
+            ["CIPsecCrypto", "WireFormat", "Clockwork", .product(name: "Crypto", package: "swift-crypto")]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
         .target(name: "CPackets"),
         floor("IPPackets", ["CPackets", "WireFormat", "NetworkTypes"]),

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, control, crash, diagnosis, establish, fire, fit, policies, refusal, rekey, shapes, thousand, zero)
+    addresses, algorithms, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, policies, refusal,
+    rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -25,10 +26,12 @@ class Case:
     #: Whether the short run of continuous integration includes it.
     ci: bool = False
     tags: list = field(default_factory=list)
+    #: Whether it runs only when it is asked for by name: it needs what `make setup` does not install.
+    optional: bool = False
 
 
 def _short(kind):
-    return {"strongswan": "ss", "martlet": "martlet"}[kind]
+    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}[kind]
 
 
 def all_cases():
@@ -52,9 +55,9 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
-        for name, scenario, procedure, pairings in policies.CASES:
+        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES]:
             if (left, right) in pairings:
-                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure))
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
@@ -68,6 +71,11 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    for left, right in hybrid.PAIRINGS:
+        for name, scenario, procedure in hybrid.CASES:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=120,
+                optional=True))
     cases.append(Case(
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(

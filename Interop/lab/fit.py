@@ -69,9 +69,13 @@ def marks(bench, options):
                    {"marked": "ip dscp ef ip ecn ect0 udp dport 4500"}, "netdev")
         if bench.other(gateway).kind == "martlet":
             # Somebody on the way is congested: what comes out of the wire says so.
-            table = f"""table netdev congestion {{ chain in {{
-              type filter hook ingress device "{there.device}" priority 0;
-              ip ecn ect0 udp dport 4500 ip ecn set ce }} }}"""
+            table = f"""table netdev congestion {{
+              chain in {{
+                type filter hook ingress device "{there.device}" priority 0;
+                ip ecn ect0 udp dport 4500 ip ecn set ce
+              }}
+            }}
+            """
             if gateway.kind == "martlet":
                 there.run(["nft", "-f", "-"], stdin=table).require()
                 _count(there, "type filter hook input priority 0;", {"marked": "ip ecn ce ip protocol icmp"}, "inet")
@@ -173,7 +177,7 @@ def _sizes(side):
 def _count(side, hook, rules, family):
     lines = "\n".join(f'{rule} counter name "{name}"' for name, rule in rules.items())
     counters = "\n".join(f"counter {name} {{ }}" for name in rules)
-    table = f"table {family} look {{ {counters}\n chain see {{ {hook} policy accept;\n{lines} }} }}"
+    table = f"table {family} look {{\n{counters}\nchain see {{\n{hook} policy accept;\n{lines}\n}}\n}}\n"
     side.run(["nft", "-f", "-"], stdin=table).require()
 
 

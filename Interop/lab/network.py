@@ -86,7 +86,8 @@ class Network:
     def plain_packets(self, side):
         """Packets of a protected network that left this side's wire unencrypted since the last reset."""
         listing = json.loads(side.run(["nft", "-j", "list", "counters"]).require().out)
-        return sum(entry["counter"]["packets"] for entry in listing["nftables"] if "counter" in entry)
+        counters = [entry["counter"] for entry in listing["nftables"] if "counter" in entry]
+        return sum(counter["packets"] for counter in counters if counter["table"] == "guard")
 
     def reset_guard(self):
         for side in self.sides:

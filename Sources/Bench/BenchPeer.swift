@@ -146,6 +146,9 @@ final class BenchPeer {
         case .prove(let proof): code(proof).map { .proof($0.exposedBytes()) } ?? .noSecret
         case .verify(let proof, let received):
             code(proof).map { $0 == SecretBytes(received) ? .verified : .falseProof } ?? .noSecret
+        case .mix: .noSecret
+        case .encapsulate(let method, let value):
+            .encapsulation(method, to: value, entropy: &environment.entropy)
         }
     }
 

@@ -72,6 +72,9 @@ public struct InboundSADatabase: ~Copyable {
         return association
     }
 
+    /// Whether an SA has exactly this SPI.
+    public func has(spi: UInt32) -> Bool { unsafe place(of: spi) != nil }
+
     /// The peer of an SA is at `remote` now.
     public mutating func move(spi: UInt32, remote: Endpoint) {
         guard let found = unsafe place(of: spi) else { return }

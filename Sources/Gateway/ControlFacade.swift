@@ -72,6 +72,8 @@ final class ControlFacade: ViciHandler {
         return ViciIKESA(summary, traffic: traffic)
     }
 
+    func dropCounts() -> [DropCount] { gateway.dropCounts }
+
     func connections() -> [Connection] {
         store.apply()
         return gateway.configuration.connections

@@ -18,6 +18,11 @@ struct CredentialStore {
     func answer(_ query: Query) -> Answer? {
         switch query {
         case .path, .lease, .lastUse: return nil
+        case .mix(let identity, let prf, let keys):
+            return secrets.postQuantumKey(identity).map { .mixing($0.value, prf: prf, keys) } ?? .noSecret
+        case .encapsulate(let method, let value):
+            var entropy = SystemEntropy()
+            return .encapsulation(method, to: value, entropy: &entropy)
         case .prove(let proof):
             guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else {
                 return .noSecret

@@ -57,6 +57,7 @@ public final class Daemon {
     private let nameServers: NameServerKeeper
     private var stopping: Instant?
     private var failure: DaemonFailure?
+    private var hasToldOfClear = false
     /// Why the last configuration's networks could not be blocked; nil when they are.
     private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
@@ -136,11 +137,21 @@ public final class Daemon {
     }
 
     private func adoptBlocks() throws {
+        for outcome in station.keepInterfaces() {
+            switch outcome {
+            case .made(let key, let name): log.line("KNL", "\(key) has the device \(name)")
+            case .failed(let key, let error): log.line("KNL", "\(key) has no device: \(error)")
+            }
+        }
         let configuration = station.gateway.configuration
         try station.plane.adoptBlocks(
             keeping: configuration.remotePrefixes(where: { _ in true }),
             making: configuration.remotePrefixes(where: { $0.startAction != .none }))
         try station.standPolicies()
+        if let error = station.plane.clearFailure, !hasToldOfClear {
+            hasToldOfClear = true
+            log.line("KNL", "packets that come in clear for protected networks are not discarded: \(error)")
+        }
     }
 
     private func prepare() throws {
@@ -243,7 +254,9 @@ private final class Reload {
 extension Configuration {
     /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
     func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter { $0.shunt == nil && isMeant($0) }.flatMap(\.remoteSelectors).flatMap {
+        connections.flatMap(\.children).filter { $0.shunt == nil && $0.interface == nil && isMeant($0) }.flatMap(
+            \.remoteSelectors
+        ).flatMap {
             $0.addresses?.prefixes ?? []
         }
     }

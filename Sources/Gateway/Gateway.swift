@@ -64,7 +64,7 @@ public final class Gateway {
         transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant
     ) {
         configuration = settings
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
@@ -119,9 +119,12 @@ public final class Gateway {
         plane.counters(direction, spi: spi) ?? SACounters()
     }
 
+    /// What the data plane has dropped, by reason.
+    public var dropCounts: [DropCount] { plane.dropCounts() }
+
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
-        configuration.connections = loaded.connections
+        configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
         leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
@@ -173,7 +176,7 @@ public final class Gateway {
             return names.begin(connection, ticket).map { .noPath($0) }
         case .lease(let request): return leases.lease(request)
         case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
-        case .prove, .verify: return credentials.answer(query)
+        case .prove, .verify, .encapsulate, .mix: return credentials.answer(query)
         }
     }
 

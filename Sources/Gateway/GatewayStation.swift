@@ -54,10 +54,26 @@ public final class GatewayStation {
             })
     }
 
+    /// Makes the devices that children have for themselves, and removes those of children that have none any more.
+    public func keepInterfaces() -> [UserspacePlane.InterfaceOutcome] {
+        plane.keepInterfaces(
+            gateway.configuration.connections.flatMap { connection in
+                connection.children.compactMap { child in
+                    child.interface.map {
+                        UserspacePlane.NamedInterface(
+                            key: VirtualInterface.key(connection: connection.name, child: child.name), interface: $0)
+                    }
+                }
+            })
+    }
+
     /// Puts the policies in force that hold whether or not anybody is connected.
     public func standPolicies() throws {
         let configuration = gateway.configuration
-        try plane.stand(configuration.standingPolicies(paths.path(for:))) { connection, child in
+        try plane.stand(
+            configuration.standingPolicies(paths.path(for:)),
+            dormant: configuration.dormantPolicies(paths.path(for:))
+        ) { connection, child in
             configuration.connection(named: connection)?.child(named: child) != nil
         }
     }

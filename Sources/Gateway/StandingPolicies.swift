@@ -7,8 +7,23 @@ extension Configuration {
     /// those that packets bring up, and of those that are no tunnels. `path` finds the ends that `dynamic` stands for;
     /// a selector whose end is not known yet is left out.
     func standingPolicies(_ path: (Connection) -> Answer) -> [StandingPolicy] {
+        policies(path) { child in
+            // What is routed into its own device waits there anyway; all that can be asked of it is to be brought up.
+            child.interface != nil && child.standingAction == .block ? nil : child.standingAction
+        }
+    }
+
+    /// The same of children that are brought up by hand: nothing holds for them, unless an earlier process left them
+    /// closed.
+    func dormantPolicies(_ path: (Connection) -> Answer) -> [StandingPolicy] {
+        policies(path) { $0.startAction == .none && $0.shunt == nil && $0.interface == nil ? .block : nil }
+    }
+
+    private func policies(
+        _ path: (Connection) -> Answer, _ action: (ChildTemplate) -> StandingPolicy.Action?
+    ) -> [StandingPolicy] {
         connections.flatMap { connection in
-            let meant = connection.children.compactMap { child in child.standingAction.map { (child, $0) } }
+            let meant = connection.children.compactMap { child in action(child).map { (child, $0) } }
             var ends: Path?
             if meant.contains(where: { $0.0.hasDynamicSelectors }), case .path(let found) = path(connection) {
                 ends = found

@@ -38,6 +38,8 @@ public struct ChildTemplate: Hashable, Sendable {
     /// What comes first where policies overlap: the lower; 0 for the mode's own place
     /// (``StandingPolicy/automaticPriority(_:)``).
     public var priority: UInt32
+    /// The device that it has for itself; nil when it shares the gateway's, with routes for its selectors.
+    public var interface: VirtualInterface?
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -60,6 +62,7 @@ public struct ChildTemplate: Hashable, Sendable {
         volume = VolumeLifetime()
         shunt = nil
         priority = 0
+        interface = nil
     }
 
     /// What becomes of packets that are not tunnelled.

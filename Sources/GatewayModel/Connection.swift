@@ -45,6 +45,14 @@ public struct Connection: Hashable, Sendable {
     public var rekeyBytes: UInt64
     /// Whether messages are cut into fragments (RFC 7383).
     public var fragmentation: Fragmentation
+    /// Whose post-quantum preshared key we name as the initiator (RFC 8784); nil for none.
+    public var ppkIdentity: Identity?
+    /// Whether nothing comes up without such a key.
+    public var ppkRequired: Bool
+    /// Whether there are such keys that a peer may name.
+    public var knowsPPKs: Bool
+    /// Whether IKE SAs begin without a child (RFC 6023).
+    public var childless: Childless
     /// Octets of the longest IP packet that carries a sealed message; 0 for 576 over IPv4 and 1280 over IPv6.
     public var fragmentSize: Int
     /// How requests are repeated.
@@ -91,6 +99,10 @@ public struct Connection: Hashable, Sendable {
         pools = []
         fragmentation = .yes
         fragmentSize = 1280
+        ppkIdentity = nil
+        ppkRequired = false
+        knowsPPKs = false
+        childless = .allow
     }
 
     /// The child of this name.
@@ -98,6 +110,18 @@ public struct Connection: Hashable, Sendable {
 
     /// Whether it has children and none of them is a tunnel: then it names policies, and no peer can mean it.
     public var isPolicyOnly: Bool { !children.isEmpty && children.allSatisfy { $0.shunt != nil } }
+
+    /// Whether an IKE SA begins without a child.
+    public enum Childless: String, Hashable, Sendable {
+        /// The peer may begin so; we do not.
+        case allow
+        /// We begin so where the peer allows it.
+        case prefer
+        /// It must, whoever begins.
+        case force
+        /// It must not.
+        case never
+    }
 
     /// Whether messages are cut into fragments. Fragments that come are always taken.
     public enum Fragmentation: String, Hashable, Sendable {

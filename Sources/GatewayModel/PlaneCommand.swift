@@ -76,4 +76,26 @@ public protocol DataPlane: AnyObject {
     func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters?
     /// Takes out what the plane has to tell.
     func takeEvents() -> [PlaneEvent]
+    /// How many packets were dropped since the plane is there, by the reason's name, in a fixed order; reasons for which
+    /// there were none are left out.
+    func dropCounts() -> [DropCount]
+}
+
+extension DataPlane {
+    /// A plane that drops nothing by itself.
+    public func dropCounts() -> [DropCount] { [] }
+}
+
+/// Packets that went no further for one reason.
+public struct DropCount: Hashable, Sendable {
+    /// The reason's name.
+    public let reason: String
+    /// How many.
+    public let count: UInt64
+
+    /// So many for this reason.
+    public init(reason: String, count: UInt64) {
+        self.reason = reason
+        self.count = count
+    }
 }

@@ -36,6 +36,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case malformed(exchange: String, reason: String)
     /// The key exchange failed: the peer's public value is not one.
     case badKeyExchange(group: Transform, reason: String)
+    /// The configuration demands something that the peer does not do, or that is not there.
+    case notMet(demand: String)
     /// The data plane would not take it.
     case planeRefused(reason: String)
     /// Too many half-open IKE SAs.

@@ -52,6 +52,9 @@ public struct SecurityAssociation: Sendable {
     public var limits: VolumeLimits
     /// What comes first where policies overlap: the lower; 0 for a Child SA's usual place. Outbound only.
     public var policyPriority: UInt32
+    /// The device that its inner packets come from and go to (``VirtualInterface/key(connection:child:)``); nil for the
+    /// shared one.
+    public var interface: String?
 
     /// One direction of a Child SA.
     public init(
@@ -77,6 +80,7 @@ public struct SecurityAssociation: Sendable {
         tunnel = TunnelBehaviour()
         limits = VolumeLimits()
         policyPriority = 0
+        interface = nil
     }
 }
 

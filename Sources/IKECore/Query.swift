@@ -2,6 +2,7 @@ public import Clockwork
 public import GatewayModel
 public import IPsecCrypto
 public import NetworkTypes
+public import WireFormat
 
 /// The number of a question that an engine asked; each is answered at most once, in any order, or never.
 public struct Ticket: RawRepresentable, Hashable, Sendable {
@@ -19,6 +20,12 @@ public enum Query: Sendable {
     case prove(Proof)
     /// Is this proof of the peer's true?
     case verify(Proof, received: [UInt8])
+    /// The answering end's half of an additional key exchange: a fresh shared secret with the owner of this public value,
+    /// and what takes it there. A key encapsulation draws its chance inside a library, so a simulator answers for groups
+    /// whose chance it brings itself; see ``Answer/encapsulation(_:to:entropy:)``.
+    case encapsulate(method: Transform, publicKey: [UInt8])
+    /// The post-quantum preshared key of this identity mixed into each of these keys (RFC 8784 §3).
+    case mix(ppk: [UInt8], prf: Transform, keys: [SecretBytes])
     /// Which addresses does a client get?
     case lease(LeaseRequest)
     /// When did the last packet come on one of these inbound SAs?
@@ -71,6 +78,12 @@ public enum Answer: Sendable {
     case nearMiss(NearMiss)
     /// There is no secret for these identities.
     case noSecret
+    /// What the peer gets, and the shared secret.
+    case encapsulated([UInt8], SecretBytes)
+    /// The peer's public value is none.
+    case publicKeyRefused
+    /// The keys, each with the post-quantum preshared key in it.
+    case mixed([SecretBytes])
     /// These addresses; to be given back by ``Effect/release(_:)``.
     case leased(Lease)
     /// No address; the clause says why.
@@ -80,6 +93,28 @@ public enum Answer: Sendable {
 }
 
 extension Answer {
+    /// The answer to ``Query/mix(ppk:prf:keys:)``: prf+(key, SK) for each.
+    public static func mixing(_ key: SecretBytes, prf transform: Transform, _ keys: [SecretBytes]) -> Answer {
+        guard let prf = PRF(transform) else { return .noSecret }
+        return .mixed(keys.map { prf.plus(key: key, secret: $0, seed: [], count: $0.count) })
+    }
+
+    /// The answer to ``Query/encapsulate(method:publicKey:)``; for an agreement, the private value is made from `entropy`.
+    public static func encapsulation(
+        _ method: Transform, to value: [UInt8], entropy: inout some Entropy
+    ) -> Answer {
+        do throws(KeyAgreementError) {
+            if KeyEncapsulation.isEncapsulation(method) {
+                let made = try KeyEncapsulation.encapsulate(method, to: value)
+                return .encapsulated(made.ciphertext, made.secret)
+            }
+            let agreement = try KeyAgreement(group: method, entropy: &entropy)
+            return .encapsulated(agreement.publicValue, try agreement.sharedSecret(with: value))
+        } catch {
+            return .publicKeyRefused
+        }
+    }
+
     /// In what way the peer's secret differs from ours; nil where that is not known.
     public var nearMiss: NearMiss? {
         if case .nearMiss(let found) = self { found } else { nil }

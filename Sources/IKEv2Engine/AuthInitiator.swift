@@ -52,9 +52,11 @@ struct AuthInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity, _ proof: [UInt8],
         _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        let template = context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
+        let template =
+            context.beginsChildless
+            ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
-        var notifies = offer?.notifies ?? []
+        var notifies = (offer?.notifies ?? []) + context.ppkNotifies
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -97,6 +99,7 @@ struct AuthInitiator: ~Copyable {
                 throw PeerFault.malformed(.ikeAuth, error, isResponse: true)
             }
             let parts = try Self.accept(response, offer, context)
+            try context.settlePPK(parts.answer.notifies, keys)
             return VerifyingInitiator.start(keys, transcript, parts.identity, parts.answer, offer, context, &turn)
         } catch {
             if case .ignore(let reason) = error.dispositionBeforeAuthentication {
@@ -200,7 +203,8 @@ struct VerifyingInitiator: ~Copyable {
             return established(context, &turn)
         case .noSecret:
             return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused, .mixed, .leased,
+            .noLease, .lastUse:
             return failed(
                 .unauthenticated(
                     .wrongProof(

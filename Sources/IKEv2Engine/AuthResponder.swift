@@ -36,8 +36,9 @@ struct AuthResponder: ~Copyable {
             }
             context.adopt(arrival, &turn)
             context.responses.accept()
+            keys.predecessor = nil
             request = try Self.identified(opened)
-            return CheckingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
+            return MixingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
         } catch {
             switch error.dispositionBeforeAuthentication {
             case .closeSession(let notify, let refusal):
@@ -104,6 +105,7 @@ struct CheckingResponder: ~Copyable {
         if request.authentication == nil {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
+        objection = objection ?? context.objection(to: request)
         let proof = Query.Proof(
             connection: context.connection.name, method: method, signer: peer,
             other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
@@ -124,7 +126,8 @@ struct CheckingResponder: ~Copyable {
         switch verdict {
         case .verified: break
         case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .leased, .noLease, .lastUse:
+        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused, .mixed, .leased,
+            .noLease, .lastUse:
             return refused(
                 .wrongProof(
                     local: local, remote: remote, method: context.connection.remote.method,
@@ -193,6 +196,7 @@ struct AnsweringResponder: ~Copyable {
         var response = IKEAuth.Response.Authenticated(
             identity: IdentificationPayload(identities.local),
             authentication: AuthenticationPayload(.sharedKey, data), configuration: context.configurationReply)
+        response.notifies += context.ppkAnswer
         var installation: ChildInstallation?
         if let offer = request.child {
             do throws(ChildChoice.Rejection) {

@@ -20,11 +20,11 @@ struct ChildInstallation {
     /// about the IKE SA.
     init?(
         _ agreement: ChildAgreement, _ keys: SessionKeys, sharedSecret: SecretBytes? = nil,
-        initiatorNonce: [UInt8], responderNonce: [UInt8], weInitiated: Bool, _ turn: Turn
+        further: [SecretBytes] = [], initiatorNonce: [UInt8], responderNonce: [UInt8], weInitiated: Bool, _ turn: Turn
     ) {
         let derived = KeySchedule.childKeys(
             agreement.proposal, prf: keys.suite.prf, derivation: keys.derivation, sharedSecret: sharedSecret,
-            initiatorNonce: initiatorNonce, responderNonce: responderNonce)
+            further: further, initiatorNonce: initiatorNonce, responderNonce: responderNonce)
         guard let derived else { return nil }
         id = turn.tables.newChildSAID()
         self.agreement = agreement
@@ -83,6 +83,10 @@ struct ChildInstallation {
         association.limits = agreement.template.volume.limits(
             bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())
         association.policyPriority = agreement.template.priority
+        if agreement.template.interface != nil {
+            association.interface = VirtualInterface.key(
+                connection: context.connection.name, child: agreement.template.name)
+        }
         return association
     }
 }

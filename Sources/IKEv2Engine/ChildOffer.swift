@@ -120,7 +120,12 @@ extension SessionContext {
 
 extension Proposal {
     /// Without key exchange methods, as IKE_AUTH needs it.
-    var withoutKeyExchange: Proposal { Proposal(securityProtocol, transforms.filter { $0.type != .keyExchange }) }
+    var withoutKeyExchange: Proposal {
+        Proposal(securityProtocol, transforms.filter { $0.keyExchangeMethod.type != .keyExchange })
+    }
+
+    /// Whether there is an additional key exchange in it.
+    var hasAdditionalKeyExchange: Bool { transforms.contains { $0.type.additionalKeyExchange != nil } }
 }
 
 extension [Proposal] {

@@ -78,37 +78,55 @@ struct CreateChild: Exchange {
             throw .malformed(.createChildSA, .unexpected(.securityAssociation, .createChildSA), isResponse: true)
         case .notified(let notifies):
             if let next = retry(notifies, &turn) { return .then(next) }
-            let error = notifies.firstError
-            context.withdraw(offer, peerInstalledIt: false, &turn)
-            if let old { context.childNotReplaced(old.id, error?.type, &turn) }
-            // That both ends were about something is no refusal.
-            if old != nil, error?.type == .temporaryFailure || error?.type == .childSANotFound { return .done }
-            if error?.type == .temporaryFailure, context.postpone(offer.template.name, &turn) { return .done }
-            context.refuse(
-                refusal(error?.type, error?.type.description ?? "no Child SA", context), child: offer.template.name,
-                &turn)
+            failed(notifies, .createChildSA, context, &turn)
         case .child(let child):
-            if let spi = child.negotiation.choice?.spi32, context.earlyDeletions.contains(spi) {
-                // The peer has taken it away again before we had its answer; so it never comes up.
-                context.withdraw(offer, peerInstalledIt: false, &turn)
-                if let old { context.childNotReplaced(old.id, nil, &turn) }
-                context.refuse(refusal(NotifyType(rawValue: 0), "DELETE", context), child: offer.template.name, &turn)
-                return .done
-            }
             do throws(Refusal) {
-                try install(child, keys, context, &turn)
+                let (agreed, secret) = try agree(child)
+                let methods = agreed.proposal.additionalKeyExchanges
+                guard let secret, !methods.isEmpty else {
+                    finish(child, agreed, secret.map { [$0] } ?? [], keys, context, &turn)
+                    return .done
+                }
+                let next = FollowupKeyExchange(
+                    .child(self, child, agreed), methods, secrets: [secret],
+                    link: child.notifies.first(.additionalKeyExchange)?.data, &turn)
+                guard let next else { throw .choseWhatWasNotOffered(what: "additional key exchanges without a link") }
+                return .then(next)
             } catch {
-                context.withdraw(offer, peerInstalledIt: true, &turn)
-                if let old { context.childNotReplaced(old.id, nil, &turn) }
-                context.refuse(error, child: offer.template.name, &turn)
+                abandon(error, peerInstalledIt: true, context, &turn)
             }
         }
         return .done
     }
 
-    private func refusal(_ type: NotifyType?, _ name: String, _ context: SessionContext) -> Refusal {
+    /// The peer has refused, in this exchange or in one that follows it.
+    func failed(
+        _ notifies: [NotifyPayload], _ exchange: ExchangeType, _ context: SessionContext, _ turn: inout Turn
+    ) {
+        let error = notifies.firstError
+        context.withdraw(offer, peerInstalledIt: false, &turn)
+        if let old { context.childNotReplaced(old.id, error?.type, &turn) }
+        // That both ends were about something is no refusal.
+        let isPassing = error?.type == .temporaryFailure || error?.type == .childSANotFound
+        if old != nil, isPassing || error?.type == .stateNotFound { return }
+        if error?.type == .temporaryFailure, context.postpone(offer.template.name, &turn) { return }
+        context.refuse(
+            refusal(error?.type, error?.type.description ?? "no Child SA", exchange, context),
+            child: offer.template.name, &turn)
+    }
+
+    /// Nothing comes of it.
+    func abandon(_ refusal: Refusal, peerInstalledIt: Bool, _ context: SessionContext, _ turn: inout Turn) {
+        context.withdraw(offer, peerInstalledIt: peerInstalledIt, &turn)
+        if let old { context.childNotReplaced(old.id, nil, &turn) }
+        context.refuse(refusal, child: offer.template.name, &turn)
+    }
+
+    private func refusal(
+        _ type: NotifyType?, _ name: String, _ exchange: ExchangeType, _ context: SessionContext
+    ) -> Refusal {
         .byPeer(
-            notify: type?.rawValue ?? 0, name: name, exchange: "CREATE_CHILD_SA",
+            notify: type?.rawValue ?? 0, name: name, exchange: exchange.description,
             offer: context.offer(
                 offer.proposals, localSelectors: offer.localSelectors, remoteSelectors: offer.remoteSelectors))
     }
@@ -122,9 +140,10 @@ struct CreateChild: Exchange {
         return CreateChild(offer, group: group == .noKeyExchange ? nil : group, isRetry: true, old: old, &turn)
     }
 
-    private func install(
-        _ child: CreateChildSA.Child, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
-    ) throws(Refusal) {
+    /// Holds the answer against the offer.
+    private func agree(
+        _ child: CreateChildSA.Child
+    ) throws(Refusal) -> (agreement: ChildAgreement, secret: SecretBytes?) {
         let agreed = try offer.agreement(child.negotiation, child.notifies)
         let group = agreed.proposal.first(.keyExchange).flatMap { $0 == .noKeyExchange ? nil : $0 }
         var secret: SecretBytes?
@@ -137,10 +156,28 @@ struct CreateChild: Exchange {
                 throw .badKeyExchange(group: group, reason: error.description)
             }
         }
+        return (agreed, secret)
+    }
+
+    /// All key exchanges are done: puts the Child SA to use.
+    func finish(
+        _ child: CreateChildSA.Child, _ agreed: ChildAgreement, _ secrets: [SecretBytes], _ keys: SessionKeys,
+        _ context: SessionContext, _ turn: inout Turn
+    ) {
+        defer { context.earlyDeletions = [] }
+        if context.earlyDeletions.contains(agreed.outboundSPI) {
+            // The peer has taken it away again before we had its answer; so it never comes up.
+            abandon(refusal(nil, "DELETE", .createChildSA, context), peerInstalledIt: false, context, &turn)
+            return
+        }
         let installation = ChildInstallation(
-            agreed, keys, sharedSecret: secret, initiatorNonce: nonce, responderNonce: child.nonce.nonce,
-            weInitiated: true, turn)
-        guard let installation else { throw .choseWhatWasNotOffered(what: "an ESP proposal without keys") }
+            agreed, keys, sharedSecret: secrets.first, further: Array(secrets.dropFirst()), initiatorNonce: nonce,
+            responderNonce: child.nonce.nonce, weInitiated: true, turn)
+        guard let installation else {
+            abandon(
+                .choseWhatWasNotOffered(what: "an ESP proposal without keys"), peerInstalledIt: true, context, &turn)
+            return
+        }
         if let old {
             context.replaceChild(old.id, installation, nonces: [nonce, child.nonce.nonce], &turn)
         } else {

@@ -21,6 +21,8 @@ enum CreateChildResponder {
         var old: ChildSAID?
         /// Our own replacement of the same Child SA is under way.
         var rival: ChildRival?
+        /// What waits for additional key exchanges, when nothing is there yet.
+        var followup: FollowupResponder?
 
         /// Puts the new Child SA to use, once the peer has the answer.
         func complete(_ context: SessionContext, _ turn: inout Turn) {
@@ -50,7 +52,7 @@ enum CreateChildResponder {
         case .child(let wanted): child = wanted
         case .ikeSA(let rekeying):
             let successor = RekeyIKEResponder.answer(rekeying, keys, context, &turn)
-            return Answer(payloads: successor.payloads, successor: successor)
+            return Answer(payloads: successor.payloads, successor: successor, followup: successor.followup)
         }
         var old: ChildSA?
         if let rekeyed = child.rekeyed {
@@ -92,6 +94,16 @@ enum CreateChildResponder {
             }
         }
         let nonce = turn.environment.entropy.bytes(32)
+        let methods = choice.agreement.proposal.additionalKeyExchanges
+        if let secret, !methods.isEmpty {
+            let origin = FollowupResponder.Origin.child(
+                choice.agreement, nonces: [child.nonce.nonce, nonce], old: old?.id)
+            let followup = FollowupResponder(origin, methods, secret: secret, &turn)
+            let answer = CreateChildSA.Child(
+                negotiation: choice.negotiation, nonce: NoncePayload(nonce), keyExchange: publicValue,
+                notifies: choice.notifies + [followup.notify])
+            return Answer(payloads: CreateChildSA.Response.child(answer).payloads, followup: followup)
+        }
         let installation = ChildInstallation(
             choice.agreement, keys, sharedSecret: secret, initiatorNonce: child.nonce.nonce, responderNonce: nonce,
             weInitiated: false, turn)

@@ -9,13 +9,17 @@ import NetworkTypes
 ///
 /// It owns the keys and the one exchange of ours that is under way. What exchanges mean is written beside each of them.
 struct Established: ~Copyable {
-    private let keys: SessionKeys
+    let keys: SessionKeys
     private var active: (any Exchange)?
+    /// The peer's exchange that waits for additional key exchanges.
+    var followup: FollowupResponder?
 
     /// Nothing is under way.
     init(keys: SessionKeys) {
+        keys.settle()
         self.keys = keys
         active = nil
+        followup = nil
     }
 
     /// Takes up the next intent, when no request of ours is under way.
@@ -31,7 +35,9 @@ struct Established: ~Copyable {
     }
 
     private mutating func begin(_ exchange: any Exchange, _ context: SessionContext, _ turn: inout Turn) {
-        guard context.request(exchange.type, exchange.payloads, keys, own: exchange.schedule, &turn) != nil else { return }
+        guard context.request(exchange.type, exchange.payloads, keys, own: exchange.schedule, &turn) != nil else {
+            return
+        }
         active = exchange
         context.activity = exchange.activity
     }
@@ -103,17 +109,20 @@ struct Established: ~Copyable {
 
     /// Answers a fresh request.
     /// - Returns: Why the IKE SA ends with it; nil when it goes on.
-    private borrowing func answer(
+    private mutating func answer(
         _ request: OpenedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) throws(PeerFault) -> Event.CloseReason? {
         switch request.header.exchange {
         case .informational: return try answerInformational(request, arrival, context, &turn)
         case .createChildSA:
+            forgetFollowup(context, &turn)
             let answer = try CreateChildResponder.answer(request, keys, context, &turn)
             answer.installation?.installInbound(context, &turn)
             if context.respond(to: request.header, arrival, answer.payloads, keys, &turn) {
                 answer.complete(context, &turn)
+                if let followup = answer.followup { keepFollowup(followup, context, &turn) }
             }
+        case .ikeFollowupKE: try answerFollowup(request, arrival, context, &turn)
         default:
             // An exchange that was never negotiated; nothing in it can be meant for us.
             context.respond(to: request.header, arrival, [.notify(NotifyPayload(.invalidSyntax))], keys, &turn)

@@ -104,6 +104,7 @@ final class IKESession {
             case .answer:
                 if phase.isEstablished { context.trafficSeen(nil, &turn) } else { phase.answerOverdue(context, &turn) }
             case .reassembly: context.reassembly = Reassembly()
+            case .followup: phase.followupOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))

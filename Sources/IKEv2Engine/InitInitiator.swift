@@ -30,7 +30,8 @@ struct InitInitiator: ~Copyable {
         let notifies =
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
-                pretending: context.pretendsNAT, &turn.environment.entropy) + context.fragmentationNotifies
+                pretending: context.pretendsNAT, &turn.environment.entropy) + context.extensionOffer
+            + (offer.contains { $0.hasAdditionalKeyExchange } ? [NotifyPayload(.intermediateExchangeSupported)] : [])
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
             let request = IKESAInit.Request(
@@ -166,6 +167,11 @@ struct InitInitiator: ~Copyable {
             return Self.failed(
                 .choseWhatWasNotOffered(what: "IKE proposal \(text ?? "that we do not understand")"), context, &turn)
         }
+        let methods = chosen.additionalKeyExchanges
+        guard methods.isEmpty || answer.notifies.contains(.intermediateExchangeSupported) else {
+            return Self.failed(
+                .choseWhatWasNotOffered(what: "additional key exchanges without IKE_INTERMEDIATE"), context, &turn)
+        }
         context.responderSPI = message.header.responderSPI
         let keys: SessionKeys
         do throws(KeyAgreementError) {
@@ -187,12 +193,12 @@ struct InitInitiator: ~Copyable {
             in: answer.notifies, initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI,
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
-        context.peerTakesFragments = answer.notifies.contains(.fragmentationSupported)
+        context.takeExtensions(answer.notifies)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,
             responderNonce: answer.nonce.nonce)
-        return ProvingInitiator.start(keys, transcript, context, &turn)
+        return IntermediateInitiator.start(keys, transcript, methods, context, &turn)
     }
 }
 
@@ -206,19 +212,21 @@ struct Transcript {
     let initiatorNonce: [UInt8]
     /// Nr.
     let responderNonce: [UInt8]
+    /// What IKE_INTERMEDIATE exchanges add (RFC 9242 §3.3); nothing where there were none.
+    var intermediate: [UInt8] = []
 
     /// What the initiator proves.
     func initiatorProof(_ identityBody: [UInt8], _ keys: SessionKeys) -> [UInt8] {
         KeySchedule.proofOctets(
             firstMessage: request, otherNonce: responderNonce, identityBody: identityBody, prf: keys.suite.prf,
-            key: keys.initiatorProof)
+            key: keys.initiatorProof) + intermediate
     }
 
     /// What the responder proves.
     func responderProof(_ identityBody: [UInt8], _ keys: SessionKeys) -> [UInt8] {
         KeySchedule.proofOctets(
             firstMessage: response, otherNonce: initiatorNonce, identityBody: identityBody, prf: keys.suite.prf,
-            key: keys.responderProof)
+            key: keys.responderProof) + intermediate
     }
 }
 

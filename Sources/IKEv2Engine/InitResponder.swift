@@ -70,6 +70,8 @@ enum InitResponder {
         for connection in candidates {
             guard let selection = Proposal.select(from: theirs, configured: connection.ikeOffer),
                 let suite = KeySchedule.Suite(selection.proposal),
+                selection.proposal.additionalKeyExchanges.isEmpty
+                    || request.notifies.contains(.intermediateExchangeSupported),
                 let group = selection.proposal.first(.keyExchange)
             else { continue }
             guard request.keyExchange.method == group.id else {
@@ -113,10 +115,9 @@ enum InitResponder {
                 pretending: context.pretendsNAT, &turn.environment.entropy)
             if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }
         }
-        if request.notifies.contains(.fragmentationSupported) {
-            context.peerTakesFragments = true
-            notifies += context.fragmentationNotifies
-        }
+        notifies += context.answerExtensions(request.notifies)
+        let methods = acceptance.proposal.additionalKeyExchanges
+        if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
         context.algorithms = acceptance.proposal
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
@@ -136,7 +137,7 @@ enum InitResponder {
             request: arrival.bytes, response: response, initiatorNonce: request.nonce.nonce, responderNonce: nonce)
         return HalfOpenResponder(
             agreement: agreement, peerValue: request.keyExchange.data, suite: acceptance.suite,
-            transcript: transcript)
+            transcript: transcript, methods: methods)
     }
 }
 
@@ -149,15 +150,18 @@ struct HalfOpenResponder: ~Copyable {
     let peerValue: [UInt8]
     let suite: KeySchedule.Suite
     let transcript: Transcript
+    /// The additional key exchanges that come before IKE_AUTH.
+    let methods: [Transform]
 
     /// A sealed message came.
     consuming func receive(
         _ message: SealedMessage, _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        guard message.header.exchange == .ikeAuth, !message.header.isResponse, message.header.messageID == 1,
+        let expected = methods.isEmpty ? ExchangeType.ikeAuth : .ikeIntermediate
+        guard message.header.exchange == expected, !message.header.isResponse, message.header.messageID == 1,
             message.payload.body.count >= (message.fragment == nil ? SessionKeys.smallestBody(suite) : 16)
         else {
-            context.drop(.unexpected("\(message.header.exchange) before IKE_AUTH"), arrival, &turn)
+            context.drop(.unexpected("\(message.header.exchange) before \(expected)"), arrival, &turn)
             return .halfOpen(self)
         }
         do throws(KeyAgreementError) {
@@ -168,6 +172,11 @@ struct HalfOpenResponder: ~Copyable {
                 responderSPI: context.responderSPI)
             guard let schedule, let keys = SessionKeys(suite, schedule, isInitiator: false) else {
                 throw .libraryRefused(agreement.group)
+            }
+            guard methods.isEmpty else {
+                return IntermediateResponder(
+                    keys: keys, transcript: transcript, proof: IntermediateProof(), methods: methods
+                ).receive(message, arrival, context, &turn)
             }
             return AuthResponder(keys: keys, transcript: transcript).receive(message, arrival, context, &turn)
         } catch {

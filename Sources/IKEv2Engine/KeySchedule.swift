@@ -54,13 +54,15 @@ struct KeySchedule {
             initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
 
-    /// The same for an IKE SA in place of another, whose SK_d and function make SKEYSEED (RFC 7296 §2.18).
+    /// The same for an IKE SA in place of another, whose SK_d and function make SKEYSEED (RFC 7296 §2.18); `further` are
+    /// the secrets of additional key exchanges (RFC 9370 §2.2.4). With the same suite, nonces and SPIs it is the step from
+    /// one key exchange of IKE_INTERMEDIATE to the next (RFC 9370 §2.2.2).
     init?(
-        _ suite: Suite, rekeying old: SessionKeys, sharedSecret: SecretBytes, initiatorNonce: [UInt8],
-        responderNonce: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
+        _ suite: Suite, rekeying old: SessionKeys, sharedSecret: SecretBytes, further: [SecretBytes] = [],
+        initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
     ) {
         let seed = old.suite.prf.compute(
-            key: old.derivation, secret: sharedSecret, parts: [initiatorNonce, responderNonce])
+            key: old.derivation, secret: sharedSecret, parts: [initiatorNonce, responderNonce], further: further)
         self.init(
             suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
             initiatorSPI: initiatorSPI, responderSPI: responderSPI)
@@ -93,10 +95,10 @@ struct KeySchedule {
 
     /// The keys of a Child SA, the initiator's direction first (RFC 7296 §2.17); nil when its algorithms do not make a
     /// protection. `sharedSecret` is that of a key exchange of its own, if there was one. "Initiator" is who started the
-    /// exchange that made the child.
+    /// exchange that made the child. `further` are the secrets of additional key exchanges (RFC 9370 §2.2.4).
     static func childKeys(
         _ proposal: Proposal, prf: PRF, derivation: SecretBytes, sharedSecret: SecretBytes? = nil,
-        initiatorNonce: [UInt8], responderNonce: [UInt8]
+        further: [SecretBytes] = [], initiatorNonce: [UInt8], responderNonce: [UInt8]
     ) -> (initiator: PacketKeys, responder: PacketKeys)? {
         guard let encryption = proposal.first(.encryption) else { return nil }
         let integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
@@ -105,7 +107,7 @@ struct KeySchedule {
         }
         let material = prf.plus(
             key: derivation, secret: sharedSecret ?? SecretBytes([]), seed: initiatorNonce + responderNonce,
-            count: 2 * lengths.total)
+            further: further, count: 2 * lengths.total)
         var cutter = KeyCutter(material)
         guard let firstEncryption = cutter.take(lengths.encryption),
             let firstIntegrity = cutter.take(lengths.integrity),

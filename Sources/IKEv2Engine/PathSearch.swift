@@ -36,7 +36,8 @@ struct PathSearch: ~Copyable {
             return InitInitiator.start(context, &turn)
         case .noPath(let reason):
             return Self.failed(context, reason, &turn)
-        case .proof, .verified, .falseProof, .nearMiss, .noSecret, .leased, .noLease, .lastUse:
+        case .proof, .verified, .falseProof, .nearMiss, .noSecret, .encapsulated, .publicKeyRefused, .mixed, .leased,
+            .noLease, .lastUse:
             return Self.failed(context, "the answer is not a path", &turn)
         }
     }

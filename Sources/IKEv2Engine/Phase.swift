@@ -13,6 +13,10 @@ enum Phase: ~Copyable {
     case findingPath(PathSearch)
     /// We sent IKE_SA_INIT.
     case initiating(InitInitiator)
+    /// We sent IKE_INTERMEDIATE.
+    case intermediate(IntermediateInitiator)
+    /// We have keys, and ask for a post-quantum preshared key to be mixed in.
+    case mixing(MixingInitiator)
     /// We have keys, and ask for our proof.
     case proving(ProvingInitiator)
     /// We sent IKE_AUTH.
@@ -24,8 +28,14 @@ enum Phase: ~Copyable {
 
     /// We answered IKE_SA_INIT and have not computed anything yet.
     case halfOpen(HalfOpenResponder)
+    /// We have keys, and wait for an IKE_INTERMEDIATE that they open.
+    case answeringIntermediate(IntermediateResponder)
+    /// We ask for an encapsulation.
+    case encapsulating(EncapsulatingResponder)
     /// We have keys, and wait for an IKE_AUTH that they open.
     case awaitingAuth(AuthResponder)
+    /// We ask for a post-quantum preshared key to be mixed in.
+    case mixingAnswer(MixingResponder)
     /// We ask whether the initiator's proof is true.
     case checking(CheckingResponder)
     /// We ask for our proof.
@@ -85,7 +95,11 @@ enum Phase: ~Copyable {
         switch consume self {
         case .authenticating(let state): self = state.receive(message, arrival, context, &turn)
         case .halfOpen(let state): self = state.receive(message, arrival, context, &turn)
-        case .awaitingAuth(let state): self = state.receive(message, arrival, context, &turn)
+        case .intermediate(let state): self = state.receive(message, arrival, context, &turn)
+        case .answeringIntermediate(let state): self = state.receive(message, arrival, context, &turn)
+        case .awaitingAuth(let state):
+            let isRepeated = context.repeatsIntermediate(message, state.keys, arrival, &turn)
+            self = isRepeated ? .awaitingAuth(state) : state.receive(message, arrival, context, &turn)
         case .established(let state): self = state.receive(message, arrival, context, &turn)
         case .leaving(let state): self = state.receive(message, arrival, context, &turn)
         case let other:
@@ -102,6 +116,10 @@ enum Phase: ~Copyable {
         case .verifying(let state): self = state.answer(answer, context, &turn)
         case .checking(let state): self = state.answer(answer, context, &turn)
         case .answering(let state): self = state.answer(answer, context, &turn)
+        case .encapsulating(let state): self = state.answer(answer, context, &turn)
+        case .mixing(let state): self = state.answer(answer, context, &turn)
+        case .mixingAnswer(let state): self = state.answer(answer, context, &turn)
+        case .established(let state): self = state.answer(answer, context, &turn)
         case .leasing(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
@@ -115,7 +133,21 @@ enum Phase: ~Copyable {
         case .verifying(let state): self = state.overdue(context, &turn)
         case .checking(let state): self = state.overdue(context, &turn)
         case .answering(let state): self = state.overdue(context, &turn)
+        case .encapsulating(let state): self = state.overdue(context, &turn)
+        case .mixing: self = .closed(.failed(context.noAnswer(to: "post-quantum key", &turn)))
+        case .mixingAnswer(let state): self = state.overdue(context, &turn)
         case .leasing(let state): self = state.overdue(context, &turn)
+        case .established(let state): self = state.overdue(context, &turn)
+        case let other: self = other
+        }
+    }
+
+    /// The peer's additional key exchange did not come.
+    mutating func followupOverdue(_ context: SessionContext, _ turn: inout Turn) {
+        switch consume self {
+        case .established(var state):
+            state.forgetFollowup(context, &turn)
+            self = .established(state)
         case let other: self = other
         }
     }

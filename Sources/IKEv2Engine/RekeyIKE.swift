@@ -65,18 +65,20 @@ struct RekeyIKE: Exchange {
             throw .malformed(.createChildSA, .unexpected(.securityAssociation, .createChildSA), isResponse: true)
         case .notified(let notifies):
             if let next = retry(notifies, &turn) { return .then(next) }
-            let error = notifies.firstError
-            context.ikeSANotReplaced(error?.type, &turn)
-            // That both ends were about something is no refusal.
-            if error?.type == .temporaryFailure { return .done }
-            context.refuse(
-                .byPeer(
-                    notify: error?.type.rawValue ?? 0, name: error?.type.description ?? "no IKE SA",
-                    exchange: "CREATE_CHILD_SA", offer: context.offer(offer)), &turn)
+            failed(notifies, .createChildSA, context, &turn)
         case .ikeSA(let chosen):
             do throws(Refusal) {
-                let next = try successor(chosen, keys, context, &turn)
-                context.replaceIKESA(next, nonces: [nonce, chosen.nonce.nonce], &turn)
+                let agreed = try agree(chosen)
+                let methods = agreed.proposal.additionalKeyExchanges
+                guard !methods.isEmpty else {
+                    try finish(chosen, agreed, [agreed.secret], keys, context, &turn)
+                    return .done
+                }
+                let next = FollowupKeyExchange(
+                    .ikeSA(self, chosen, agreed), methods, secrets: [agreed.secret],
+                    link: chosen.notifies.first(.additionalKeyExchange)?.data, &turn)
+                guard let next else { throw .choseWhatWasNotOffered(what: "additional key exchanges without a link") }
+                return .then(next)
             } catch {
                 // The peer has moved on to an IKE SA that we do not have: only a new start brings both together.
                 throw .refused(error)
@@ -94,27 +96,59 @@ struct RekeyIKE: Exchange {
         return RekeyIKE(offer, spi: spi, group: group, isRetry: true, &turn)
     }
 
-    private func successor(
-        _ answer: CreateChildSA.Rekeying, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
-    ) throws(Refusal) -> IKESession {
+    /// The peer has refused, in this exchange or in one that follows it.
+    func failed(
+        _ notifies: [NotifyPayload], _ exchange: ExchangeType, _ context: SessionContext, _ turn: inout Turn
+    ) {
+        let error = notifies.firstError
+        context.ikeSANotReplaced(error?.type, &turn)
+        // That both ends were about something is no refusal.
+        if error?.type == .temporaryFailure || error?.type == .stateNotFound { return }
+        context.refuse(
+            .byPeer(
+                notify: error?.type.rawValue ?? 0, name: error?.type.description ?? "no IKE SA",
+                exchange: exchange.description, offer: context.offer(offer)), &turn)
+    }
+
+    /// What the peer's answer settles before additional key exchanges.
+    struct Agreed {
+        let proposal: Proposal
+        let suite: KeySchedule.Suite
+        let responderSPI: UInt64
+        let secret: SecretBytes
+    }
+
+    /// Holds the answer against the offer.
+    private func agree(_ answer: CreateChildSA.Rekeying) throws(Refusal) -> Agreed {
         guard let choice = answer.securityAssociation.proposals.first, let chosen = choice.proposal,
             chosen.securityProtocol == .ike, offer.contains(where: { $0.allows(answer: chosen) }),
             let suite = KeySchedule.Suite(chosen), chosen.first(.keyExchange) == agreement.group,
             answer.keyExchange.method == agreement.group.id, let theirSPI = choice.spi64, theirSPI != 0
         else { throw .choseWhatWasNotOffered(what: "IKE proposal") }
         do throws(KeyAgreementError) {
-            let schedule = KeySchedule(
-                suite, rekeying: keys, sharedSecret: try agreement.sharedSecret(with: answer.keyExchange.data),
-                initiatorNonce: nonce, responderNonce: answer.nonce.nonce, initiatorSPI: spi, responderSPI: theirSPI)
-            guard let schedule, let made = SessionKeys(suite, schedule, isInitiator: true) else {
-                throw .libraryRefused(agreement.group)
-            }
-            let next = context.successor(
-                isInitiator: true, initiatorSPI: spi, responderSPI: theirSPI, chosen, &turn)
-            return IKESession.replacing(next, made, &turn)
+            let secret = try agreement.sharedSecret(with: answer.keyExchange.data)
+            return Agreed(proposal: chosen, suite: suite, responderSPI: theirSPI, secret: secret)
         } catch {
             throw .badKeyExchange(group: agreement.group, reason: error.description)
         }
+    }
+
+    /// All key exchanges are done: the new IKE SA takes over.
+    func finish(
+        _ answer: CreateChildSA.Rekeying, _ agreed: Agreed, _ secrets: [SecretBytes], _ keys: SessionKeys,
+        _ context: SessionContext, _ turn: inout Turn
+    ) throws(Refusal) {
+        let schedule = KeySchedule(
+            agreed.suite, rekeying: keys, sharedSecret: agreed.secret, further: Array(secrets.dropFirst()),
+            initiatorNonce: nonce, responderNonce: answer.nonce.nonce, initiatorSPI: spi,
+            responderSPI: agreed.responderSPI)
+        guard let schedule, let made = SessionKeys(agreed.suite, schedule, isInitiator: true) else {
+            throw .badKeyExchange(group: agreement.group, reason: "no keys come of it")
+        }
+        let next = context.successor(
+            isInitiator: true, initiatorSPI: spi, responderSPI: agreed.responderSPI, agreed.proposal, &turn)
+        context.replaceIKESA(
+            IKESession.replacing(next, made, &turn), nonces: [nonce, answer.nonce.nonce], &turn)
     }
 }
 
@@ -126,14 +160,26 @@ enum RekeyIKEResponder {
         var successor: IKESession?
         /// Both nonces, when our own replacement is under way.
         var contest: [[UInt8]]?
+        /// What waits for additional key exchanges, when there is no new IKE SA yet.
+        var followup: FollowupResponder?
 
         init(_ notify: NotifyPayload) { payloads = [.notify(notify)] }
 
-        init(_ payloads: [Payload], _ successor: IKESession, contest: [[UInt8]]?) {
+        init(_ payloads: [Payload], _ successor: IKESession? = nil, contest: [[UInt8]]? = nil) {
             self.payloads = payloads
             self.successor = successor
             self.contest = contest
         }
+    }
+
+    /// What was agreed on before additional key exchanges.
+    struct Agreed {
+        let proposal: Proposal
+        let suite: KeySchedule.Suite
+        let group: Transform
+        let initiatorSPI: UInt64
+        let responderSPI: UInt64
+        let nonces: [[UInt8]]
     }
 
     /// Decides about a request.
@@ -161,30 +207,57 @@ enum RekeyIKEResponder {
             return Answer(NotifyPayload(.invalidKEPayload, number))
         }
         let wire = offered[selection.offeredIndex].0
-        let (theirSPI, ourSPI) = (wire.spi64 ?? 0, turn.newSPI())
-        let nonce = turn.environment.entropy.bytes(32)
+        let agreed = Agreed(
+            proposal: selection.proposal, suite: suite, group: group, initiatorSPI: wire.spi64 ?? 0,
+            responderSPI: turn.newSPI(), nonces: [request.nonce.nonce, turn.environment.entropy.bytes(32)])
+        let agreement: (value: [UInt8], secret: SecretBytes)
         do throws(KeyAgreementError) {
-            let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
-            let schedule = KeySchedule(
-                suite, rekeying: keys, sharedSecret: try agreement.sharedSecret(with: request.keyExchange.data),
-                initiatorNonce: request.nonce.nonce, responderNonce: nonce, initiatorSPI: theirSPI,
-                responderSPI: ourSPI)
-            guard let schedule, let made = SessionKeys(suite, schedule, isInitiator: false) else {
-                throw .libraryRefused(group)
-            }
-            let answer = CreateChildSA.Rekeying(
-                securityAssociation: SecurityAssociationPayload([
-                    WireProposal(number: wire.number, selection.proposal, spi: WireProposal.octets(ourSPI))
-                ]), nonce: NoncePayload(nonce),
-                keyExchange: KeyExchangePayload(method: group.id, data: agreement.publicValue))
-            let next = context.successor(
-                isInitiator: false, initiatorSPI: theirSPI, responderSPI: ourSPI, selection.proposal, &turn)
-            return Answer(
-                CreateChildSA.Response.ikeSA(answer).payloads, IKESession.replacing(next, made, &turn),
-                contest: verdict == .answerAndContest ? [request.nonce.nonce, nonce] : nil)
+            agreement = try EphemeralKey.answer(
+                group, to: request.keyExchange.data, entropy: &turn.environment.entropy)
         } catch {
             context.refuse(.badKeyExchange(group: group, reason: error.description), &turn)
             return Answer(NotifyPayload(.noProposalChosen))
         }
+        let ourSPI = WireProposal.octets(agreed.responderSPI)
+        var answer = CreateChildSA.Rekeying(
+            securityAssociation: SecurityAssociationPayload([
+                WireProposal(number: wire.number, selection.proposal, spi: ourSPI)
+            ]), nonce: NoncePayload(agreed.nonces[1]),
+            keyExchange: KeyExchangePayload(method: group.id, data: agreement.value))
+        let methods = selection.proposal.additionalKeyExchanges
+        guard methods.isEmpty else {
+            let followup = FollowupResponder(.ikeSA(agreed), methods, secret: agreement.secret, &turn)
+            answer.notifies.append(followup.notify)
+            var result = Answer(CreateChildSA.Response.ikeSA(answer).payloads)
+            result.followup = followup
+            return result
+        }
+        var result = finish(agreed, [agreement.secret], keys, context, &turn)
+        if result.successor != nil { result.payloads = CreateChildSA.Response.ikeSA(answer).payloads }
+        return result
+    }
+
+    /// All key exchanges are done: the new IKE SA, or the notification that says why there is none. Payloads that tell of
+    /// success are the caller's.
+    static func finish(
+        _ agreed: Agreed, _ secrets: [SecretBytes], _ keys: SessionKeys, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Answer {
+        let verdict = CollisionTable.verdict(.rekeyIKESA, while: context.collision(nil))
+        if verdict == .temporaryFailure || context.awaitsContest { return Answer(NotifyPayload(.temporaryFailure)) }
+        let schedule = KeySchedule(
+            agreed.suite, rekeying: keys, sharedSecret: secrets[0], further: Array(secrets.dropFirst()),
+            initiatorNonce: agreed.nonces[0], responderNonce: agreed.nonces[1], initiatorSPI: agreed.initiatorSPI,
+            responderSPI: agreed.responderSPI)
+        guard let schedule, let made = SessionKeys(agreed.suite, schedule, isInitiator: false) else {
+            context.refuse(.badKeyExchange(group: agreed.group, reason: "no keys come of it"), &turn)
+            return Answer(NotifyPayload(.noProposalChosen))
+        }
+        let next = context.successor(
+            isInitiator: false, initiatorSPI: agreed.initiatorSPI, responderSPI: agreed.responderSPI, agreed.proposal,
+            &turn)
+        return Answer(
+            [], IKESession.replacing(next, made, &turn),
+            contest: verdict == .answerAndContest ? agreed.nonces : nil)
     }
 }

@@ -64,7 +64,8 @@ struct RequestWindow {
     /// Takes note of the request that is being sent with ``nextID``; does nothing while another one is under way.
     /// `tries` makes it give up earlier than the schedule says; `own` is a schedule for this request alone.
     mutating func open(
-        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil, now: Instant,
+        _ exchange: ExchangeType, _ datagrams: [[UInt8]], tries: Int? = nil, own: RetransmissionSchedule? = nil,
+        now: Instant,
         _ entropy: inout some Entropy
     ) {
         guard inFlight == nil, let id = nextID else { return }

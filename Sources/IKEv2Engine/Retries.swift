@@ -62,7 +62,9 @@ struct Retries {
 
     /// Takes out one that is due.
     mutating func popDue(_ now: Instant) -> (connection: String, revival: Revival)? {
-        guard let connection = due.popDue(now), let revival = waiting.removeValue(forKey: connection) else { return nil }
+        guard let connection = due.popDue(now), let revival = waiting.removeValue(forKey: connection) else {
+            return nil
+        }
         return (connection, revival)
     }
 

@@ -27,6 +27,8 @@ enum SessionTimer: Hashable {
     case childCreation
     /// A message's missing fragments are not waited for any longer.
     case reassembly
+    /// The peer's next additional key exchange is not waited for any longer.
+    case followup
 }
 
 /// Where a message came from.
@@ -79,6 +81,8 @@ final class SessionContext {
     var children = ChildTable()
     /// Inbound SPIs that are taken and belong to no Child SA (yet).
     var heldSPIs: [UInt32] = []
+    /// The inbound SPI of a Child SA that waits for additional key exchanges of the peer's.
+    var pendingSPI: UInt32?
     /// SPIs of Child SAs that the peer has closed while our request to make one was under way.
     var earlyDeletions: [UInt32] = []
     /// What our request under way is about.
@@ -125,6 +129,16 @@ final class SessionContext {
     var isUnique = false
     /// Whether the peer takes fragments (RFC 7383).
     var peerTakesFragments = false
+    /// Whether the peer knows post-quantum preshared keys (RFC 8784).
+    var peerKnowsPPKs = false
+    /// The identity of the one that is mixed in.
+    var ppkInUse: [UInt8]?
+    /// Whether the peer names one that we do not have.
+    var isPPKUnknown = false
+    /// Our proof without it, for a peer that does not have it.
+    var proofWithoutPPK: [UInt8]?
+    /// Whether the peer takes an IKE_AUTH without a child (RFC 6023).
+    var peerIsChildless = false
     /// Fragments of messages that are not complete.
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.

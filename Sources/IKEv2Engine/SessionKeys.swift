@@ -10,15 +10,22 @@ import WireFormat
 final class SessionKeys {
     /// The algorithms.
     let suite: KeySchedule.Suite
+    /// SK_d, SK_pi and SK_pr.
+    private(set) var roots: Roots
+    /// The same without a post-quantum preshared key, where one is mixed in and may yet have to go.
+    private var plain: Roots?
     /// SK_d.
-    let derivation: SecretBytes
+    var derivation: SecretBytes { roots.derivation }
     /// SK_pi.
-    let initiatorProof: SecretBytes
+    var initiatorProof: SecretBytes { roots.initiatorProof }
     /// SK_pr.
-    let responderProof: SecretBytes
+    var responderProof: SecretBytes { roots.responderProof }
     private let sealing: DirectionCipher
     private let opening: DirectionCipher
     private var sealed: UInt64 = 0
+    /// The keys before the last key exchange, under which a request that was answered may come again; nil as soon as the
+    /// peer has used these.
+    var predecessor: SessionKeys?
 
     /// Puts derived keys to use; nil when the library refuses them.
     init?(_ suite: KeySchedule.Suite, _ schedule: KeySchedule, isInitiator: Bool) {
@@ -30,9 +37,27 @@ final class SessionKeys {
         self.suite = suite
         self.sealing = sealing
         self.opening = opening
-        derivation = schedule.derivation
-        initiatorProof = schedule.initiatorProof
-        responderProof = schedule.responderProof
+        roots = Roots(
+            derivation: schedule.derivation, initiatorProof: schedule.initiatorProof,
+            responderProof: schedule.responderProof)
+    }
+
+    /// A post-quantum preshared key was mixed in. What seals and opens stays as it is (RFC 8784 §3).
+    func mix(_ mixed: Roots) {
+        plain = roots
+        roots = mixed
+    }
+
+    /// The peer goes on without it.
+    func unmix() {
+        if let plain { roots = plain }
+        plain = nil
+    }
+
+    /// Both have proved who they are: nothing goes back any more.
+    func settle() {
+        plain = nil
+        predecessor = nil
     }
 
     /// The message with its payloads encrypted.

@@ -140,6 +140,7 @@ extension SessionContext {
                     ? [planned, child.rekeyDue].compactMap { $0 }.min().map { max($0, soonest) } : nil)
         }
         children = ChildTable()
+        if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         handAddresses(to: next)
         next.heldSPIs += heldSPIs
         heldSPIs = []

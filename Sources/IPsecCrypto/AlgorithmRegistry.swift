@@ -72,15 +72,16 @@ public enum AlgorithmRegistry {
         algorithms.flatMap { algorithm in algorithm.keywords.map { ($0, algorithm) } },
         uniquingKeysWith: { first, _ in first })
 
-    /// The algorithm with these numbers; nil when Martlet does not have it.
-    public static func algorithm(for transform: Transform) -> Algorithm? { byTransform[transform] }
+    /// The algorithm with these numbers; nil when Martlet does not have it. An additional key exchange has the algorithm
+    /// of its method, whose own numbers are those of the first.
+    public static func algorithm(for transform: Transform) -> Algorithm? { byTransform[transform.keyExchangeMethod] }
 
     /// The algorithm with this name, in lower case and in any of its spellings.
     public static func algorithm(named keyword: String) -> Algorithm? { byKeyword[keyword] }
 
     /// How the algorithm with these numbers is carried out.
     public static func specification(of transform: Transform) -> AlgorithmSpecification? {
-        byTransform[transform]?.specification
+        algorithm(for: transform)?.specification
     }
 
     /// Whether this encryption brings its own integrity.

@@ -183,6 +183,8 @@ public enum KeyExchangeSpecification: Hashable, Sendable {
     case x25519
     /// X448 (RFC 8031).
     case x448
+    /// ML-KEM (FIPS 203): the initiator sends a key, the responder a ciphertext. Only beside another method (RFC 9370).
+    case mlkem(MLKEMParameters)
 
     /// Octets of the public value in a KE payload.
     public var publicValueLength: Int {
@@ -192,6 +194,7 @@ public enum KeyExchangeSpecification: Hashable, Sendable {
         case .ecp(_, let length, _): 2 * length
         case .x25519: 32
         case .x448: 56
+        case .mlkem(let parameters): parameters.publicKeyLength
         }
     }
 
@@ -203,6 +206,20 @@ public enum KeyExchangeSpecification: Hashable, Sendable {
         case .ecp(_, let length, _): length
         case .x25519: 32
         case .x448: 56
+        case .mlkem: 32
         }
     }
+}
+
+/// A parameter set of ML-KEM (FIPS 203 §8).
+public enum MLKEMParameters: Hashable, Sendable {
+    /// ML-KEM-768: as hard to break as AES-192.
+    case mlkem768
+    /// ML-KEM-1024: as hard to break as AES-256.
+    case mlkem1024
+
+    /// Octets of an encapsulation key.
+    public var publicKeyLength: Int { self == .mlkem768 ? 1184 : 1568 }
+    /// Octets of a ciphertext.
+    public var ciphertextLength: Int { self == .mlkem768 ? 1088 : 1568 }
 }

@@ -102,6 +102,8 @@ enum AlgorithmTable {
     private static let groups: [Algorithm] = [
         group(31, "x25519", ["curve25519"], "CURVE_25519", .x25519),
         group(32, "x448", ["curve448"], "CURVE_448", .x448),
+        group(36, "mlkem768", [], "ML_KEM_768", .mlkem(.mlkem768)),
+        group(37, "mlkem1024", [], "ML_KEM_1024", .mlkem(.mlkem1024)),
         group(19, "ecp256", [], "ECP_256", .ecp(library: "P-256", length: 32, topMask: 0xff)),
         group(20, "ecp384", [], "ECP_384", .ecp(library: "P-384", length: 48, topMask: 0xff)),
         group(21, "ecp521", [], "ECP_521", .ecp(library: "P-521", length: 66, topMask: 0x01)),

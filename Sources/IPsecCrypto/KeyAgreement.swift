@@ -93,6 +93,7 @@ extension KeyExchangeSpecification {
         case .ecp(_, let length, _): length
         case .x25519: 32
         case .x448: 56
+        case .mlkem: nil
         }
     }
 }
@@ -170,7 +171,7 @@ private struct LibraryForm {
                     guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
                     // Each call reads and writes exactly the octets it is told of; X25519's are 32 and 32, X448's 56 and 56.
                     switch specification {
-                    case .none: return nil
+                    case .none, .mlkem: return nil
                     case .modp(_, let library, _):
                         let (size, length) = (target.count, source.count)
                         guard unsafe martlet_modp_public(library, from, length, to, size) == 1 else { return nil }
@@ -202,7 +203,7 @@ private struct LibraryForm {
             guard let base = buffer.baseAddress else { return nil }
             // libcrypto copies the value during the call.
             switch specification {
-            case .none, .modp: return nil
+            case .none, .modp, .mlkem: return nil
             case .ecp(let library, _, _): return unsafe martlet_ecp_key(library, base, buffer.count, nil, 0)
             case .x25519: return buffer.count == 32 ? unsafe martlet_x25519_peer(base) : nil
             case .x448: return buffer.count == 56 ? unsafe martlet_x448_peer(base) : nil

@@ -59,11 +59,15 @@ public struct PRF: Hashable, Sendable {
         return mac.finishSecret()
     }
 
-    /// prf(key, secret | part | …): the data starts with a shared secret (RFC 7296 §2.18).
-    public func compute(key: SecretBytes, secret: SecretBytes, parts: [[UInt8]] = []) -> SecretBytes {
+    /// prf(key, secret | part | … | further | …): the data starts with a shared secret (RFC 7296 §2.18), and ends with
+    /// those of additional key exchanges (RFC 9370 §2.2.4).
+    public func compute(
+        key: SecretBytes, secret: SecretBytes, parts: [[UInt8]] = [], further: [SecretBytes] = []
+    ) -> SecretBytes {
         let mac = keyed(key)
         secret.withSpan { mac.update($0) }
         for part in parts { mac.update(part.span) }
+        for secret in further { secret.withSpan { mac.update($0) } }
         return mac.finishSecret()
     }
 
@@ -73,8 +77,11 @@ public struct PRF: Hashable, Sendable {
         plus(key: key, secret: SecretBytes([]), seed: seed, count: count)
     }
 
-    /// prf+(key, secret | seed): the seed starts with a shared secret (RFC 7296 §2.17).
-    public func plus(key: SecretBytes, secret: SecretBytes, seed: [UInt8], count: Int) -> SecretBytes {
+    /// prf+(key, secret | seed | further | …): the seed starts with a shared secret (RFC 7296 §2.17), and ends with those
+    /// of additional key exchanges (RFC 9370 §2.2.4).
+    public func plus(
+        key: SecretBytes, secret: SecretBytes, seed: [UInt8], further: [SecretBytes] = [], count: Int
+    ) -> SecretBytes {
         let length = outputLength
         let wanted = max(0, min(count, 255 * length))
         let mac = keyed(key)
@@ -86,6 +93,7 @@ public struct PRF: Hashable, Sendable {
                 block.withSpan { mac.update($0) }
                 secret.withSpan { mac.update($0) }
                 mac.update(seed.span)
+                for secret in further { secret.withSpan { mac.update($0) } }
                 mac.update([number].span)
                 block = mac.finishSecret()
                 let take = min(length, wanted - written)

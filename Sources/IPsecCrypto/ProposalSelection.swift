@@ -32,7 +32,10 @@ extension Proposal {
         let isAEAD = encryption.map(AlgorithmRegistry.isAEAD) ?? false
         var result: [Transform] = []
         for type in types(with: offered) {
-            guard let transform = agreed(type, offered, isAEAD: isAEAD, preference) else { return nil }
+            let methods = result.filter { $0.id != 0 && $0.keyExchangeMethod.type == .keyExchange }.map(\.id)
+            guard let transform = agreed(type, offered, isAEAD: isAEAD, without: methods, preference) else {
+                return nil
+            }
             if offered.offers(transform) { result.append(transform) }
         }
         return Proposal(securityProtocol, result)
@@ -77,10 +80,12 @@ extension Proposal {
         return named.isEmpty ? [Transform(type, 0)] : named
     }
 
+    /// `used` are the methods of key exchanges before this one: no method is used twice (RFC 9370 §2.2.1).
     private func common(
-        _ type: TransformType, _ offered: Proposal, _ preference: ProposalPreference
+        _ type: TransformType, _ offered: Proposal, without used: [UInt16] = [], _ preference: ProposalPreference
     ) -> Transform? {
-        let ours = alternatives(type)
+        let isAdditional = type.additionalKeyExchange != nil
+        let ours = alternatives(type).filter { !isAdditional || !used.contains($0.id) }
         let theirs = offered.alternatives(type)
         return preference == .ours ? ours.first(where: theirs.contains) : theirs.first(where: ours.contains)
     }
@@ -88,10 +93,11 @@ extension Proposal {
     /// What is chosen of one type, number 0 for nothing; nil when the sides have nothing in common, or have in common
     /// what the protocol cannot do without.
     func agreed(
-        _ type: TransformType, _ offered: Proposal, isAEAD: Bool, _ preference: ProposalPreference
+        _ type: TransformType, _ offered: Proposal, isAEAD: Bool, without used: [UInt16] = [],
+        _ preference: ProposalPreference
     ) -> Transform? {
         if type == .integrity && isAEAD { return Transform(.integrity, 0) }
-        guard let transform = common(type, offered, preference) else { return nil }
+        guard let transform = common(type, offered, without: used, preference) else { return nil }
         guard transform.id == 0 else { return transform }
         switch type {
         case .encryption, .prf, .integrity: return nil

@@ -32,7 +32,7 @@ extension Proposal {
         }
     }
 
-    /// The same without transforms of one type: without a key exchange, for IKE_AUTH (RFC 7296 §1.2).
+    /// The same without transforms of one type.
     public func removing(_ type: TransformType) -> Proposal {
         Proposal(securityProtocol, transforms.filter { $0.type != type })
     }
@@ -56,7 +56,8 @@ private struct ProposalParser {
         let text: String
         let column: Int
         let algorithm: Algorithm
-        var transform: Transform { algorithm.transform }
+        /// Its own numbers, or those of the same method as an additional key exchange.
+        let transform: Transform
         var isAEAD: Bool { if case .aead = algorithm.specification { true } else { false } }
     }
 
@@ -96,6 +97,7 @@ private struct ProposalParser {
             }
         }
         transforms += groups
+        transforms += try additionalKeyExchanges(groups)
         if securityProtocol == .esp {
             let sequenceNumbers = ofType(.sequenceNumbers).map(\.transform)
             transforms += sequenceNumbers.isEmpty ? [.noesn] : sequenceNumbers
@@ -110,16 +112,54 @@ private struct ProposalParser {
             let word = String(piece.trimmingSpaces())
             let indent = piece.prefix { $0 == " " || $0 == "\t" }.count
             if word.isEmpty && text.allSatisfy({ $0 == " " || $0 == "\t" }) { throw fault(.empty) }
-            guard let algorithm = AlgorithmRegistry.algorithm(named: word.lowercased()) else {
-                throw fault(.unknownWord, word, column + indent, suggestion: nearestKeyword(to: word.lowercased()))
+            let (additional, name) = Self.split(word.lowercased())
+            guard let algorithm = AlgorithmRegistry.algorithm(named: name) else {
+                let nearest = nearestKeyword(to: name).map { additional == nil ? $0 : word.prefix(4).lowercased() + $0 }
+                throw fault(.unknownWord, word, column + indent, suggestion: nearest)
             }
-            guard algorithm.uses.contains(use) else {
-                throw fault(.notFor(securityProtocol), word, column + indent, suggestion: substitute(for: algorithm))
-            }
-            guard !words.contains(where: { $0.transform == algorithm.transform }) else {
+            let transform = try transform(algorithm, additional, word, column + indent)
+            guard !words.contains(where: { $0.transform == transform }) else {
                 throw fault(.repeated, word, column + indent)
             }
-            words.append(Word(text: word, column: column + indent, algorithm: algorithm))
+            words.append(Word(text: word, column: column + indent, algorithm: algorithm, transform: transform))
+        }
+    }
+
+    /// `ke2_x448`: the additional key exchange and its method (RFC 9370); nil when there is no such prefix.
+    private static func split(_ word: String) -> (additional: TransformType?, name: String) {
+        let octets = Array(word.utf8)
+        guard octets.count > 4, word.hasPrefix("ke"), (UInt8(ascii: "1")...UInt8(ascii: "7")).contains(octets[2]),
+            octets[3] == UInt8(ascii: "_")
+        else { return (nil, word) }
+        return (TransformType(rawValue: octets[2] - UInt8(ascii: "0") + 5), String(word.dropFirst(4)))
+    }
+
+    /// The transform that a word stands for, where it may stand.
+    private func transform(
+        _ algorithm: Algorithm, _ additional: TransformType?, _ word: String, _ column: Int
+    ) throws(ProposalSyntaxError) -> Transform {
+        guard let additional else {
+            guard algorithm.uses.contains(use) else {
+                throw fault(.notFor(securityProtocol), word, column, suggestion: substitute(for: algorithm))
+            }
+            // A key encapsulation goes beside an agreement, never in its place.
+            if case .keyExchange(.mlkem) = algorithm.specification {
+                throw fault(.onlyAdditional, word, column, suggestion: "ke1_\(algorithm.keyword)")
+            }
+            return algorithm.transform
+        }
+        guard algorithm.transform.type == .keyExchange else { throw fault(.notAdditional, word, column) }
+        return Transform(additional, algorithm.transform.id)
+    }
+
+    /// Additional key exchanges, by their number. Each needs the first one beside it.
+    private func additionalKeyExchanges(_ groups: [Transform]) throws(ProposalSyntaxError) -> [Transform] {
+        let additional = words.filter { $0.transform.type.additionalKeyExchange != nil }
+        if let first = additional.first, !groups.contains(where: { $0.id != 0 }) {
+            throw fault(.keyExchangeBesideMissing, first, suggestion: Transform.x25519.description)
+        }
+        return TransformType.additionalKeyExchanges.flatMap { type in
+            additional.map(\.transform).filter { $0.type == type }
         }
     }
 

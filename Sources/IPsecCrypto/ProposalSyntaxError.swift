@@ -20,6 +20,12 @@ public struct ProposalSyntaxError: Error, Hashable, Sendable, CustomStringConver
         case prfMissing
         /// IKE needs a key exchange.
         case keyExchangeMissing
+        /// An additional key exchange without the first one, beside which it takes place (RFC 9370 §2.2.1).
+        case keyExchangeBesideMissing
+        /// A key encapsulation in place of the first key exchange.
+        case onlyAdditional
+        /// An additional key exchange by something else.
+        case notAdditional
         /// Proposals for this protocol cannot be written.
         case unsupportedProtocol(SecurityProtocol)
     }
@@ -55,6 +61,9 @@ public struct ProposalSyntaxError: Error, Hashable, Sendable, CustomStringConver
         case .integrityMissing: return "\(place) needs an integrity algorithm beside it\(addition)"
         case .prfMissing: return "\(place) brings its own integrity, so IKE needs a PRF to be named\(addition)"
         case .keyExchangeMissing: return "IKE needs a key exchange\(addition)"
+        case .keyExchangeBesideMissing: return "\(place) takes place beside a first key exchange\(addition)"
+        case .onlyAdditional: return "\(place) is for an additional key exchange\(hint)"
+        case .notAdditional: return "\(place) is no key exchange; write a group behind the prefix, as in 'ke1_mlkem768'"
         case .unsupportedProtocol(let securityProtocol): return "\(securityProtocol) proposals are not supported"
         }
     }

@@ -16,6 +16,11 @@ public struct TransformType: RawRepresentable, Hashable, Comparable, Sendable {
     /// Extended sequence numbers.
     public static let sequenceNumbers = Self(rawValue: 5)
 
+    /// The additional key exchanges, 1 to 7 (RFC 9370 §2.2.1).
+    public static let additionalKeyExchanges: [Self] = (6...12).map { Self(rawValue: $0) }
+    /// Which additional key exchange it is, from 1 to 7; nil when it is something else.
+    public var additionalKeyExchange: Int? { (6...12).contains(rawValue) ? Int(rawValue) - 5 : nil }
+
     /// By number.
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
@@ -34,6 +39,11 @@ public struct Transform: Hashable, Sendable {
         self.type = type
         self.id = id
         self.keyBits = keyBits
+    }
+
+    /// The same method where an additional key exchange names one; else itself.
+    public var keyExchangeMethod: Transform {
+        type.additionalKeyExchange == nil ? self : Transform(.keyExchange, id)
     }
 }
 
@@ -80,6 +90,11 @@ public struct Proposal: Hashable, Sendable {
 
     /// The alternatives of one type, the preferred first.
     public func transforms(of type: TransformType) -> [Transform] { transforms.filter { $0.type == type } }
+
+    /// The additional key exchanges of a chosen proposal, in the order in which they take place (RFC 9370 §2.2.1).
+    public var additionalKeyExchanges: [Transform] {
+        TransformType.additionalKeyExchanges.compactMap { first($0) }.filter { $0.id != 0 }
+    }
 
     /// The first alternative of a type: in a chosen proposal, the only one.
     public func first(_ type: TransformType) -> Transform? { transforms.first { $0.type == type } }

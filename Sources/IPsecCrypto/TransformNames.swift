@@ -7,6 +7,7 @@ extension TransformType: CustomStringConvertible {
         case .integrity: "integrity"
         case .keyExchange: "key exchange"
         case .sequenceNumbers: "sequence numbers"
+        case _ where additionalKeyExchange != nil: "additional key exchange \(additionalKeyExchange ?? 0)"
         default: "transform type \(rawValue)"
         }
     }
@@ -19,6 +20,7 @@ extension TransformType: CustomStringConvertible {
         case .integrity: "AUTH"
         case .keyExchange: "KE"
         case .sequenceNumbers: "ESN"
+        case _ where additionalKeyExchange != nil: "KE\(additionalKeyExchange ?? 0)"
         default: "TYPE\(rawValue)"
         }
     }
@@ -26,7 +28,10 @@ extension TransformType: CustomStringConvertible {
 
 extension Transform: CustomStringConvertible {
     /// Its canonical keyword, as in swanctl.conf; for one that Martlet does not have, its numbers (`ENCR#23_128`).
-    public var description: String { AlgorithmRegistry.algorithm(for: self)?.keyword ?? numbers }
+    public var description: String {
+        guard let keyword = AlgorithmRegistry.algorithm(for: self)?.keyword else { return numbers }
+        return type.additionalKeyExchange.map { "ke\($0)_\(keyword)" } ?? keyword
+    }
 
     /// What status output and VICI call it, without the key length (`AES_CBC`); else its numbers.
     public var displayName: String { AlgorithmRegistry.algorithm(for: self)?.displayName ?? numbers }

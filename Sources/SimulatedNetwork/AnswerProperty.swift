@@ -43,6 +43,8 @@ final class AnswerProperty: Property {
     private let patience: Interval
     private var responses: [ResponseKey: [UInt8]] = [:]
     private var lastAnswered: [SA: UInt32] = [:]
+    /// The highest message ID of a request of which a part arrived.
+    private var lastSeen: [SA: UInt32] = [:]
     private var initAnswers: [InitKey: WireHeader.SPIs] = [:]
     private var outstanding: [SA: Outstanding] = [:]
     private var obligations: [Obligation] = []
@@ -69,7 +71,10 @@ final class AnswerProperty: Property {
         }
         responses[key] = datagram.bytes
         lastAnswered[key.sa] = max(lastAnswered[key.sa] ?? 0, header.messageID)
-        obligations.removeAll { $0.key == key }
+        // The answer may be cut into fragments.
+        obligations.removeAll {
+            $0.key.sa == key.sa && $0.key.exchange == key.exchange && $0.key.messageID == key.messageID
+        }
     }
 
     private func noteRequest(_ header: WireHeader, _ bytes: [UInt8], _ host: SimulatedHost) {
@@ -106,7 +111,15 @@ final class AnswerProperty: Property {
         }
     }
 
+    /// Exchanges whose answer may wait for tickets.
+    private static let unhurried: Set<UInt8> = [
+        WireHeader.auth, WireHeader.intermediate, WireHeader.followupKE,
+    ]
+
     private func checkRequest(_ header: WireHeader, _ moment: Moment, _ report: inout Report) {
+        let requester = SA(host: moment.host.index, spis: header.spis)
+        let seen = max(lastSeen[requester] ?? 0, header.messageID)
+        lastSeen[requester] = seen
         guard header.fragment == 0, let summary = Self.summary(header.spis, moment.before),
             header.isFromInitiator != summary.isInitiator
         else { return }
@@ -115,9 +128,11 @@ final class AnswerProperty: Property {
         let isFresh = last.map { header.messageID == $0 &+ 1 } ?? (header.messageID == 0)
         let isRepeated = last == header.messageID
         guard isFresh || isRepeated, !isAnswered(header, moment.effects) else { return }
+        // Whoever asks the next thing has had the answer.
+        if isRepeated, seen > header.messageID { return }
         if isRepeated {
             report.violation(name, moment.host, "\(header) came again and was not answered")
-        } else if header.exchange == WireHeader.auth {
+        } else if Self.unhurried.contains(header.exchange) {
             let key = ResponseKey(sa: sa, exchange: header.exchange, messageID: header.messageID, fragment: 0)
             if !obligations.contains(where: { $0.key == key }) {
                 obligations.append(Obligation(key: key, due: moment.time + patience))
@@ -212,6 +227,7 @@ final class AnswerProperty: Property {
     func restarted(_ host: SimulatedHost, _ report: inout Report) {
         responses = responses.filter { $0.key.sa.host != host.index }
         lastAnswered = lastAnswered.filter { $0.key.host != host.index }
+        lastSeen = lastSeen.filter { $0.key.host != host.index }
         initAnswers = initAnswers.filter { $0.key.host != host.index }
         outstanding = outstanding.filter { $0.key.host != host.index }
         obligations.removeAll { $0.key.sa.host == host.index }

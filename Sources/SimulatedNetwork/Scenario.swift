@@ -1,6 +1,7 @@
 public import Clockwork
 import GatewayModel
 public import IKECore
+import IPsecCrypto
 public import NetworkTypes
 public import WireFormat
 
@@ -28,6 +29,11 @@ public struct Scenario: Sendable {
         case triangle
         /// SAs are rekeyed every few seconds.
         case rekey
+        /// SAs are made and rekeyed with several key exchanges, and messages are cut into small fragments.
+        case hybrid
+
+        /// Whether SAs are rekeyed every few seconds.
+        var rekeys: Bool { self == .rekey || self == .hybrid }
     }
 
     /// What must come of a connection.
@@ -120,8 +126,10 @@ public struct Scenario: Sendable {
     public var failurePeriod: Interval { (connections.map { $0.dpdDelay }.max() ?? .zero) + retransmission }
 
     /// The longest that bringing up a connection may take: the way, IKE_SA_INIT with two detours, IKE_AUTH with two
-    /// questions, or the half-open SA's own end.
+    /// questions, additional key exchanges with one each, or the half-open SA's own end.
     public var initiationBound: Interval {
-        retransmission.scaled(by: 4) + answerTimeout.scaled(by: 3) + halfOpenTimeout + .seconds(5)
+        let additional = connections.flatMap(\.proposals).map { $0.additionalKeyExchanges.count }.max() ?? 0
+        return retransmission.scaled(by: Double(4 + additional)) + answerTimeout.scaled(by: Double(3 + additional))
+            + halfOpenTimeout + .seconds(5)
     }
 }

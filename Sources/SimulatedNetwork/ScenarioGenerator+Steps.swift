@@ -79,7 +79,7 @@ extension ScenarioGenerator {
         if profile == .restart, dice.chance(0.4) { return .restart(host: host) }
         let boxes = scenario.gateways.filter { $0.box != nil }.count
         if boxes > 0, dice.chance(profile == .nat ? 0.3 : 0.1) { return .rebind(box: dice.below(boxes)) }
-        if profile == .rekey, dice.chance(0.4) {
+        if profile.rekeys, dice.chance(0.4) {
             let connection = pair.connection
             let target: Command.Target =
                 dice.chance(0.7) ? .child("net", connection: connection) : .connection(connection)

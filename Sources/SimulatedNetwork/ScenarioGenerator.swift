@@ -103,7 +103,11 @@ struct ScenarioGenerator {
             }
             end.retransmission = schedule
             end.dpdDelay = dpd
-            end.rekeyTime = profile == .rekey ? dice.interval(.seconds(20), .seconds(60)) : .zero
+            if profile == .hybrid {
+                end.fragmentation = dice.chance(0.85) ? .yes : .no
+                end.fragmentSize = 200 + dice.below(1080)
+            }
+            end.rekeyTime = profile.rekeys ? dice.interval(.seconds(20), .seconds(60)) : .zero
             if index == 0 { ours = end } else { theirs = end }
         }
         addChildren(&ours, &theirs, left, right)
@@ -136,6 +140,10 @@ struct ScenarioGenerator {
         let chacha = [Transform.chacha20poly1305, .prfsha512]
         let suite = dice.pick(gcm, gcm, cbc, chacha)
         func ike(_ transforms: [Transform]) -> Proposal { Proposal(.ike, transforms) }
+        if profile == .hybrid {
+            let (left, right) = additional()
+            return ([ike(suite + [.x25519] + left)], [ike(suite + [.x25519] + right)])
+        }
         switch dice.below(8) {
         case 0:  // The initiator's first group is not the responder's: one detour.
             return ([ike(suite + [.ecp256, .x25519])], [ike(suite + [.x25519])])
@@ -146,14 +154,30 @@ struct ScenarioGenerator {
         }
     }
 
+    /// Additional key exchanges of two ends that suit each other. Most are groups, whose octets a seed repeats.
+    private mutating func additional() -> (left: [Transform], right: [Transform]) {
+        func method(_ number: UInt8, _ id: UInt16) -> Transform { Transform(TransformType(rawValue: number + 5), id) }
+        let (p256, x448, kem) = (Transform.ecp256.id, UInt16(32), UInt16(36))
+        switch dice.below(6) {
+        case 0: return ([method(1, kem)], [method(1, kem)])
+        case 1: return ([method(1, p256), method(1, 0)], [])
+        case 2: return ([method(1, p256), method(2, x448)], [method(1, x448), method(1, p256), method(2, x448)])
+        case 3: return ([method(1, kem), method(3, p256)], [method(1, kem), method(3, p256)])
+        default: return ([method(1, p256)], [method(1, p256)])
+        }
+    }
+
     private mutating func addChildren(_ ours: inout Connection, _ theirs: inout Connection, _ left: Int, _ right: Int) {
-        let esp = dice.pick(
+        var esp = dice.pick(
             [Transform.aes128gcm16, .noesn], [Transform.aes256gcm16, .esn, .noesn],
             [Transform.aes128, .sha256, .noesn], [Transform.chacha20poly1305, .noesn])
+        if profile == .hybrid, dice.chance(0.7) {
+            esp += [.x25519, Transform(TransformType(rawValue: 6), dice.pick(Transform.ecp256.id, 32, 36))]
+        }
         for index in 0..<(dice.chance(0.3) ? 2 : 1) {
             var template = ChildTemplate(name: index == 0 ? "net" : "web")
             template.proposals = [Proposal(.esp, esp)]
-            template.rekeyTime = profile == .rekey ? dice.interval(.seconds(10), .seconds(40)) : .zero
+            template.rekeyTime = profile.rekeys ? dice.interval(.seconds(10), .seconds(40)) : .zero
             template.lifeTime = .zero
             if profile == .rekey, dice.chance(0.6) {
                 template.volume.packets.rekey = UInt64(1 + dice.below(4))

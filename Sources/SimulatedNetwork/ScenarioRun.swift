@@ -100,6 +100,7 @@ public struct ScenarioRun {
         // when the faults stopped, or its repetition a pause later.
         let failurePeriod = scenario.failurePeriod + scenario.longestPause
         guard simulation.run(until: simulation.now + failurePeriod) else { return }
+        settle(simulation)
         simulation.reach(.failurePeriodOver)
         guard simulation.run(until: simulation.now + scenario.initiationBound) else { return }
         settle(simulation)
@@ -135,7 +136,7 @@ public struct ScenarioRun {
 
     /// Waits a little longer while an exchange is under way at both ends: a rekeying is no disagreement.
     private func settle(_ simulation: Simulation) {
-        guard scenario.profile == .rekey else { return }
+        guard scenario.profile.rekeys else { return }
         for _ in 0..<10 {
             guard scenario.pairs.contains(where: { SettlementProperty.disagreement($0, simulation) != nil }),
                 simulation.run(until: simulation.now + .milliseconds(700))

@@ -16,6 +16,9 @@ public struct SharedKeyProvider: Provider {
     /// How a host's key for a connection is called in the list.
     public static func name(host: String, connection: String) -> String { "\(host):\(connection)" }
 
+    /// The identity whose post-quantum preshared key nobody has.
+    public static let missingPPK = Array("missing".utf8)
+
     /// The answer to a question of `host`.
     public func answer(_ query: Query, for host: SimulatedHost) -> Answer? {
         switch query {
@@ -33,6 +36,12 @@ public struct SharedKeyProvider: Provider {
         case .verify(let proof, let received):
             guard let octets = octets(proof, host) else { return .noSecret }
             return ConstantTime.equal(octets, received) ? .verified : .falseProof
+        case .mix(let identity, let prf, let keys):
+            // Everybody has the key of every name but one.
+            return identity == Self.missingPPK
+                ? .noSecret : .mixing(SecretBytes(identity + [1]), prf: prf, keys)
+        case .encapsulate(let method, let value):
+            return .encapsulation(method, to: value, entropy: &host.entropy)
         case .lease(let request): return Self.lease(request)
         case .lastUse(let spis):
             return .lastUse(spis.compactMap { host.plane.counters(.inbound, spi: $0)?.lastUse }.max())

@@ -32,6 +32,8 @@ extension Simulation {
         case .path(let connection): "path of \(connection.name)"
         case .prove(let proof): "prove \(proof.signer) to \(proof.other)"
         case .verify(let proof, _): "verify \(proof.signer)"
+        case .mix: "mix a post-quantum key"
+        case .encapsulate(let method, _): "exchange keys by \(method)"
         case .lease(let request): "lease for \(request.identity)"
         case .lastUse(let spis): "last use of \(spis.count) SAs"
         }
@@ -46,6 +48,9 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .mixed: "mixed"
+        case .encapsulated: "keys exchanged"
+        case .publicKeyRefused: "public value refused"
         case .leased(let lease): "lease \(lease.addresses)"
         case .noLease: "no lease"
         case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"

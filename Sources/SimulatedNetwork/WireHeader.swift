@@ -34,6 +34,8 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
     static let auth: UInt8 = 35
     static let createChild: UInt8 = 36
     static let informational: UInt8 = 37
+    static let intermediate: UInt8 = 43
+    static let followupKE: UInt8 = 44
     private static let encryptedPayload: UInt8 = 46
     private static let fragmentPayload: UInt8 = 53
 
@@ -70,6 +72,8 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
             case Self.auth: "IKE_AUTH"
             case Self.createChild: "CREATE_CHILD_SA"
             case Self.informational: "INFORMATIONAL"
+            case Self.intermediate: "IKE_INTERMEDIATE"
+            case Self.followupKE: "IKE_FOLLOWUP_KE"
             default: "exchange \(exchange)"
             }
         let part = fragment == 0 ? "" : " part \(fragment)"

@@ -28,6 +28,7 @@ struct ChildReader {
         child.priority = reader.read("priority", or: 0) { text throws(ValueProblem) in
             UInt32(try ValueSyntax.number(text, in: 0...Self.largestPriority))
         }
+        child.interface = interface()
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
         child.volume = TunnelReader.volume(&reader)
@@ -81,6 +82,38 @@ struct ChildReader {
                 "\(reader.path).\(key): \(wide) is more than one host, and transport mode is between two hosts only",
                 remedy: "remove \(key), or write mode = tunnel")
         }
+    }
+
+    /// The keys that strongSwan does not have: a device of the child's own.
+    private mutating func interface() -> VirtualInterface? {
+        let template = reader.text("tunnel_interface")
+        var interface = VirtualInterface(nameTemplate: template ?? "")
+        interface.addresses = reader.readList("tunnel_interface_addresses", or: []) { text throws(ValueProblem) in
+            guard let (address, length) = InterfaceSyntax.address(text) else {
+                throw ValueProblem("'\(text)' is not an address of a device", remedy: "write it as 10.1.0.1/24")
+            }
+            return [VirtualInterface.Address(address, prefixLength: length)]
+        }
+        interface.mtu = reader.read("tunnel_interface_mtu", or: nil) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 576...65_535)
+        }
+        interface.namespace = reader.text("tunnel_interface_netns")
+        guard template != nil else {
+            for key in ["tunnel_interface_addresses", "tunnel_interface_mtu", "tunnel_interface_netns"]
+            where reader.view.setting(key)?.value != nil {
+                diagnostics.error(
+                    reader.location(of: key), "\(reader.path).\(key): the child has no device of its own",
+                    remedy: "add tunnel_interface = vti%02d")
+            }
+            return nil
+        }
+        if interface.name(0) == nil {
+            diagnostics.error(
+                reader.location(of: "tunnel_interface"),
+                "\(reader.path).tunnel_interface: '\(interface.nameTemplate)' is no name",
+                remedy: "write at most 15 letters and digits, with one %d or %02d where a number is to stand")
+        }
+        return interface
     }
 
     /// Each of the two times follows from the other when only one is given.

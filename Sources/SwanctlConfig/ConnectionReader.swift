@@ -28,6 +28,12 @@ struct ConnectionReader {
         }
         virtualAddresses(&connection)
         fragmentation(&connection)
+        connection.ppkIdentity = reader.read("ppk_id", or: nil, IdentitySyntax.identity)
+        connection.ppkRequired = reader.read("ppk_required", or: false, ValueSyntax.bool)
+        connection.childless = reader.read("childless", or: .allow) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("allow", .allow), ("prefer", .prefer), ("force", .force), ("never", .never)])
+        }
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
@@ -128,15 +134,6 @@ struct ConnectionReader {
     private mutating func fragmentation(_ connection: inout Connection) {
         connection.fragmentation = reader.read("fragmentation", or: .yes) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("yes", .yes), ("accept", .accept), ("force", .force), ("no", .no)])
-        }
-        connection.fragmentSize = reader.read("fragment_size", or: 1280) { text throws(ValueProblem) in
-            let size = try ValueSyntax.number(text, in: 0...65_535)
-            guard size == 0 || size >= 576 else {
-                throw ValueProblem(
-                    "'\(text)' octets are less than every host takes",
-                    remedy: "write 576 or more, or 0 for the smallest")
-            }
-            return size
         }
     }
 

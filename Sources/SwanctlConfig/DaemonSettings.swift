@@ -18,6 +18,8 @@ public struct DaemonSettings: Hashable, Sendable {
     public var blockThreshold: Int?
     /// Half-open IKE SAs above which `initiate` with `init-limits` begins nothing; 0 for no limit.
     public var initiationLimit = 0
+    /// Octets of the longest IP packet that carries a sealed IKE message; 0 for 576 over IPv4 and 1280 over IPv6.
+    public var fragmentSize = 1280
     /// The UDP port of IKE without a marker.
     public var port: UInt16 = 500
     /// The UDP port of NAT traversal.
@@ -42,6 +44,7 @@ public struct DaemonSettings: Hashable, Sendable {
     public func apply(to connections: inout [Connection]) {
         for index in connections.indices {
             connections[index].retransmission = retransmission
+            connections[index].fragmentSize = fragmentSize
             connections[index].makesBeforeBreaking = makesBeforeBreaking
         }
     }
@@ -68,6 +71,7 @@ enum DaemonSettingsReader {
         ("retransmit_jitter", "0"), ("keep_alive", "20s"), ("half_open_timeout", "30"), ("cookie_threshold", "30"),
         ("block_threshold", "0"), ("dos_protection", "yes"), ("init_limit_half_open", "0"), ("port", "500"),
         ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"), ("threads", "16"),
+        ("fragment_size", "1280"),
         ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
     ]
 
@@ -126,6 +130,15 @@ enum DaemonSettingsReader {
         }
         settings.initiationLimit =
             reader.read("init_limit_half_open", or: settings.initiationLimit, count) ?? settings.initiationLimit
+        settings.fragmentSize = reader.read("fragment_size", or: settings.fragmentSize) { text throws(ValueProblem) in
+            let size = try ValueSyntax.number(text, in: 0...65_535)
+            guard size == 0 || size >= 576 else {
+                throw ValueProblem(
+                    "'\(text)' octets are less than every host takes",
+                    remedy: "write 576 or more, or 0 for the smallest")
+            }
+            return size
+        }
         settings.port = port(&reader, "port", settings.port)
         settings.natTraversalPort = port(&reader, "port_nat_t", settings.natTraversalPort)
         settings.routingTable = table(&reader, "routing_table", settings.routingTable)

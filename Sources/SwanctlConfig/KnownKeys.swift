@@ -104,6 +104,7 @@ struct KnownKeys {
     }
 
     // From swanctl.conf(5). Where the manual computes a volume limit from others that are off, the default is 0.
+    // Those that begin with tunnel_interface are ours.
     private static let text = """
         connections = (section)
         connections.<conn> = (section)
@@ -124,7 +125,6 @@ struct KnownKeys {
         connections.<conn>.dpd_interval = 0s
         connections.<conn>.dpd_tries = 5
         connections.<conn>.fragmentation = yes
-        connections.<conn>.fragment_size = 1280
         connections.<conn>.childless = allow
         connections.<conn>.send_certreq = yes
         connections.<conn>.send_cert = ifasked
@@ -205,6 +205,10 @@ struct KnownKeys {
         connections.<conn>.children.<child>.inactivity = 0s
         connections.<conn>.children.<child>.reqid = 0
         connections.<conn>.children.<child>.priority = 0
+        connections.<conn>.children.<child>.tunnel_interface =
+        connections.<conn>.children.<child>.tunnel_interface_addresses =
+        connections.<conn>.children.<child>.tunnel_interface_mtu =
+        connections.<conn>.children.<child>.tunnel_interface_netns =
         connections.<conn>.children.<child>.interface =
         connections.<conn>.children.<child>.mark_in = 0/0x00000000
         connections.<conn>.children.<child>.mark_in_sa = no

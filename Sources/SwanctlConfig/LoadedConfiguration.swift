@@ -65,6 +65,18 @@ public struct LoadedConfiguration: Sendable {
     }
 }
 
+extension LoadedConfiguration {
+    /// The connections, each of which knows whether there are post-quantum preshared keys that a peer may name.
+    public var connectionsWithKeys: [Connection] {
+        let knowsPPKs = secrets.contains { $0.kind == .ppk }
+        return connections.map { connection in
+            var connection = connection
+            connection.knowsPPKs = knowsPPKs
+            return connection
+        }
+    }
+}
+
 /// Makes connections and secrets from the tree of settings, and looks at what they mean together.
 ///
 /// It owns the top of the tree and the rules that span sections.
@@ -95,6 +107,7 @@ struct ConfigurationBuilder {
         }
         var secrets: [Secret] = []
         if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
+        if reviewsWhole { reviewKeys(connections, locations, secrets) }
         var pools: [AddressPool] = []
         var poolLocations: [SourceLocation] = []
         if var section = root.section("pools") {
@@ -115,6 +128,23 @@ struct ConfigurationBuilder {
             PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
         }
         return (connections, secrets, pools)
+    }
+
+    /// Which connections ask for a post-quantum preshared key that is not there.
+    private func reviewKeys(_ connections: [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
+        let knowsAny = secrets.contains { $0.kind == .ppk }
+        for (connection, location) in zip(connections, locations) {
+            if let identity = connection.ppkIdentity, secrets.postQuantumKey(identity.data) == nil {
+                diagnostics.warning(
+                    location, "connection '\(connection.name)' has no post-quantum preshared key '\(identity)'",
+                    remedy: "add secrets { ppk-\(connection.name) { id = \(identity) secret = … } }")
+            } else if connection.ppkRequired, !knowsAny {
+                diagnostics.warning(
+                    location,
+                    "connection '\(connection.name)' demands a post-quantum preshared key, and there"
+                        + " is none", remedy: "add secrets { ppk-… { id = … secret = … } }")
+            }
+        }
     }
 
     /// Unknown sections at the top are there to be inherited from: all right when somebody does.
@@ -179,7 +209,7 @@ struct ConfigurationBuilder {
 
     private func bestSecret(_ secrets: [Secret], _ local: Identity, _ remote: Identity) -> Int? {
         var best: (fit: Int, index: Int)?
-        for (index, secret) in secrets.enumerated() {
+        for (index, secret) in secrets.enumerated() where secret.kind == .ike {
             let fit = secret.fit(local: local, remote: remote)
             if fit > best?.fit ?? 0 { best = (fit, index) }
         }

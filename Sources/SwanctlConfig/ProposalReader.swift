@@ -13,6 +13,8 @@ enum ProposalReader {
         for proposal in reader.readList(
             key, or: defaults,
             { text throws(ValueProblem) -> [Proposal] in
+                // Nothing is ever added to what is written, which is what the mark of ipsec.conf asks for.
+                let text = text.hasSuffix("!") ? String(text.dropLast()) : text
                 if text.lowercased() == "default" { return defaults }
                 do throws(ProposalSyntaxError) {
                     return [try Proposal(parsing: text, for: securityProtocol)]

@@ -7,6 +7,8 @@ public struct Secret: Sendable {
     public enum Kind: String, Hashable, Sendable {
         /// A key that two IKE ends share.
         case ike
+        /// A post-quantum preshared key (RFC 8784), whose identity names the key and nobody.
+        case ppk
     }
 
     /// The section's name, `ike-hq`: what messages may say about it.
@@ -39,6 +41,11 @@ public struct Secret: Sendable {
 }
 
 extension [Secret] {
+    /// The post-quantum preshared key with this identity; nil when there is none.
+    public func postQuantumKey(_ identity: [UInt8]) -> Secret? {
+        first { $0.kind == .ppk && $0.identities.contains { $0.data == identity } }
+    }
+
     /// The shared key that fits these two ends best, the first of equals; nil when none does.
     public func sharedKey(local: Identity, remote: Identity) -> Secret? {
         var best: (fit: Int, secret: Secret)?
@@ -52,19 +59,30 @@ extension [Secret] {
 
 /// Makes ``Secret``s from the section `secrets`.
 ///
-/// It owns the meaning of `secrets.ike<suffix>`. No message of its ever shows a secret.
+/// It owns the meaning of `secrets.ike<suffix>` and `secrets.ppk<suffix>`. No message of its ever shows a secret.
 enum SecretReader {
     static func secrets(_ reader: inout SectionReader) -> [Secret] {
         var secrets: [Secret] = []
         for var section in reader.sections("ike<suffix>") {
-            if let secret = secret(&section) { secrets.append(secret) }
+            if let secret = secret(&section, .ike) { secrets.append(secret) }
+            section.finish()
+        }
+        for var section in reader.sections("ppk<suffix>") {
+            if let secret = secret(&section, .ppk) {
+                secrets.append(secret)
+                if secret.identities.isEmpty {
+                    section.diagnostics.error(
+                        section.view.location, "\(section.path) has no id, so nobody can name it",
+                        remedy: "add id = the ppk_id of the connection")
+                }
+            }
             section.finish()
         }
         reader.finish()
         return secrets
     }
 
-    private static func secret(_ reader: inout SectionReader) -> Secret? {
+    private static func secret(_ reader: inout SectionReader, _ kind: Secret.Kind) -> Secret? {
         let diagnostics = reader.diagnostics
         var identities: [Identity] = []
         var isAnybodys = false
@@ -98,7 +116,7 @@ enum SecretReader {
                     remedy: "take at least 16 octets of chance, for example from: openssl rand -base64 32")
             }
             return Secret(
-                name: reader.view.name, kind: .ike, identities: isAnybodys ? [] : identities, value: value,
+                name: reader.view.name, kind: kind, identities: isAnybodys ? [] : identities, value: value,
                 location: setting.location)
         } catch {
             diagnostics.error(

@@ -121,6 +121,11 @@ extension Diagnosis {
                 facts: ["It has: \(reason)"],
                 causes: ["an error in the peer's implementation, or something on the way changes packets"],
                 remedy: "Capture the exchange (`tcpdump -w` on ports 500 and 4500) and compare both ends.")
+        case .notMet(let demand):
+            self.init(
+                code: "E-DEMAND", summary: "The configuration demands what the two sides do not have in common.",
+                facts: ["It demands \(demand)"], causes: ["the settings of the two sides differ"],
+                remedy: "Set the same at both sides, or leave the demand out.")
         case .badKeyExchange(let group, let reason):
             self.init(
                 code: "E-KEY-EXCHANGE", summary: "The key exchange failed.",

@@ -77,6 +77,7 @@ public struct DiagnosisCatalogue: Sendable {
         (.noIKEProposal(ours: ours, theirs: theirs), nil, .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_SA_INIT", offer: offer(ours)), nil, .there),
         (.badKeyExchange(group: .ecp384, reason: "the point is not on the curve"), nil, .here),
+        (.notMet(demand: "a post-quantum preshared key that both sides have (ppk_required)"), nil, .here),
         (.identityMismatch(expected: [.exactly(peer)], received: .fqdn("gw-b.example")), nil, .here),
         (.notUs(asked: .fqdn("gw-a.example"), ours: [us]), nil, .here),
         (.noSecret(local: us, remote: peer), nil, .here),

@@ -7,13 +7,14 @@ import NetworkTypes
 ///
 /// It owns the memory of one message and how often there may be one. It belongs to the thread that transmits.
 struct InnerReport: ~Copyable {
-    private let port: any PacketPort
+    /// Where the host is whose packet is in hand.
+    var port: any PacketPort
     private let memory: PacketMemory
     private var allowance: TokenBucket
 
     init(to port: any PacketPort, now: Instant) {
         self.port = port
-        memory = PacketMemory(port.headerSize + TooBigMessage.maximumLength)
+        memory = PacketMemory(VirtioHeader.length + TooBigMessage.maximumLength)
         // As a router: often enough for every flow that begins, too seldom to be of use as an amplifier.
         allowance = TokenBucket(rate: 100, burst: 200, now: now)
     }

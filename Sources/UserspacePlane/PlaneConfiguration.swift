@@ -39,6 +39,8 @@ public struct PlaneConfiguration: Sendable {
     public var rulePriority: UInt32
     /// By which our routes and rules are told from others (RTPROT_…).
     public var routeProtocol: UInt8
+    /// Whether packets that come in clear are discarded where a policy protects them. With ``Inside/tun(name:)`` only.
+    public var discardsClear: Bool
     /// The link that gets virtual addresses; nil for the TUN device.
     public var virtualAddressDevice: String?
     /// Octets asked for as buffer of each socket, each way.
@@ -56,6 +58,7 @@ public struct PlaneConfiguration: Sendable {
         routeTable = 220
         rulePriority = 220
         routeProtocol = 77
+        discardsClear = true
         socketBuffer = 4 << 20
     }
 

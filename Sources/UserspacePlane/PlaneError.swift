@@ -11,6 +11,8 @@ public enum PlaneError: Error, Hashable, Sendable, CustomStringConvertible {
     case noSocket(Endpoint, SecurityAssociation.Encapsulation?)
     /// No SA has this SPI, or it is another Child SA's.
     case noSuchSA(SecurityAssociation.Direction, spi: UInt32)
+    /// The child's own device is not there.
+    case noInterface(String)
     /// The system refused.
     case system(SystemError)
 
@@ -23,6 +25,7 @@ public enum PlaneError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noSocket(let end, _): "no socket sends from \(end)"
         case .noSuchSA(let direction, let spi):
             "there is no \(direction.rawValue) SA with SPI \(String(spi, radix: 16))"
+        case .noInterface(let key): "there is no device for \(key): the log of the start says why"
         case .system(let error): error.description
         }
     }

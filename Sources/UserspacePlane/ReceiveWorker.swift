@@ -10,6 +10,13 @@ enum ReceiveOrder: Sendable {
     case install(InboundSA)
     case remove(spi: UInt32)
     case move(spi: UInt32, remote: Endpoint)
+    /// A child has a device of its own from now on.
+    case openDomain(UInt64, any PacketPort)
+    case closeDomain(UInt64)
+    /// What this Child SA carries goes there.
+    case direct(ChildSAID, to: UInt64)
+    /// It is gone.
+    case forget(ChildSAID)
     case reach(Milestone)
     case stop
 }
@@ -29,8 +36,13 @@ struct ReceiveWorker: ~Copyable {
     private let sockets: PlaneSockets
     private let batch: DatagramBatch
     private var delivery: Delivery
+    /// Devices of children's own, and which Child SAs' packets go there.
+    private var exits: [UInt64: VirtualExit] = [:]
+    private var directions: [ChildSAID: UInt64] = [:]
+    private var dirty: [VirtualExit] = []
     private let poller: Poller
     private var unknownSPIs: TokenBucket
+    private var early = EarlyPackets()
 
     /// Datagrams, or trains of them, that one system call takes.
     private static let batchSize = 8
@@ -88,8 +100,14 @@ struct ReceiveWorker: ~Copyable {
             case .install(let association):
                 // The control thread gives every place to one SA at a time.
                 do { try associations.install(association) } catch { assertionFailure("\(error)") }
+                if !early.isEmpty { openEarly(association.spi) }
             case .remove(let spi): associations.remove(spi: spi)
             case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
+            case .openDomain(let number, let port):
+                exits[number] = VirtualExit(port, drops: associations.drops)
+            case .closeDomain(let number): exits[number] = nil
+            case .direct(let child, let number): directions[child] = number
+            case .forget(let child): directions[child] = nil
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
@@ -106,9 +124,10 @@ struct ReceiveWorker: ~Copyable {
             // After receiving and before opening: an SA that was ordered before the peer was told of it is there.
             guard obey() else { return false }
             let now = MonotonicClock.now()
+            if !early.isEmpty { for _ in 0..<early.expire(now) { associations.drops.count(.unknownSPI) } }
             for index in 0..<count { take(index, entry, now) }
             // What is joined lies in the batch.
-            delivery.flush()
+            flush()
             if count < batch.capacity { break }
         }
         return true
@@ -133,7 +152,7 @@ struct ReceiveWorker: ~Copyable {
         repeat {
             let end = min(start + size, whole.upperBound)
             // An IPv6 header is longer than ESP's: it may reach into what was opened before and is still to be delivered.
-            if start > whole.lowerBound, associations.hasTransport { delivery.flush() }
+            if start > whole.lowerBound, associations.hasTransport { flush() }
             let arrival = PacketArrival(path: information.path, trafficClass: information.trafficClass)
             unsafe take(memory, start..<end, arrival, entry, now)
             start = end
@@ -151,7 +170,7 @@ struct ReceiveWorker: ~Copyable {
         var packet = datagram
         switch entry.use {
         case .ike:
-            hand(slot.extracting(packet), arrival.path, hadMarker: false)
+            hand(slot.extracting(packet), arrival.path, hadMarker: false, now)
             return
         case .shared:
             switch EncapsulatedDatagram(slot.extracting(packet)) {
@@ -160,7 +179,7 @@ struct ReceiveWorker: ~Copyable {
             case .ike:
                 hand(
                     slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    arrival.path, hadMarker: true)
+                    arrival.path, hadMarker: true, now)
             case .esp: unsafe open(memory, packet, arrival, now)
             }
         case .plainESP:
@@ -186,20 +205,72 @@ struct ReceiveWorker: ~Copyable {
     ) {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
+        if early.isOpen(now), keepEarly(slot.bytes.extracting(packet), arrival) { return }
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
             if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
             // The inner packet lies within the slot, and stays there until the batch is used again.
-            unsafe delivery.deliver(UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner]))
+            let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner])
+            if !directions.isEmpty, let number = directions[opened.child] {
+                unsafe deliver(inner, number)
+            } else {
+                unsafe delivery.deliver(inner)
+            }
         } catch {
             guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
             inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, arrival.path))
         }
     }
 
+    /// Hands a packet to a child's own device, with the next ``flush()`` at the latest.
+    @inline(never)
+    private mutating func deliver(_ inner: UnsafeMutableRawBufferPointer, _ number: UInt64) {
+        guard let exit = exits[number] else {
+            associations.drops.count(.deliveryFailed)
+            return
+        }
+        if !exit.isDirty {
+            exit.isDirty = true
+            dirty.append(exit)
+        }
+        unsafe exit.delivery.deliver(inner)
+    }
+
+    /// Hands over what is held back, by all devices.
+    @inline(__always)
+    private mutating func flush() {
+        delivery.flush()
+        guard !dirty.isEmpty else { return }
+        for exit in dirty {
+            exit.delivery.flush()
+            exit.isDirty = false
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// Whether the packet is one for an SA that may be on its way, and waits for it now.
+    @inline(never)
+    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+        guard packet.byteCount >= ESPHeader.length, !associations.has(spi: packet.spi) else { return false }
+        return early.keep(packet, packet.spi, arrival)
+    }
+
+    /// An SA has come: what came before it is opened before anything that comes later.
+    private mutating func openEarly(_ spi: UInt32) {
+        let now = MonotonicClock.now()
+        for var kept in early.take(spi) {
+            unsafe kept.bytes.withUnsafeMutableBytes { bytes in
+                // The array's own memory, which stays where it is until what was opened has been delivered.
+                unsafe open(bytes, kept.packet, kept.arrival, now)
+                flush()
+            }
+        }
+    }
+
     /// Hands an IKE message to the control thread, or drops it when that has too much to do.
-    private func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool) {
+    private mutating func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool, _ now: Instant) {
+        early.open(now)
         let octets = Span<UInt8>(_bytes: message)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(octets.count)

@@ -31,7 +31,15 @@ final class RouteKeeper {
     private var prefixes: [ChildSAID: [IPPrefix]] = [:]
     /// What is sent back to the other tables, and for whom; for nobody when it was found at the start.
     private var spared: [IPPrefix: [ChildSAID]] = [:]
+    /// How often that changed.
+    private(set) var sparedChanges = 0
     private var families: Set<IPAddress.Family> = []
+
+    /// What is sent back to the other tables, in order.
+    var sparedPrefixes: [IPPrefix] { spared.keys.sorted() }
+
+    /// Whether an earlier process has blocked this, and nobody has taken it over yet.
+    func isFound(_ prefix: IPPrefix) -> Bool { blocks[prefix]?.isFound == true }
 
     private static let routeMetric: UInt32 = 220
     private static let blockMetric: UInt32 = 32_767
@@ -95,6 +103,7 @@ final class RouteKeeper {
     func spare(_ child: ChildSAID, _ wanted: [IPPrefix]) throws(SystemError) {
         for prefix in wanted where spared[prefix]?.contains(child) != true {
             if spared[prefix]?.isEmpty ?? true { try socket.add(wayBack(prefix), replace: true) }
+            sparedChanges += 1
             spared[prefix, default: []].append(child)
         }
         for prefix in spared.keys.sorted() where !wanted.contains(prefix) && spared[prefix]?.contains(child) == true {
@@ -197,6 +206,7 @@ final class RouteKeeper {
 
     private func stopSparing(_ prefix: IPPrefix) throws(SystemError) {
         spared[prefix] = nil
+        sparedChanges += 1
         try socket.delete(wayBack(prefix))
     }
 

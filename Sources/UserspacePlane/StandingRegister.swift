@@ -13,6 +13,8 @@ struct StandingRegister {
         let policy: StandingPolicy
         /// Whether a Child SA left it behind, rather than the configuration having it.
         let isLeftBehind: Bool
+        /// The device whose packets it is about; 0 for the shared one's.
+        let domain: UInt64
     }
 
     /// In the order in which they came.
@@ -20,8 +22,9 @@ struct StandingRegister {
     private var next: UInt32 = 1 << 31
 
     /// Enters a policy.
-    mutating func add(_ policy: StandingPolicy, isLeftBehind: Bool) -> Entry {
-        let entry = Entry(key: ChildSAID(rawValue: next), policy: policy, isLeftBehind: isLeftBehind)
+    mutating func add(_ policy: StandingPolicy, isLeftBehind: Bool, domain: UInt64) -> Entry {
+        let entry = Entry(
+            key: ChildSAID(rawValue: next), policy: policy, isLeftBehind: isLeftBehind, domain: domain)
         // Two thousand million changes later a number that is long free comes again.
         next = next == .max ? 1 << 31 : next + 1
         entries.append(entry)

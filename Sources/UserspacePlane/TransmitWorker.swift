@@ -21,8 +21,10 @@ enum TransmitOrder: Sendable {
     case move(slot: Int32, Way, PathFit)
     /// Packets to somebody may have so many octets, headers included.
     case pathMTU(IPAddress, Int)
-    case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32)
-    case stand(ChildSAID, StandingPolicy)
+    case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32, domain: UInt64)
+    case stand(ChildSAID, StandingPolicy, domain: UInt64)
+    case openDomain(UInt64, any PacketPort)
+    case closeDomain(UInt64)
     case block(ChildSAID)
     case unprotect(ChildSAID)
     case keepAlive(Way, every: Interval)
@@ -37,6 +39,9 @@ enum TransmitOrder: Sendable {
 struct TransmitWorker: ~Copyable {
     var associations: OutboundSADatabase
     private var policies = PolicyDatabase()
+    /// Devices of children's own, by the poller's token, and whose policies are theirs.
+    private var domains: [UInt64: PolicyDomain] = [:]
+    private var owners: [ChildSAID: UInt64] = [:]
     /// By slot.
     var ways: [Way] = []
     private var children: [ChildSAID] = []
@@ -71,7 +76,7 @@ struct TransmitWorker: ~Copyable {
         orders: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
         drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
     ) throws(SystemError) {
-        let poller = try Poller(capacity: 4)
+        let poller = try Poller(capacity: 64)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
         // Everything that can fail comes before the first property.
@@ -106,7 +111,11 @@ struct TransmitWorker: ~Copyable {
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
-            if ready.contains(where: { $0.token == 0 }) { transmit() }
+            if ready.contains(where: { $0.token == 0 }) { transmit(port, nil) }
+            guard !domains.isEmpty else { continue }
+            for event in ready where event.token > 0 && event.token != Self.orderToken {
+                if let domain = domains[event.token] { transmit(domain.port, domain) }
+            }
         }
     }
 
@@ -132,17 +141,20 @@ struct TransmitWorker: ~Copyable {
                 ways[Int(slot)] = way
                 tunnels.move(Int(slot), fit, remote: way.path.remote.address)
                 train.forgive(Int(slot))
-            case .protect(let child, let selectors, let handle, let precedence):
-                // The control thread has counted the entries.
-                do {
-                    try policies.set(
-                        child, local: selectors.local, remote: selectors.remote, action: .protect(handle),
-                        precedence: precedence)
-                } catch { assertionFailure("\(error)") }
+            case .protect(let child, let selectors, let handle, let precedence, let domain):
+                set(child, selectors, .protect(handle), precedence, domain)
                 release()
-            case .stand(let key, let policy): stand(key, policy)
-            case .block(let child): policies.setAction(child, .block)
+            case .stand(let key, let policy, let domain): stand(key, policy, domain)
+            case .openDomain(let number, let port): open(number, port)
+            case .closeDomain(let number): close(number)
+            case .block(let child):
+                if let domain = owners[child] {
+                    domains[domain]?.policies.setAction(child, .block)
+                } else {
+                    policies.setAction(child, .block)
+                }
             case .unprotect(let child):
+                if let domain = owners.removeValue(forKey: child) { domains[domain]?.policies.remove(child) }
                 policies.remove(child)
                 for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
             case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())
@@ -155,9 +167,10 @@ struct TransmitWorker: ~Copyable {
     }
 
     /// Reads what the port has, a batch at most, and sends it.
-    private mutating func transmit() {
+    private mutating func transmit(_ port: any PacketPort, _ domain: PolicyDomain?) {
         let now = MonotonicClock.now()
         let header = port.headerSize
+        report.port = port
         var octets = 0
         // The limits keep a flood from holding up orders.
         for _ in 0..<Self.mostReads where octets < Self.mostOctets {
@@ -169,7 +182,8 @@ struct TransmitWorker: ~Copyable {
                 length = count
             } catch {
                 // The device is gone: nothing more comes from it, and a poller would say so for ever.
-                failure.record(error)
+                // One child's own device concerns nobody else.
+                if domain == nil { failure.record(error) }
                 try? poller.remove(port.descriptor)
                 break
             }
@@ -180,7 +194,7 @@ struct TransmitWorker: ~Copyable {
                 associations.drops.count(.malformedPacket)
                 continue
             }
-            carry(bytes, header, now)
+            carry(bytes, header, domain, now)
         }
         train.send()
         while let socket = train.takeTooLong() {
@@ -190,7 +204,7 @@ struct TransmitWorker: ~Copyable {
 
     /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
     @inline(__always)
-    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ now: Instant) {
+    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ domain: PolicyDomain?, _ now: Instant) {
         let fields: PacketSelectorFields
         let plan: SegmentationPlan
         var packet = bytes.extracting(header..<bytes.byteCount)
@@ -203,7 +217,7 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let handle: OutboundHandle
-        switch policies.verdict(for: fields) {
+        switch domain == nil ? policies.verdict(for: fields) : domain?.policies.verdict(for: fields) ?? .none {
         case .protect(let found): handle = found
         case .block:
             associations.drops.count(.blocked)
@@ -298,17 +312,50 @@ struct TransmitWorker: ~Copyable {
     private mutating func release() {
         guard !held.isEmpty else { return }
         let now = MonotonicClock.now()
-        let header = port.headerSize
         for packet in held.takeAll() {
             heldUntil = packet.expires
+            let owner = owners[ChildSAID(rawValue: packet.trap)]
+            let domain = owner.flatMap { domains[$0] }
+            // The device that it came by is gone.
+            if owner != nil, domain == nil { continue }
+            let header = domain?.port.headerSize ?? port.headerSize
             // Octets have no padding: a span of them is a raw span.
-            carry(unsafe packet.bytes.span.bytes, header, now)
+            carry(unsafe packet.bytes.span.bytes, header, domain, now)
         }
         heldUntil = nil
         train.send()
     }
 
-    private mutating func stand(_ key: ChildSAID, _ policy: StandingPolicy) {
+    /// A child has a device of its own from now on.
+    private mutating func open(_ number: UInt64, _ port: any PacketPort) {
+        domains[number] = PolicyDomain(port)
+        do { try poller.add(port.descriptor, token: number, .readable) } catch { failure.record(error) }
+    }
+
+    /// It has none any more, and its policies went with it.
+    private mutating func close(_ number: UInt64) {
+        guard let domain = domains.removeValue(forKey: number) else { return }
+        try? poller.remove(domain.port.descriptor)
+    }
+
+    private mutating func set(
+        _ child: ChildSAID, _ selectors: PolicySelectors, _ action: PolicyDatabase.Action, _ precedence: UInt32,
+        _ domain: UInt64
+    ) {
+        // The control thread has counted the entries.
+        do {
+            guard domain > 0 else {
+                try policies.set(
+                    child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence)
+                return
+            }
+            owners[child] = domain
+            try domains[domain]?.policies.set(
+                child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence)
+        } catch { assertionFailure("\(error)") }
+    }
+
+    private mutating func stand(_ key: ChildSAID, _ policy: StandingPolicy, _ domain: UInt64) {
         let action: PolicyDatabase.Action
         switch policy.action {
         case .trap:
@@ -317,11 +364,7 @@ struct TransmitWorker: ~Copyable {
         case .block, .discard: action = .block
         case .bypass: action = .bypass
         }
-        // The control thread has counted the entries.
-        do {
-            try policies.set(
-                key, local: policy.local, remote: policy.remote, action: action, precedence: policy.precedence)
-        } catch { assertionFailure("\(error)") }
+        set(key, PolicySelectors(local: policy.local, remote: policy.remote), action, policy.precedence, domain)
     }
 
     private func sendKeepAlive(_ way: Way) {

@@ -7,18 +7,54 @@ import NetworkTypes
 extension UserspacePlane {
     /// Takes over what the configuration says, in place of what it said before. A trap that a Child SA left behind stays
     /// while `stillHas` says that the configuration has its child (connection, child). What is new is there before
-    /// anything else goes.
+    /// anything else goes. Of `dormant` those are kept closed in the other direction too that an earlier process left
+    /// blocked.
     public func stand(
-        _ policies: [StandingPolicy], stillHas: (_ connection: String, _ child: String) -> Bool
+        _ policies: [StandingPolicy], dormant: [StandingPolicy] = [],
+        stillHas: (_ connection: String, _ child: String) -> Bool
     ) throws(PlaneError) {
         let former = standing.entries
-        for policy in policies where !former.contains(where: { $0.policy == policy && !$0.isLeftBehind }) {
-            try stand(policy, isLeftBehind: false)
-        }
+        let present = Set(
+            former.filter { !$0.isLeftBehind && $0.domain == domain(of: $0.policy) }.map(\.policy))
+        let wanted = Set(policies)
+        for policy in policies where !present.contains(policy) { try stand(policy, isLeftBehind: false) }
         for entry in former {
             let policy = entry.policy
-            let stays = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : policies.contains(policy)
+            let isWanted = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : wanted.contains(policy)
+            let stays = isWanted && entry.domain == domain(of: policy)
             if !stays { try withdraw(entry) }
+        }
+        for key in self.dormant.keys.sorted() { clear?.release(key) }
+        self.dormant = [:]
+        for (index, policy) in dormant.enumerated() {
+            guard let first = policy.remote.first?.addresses.prefixes.first, routes?.isFound(first) == true else {
+                continue
+            }
+            // Below the numbers of policies, and above those of Child SAs.
+            let key = ChildSAID(rawValue: 1 << 30 | UInt32(truncatingIfNeeded: index))
+            self.dormant[key] = PolicySelectors(local: policy.local, remote: policy.remote)
+            clear?.protect(key, local: policy.local, remote: policy.remote)
+        }
+        refreshShunts()
+    }
+
+    /// Tells the guard when our own networks within peers' are others.
+    func refreshSpared() {
+        guard let routes, routes.sparedChanges != sparedChanges else { return }
+        sparedChanges = routes.sparedChanges
+        refreshShunts()
+    }
+
+    /// Tells the guard what is let through and what is not.
+    func refreshShunts() {
+        clear?.setShunts(standing.entries.map(\.policy), spared: routes?.sparedPrefixes ?? [])
+    }
+
+    /// A Child SA has taken over what an earlier process left closed, and has ended in order.
+    func wakeFromDormancy(_ selectors: PolicySelectors) {
+        for key in dormant.keys.sorted() where dormant[key] == selectors {
+            dormant[key] = nil
+            clear?.release(key)
         }
     }
 
@@ -37,15 +73,21 @@ extension UserspacePlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        let entry = standing.add(policy, isLeftBehind: isLeftBehind)
+        let domain = domain(of: policy)
+        let entry = standing.add(policy, isLeftBehind: isLeftBehind, domain: domain)
         // Packets that are led into the device find the policy.
         hasNewOrders = true
-        transmitOrders.append(.stand(entry.key, policy))
+        transmitOrders.append(.stand(entry.key, policy, domain: domain))
+        // What is routed into a device of the child's own is nobody else's business.
+        if domain > 0 { return }
         do {
             switch policy.action {
-            case .trap: try routes?.protect(entry.key, local: policy.local, remote: policy.remote)
+            case .trap:
+                try routes?.protect(entry.key, local: policy.local, remote: policy.remote)
+                clear?.protect(entry.key, local: policy.local, remote: policy.remote)
             case .bypass: try routes?.spare(entry.key, policy.blocksFromAnywhere)
-            case .block, .discard: break
+            case .block: clear?.protect(entry.key, local: policy.local, remote: policy.remote)
+            case .discard: break
             }
         } catch {
             try? withdraw(entry)
@@ -53,11 +95,16 @@ extension UserspacePlane {
         }
     }
 
+    private func domain(of policy: StandingPolicy) -> UInt64 {
+        interfaces.entries[VirtualInterface.key(connection: policy.connection, child: policy.child)]?.domain ?? 0
+    }
+
     private func withdraw(_ entry: StandingRegister.Entry) throws(PlaneError) {
         standing.remove(entry)
         do { try routes?.unprotect(entry.key, staysBlocked: false) } catch { throw .system(error) }
         hasNewOrders = true
         transmitOrders.append(.unprotect(entry.key))
+        clear?.release(entry.key)
     }
 }
 

@@ -15,16 +15,25 @@ public import NetworkTypes
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
-    private let receiveOrders: OrderQueue<ReceiveOrder>
+    let receiveOrders: OrderQueue<ReceiveOrder>
     let transmitOrders: OrderQueue<TransmitOrder>
     private let inbox: ControlInbox
     private let failures = PlaneFailure()
     private let receiveDrops = DropCounters()
     private let transmitDrops = DropCounters()
     let routes: RouteKeeper?
+    let clear: ClearGuard?
+    /// Devices of children's own.
+    let interfaces: VirtualInterfaces
+    /// Child SAs that have one, and its number there.
+    private var domains: [ChildSAID: UInt64] = [:]
     private let links: LinkFit
     /// Policies that are no Child SA's.
     var standing = StandingRegister()
+    /// What an earlier process left closed, until it is taken over or the configuration changes.
+    var dormant: [ChildSAID: PolicySelectors] = [:]
+    /// How often that had changed when the guard was told.
+    var sparedChanges = 0
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
     private let addresses: AddressKeeper?
@@ -44,11 +53,13 @@ public final class UserspacePlane: DataPlane {
         receiveOrders = try OrderQueue()
         transmitOrders = try OrderQueue()
         inbox = try ControlInbox()
+        interfaces = VirtualInterfaces(configuration)
         let port: any PacketPort
         switch configuration.inside {
         case .port(let given):
             port = given
             routes = nil
+            clear = nil
             addresses = nil
             links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
@@ -70,6 +81,7 @@ public final class UserspacePlane: DataPlane {
             links = LinkFit(
                 try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
             port = tun
+            clear = configuration.discardsClear ? ClearGuard(configuration, devices: [tun.name]) : nil
         }
         let receiver = Handover(
             try ReceiveWorker(
@@ -93,7 +105,7 @@ public final class UserspacePlane: DataPlane {
     }
 
     /// A device that leaves as much undone as this kernel's can.
-    private static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
+    static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
         guard offload == .automatic, let tun = try? TunDevice(nameTemplate: name, virtioHeader: true) else {
             return try TunDevice(nameTemplate: name)
         }
@@ -121,8 +133,19 @@ public final class UserspacePlane: DataPlane {
     /// Why no more packets come from the device; nil while all is well.
     public var failure: SystemError? { failures.error }
 
+    /// Why packets that come in clear are not discarded although policies protect them; nil while they are.
+    public var clearFailure: SystemError? { clear?.failure }
+
     /// How many packets were dropped for a reason.
     public func drops(_ reason: DropReason) -> UInt64 { receiveDrops[reason] + transmitDrops[reason] }
+
+    /// How many packets were dropped, by reason.
+    public func dropCounts() -> [DropCount] {
+        DropReason.allCases.compactMap { reason in
+            let count = drops(reason)
+            return count > 0 ? DropCount(reason: "\(reason)", count: count) : nil
+        }
+    }
 
     /// Where IKE without a marker is heard.
     public var ikeEndpoints: [Endpoint] { endpoints(.ike) }
@@ -163,6 +186,7 @@ public final class UserspacePlane: DataPlane {
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
+        clear?.removeAll()
         do {
             try routes?.removeAll()
             try addresses?.removeAll()
@@ -216,7 +240,16 @@ public final class UserspacePlane: DataPlane {
 
     // MARK: Commands
 
+    /// Notes which device a Child SA has for itself.
+    private func direct(_ association: SecurityAssociation) throws(PlaneError) {
+        guard let key = association.interface else { return }
+        guard let entry = interfaces.entries[key] else { throw .noInterface(key) }
+        domains[association.child] = entry.domain
+        receiveOrders.append(.direct(association.child, to: entry.domain))
+    }
+
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
+        try direct(association)
         do throws(SAError) {
             let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
             try register.add(made)
@@ -245,7 +278,9 @@ public final class UserspacePlane: DataPlane {
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
                 transmitOrders.append(
-                    .protect(association.child, now.selectors, handle, precedence: precedence(association.child)))
+                    .protect(
+                        association.child, now.selectors, handle, precedence: precedence(association.child),
+                        domain: domains[association.child] ?? 0))
             }
         } catch { throw .association(error) }
     }
@@ -262,9 +297,16 @@ public final class UserspacePlane: DataPlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        transmitOrders.append(.protect(child, selectors, found.handle, precedence: precedence(child)))
+        transmitOrders.append(
+            .protect(
+                child, selectors, found.handle, precedence: precedence(child), domain: domains[child] ?? 0))
         // Packets may be held for it.
         if !standing.entries.isEmpty { transmitOrders.wake() }
+        if domains[child] != nil {
+            // Whoever routes packets into its device decides which; nothing else in the kernel changes.
+            protecting[child] = (selectors, found.handle)
+            return
+        }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
             // Half a protection is none: the Child SA fails, and with it what it had.
             try? routes?.unprotect(child, staysBlocked: false)
@@ -273,10 +315,20 @@ public final class UserspacePlane: DataPlane {
             throw .system(error)
         }
         protecting[child] = (selectors, found.handle)
+        clear?.protect(child, local: selectors.local, remote: selectors.remote)
+        refreshSpared()
         if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
     }
 
     private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
+        if domains.removeValue(forKey: child) != nil {
+            // What is routed into the device goes nowhere else, blocked or not.
+            protecting[child] = nil
+            precedences[child] = nil
+            transmitOrders.append(.unprotect(child))
+            receiveOrders.append(.forget(child))
+            return
+        }
         do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
         if staysBlocked {
             // What protects nothing has nothing that could stay blocked, or stays so already.
@@ -284,7 +336,9 @@ public final class UserspacePlane: DataPlane {
             transmitOrders.append(.block(child))
             if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
         } else {
-            protecting[child] = nil
+            if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
+            clear?.release(child)
+            refreshSpared()
             precedences[child] = nil
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
@@ -296,6 +350,7 @@ public final class UserspacePlane: DataPlane {
     /// Another Child SA blocks or protects the same from now on.
     private func unblock(_ former: ChildSAID) throws(PlaneError) {
         transmitOrders.append(.unprotect(former))
+        clear?.release(former)
         do { try routes?.unprotect(former, staysBlocked: false) } catch { throw .system(error) }
     }
 

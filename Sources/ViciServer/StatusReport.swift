@@ -5,19 +5,20 @@ import ViciMessages
 /// What `martlet status` shows: all connections with what last went wrong, all IKE SAs, and the refusals for which no
 /// connection could be named.
 ///
-/// It owns our own extension of the control protocol. The answer is one tree with the sections `connections`, `sas` and
-/// `refusals`; since a segment cannot hold thousands of SAs, a client may have it in parts, each a tree of the same shape.
+/// It owns our own extension of the control protocol. The answer is one tree with the sections `connections`, `sas`,
+/// `refusals` and `drops`; since a segment cannot hold thousands of SAs, a client may have it in parts, each a tree of the same shape.
 struct StatusReport {
     /// The command, and the event that carries a part.
     static let name = "martlet-status"
     /// The sections, in order.
-    static let sections = ["connections", "sas", "refusals"]
+    static let sections = ["connections", "sas", "refusals", "drops"]
 
     /// What one part tells.
     enum Part {
         case connection(Connection, [ViciIKESA], ViciFailure?)
         case ikeSA(ViciIKESA)
         case refusal(Int, ViciFailure)
+        case drops([DropCount])
     }
 
     let parts: [Part]
@@ -36,6 +37,8 @@ struct StatusReport {
         }
         parts += ikeSAs.map { .ikeSA($0) }
         parts += handler.strayFailures().enumerated().map { .refusal($0.offset, $0.element) }
+        let drops = handler.dropCounts()
+        if !drops.isEmpty { parts.append(.drops(drops)) }
         self.parts = parts
     }
 
@@ -73,12 +76,23 @@ struct StatusReport {
                         }
                         let report = ViciReports.ikeSA(sa, now: now).section(sa.summary.connection) ?? ViciTree()
                         for entry in report.entries { fields[element: entry.name] = entry.element }
+                        fields.setSection("child-drops") { drops in
+                            for child in sa.summary.children {
+                                let counters = sa.traffic[child.id]?.inbound ?? SACounters()
+                                drops.setSection("\(child.name)-\(child.id)") {
+                                    $0.set("replays", counters.replays)
+                                    $0.set("forgeries", counters.forgeries)
+                                }
+                            }
+                        }
                     }
                 }
             case .refusal(let index, let failure):
                 tree.setSection("refusals") { section in
                     section.setSection(String(index)) { fields(of: failure, into: &$0) }
                 }
+            case .drops(let counts):
+                tree.setSection("drops") { section in for drop in counts { section.set(drop.reason, drop.count) } }
             }
         }
     }

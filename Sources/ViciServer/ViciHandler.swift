@@ -23,6 +23,8 @@ public protocol ViciHandler: AnyObject {
     func lastFailures() -> [String: ViciFailure]
     /// What last went wrong where no connection could be named, the newest first.
     func strayFailures() -> [ViciFailure]
+    /// What the data plane has dropped, by reason.
+    func dropCounts() -> [DropCount]
     /// The algorithms that can be carried out: kinds (`encryption`, `integrity`, …) with their names, in order.
     func algorithms() -> [(kind: String, names: [String])]
     /// Reads the configuration again, all or nothing.
@@ -68,6 +70,11 @@ public protocol ViciHandler: AnyObject {
     func clearCredentials()
     /// The last lines of the log, the oldest first, in full detail.
     func recentLog() -> [ViciLogLine]
+}
+
+extension ViciHandler {
+    /// Nothing is known of any.
+    public func dropCounts() -> [DropCount] { [] }
 }
 
 /// The number of a command whose outcome comes later.

@@ -108,6 +108,10 @@ enum ViciReports {
         }
         if includesPRF, let prf = proposal.first(.prf) { tree.set("prf-alg", prf.displayName) }
         if let group = proposal.first(.keyExchange), group.id != 0 { tree.set("dh-group", group.displayName) }
+        for transform in proposal.additionalKeyExchanges {
+            guard let number = transform.type.additionalKeyExchange else { continue }
+            tree.set("ake\(number)", transform.displayName)
+        }
         if !includesPRF, let numbers = proposal.first(.sequenceNumbers), numbers.id == 1 { tree.set("esn", 1) }
     }
 

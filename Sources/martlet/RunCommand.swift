@@ -6,8 +6,7 @@ import LinuxSystem
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a gateway in the foreground.",
-        usage: "martlet run [--config <FILE>] [--vici <URI>] [--tun <NAME>] [--log <0-3>] [--offload <auto|off>]"
-            + " [--crypto <auto|libcrypto>]",
+        usage: "martlet run [--config <FILE>] [--vici <URI>] [<options>]",
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
@@ -35,17 +34,23 @@ struct Run: ParsableCommand {
     )
     var log = 1
 
-    /// What the kernel may leave to us, and we to it.
-    enum Offload: String, ExpressibleByArgument, CaseIterable { case auto, off }
+    /// Whether the kernel hands over and takes trains of packets.
+    enum Offload: String, ExpressibleByArgument, CaseIterable {
+        case auto
+        case off
+    }
 
     @Option(
         help: ArgumentHelp(
-            "Segmentation offload at the TUN device and the sockets: auto tries what the kernel has, off takes one "
-                + "packet at a time.", valueName: "WHICH"))
+            "Segmentation offload: auto tries each kind that the kernel has, off carries packets one by one.",
+            valueName: "MODE"))
     var offload = Offload.auto
 
     /// Who encrypts packets.
-    enum Crypto: String, ExpressibleByArgument, CaseIterable { case auto, libcrypto }
+    enum Crypto: String, ExpressibleByArgument, CaseIterable {
+        case auto
+        case libcrypto
+    }
 
     @Option(
         help: ArgumentHelp(

@@ -8,6 +8,8 @@ struct StatusReport: Codable, Equatable {
     var other_ike_sas: [IKESAStatus]
     /// The newest first.
     var refusals: [Failure]
+    /// Packets that went no further, by reason; reasons without any are left out.
+    var drops: [String: Int64] = [:]
 
     struct ConnectionStatus: Codable, Equatable {
         var name: String
@@ -60,6 +62,10 @@ struct StatusReport: Codable, Equatable {
         var packets_in: Int64
         var bytes_out: Int64
         var packets_out: Int64
+        /// Packets that came again, or too late.
+        var replays: Int64 = 0
+        /// Packets whose integrity check failed.
+        var forgeries: Int64 = 0
         /// Seconds since it was installed.
         var installed: Int64?
         var rekey_in: Int64?
@@ -78,6 +84,10 @@ extension StatusReport {
         }
         let known = Set(connections.map(\.name))
         other_ike_sas = sas.filter { !known.contains($0.connection) }
+        drops = [:]
+        for entry in tree.section("drops")?.entries ?? [] {
+            drops[entry.name] = tree.section("drops")?[entry.name].flatMap { Int64($0) }
+        }
         refusals = (tree.section("refusals")?.sections ?? []).map { Failure($0.tree) }
     }
 }
@@ -109,12 +119,15 @@ extension StatusReport.IKESAStatus {
         nat = [("nat-local", "local"), ("nat-remote", "remote")].filter { tree[$0.0] == "yes" }.map(\.1)
             .joined(separator: ",")
         if nat?.isEmpty == true { nat = nil }
-        children = (tree.section("child-sas")?.sections ?? []).map { StatusReport.ChildStatus($0.tree) }
+        let drops = tree.section("child-drops")
+        children = (tree.section("child-sas")?.sections ?? []).map { name, fields in
+            StatusReport.ChildStatus(fields, drops: drops?.section(name) ?? ViciTree())
+        }
     }
 }
 
 extension StatusReport.ChildStatus {
-    init(_ tree: ViciTree) {
+    init(_ tree: ViciTree, drops: ViciTree) {
         id = tree.number("uniqueid").map { Int($0) } ?? 0
         name = tree["name"] ?? ""
         state = tree["state"] ?? ""
@@ -127,6 +140,8 @@ extension StatusReport.ChildStatus {
         packets_in = tree.number("packets-in") ?? 0
         bytes_out = tree.number("bytes-out") ?? 0
         packets_out = tree.number("packets-out") ?? 0
+        replays = drops.number("replays") ?? 0
+        forgeries = drops.number("forgeries") ?? 0
         installed = tree.number("install-time")
         rekey_in = tree.number("rekey-time")
     }

@@ -14,6 +14,8 @@ final class Gateway {
     var environment: Environment
     /// The keys that it knows.
     var secrets: [(local: Identity?, remote: Identity?, key: [UInt8])] = []
+    /// The post-quantum preshared keys that it knows.
+    var ppks: [(identity: String, key: [UInt8])] = []
     /// Our address for the path query, with the peer's; nil for no way.
     var path: Path?
     /// Whether questions are answered as soon as they are asked.
@@ -70,6 +72,11 @@ final class Gateway {
         case .verify(let proof, let received):
             guard let key = key(local: proof.other, remote: proof.signer) else { return .noSecret }
             return Self.mac(key, proof) == received ? .verified : .falseProof
+        case .mix(let identity, let prf, let keys):
+            guard let key = ppks.first(where: { Array($0.identity.utf8) == identity })?.key else { return .noSecret }
+            return .mixing(SecretBytes(key), prf: prf, keys)
+        case .encapsulate(let method, let value):
+            return .encapsulation(method, to: value, entropy: &environment.entropy)
         case .lastUse: return .lastUse(lastUse)
         case .lease: return lends.isEmpty ? .noLease("all are in use") : lends.removeFirst()
         }

@@ -114,8 +114,8 @@ import WireFormat
                 ]), nonce: nonce, keyExchange: KeyExchangePayload(method: 19, data: [UInt8](repeating: 9, count: 32))))
         #expect(notifies(rogue.ask(.createChildSA, 3, rekeyIKE.payloads).first) == [.invalidKEPayload])
         #expect(pair.right.endpoint.counts.childSAs == 1)
-        // An exchange that nobody negotiated is answered, too.
-        #expect(notifies(rogue.ask(.ikeFollowupKE, 4, []).first) == [.invalidSyntax])
+        // A key exchange that nobody agreed on is answered, too.
+        #expect(notifies(rogue.ask(.ikeFollowupKE, 4, []).first) == [.stateNotFound])
         #expect(rogue.ask(.informational, 5, []).first?.payloads == [])
     }
 

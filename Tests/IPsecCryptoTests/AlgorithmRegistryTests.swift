@@ -88,7 +88,7 @@ struct AlgorithmRegistryTests {
     @Test func showsWhatItDoesNotHaveByNumber() {
         #expect(Transform(.encryption, 4, keyBits: 192).description == "ENCR#4_192")
         #expect(Transform(.prf, 3).displayName == "PRF#3")
-        #expect(Transform(TransformType(rawValue: 9), 3).description == "TYPE9#3")
+        #expect(Transform(TransformType(rawValue: 13), 3).description == "TYPE13#3")
         #expect(Transform(.encryption, 12).description == "ENCR#12", "AES without a key length is no algorithm")
         #expect(AlgorithmRegistry.specification(of: Transform(.encryption, 20, keyBits: 512)) == nil)
     }

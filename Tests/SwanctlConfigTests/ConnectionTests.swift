@@ -25,7 +25,6 @@ import Testing
                 send_cert = always
                 mobike = no
                 fragmentation = accept
-                fragment_size = 900
                 """,
                 child: """
                     esp_proposals = aes128gcm16-x25519
@@ -51,7 +50,7 @@ import Testing
         #expect(connection.proposals.first == (try Proposal(parsing: "aes256-sha256-x25519", for: .ike)))
         #expect(Array(connection.proposals.dropFirst()) == Proposal.defaults(for: .ike))
         #expect(connection.forcesEncapsulation)
-        #expect(connection.fragmentation == .accept && connection.fragmentSize == 900)
+        #expect(connection.fragmentation == .accept && connection.fragmentSize == 1280)
         #expect(connection.dpdDelay == .seconds(20))
         #expect(connection.uniqueness == .keep)
         #expect(connection.keyingTries == 0)

@@ -16,8 +16,8 @@ import Testing
             "connections.gw.vips: 'everywhere' is not an address; write 0.0.0.0 or :: for any, or the address that you want"
         ),
         (
-            "childless = never",
-            "connections.gw.childless: 'childless' is not supported yet; remove it, or leave it at its default (allow)"
+            "mediation = yes",
+            "connections.gw.mediation: 'mediation' is not supported yet; remove it, or leave it at its default (no)"
         ),
         (
             "local_addrs = 10.0.0.256",

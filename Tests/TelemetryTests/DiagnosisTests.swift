@@ -68,7 +68,7 @@ import WireFormat
         let evil = "\u{1b}]0;owned\u{7}\n\u{2028}\u{9b}31m\u{202e}\u{200b}"
         for refusal: Refusal in [
             .choseWhatWasNotOffered(what: evil), .malformed(exchange: evil, reason: evil),
-            .badKeyExchange(group: .x25519, reason: evil), .planeRefused(reason: evil),
+            .badKeyExchange(group: .x25519, reason: evil), .notMet(demand: evil), .planeRefused(reason: evil),
             .noPath(remote: evil, reason: evil), .noInternalAnswer(question: evil),
             .noChildProposal(child: evil, ours: [], theirs: []),
             .byPeer(notify: 9999, name: evil, exchange: evil, offer: Samples.offer),
@@ -130,6 +130,7 @@ import WireFormat
         case .choseWhatWasNotOffered: "choseWhatWasNotOffered"
         case .malformed: "malformed"
         case .badKeyExchange: "badKeyExchange"
+        case .notMet: "notMet"
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .alreadyConnected: "alreadyConnected"

@@ -58,6 +58,7 @@ enum Samples {
         Sample(
             refusal: .badKeyExchange(group: .x25519, reason: "all zeros"), code: "E-KEY-EXCHANGE",
             shows: ["\(Transform.x25519)", "all zeros"]),
+        Sample(refusal: .notMet(demand: "a key"), code: "E-DEMAND", shows: ["a key"]),
         Sample(refusal: .planeRefused(reason: "no such device"), code: "E-DATA-PLANE", shows: ["no such device"]),
         Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
         Sample(

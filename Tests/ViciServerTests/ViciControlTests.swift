@@ -283,7 +283,7 @@ import ViciMessages
             Issue.record("no answer")
             return
         }
-        #expect(tree.entries.map(\.name) == ["connections", "sas", "refusals"])
+        #expect(tree.entries.map(\.name) == ["connections", "sas", "refusals", "drops"])
         #expect(tree.section("connections")?.section("gw")?["state"] == "up")
         let other = try #require(tree.section("connections")?.section("other"))
         #expect(

@@ -42,6 +42,52 @@ public final class NetlinkSocket {
         return try answers(to: number, call: call, context: context()).messages
     }
 
+    /// Sends `requests` as one message that starts and ends with the marks of a batch, and waits until the kernel has done
+    /// all of it, or refused. The error is the first that it reports.
+    func performAll(_ requests: [NetlinkRequest], call: String, context: String) throws(SystemError) {
+        guard requests.count > 2 else { return }
+        let first = sequence &+ 1 > 0xffff_0000 ? 1 : sequence + 1
+        var bytes: [UInt8] = []
+        for (index, request) in requests.enumerated() {
+            if request.body.overflowed { throw SystemError(call: call, errno: .messageTooLong, context: context) }
+            var request = request
+            // The last change answers for all; what is refused answers by itself.
+            if index == requests.count - 2 { request.flags.insert(.acknowledge) }
+            bytes += request.encoded(sequence: first + UInt32(index))
+        }
+        sequence = first + UInt32(requests.count - 1)
+        // The array lives for the length of the call.
+        let result = unsafe bytes.withUnsafeBytes { bytes in
+            unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
+        }
+        _ = try checked(result, call, context)
+        let last = first + UInt32(requests.count - 2)
+        var refusal: SystemError?
+        while true {
+            guard let messages = try receive(call: call, context: context) else {
+                if let refusal { throw refusal }
+                guard try descriptor.wait(milliseconds: 5000) else {
+                    throw SystemError(call: call, errno: .timedOut, context: context)
+                }
+                continue
+            }
+            var ended = false
+            for message in messages where message.type == 2 && message.sequence >= first && message.sequence <= sequence
+            {
+                do throws(SystemError) { try check(message, call: call, context: context) } catch {
+                    if refusal == nil { refusal = error }
+                }
+                // Nothing more comes after the last change, or when the batch itself was refused.
+                if message.sequence == last || message.sequence == first || message.sequence == sequence {
+                    ended = true
+                }
+            }
+            guard ended else { continue }
+            if let refusal { throw refusal }
+            return
+        }
+    }
+
     /// Sends `request` as a wish for a list and returns all of it. A list that changed while it was read is read again.
     public func list(
         _ request: NetlinkRequest, call: String, context: @autoclosure () -> String = ""

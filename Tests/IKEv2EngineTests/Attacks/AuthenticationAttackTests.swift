@@ -1,6 +1,7 @@
 import GatewayModel
 import IKECore
 import IKEMessages
+import IPsecCrypto
 import NetworkTypes
 import Testing
 import WireFormat

@@ -72,7 +72,8 @@ import WireFormat
         }
         let path = Self.path(0x0a01_0001)
         pair.right.handle(.datagram(Datagram(try Self.request(spi: 7), path: path, socket: .plain)))
-        let ticket = try #require(try cookie(try #require(pair.right.takeOutbox().first).bytes))
+        let answer = try #require(pair.right.takeOutbox().first)
+        let ticket = try #require(try cookie(answer.bytes))
         let shown = [NotifyPayload(.cookie, ticket)]
         #expect(try !admits(pair, Self.request(spi: 7, notifies: shown), Self.path(0x0a01_0002)))
         #expect(try !admits(pair, Self.request(spi: 8, notifies: shown), path))
@@ -116,7 +117,8 @@ import WireFormat
         for index in 0..<20 {
             let path = Self.path(0x0a00_0000 + UInt32(index))
             pair.right.handle(.datagram(Datagram(try Self.request(spi: UInt64(index + 1)), path: path, socket: .plain)))
-            let answer = try Message(parsing: try #require(pair.right.takeOutbox().first).bytes)
+            let reply = try #require(pair.right.takeOutbox().first)
+            let answer = try Message(parsing: reply.bytes)
             for id: UInt32 in [1, 1, 1, 2, 9] {
                 var writer = WireWriter()
                 writer.uint64(UInt64(index + 1))
@@ -183,6 +185,6 @@ import WireFormat
                 .datagram(Datagram(bytes, path: Self.path(0x0a02_0000 + UInt32(index)), socket: .plain)))
             answers += pair.right.takeOutbox().count
         }
-        #expect(answers < 100)
+        #expect(answers <= 100)
     }
 }

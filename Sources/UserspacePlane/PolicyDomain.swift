@@ -1,0 +1,29 @@
+import ESPEngine
+import LinuxSystem
+
+/// A device of one child's own, as the transmitting thread sees it: where packets come from, and the policies for them
+/// alone.
+///
+/// It belongs to that thread. Two of them may speak of the same addresses and mean different networks.
+final class PolicyDomain {
+    /// Where packets come from.
+    let port: any PacketPort
+    /// What becomes of them.
+    var policies = PolicyDatabase()
+
+    /// The domain of a device.
+    init(_ port: any PacketPort) { self.port = port }
+}
+
+/// A device of one child's own, as the receiving thread sees it.
+///
+/// It belongs to that thread.
+final class VirtualExit {
+    /// Packets on their way to the device.
+    var delivery: Delivery
+    /// Whether some wait for the flush.
+    var isDirty = false
+
+    /// The exit by a device.
+    init(_ port: any PacketPort, drops: DropCounters) { delivery = Delivery(to: port, drops: drops) }
+}
