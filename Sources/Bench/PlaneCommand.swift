@@ -51,6 +51,9 @@ struct Plane: ParsableCommand {
         try pair.far.stop()
     }
 
+    /// Shared with whoever started us, and never closed.
+    private static let output = Descriptor(owning: 1)
+
     // MARK: The cost of a packet
 
     private func carry(_ pair: PlanePair) throws {
@@ -63,7 +66,8 @@ struct Plane: ParsableCommand {
             let each = Double(after - before) / Double(tunnels)
             print(Figure(name: "plane/memory", value: each, unit: "octets/pair").line)
         }
-        print("ready")
+        // Written at once: who waits for it reads from a pipe, for which lines are otherwise kept back.
+        _ = try Self.output.write(Array("ready\n".utf8))
         _ = readLine()
         // Every SA's first packet is dearer: not counted.
         _ = try flood(pair, until: MonotonicClock.now() + .milliseconds(500))
