@@ -93,7 +93,7 @@ let package = Package(
             ]),
 
         // House
-        floor("SwanctlConfig", ["GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -101,8 +101,8 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "UserspacePlane", "ESPEngine",
-                "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
+                "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
 
@@ -110,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "LinuxSystem",
+                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "Trust",
+                "LinuxSystem",
                 "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
@@ -164,7 +165,7 @@ let package = Package(
             ]),
         tests(
             "SwanctlConfigTests",
-            ["SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+            ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "IKEv2EngineTests",
             [
@@ -184,8 +185,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "GatewayModel", "LinuxSystem",
-                "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests(
             "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),

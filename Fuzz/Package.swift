@@ -29,6 +29,8 @@ let package = Package(
         fuzzer("FuzzVici"),
         fuzzer("FuzzSwanctl"),
         fuzzer("FuzzESP"),
+        fuzzer("FuzzCertificate"),
+        fuzzer("FuzzContainer"),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -38,6 +38,7 @@ class Bench:
     def start(self):
         """Both gateways, running and configured."""
         for gateway in self.gateways:
+            self.scenario.prepare(gateway, self.other(gateway))
             self.before[gateway] = Plumbing(gateway.side)
             gateway.write(self.scenario.configuration(gateway.side, self.other(gateway).side))
         for gateway in self.gateways:

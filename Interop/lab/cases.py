@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, policies, refusal,
-    rekey, shapes, thousand, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility,
+    policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -58,7 +58,19 @@ def all_cases():
         for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
+        for letter, who in (("a", "initiator"), ("b", "responder")):
+            cases.append(Case(
+                f"{pair} reauthentication-{who}", left, right, lambda letter=letter: reauthenticate.Brief(letter=letter),
+                reauthenticate.renewed))
+        if (left, right) == ("martlet", "martlet"):
+            cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
         for refused in refusal.REFUSALS:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario,
+                lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
+        for name, scenario in certified.ROWS:
+            cases.append(Case(f"{pair} {name}", left, right, scenario, certified.tunnel))
+        for refused in certified.REFUSALS + (certified.STRICTER if right == "martlet" else []):
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,
                 lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
@@ -135,6 +147,11 @@ CI = {
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
+    "martlet/ss cert ecdsa256",
+    "ss/martlet cert rsa2048",
+    "martlet/ss cert raw-keys",
+    "ss/martlet cert intermediate",
+    "ss/martlet cert wrong-name",
     "martlet/ss killed",
     "martlet-loaded/ss swanctl-drives",
     "martlet/martlet zero-to-tunnel",

@@ -1,9 +1,11 @@
 """Debian's unmodified swanctl drives a Martlet that was started with an empty file, and reads what strongSwan says."""
 
 import os
+import re
 import time
 
-from .processes import Failure, eventually
+from .gateways import Martlet
+from .processes import Failure, eventually, run
 from .scenario import CHILD, CONNECTION
 from .shapes import ONE_SIDED
 from .swanctl import parse_raw
@@ -57,6 +59,7 @@ def drive(bench, options):
     bench.require_up(count=1)
     bench.require_pings()
     facts.append(_sas_alike(bench))
+    facts.append(_same_words(bench))
     for gateway in bench.gateways:
         gateway.swanctl("--rekey", "--child", CHILD).require()
         time.sleep(1)
@@ -115,6 +118,38 @@ def _sas_alike(bench):
     if any(len(text.splitlines()) < 30 for text in pretty):
         raise Failure(f"list-sas --pretty is too short: {pretty}")
     return f"list-sas alike in {len(orders[0])} keys and their order"
+
+
+def _same_words(bench):
+    """Martlet, called as swanctl, prints what swanctl prints, whichever daemon it asks; as ipsec it answers status."""
+    links = {}
+    for name in ("swanctl", "ipsec"):
+        links[name] = os.path.join(bench.directory, name)
+        os.symlink(Martlet.executable, links[name])
+    commands = [
+        ["--list-sas"], ["--list-conns"], ["--list-pols", "--trap"], ["--list-pools"], ["--counters"], ["--stats"],
+        ["--version", "--daemon"], ["--list-conns", "--raw"]]
+    for gateway in bench.gateways:
+        for command in commands:
+            theirs = gateway.swanctl(*command).require().out
+            ours = run([links["swanctl"], *command, "--uri", gateway.uri]).require().out
+            if _timeless(theirs) != _timeless(ours):
+                raise Failure(f"{' '.join(command)} of {gateway.name}: swanctl says {theirs!r}, we say {ours!r}")
+        for command, word in (("status", "Security Associations (1 up, 0 connecting)"), ("statusall", "Connections:")):
+            told = run([links["ipsec"], command], env={"MARTLET_VICI": gateway.socket}).require().out
+            if word not in told or f"{CHILD}{{" not in told:
+                raise Failure(f"ipsec {command} of {gateway.name}: {told!r}")
+    return f"{len(commands)} texts the same"
+
+
+def _timeless(text):
+    """The text without what changes from one second, or one thread's mood, to the next."""
+    text = re.sub(r"\b\d+s\b", "Ns", text)
+    text = re.sub(r" +Ns", " Ns", text)
+    text = re.sub(r"uptime: .*", "uptime", text)
+    text = re.sub(r"\d+ idle, working: [\d/]+", "idle", text)
+    text = re.sub(r"(jobs scheduled|job queues): [\d/]+", "jobs", text)
+    return re.sub(r"mallinfo.*\n", "", text).strip()
 
 
 def _order(tree, prefix=""):

@@ -303,12 +303,12 @@ def _rekeys(measurement):
 
 
 def _harness(measurement, arguments):
-    """Runs `martlet-bench plane` in a namespace; the cost of a packet, its cache misses, and all figures."""
-    measurement.progress("plane " + " ".join(map(str, arguments)))
+    """Runs `martlet-bench planes` in a namespace; the cost of a packet, its cache misses, and all figures."""
+    measurement.progress("planes " + " ".join(map(str, arguments)))
     name = f"{PREFIX}{os.getpid()}-plane"
     remove_namespace(name)
     run(["ip", "netns", "add", name]).require()
-    command = ["ip", "netns", "exec", name, measurement.options.martlet_bench, "plane", "--seconds",
+    command = ["ip", "netns", "exec", name, measurement.options.martlet_bench, "planes", "--seconds",
                min(measurement.options.seconds, 5), *arguments]
     process = None
     try:
@@ -326,13 +326,13 @@ def _harness(measurement, arguments):
             counting = _count_misses(process.pid)
         out, err = process.communicate("\n" if process.poll() is None else None, timeout=900)
     except subprocess.TimeoutExpired:
-        raise Failure("`martlet-bench plane` does not end") from None
+        raise Failure("`martlet-bench planes` does not end") from None
     finally:
         if process and process.poll() is None:
             process.kill()
         remove_namespace(name)
     if process.returncode != 0:
-        raise Failure(f"`martlet-bench plane` ended with {process.returncode}: {last_lines(err)}")
+        raise Failure(f"`martlet-bench planes` ended with {process.returncode}: {last_lines(err)}")
     figures = {words[0]: float(words[1]) for words in map(str.split, head + out.splitlines()) if len(words) == 4}
     misses = _misses(counting)
     packets = figures.get("plane/packets", 0)

@@ -73,6 +73,9 @@ class Scenario:
         }
         return Settings(**{**both, **(self.change_a if side.letter == "a" else self.change_b)})
 
+    def prepare(self, gateway, other):
+        """Writes what a gateway needs besides its swanctl.conf, before either side starts: nothing here."""
+
     def configuration(self, side, other):
         """The swanctl.conf of `side`."""
         mine = self.settings(side, other)

@@ -36,6 +36,9 @@ class ManyTunnels:
     def __post_init__(self):
         self.keys = ["key-" + secrets.token_urlsafe(24) for _ in range(self.count)]
 
+    def prepare(self, gateway, other):
+        """There is nothing besides swanctl.conf."""
+
     def configuration(self, side, other):
         parts = ["connections {"]
         mine, theirs = (1, 2) if side.letter == "a" else (2, 1)

@@ -200,3 +200,7 @@ int martlet_mac_verify(martlet_mac *mac, const uint8_t *expected, size_t count) 
 }
 
 #pragma clang assume_nonnull end
+
+int martlet_equal(const uint8_t *first, const uint8_t *second, size_t count) {
+    return CRYPTO_memcmp(first, second, count) == 0;
+}

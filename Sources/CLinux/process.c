@@ -163,6 +163,13 @@ int martlet_change_mode_of(int descriptor, uint32_t mode) { return MARTLET_TRY(f
 
 int martlet_change_mode(const char *path, uint32_t mode) { return MARTLET_TRY(chmod(path, (mode_t)mode)); }
 
+int martlet_make_directory(const char *path, uint32_t mode) {
+    if (mkdir(path, (mode_t)mode) == 0) return 0;
+    struct stat found;
+    int number = errno;
+    return number == EEXIST && stat(path, &found) == 0 && S_ISDIR(found.st_mode) ? 0 : -number;
+}
+
 int martlet_rename(const char *from, const char *to) { return MARTLET_TRY(rename(from, to)); }
 int martlet_unlink(const char *path) { return MARTLET_TRY(unlink(path)); }
 

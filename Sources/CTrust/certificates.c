@@ -263,12 +263,12 @@ martlet_certificates *_Nullable martlet_container_read(
         PKCS12_get0_mac(NULL, NULL, NULL, &iterations, container);
         int64_t rounds = 1;
         int bounded = !iterations || (ASN1_INTEGER_get_int64(&rounds, iterations) == 1 && rounds <= 2000000);
-        int opens = bounded
-                    && (!PKCS12_mac_present(container) || PKCS12_verify_mac(container, text, text ? -1 : 0) == 1);
+        // Without a MAC nothing says that the rest is worth deriving keys for.
+        int opens = bounded && PKCS12_mac_present(container) && PKCS12_verify_mac(container, text, text ? -1 : 0) == 1;
         X509 *leaf = NULL;
         martlet_certificates *others = NULL;
         if (!opens) {
-            *outcome = !bounded ? MARTLET_READ_MALFORMED
+            *outcome = !bounded || !PKCS12_mac_present(container) ? MARTLET_READ_MALFORMED
                                 : text ? MARTLET_READ_WRONG_PASSWORD : MARTLET_READ_NEEDS_PASSWORD;
         } else if (PKCS12_parse(container, text, key, &leaf, &others) == 1) {
             list = sk_X509_new_null();
@@ -338,6 +338,13 @@ int martlet_crl_signed_by(X509_CRL *list, X509 *issuer) {
     int done = key && X509_CRL_verify(list, key) == 1;
     ERR_clear_error();
     return done;
+}
+
+int martlet_crl_holds(X509_CRL *list, X509 *certificate) {
+    X509_REVOKED *entry = NULL;
+    int found = X509_CRL_get0_by_cert(list, &entry, certificate);
+    ERR_clear_error();
+    return found;
 }
 
 martlet_revocation_lists *_Nullable martlet_crls_new(void) { return sk_X509_CRL_new_null(); }

@@ -101,9 +101,11 @@ static int answer_question(int ok, X509_STORE_CTX *context) {
     struct question *question = X509_STORE_CTX_get_ex_data(context, question_index());
     if (ok || !question) return ok;
     int result = X509_STORE_CTX_get_error(context);
-    // The chain has been checked already: only what is said about revocation counts, and revoked beats all.
-    if (concerns_revocation(result) && X509_STORE_CTX_get_error_depth(context) == question->depth
-        && (question->result == X509_V_OK || result == X509_V_ERR_CERT_REVOKED))
+    // The chain has been checked already: only what is said about revocation counts. What a list that is out of date
+    // holds is revoked all the same; a list with any other fault says nothing.
+    int first = question->result == X509_V_OK;
+    int still = question->result == X509_V_ERR_CRL_HAS_EXPIRED && result == X509_V_ERR_CERT_REVOKED;
+    if (concerns_revocation(result) && X509_STORE_CTX_get_error_depth(context) == question->depth && (first || still))
         question->result = result;
     return 1;
 }

@@ -41,3 +41,21 @@ struct CompiledSelector {
         return !needsHiddenPorts && portLower <= port && port <= portUpper
     }
 }
+
+/// What the packets of an inbound SA may be (RFC 4301 §5.2).
+struct InboundSelectors {
+    private let local: [CompiledSelector]
+    private let remote: [CompiledSelector]
+
+    init(local: [TrafficSelector], remote: [TrafficSelector]) {
+        self.local = local.map { CompiledSelector($0) }
+        self.remote = remote.map { CompiledSelector($0) }
+    }
+
+    /// Whether the SA may carry such a packet.
+    func admit(_ fields: PacketSelectorFields) -> Bool {
+        let ipProtocol = fields.ipProtocol.rawValue
+        return remote.contains { $0.matches(fields.source, ipProtocol, fields.sourcePort) }
+            && local.contains { $0.matches(fields.destination, ipProtocol, fields.destinationPort) }
+    }
+}

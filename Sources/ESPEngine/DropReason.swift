@@ -4,7 +4,7 @@
 public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     // From the peer.
 
-    /// Too short for ESP, or of a length that its cipher cannot have made.
+    /// Too short for ESP or AH, or of a length that its cipher cannot have made.
     case malformedESP
     /// No SA has this SPI.
     case unknownSPI

@@ -2,6 +2,8 @@ public import IPsecCrypto
 
 /// Why an SA or a policy could not be installed.
 public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// AH covers addresses and ports, so it can't be put into UDP (RFC 3948 §1).
+    case authenticationHeaderInUDP
     /// Keys and algorithms do not fit.
     case cipher(CryptoError)
     /// The replay window is not 0 to ``ReplayWindow/maximumSize``.
@@ -18,6 +20,8 @@ public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One clause, without a capital or a full stop.
     public var description: String {
         switch self {
+        case .authenticationHeaderInUDP:
+            "AH protects the outer addresses, so it can neither pass a NAT nor travel in UDP; use ESP"
         case .cipher(let error): "\(error)"
         case .replayWindow(let size): "a replay window of \(size) packets is not 0 to \(ReplayWindow.maximumSize)"
         case .tooManySelectors(let count, let limit): "\(count) traffic selectors, at most \(limit) are possible"

@@ -11,6 +11,12 @@ public struct SealedShape: Hashable, Sendable {
     /// Whether only the payloads of packets are protected, and the IP header stays behind (see ``TransportHeader``).
     public let isTransport: Bool
 
+    /// The shape of AH's packets, without their IP header: AH has neither padding nor a trailer.
+    static func authenticated(header: Int, isTransport: Bool) -> SealedShape {
+        SealedShape(
+            headroom: header, alignment: 1, icvLength: -ESPHeader.trailerLength, isTransport: isTransport)
+    }
+
     /// Octets of the ESP packet around an inner packet, or in transport mode a payload, of `inner` octets.
     @inline(__always)
     public func length(around inner: Int) -> Int {

@@ -79,9 +79,7 @@ enum TransportArrival {
             // It may have come in pieces.
             buffer.put(buffer.bytes.uint16(at: packet.lowerBound + 6) & 0x4000, at: packet.lowerBound + 6)
             buffer.put(nextHeader.rawValue, at: packet.lowerBound + 9)
-            buffer.put(UInt16(0), at: packet.lowerBound + 10)
-            let whole = packet.lowerBound..<payload.lowerBound
-            buffer.put(~OnesSum.of(buffer.bytes.extracting(whole)), at: packet.lowerBound + 10)
+            sumHeader(&buffer, packet.lowerBound..<payload.lowerBound)
         } else {
             let length = source.family == .v4 ? IPv4Header.minimumLength : IPv6Header.length
             let start = payload.lowerBound - length
@@ -99,6 +97,15 @@ enum TransportArrival {
         }
         if fixesChecksum { remakeChecksum(&buffer, payload, nextHeader, source, destination) }
         return packet
+    }
+
+    /// Makes the checksum of an IPv4 header anew; an IPv6 header has none.
+    static func sumHeader(_ buffer: inout MutableRawSpan, _ header: Range<Int>) {
+        guard header.count >= IPv4Header.minimumLength, buffer.bytes.uint8(at: header.lowerBound) >> 4 == 4 else {
+            return
+        }
+        buffer.put(UInt16(0), at: header.lowerBound + 10)
+        buffer.put(~OnesSum.of(buffer.bytes.extracting(header)), at: header.lowerBound + 10)
     }
 
     private static func remakeChecksum(

@@ -9,8 +9,9 @@ import ViciServer
 /// together when they come in a row: ten thousand connections that are loaded one by one are not ten thousand
 /// configurations. It never reads a file and never decides what a key means.
 final class ConfigurationStore {
-    /// How long a change waits for others when nobody needs it.
-    private static let patience = Interval.milliseconds(50)
+    /// How long a change waits for another one when nobody needs it, and how long at most while others keep coming.
+    private static let patience = Interval.milliseconds(100)
+    private static let longestPatience = Interval.seconds(2)
 
     private var file: LoadedConfiguration
     /// What the file says and clients have unloaded, or replaced, since.
@@ -22,6 +23,7 @@ final class ConfigurationStore {
     private var isDirty = false
     /// When a change is taken over at the latest; nil when there is none.
     private(set) var due: Instant?
+    private var firstChange = Instant.zero
     private var anonymous = 0
 
     /// Told the whole configuration and the connections that are new or different, when it changes.
@@ -143,8 +145,9 @@ final class ConfigurationStore {
     }
 
     private func touch(_ now: Instant) {
+        if !isDirty { firstChange = now }
         isDirty = true
-        if due == nil { due = now + Self.patience }
+        due = min(now + Self.patience, firstChange + Self.longestPatience)
     }
 
     /// Forgets something; false when there is nothing of that name.

@@ -11,6 +11,7 @@ extension ControlFacade {
     /// Takes an event of the gateway's.
     func observe(_ event: Event) {
         counters.count(event)
+        if case .exchanged = event.kind { return }
         remember(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
         if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
@@ -25,6 +26,9 @@ extension ControlFacade {
         }
         for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
     }
+
+    /// Whether anybody wants to read of every message.
+    var wantsMessages: Bool { pending.isWaiting || server?.hasListeners("log") ?? false }
 
     /// How many events are remembered for `martlet log`.
     private static let memory = 1024

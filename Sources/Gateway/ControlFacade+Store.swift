@@ -46,7 +46,8 @@ extension ControlFacade {
     }
 
     func pools() -> [ViciPool] {
-        gateway.pools.map { pool in
+        store.apply()
+        return gateway.pools.map { pool in
             ViciPool(
                 name: pool.name, base: pool.base, size: UInt64(clamping: pool.size),
                 leases: pool.entries.map {
@@ -73,6 +74,23 @@ extension ControlFacade {
                     remoteSelectors: child.remoteSelectors.map(\.description))
             }
         }
+    }
+
+    func redirect(_ redirection: ViciRedirection) -> ViciOutcome {
+        let meant = gateway.ikeSAs.filter { sa in
+            (redirection.connection == nil || redirection.connection == sa.connection)
+                && (redirection.ikeSA == nil || redirection.ikeSA == sa.id.rawValue)
+                && (redirection.peerIdentity == nil || redirection.peerIdentity == sa.remoteIdentity?.description)
+                && (redirection.peerAddress == nil || Self.covers(redirection.peerAddress, sa.path.remote.address))
+        }
+        return .failure(
+            meant.isEmpty
+                ? "no matching SAs to redirect found" : "redirecting established IKE SAs is not supported yet")
+    }
+
+    private static func covers(_ text: String?, _ address: IPAddress) -> Bool {
+        guard let text else { return true }
+        return IPPrefix(text)?.contains(address) ?? (IPAddress(text) == address)
     }
 
     func install(_ wanted: Bool, child name: String, connection: String?) -> ViciOutcome {

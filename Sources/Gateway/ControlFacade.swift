@@ -57,7 +57,7 @@ final class ControlFacade: ViciHandler {
         let counts = gateway.counts
         return ViciStatistics(
             uptime: now - started, workers: 3, idleWorkers: 2, scheduled: counts.deadlines, ikeSAs: counts.ikeSAs,
-            halfOpenIKESAs: counts.halfOpen, features: ["ikev2", "psk", "userspace-esp", "vici"])
+            halfOpenIKESAs: counts.halfOpen, features: ["ikev2", "psk", "pubkey", "x509", "userspace-esp", "vici"])
     }
 
     func ikeSAs() -> [ViciIKESA] { gateway.ikeSAs.map(withTraffic) }

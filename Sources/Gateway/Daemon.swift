@@ -55,6 +55,7 @@ public final class Daemon {
     private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private let nameServers: NameServerKeeper
+    private let watch: AddressWatch
     private var stopping: Instant?
     private var failure: DaemonFailure?
     private var hasToldOfClear = false
@@ -88,6 +89,7 @@ public final class Daemon {
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         let log = log
+        watch = try AddressWatch(table: planeConfiguration.routeTable, device: options.tunName)
         nameServers = NameServerKeeper(
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
@@ -157,7 +159,6 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
-        gateway.tellsMessages = log.level >= EventText.messageLevel
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
@@ -167,14 +168,29 @@ public final class Daemon {
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
-        gateway.beforeInput = { [unowned self] in store.apply() }
+        gateway.beforeInput = { [unowned self] in
+            store.apply()
+            station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
+        }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
+        try loop.add(watch.descriptor, .readable) { [unowned self] _ in
+            do { try watch.look() } catch { log.line("NET", "changes of addresses can't be seen: \(error)") }
+        }
+        loop.addDeadline({ [unowned self] in watch.due }, { [unowned self] in tellAddresses() })
+        tellAddresses()
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
             if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
+    }
+
+    /// Peers that may move with us learn where we are.
+    private func tellAddresses() {
+        do { station.gateway.handle(.localAddresses(try watch.addresses())) } catch {
+            log.line("NET", "this machine's addresses can't be read: \(error)")
+        }
     }
 
     /// A gateway whose device is gone carries nothing: it ends, so that whoever started it can start it again.

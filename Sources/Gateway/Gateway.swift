@@ -3,6 +3,7 @@ public import GatewayModel
 public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
+import LinuxSystem
 import NetworkTypes
 public import SwanctlConfig
 
@@ -29,6 +30,9 @@ public final class Gateway {
     private var inputs: [Input] = []
     private var isHandling = false
     private var credentials: CredentialStore
+    private var signatures: SignatureStore
+    private let signing: (any SignatureService)?
+    private let unixTime: () -> Int64
     private var leases: LeaseStore
     private let plane: any DataPlane
     private let transport: any IKETransport
@@ -59,13 +63,24 @@ public final class Gateway {
 
     /// A gateway that has nothing to do yet. `settings` hold what no configuration file says (its connections are not
     /// looked at); `clock` is the one that the engine's deadlines are on.
-    public init(
+    public convenience init(
         _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: any DataPlane,
         transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant
+    ) {
+        self.init(
+            loaded, settings: settings, plane: plane, transport: transport, paths: paths, clock: clock, signing: nil)
+    }
+
+    /// The same, with somebody who answers questions about signatures in its own time; without, they are answered at once.
+    init(
+        _ loaded: LoadedConfiguration, settings: Configuration = Configuration(), plane: any DataPlane,
+        transport: any IKETransport, paths: any PathFinder, clock: @escaping () -> Instant,
+        signing: (any SignatureService)?, unixTime: @escaping () -> Int64 = WallClock.now
     ) {
         configuration = settings
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
+        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
@@ -73,6 +88,13 @@ public final class Gateway {
         self.transport = transport
         self.paths = paths
         self.clock = clock
+        self.signing = signing
+        self.unixTime = unixTime
+    }
+
+    /// Gives the engine the answers about signatures that have come in.
+    func drainSignatures() {
+        for (ticket, answer) in signing?.takeAnswers() ?? [] { handle(.answer(ticket, answer)) }
     }
 
     /// Calls `observer` with every event from now on, on the gateway's thread.
@@ -126,6 +148,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
+        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
@@ -176,7 +199,12 @@ public final class Gateway {
             return names.begin(connection, ticket).map { .noPath($0) }
         case .lease(let request): return leases.lease(request)
         case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
-        case .prove, .verify, .encapsulate, .mix: return credentials.answer(query)
+        case .prove, .verify:
+            guard SignatureStore.concerns(query) else { return credentials.answer(query) }
+            guard let signing else { return signatures.answer(query, at: unixTime()) }
+            signing.ask(ticket, query, signatures)
+            return nil
+        case .encapsulate, .mix: return credentials.answer(query)
         }
     }
 

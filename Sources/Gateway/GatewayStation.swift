@@ -17,6 +17,7 @@ public final class GatewayStation {
     public let plane: UserspacePlane
     private let loop: ControlLoop
     private let transport: PlaneTransport
+    private let signing: SigningService
     private let paths: any PathFinder
     private var lastWake = Instant.zero
     private static let wakePause = Interval.milliseconds(5)
@@ -36,9 +37,12 @@ public final class GatewayStation {
         self.loop = loop
         self.paths = paths
         transport = PlaneTransport(plane)
+        let signing = try SigningService(moment: { WallClock.now() })
+        self.signing = signing
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
-            clock: MonotonicClock.now)
+            clock: MonotonicClock.now, signing: signing)
+        try loop.add(signing.descriptor, .readable) { [unowned self] _ in gateway.drainSignatures() }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         let names = try NameResolver()
         gateway.names = names

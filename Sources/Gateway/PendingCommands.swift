@@ -29,6 +29,9 @@ struct PendingCommands {
     private var initiations: [Initiation] = []
     private var terminations: [Termination] = []
 
+    /// Whether anybody waits for anything.
+    var isWaiting: Bool { !initiations.isEmpty || !terminations.isEmpty }
+
     /// Whether anybody waits for something to come up.
     var isInitiating: Bool { !initiations.isEmpty }
 

@@ -6,7 +6,7 @@ public import NetworkTypes
 public struct ChildTemplate: Hashable, Sendable {
     /// The name by which people know it, unique within its connection.
     public var name: String
-    /// ESP proposals, the preferred first.
+    /// ESP and AH proposals, the preferred first.
     public var proposals: [Proposal]
     /// Packets on our side.
     public var localSelectors: [SelectorTemplate]
@@ -28,6 +28,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var randTime: Interval
     /// Packets that may arrive out of order; 0 switches the replay protection off.
     public var replayWindow: Int
+    /// Whether HMAC-SHA2-256 is cut to 96 bits, as kernels before Linux 2.6.33 and their likes do.
+    public var truncatesSHA256: Bool
     /// How its packets are fitted to the path.
     public var tunnel: TunnelBehaviour
     /// How much it may carry.
@@ -58,6 +60,7 @@ public struct ChildTemplate: Hashable, Sendable {
         lifeTime = .minutes(66)
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
+        truncatesSHA256 = false
         tunnel = TunnelBehaviour()
         volume = VolumeLifetime()
         shunt = nil

@@ -20,16 +20,28 @@ public struct Connection: Hashable, Sendable {
     public var remoteNATTraversalPort: UInt16
     /// IKE proposals, the preferred first.
     public var proposals: [Proposal]
-    /// What we prove.
+    /// What we prove; see ``furtherLocal``.
     public var local: Authentication
-    /// What the peer has to prove.
+    /// What the peer has to prove; see ``furtherRemote``.
     public var remote: PeerAuthentication
+    /// What we prove after that, one round after the other (RFC 4739).
+    public var furtherLocal: [Authentication]
+    /// What the peer has to prove after that.
+    public var furtherRemote: [PeerAuthentication]
+    /// Whether we send our certificate.
+    public var sendsCertificate: CertificateSending
+    /// Whether we say whose certificates we would like to see.
+    public var requestsCertificate: Bool
     /// What may be tunnelled.
     public var children: [ChildTemplate]
     /// Silence after which the peer is asked whether it lives; zero never asks.
     public var dpdDelay: Interval
     /// Whether ESP travels in UDP even where no NAT is seen.
     public var forcesEncapsulation: Bool
+    /// Whether ESP travels without UDP where no NAT is seen, also where this gateway would rather have UDP.
+    public var avoidsEncapsulation: Bool
+    /// Whether we show the vendor ID by which private algorithm numbers are understood.
+    public var sendsVendorID: Bool
     /// What a second IKE SA with the same identities does.
     public var uniqueness: Uniqueness
     /// How often a connection that did not come up is tried, 0 for ever.
@@ -57,6 +69,12 @@ public struct Connection: Hashable, Sendable {
     public var fragmentSize: Int
     /// How requests are repeated.
     public var retransmission: RetransmissionSchedule
+    /// Whether the ends may move to other addresses (RFC 4555).
+    public var mobike: Bool
+    /// What kind of peer it is, when the configuration says so.
+    public var profile: String?
+    /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
+    public var largestChildCount: Int?
     /// When the IKE SA is to be replaced by one with a new authentication; zero never.
     public var reauthTime: Interval
     /// Whether the new one is up before the old one ends; else packets wait in between.
@@ -81,9 +99,15 @@ public struct Connection: Hashable, Sendable {
         proposals = []
         local = Authentication(method: .sharedKey, identity: nil)
         remote = PeerAuthentication(method: .sharedKey, identity: .any)
+        furtherLocal = []
+        furtherRemote = []
+        sendsCertificate = .ifAsked
+        requestsCertificate = true
         children = []
         dpdDelay = .zero
         forcesEncapsulation = false
+        avoidsEncapsulation = false
+        sendsVendorID = false
         uniqueness = .no
         keyingTries = 1
         rekeyTime = .hours(4)
@@ -91,6 +115,9 @@ public struct Connection: Hashable, Sendable {
         randTime = .minutes(24)
         rekeyBytes = 0
         retransmission = RetransmissionSchedule()
+        mobike = true
+        profile = nil
+        largestChildCount = nil
         reauthTime = .zero
         makesBeforeBreaking = true
         dpdInterval = .zero
@@ -142,6 +169,18 @@ public struct Connection: Hashable, Sendable {
     public enum AuthenticationMethod: String, Hashable, Sendable {
         /// A key that both ends know.
         case sharedKey = "psk"
+        /// A signature, with a certificate or a raw public key.
+        case publicKey = "pubkey"
+    }
+
+    /// When we send our certificate.
+    public enum CertificateSending: String, Hashable, Sendable {
+        /// When the peer asks for one.
+        case ifAsked = "ifasked"
+        /// Always.
+        case always
+        /// Never: the peer has it already.
+        case never
     }
 
     /// What we prove: how, and as whom (nil: as our address).
@@ -150,10 +189,19 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom.
         public var identity: Identity?
+        /// Our certificates in DER, the preferred first; for signatures.
+        public var certificates: [[UInt8]]
+        /// Our raw public keys (SubjectPublicKeyInfo, RFC 7670), the preferred first; for signatures without certificates.
+        public var rawKeys: [[UInt8]]
+        /// How we may sign.
+        public var rules: SignatureRules
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
             self.identity = identity
+            certificates = []
+            rawKeys = []
+            rules = SignatureRules()
         }
     }
 
@@ -163,10 +211,30 @@ public struct Connection: Hashable, Sendable {
         public var method: AuthenticationMethod
         /// As whom; nil in ``identity`` stands for the address from which it comes.
         public var identity: IdentityPattern?
+        /// The authorities that are trusted, for signatures.
+        public var authorities: [CertificateAuthority]
+        /// Whom one authority of the chain must be; nil for any.
+        public var authority: IdentityPattern?
+        /// The peer's certificates in DER; when there are any, no other is accepted.
+        public var certificates: [[UInt8]]
+        /// The peer's raw public keys (SubjectPublicKeyInfo, RFC 7670).
+        public var rawKeys: [[UInt8]]
+        /// Certificate policies (dotted identifiers), one of which the chain must have; empty for any.
+        public var policies: [String]
+        /// How strong keys and signatures must be.
+        public var rules: SignatureRules
+        /// What happens when nobody can tell whether a certificate is revoked.
+        public var revocation: RevocationPolicy
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
             self.identity = identity
+            authorities = []
+            certificates = []
+            rawKeys = []
+            policies = []
+            rules = SignatureRules()
+            revocation = .relaxed
         }
     }
 

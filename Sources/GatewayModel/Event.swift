@@ -27,6 +27,8 @@ public struct Event: Hashable, Sendable {
         case ikeStateChanged(from: IKESAState, to: IKESAState)
         /// The IKE SA is up.
         case ikeEstablished(IKESASummary)
+        /// The peer proved its identity with a certificate or a raw public key.
+        case peerCertified(PeerCertificate)
         /// The IKE SA is gone.
         case ikeClosed(CloseReason)
         /// IKE algorithms were chosen.
@@ -43,6 +45,8 @@ public struct Event: Hashable, Sendable {
         case refused(Refusal, child: String?)
         /// A message was sent: its one-line summary and size.
         case sent(String, bytes: Int, Path)
+        /// A message was sent or received: told always, while its words are told to those who want them only.
+        case exchanged(MessageKind)
         /// A message was received: its one-line summary and size.
         case received(String, bytes: Int, Path)
         /// A request was sent again: how often so far.
@@ -63,6 +67,23 @@ public struct Event: Hashable, Sendable {
         case hostUnconfigured(HostSettings)
         /// We lent virtual addresses to the peer.
         case leased(Lease)
+    }
+
+    /// What counters need to know of a message.
+    public struct MessageKind: Hashable, Sendable {
+        /// The exchange's number (IANA's registry): 34 IKE_SA_INIT, 35 IKE_AUTH, 36 CREATE_CHILD_SA, 37 INFORMATIONAL.
+        public var exchange: UInt8
+        /// Whether it is an answer.
+        public var isResponse: Bool
+        /// Whether it is ours.
+        public var isSent: Bool
+
+        /// A message's kind.
+        public init(exchange: UInt8, isResponse: Bool, isSent: Bool) {
+            self.exchange = exchange
+            self.isResponse = isResponse
+            self.isSent = isSent
+        }
     }
 
     /// Why an SA ended.

@@ -13,8 +13,10 @@ public enum Refusal: Error, Hashable, Sendable {
     case noConnection(Path)
     /// No IKE proposal suits both.
     case noIKEProposal(ours: [Proposal], theirs: [Proposal])
-    /// No ESP proposal suits both.
+    /// No ESP or AH proposal suits both.
     case noChildProposal(child: String, ours: [Proposal], theirs: [Proposal])
+    /// AH is configured, and a NAT is on the way, or ESP is made to travel in UDP (`isForced`).
+    case authenticationHeaderNeedsPlainPath(child: String, isForced: Bool)
     /// The peer is somebody else than the configuration says.
     case identityMismatch(expected: [IdentityPattern], received: Identity)
     /// The peer asks for somebody whom we are not.
@@ -26,6 +28,10 @@ public enum Refusal: Error, Hashable, Sendable {
         local: Identity, remote: Identity, method: Connection.AuthenticationMethod, nearMiss: NearMiss? = nil)
     /// The peer proves itself in another way than the configuration asks for.
     case wrongMethod(expected: Connection.AuthenticationMethod, received: UInt8, remote: Identity)
+    /// The peer's certificate or key is not good enough.
+    case untrusted(remote: Identity, CertificateProblem)
+    /// We can't sign: one clause.
+    case noPrivateKey(local: Identity, reason: String)
     /// No packets that both would tunnel. Selectors are named from our side.
     case selectorsDisjoint(
         oursLocal: [TrafficSelector], oursRemote: [TrafficSelector], theirsLocal: [TrafficSelector],

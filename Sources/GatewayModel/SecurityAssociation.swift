@@ -20,6 +20,8 @@ public struct SecurityAssociation: Sendable {
 
     /// Which way its packets go.
     public var direction: Direction
+    /// ESP or AH. AH has no encryption: its transform is number 0 and its key empty.
+    public var securityProtocol: SecurityProtocol
     /// The number in its packets. An inbound one was chosen by us and follows ``SPILayout``.
     public var spi: UInt32
     /// The Child SA that it belongs to.
@@ -64,6 +66,7 @@ public struct SecurityAssociation: Sendable {
         localSelectors: [TrafficSelector], remoteSelectors: [TrafficSelector]
     ) {
         self.direction = direction
+        securityProtocol = .esp
         self.spi = spi
         self.child = child
         self.mode = mode

@@ -61,12 +61,16 @@ public struct IKESASummary: Hashable, Sendable {
     public var established: Instant?
     /// When it is to be rekeyed.
     public var rekeyDue: Instant?
+    /// When both ends are to prove again who they are; nil for never.
+    public var reauthenticationDue: Instant?
     /// How long it took from the first message to establishment.
     public var setupTime: Interval?
     /// Exchanges that wait, and the one in flight, by name.
     public var queuedTasks: [String]
     /// The exchange in flight, by name.
     public var activeTasks: [String]
+    /// What the peer proved its identity with; nil for a shared key.
+    public var remoteCertificate: PeerCertificate?
     /// Virtual addresses that the peer gave us.
     public var localVirtualAddresses: [IPAddress] = []
     /// Virtual addresses that we lent to the peer.

@@ -39,6 +39,8 @@ public enum Input: Sendable {
     case command(Command)
     /// The data plane tells something.
     case plane(PlaneEvent)
+    /// The machine's own addresses are these, or the ways from them have changed.
+    case localAddresses([IPAddress])
     /// The configuration is another one now. IKE SAs of connections that went away or changed stay until they are
     /// closed.
     case configuration(Configuration)

@@ -1,5 +1,6 @@
 public import Clockwork
 public import GatewayModel
+public import IKEMessages
 public import IPsecCrypto
 public import NetworkTypes
 public import WireFormat
@@ -45,6 +46,10 @@ public enum Query: Sendable {
         public var prf: Transform
         /// The octets to be signed or hashed.
         public var octets: [UInt8]
+        /// For a signature of ours: with which keys, and what the peer wants to see.
+        public var wish: Wish?
+        /// For a signature of the peer's: the signature, and what came with it.
+        public var evidence: Evidence?
 
         /// What is proved.
         public init(
@@ -58,6 +63,51 @@ public enum Query: Sendable {
             self.prf = prf
             self.octets = octets
         }
+
+        /// What a signature of ours is to be like.
+        public struct Wish: Sendable {
+            /// Our certificates, keys and rules.
+            public var own: Connection.Authentication
+            /// The hashes in the peer's SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4); nil when it sent none.
+            public var peerHashes: [UInt16]?
+            /// The authorities in the peer's CERTREQ, 20 octets each; empty for any.
+            public var authorities: [[UInt8]]
+            /// Whether certificates are to go with it.
+            public var sendsCertificates: Bool
+
+            /// What it is to be like.
+            public init(
+                own: Connection.Authentication, peerHashes: [UInt16]?, authorities: [[UInt8]], sendsCertificates: Bool
+            ) {
+                self.own = own
+                self.peerHashes = peerHashes
+                self.authorities = authorities
+                self.sendsCertificates = sendsCertificates
+            }
+        }
+
+        /// What a peer proves itself with.
+        public struct Evidence: Sendable {
+            /// What it has to be like.
+            public var required: Connection.PeerAuthentication
+            /// The signature.
+            public var authentication: AuthenticationPayload
+            /// Certificates and what helps to judge them, in the peer's order.
+            public var certificates: [CertificatePayload]
+            /// Whether both ends announced hashes (RFC 7427), so that nobody needs SHA-1.
+            public var hashesAgreed: Bool
+
+            /// What a peer proves itself with.
+            public init(
+                required: Connection.PeerAuthentication, authentication: AuthenticationPayload,
+                certificates: [CertificatePayload], hashesAgreed: Bool
+            ) {
+                self.required = required
+                self.authentication = authentication
+                self.certificates = certificates
+                self.hashesAgreed = hashesAgreed
+            }
+        }
     }
 }
 
@@ -67,8 +117,16 @@ public enum Answer: Sendable {
     case path(Path)
     /// There is no way; the clause says why.
     case noPath(String)
-    /// The AUTH payload's data.
+    /// The AUTH payload's data, for a shared key.
     case proof([UInt8])
+    /// The AUTH payload, and the certificates that go with it, our own first.
+    case signed(AuthenticationPayload, certificates: [CertificatePayload])
+    /// We can't sign; the clause says why.
+    case noPrivateKey(String)
+    /// The peer's signature is true, and its key is its own.
+    case certified(PeerCertificate)
+    /// The peer's certificate or key is not good enough.
+    case untrusted(CertificateProblem)
     /// The peer's proof is true.
     case verified
     /// The peer's proof is false.

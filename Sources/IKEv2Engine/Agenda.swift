@@ -1,4 +1,5 @@
 import GatewayModel
+import IPsecCrypto
 
 /// Something that we want to do on an established IKE SA as soon as no other request of ours is under way.
 enum Intent: Hashable {
@@ -7,7 +8,7 @@ enum Intent: Hashable {
     /// Close a Child SA.
     case deleteChild(ChildSAID, Event.CloseReason)
     /// Tell the peer to take away a Child SA that never came up here; holds our SPI of it.
-    case deleteOrphan(UInt32)
+    case deleteOrphan(UInt32, SecurityProtocol)
     /// Make a Child SA from the template of this name.
     case createChild(String)
     /// Make an IKE SA in place of this one.
@@ -16,6 +17,12 @@ enum Intent: Hashable {
     case rekeyChild(ChildSAID)
     /// Ask the peer whether it lives.
     case probe
+    /// Tell the peer that we are somewhere else.
+    case updateAddresses
+    /// See whether the peer receives where it says that it is.
+    case checkRoute
+    /// Tell the peer which other addresses we have.
+    case announceAddresses
 
     /// What goes first: smaller numbers.
     var priority: Int {
@@ -23,6 +30,7 @@ enum Intent: Hashable {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
         case .createChild, .rekeyChild, .rekeyIKESA: 3
+        case .updateAddresses, .checkRoute, .announceAddresses: 2
         case .probe: 4
         }
     }
@@ -44,6 +52,7 @@ enum Intent: Hashable {
         case .rekeyChild: "CHILD_REKEY"
         case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"
+        case .updateAddresses, .checkRoute, .announceAddresses: "IKE_MOBIKE"
         }
     }
 }

@@ -15,11 +15,12 @@ struct ProvingInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let identity = context.connection.ownIdentity(at: context.path.local.address)
-        let proof = Query.Proof(
+        var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.local.method, signer: identity,
             other: context.expectedPeer, prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(IdentificationPayload(identity).body, keys))
         context.localIdentity = identity
+        proof.wish = context.wish(context.connection.local)
         context.ask(.prove(proof), &turn)
         return .proving(ProvingInitiator(keys: keys, transcript: transcript))
     }
@@ -28,12 +29,13 @@ struct ProvingInitiator: ~Copyable {
     consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         let identity = context.localIdentity ?? Identity(context.path.local.address)
-        guard case .proof(let data) = answer else {
-            let refusal = Refusal.noSecret(local: identity, remote: context.expectedPeer)
-            context.refuse(refusal, &turn)
-            return .closed(.failed(refusal))
+        do throws(Refusal) {
+            let proof = try context.proof(answer, local: identity, remote: context.expectedPeer)
+            return AuthInitiator.start(keys, transcript, identity, proof, context, &turn)
+        } catch {
+            context.refuse(error, &turn)
+            return .closed(.failed(error))
         }
-        return AuthInitiator.start(keys, transcript, identity, data, context, &turn)
     }
 }
 
@@ -49,14 +51,14 @@ struct AuthInitiator: ~Copyable {
 
     /// Sends the request.
     static func start(
-        _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity, _ proof: [UInt8],
-        _ context: SessionContext, _ turn: inout Turn
+        _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity,
+        _ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let template =
             context.beginsChildless
             ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
-        var notifies = (offer?.notifies ?? []) + context.ppkNotifies
+        var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -68,8 +70,9 @@ struct AuthInitiator: ~Copyable {
         }
         let request = IKEAuth.Request.identified(
             IKEAuth.Request.Identified(
-                identity: IdentificationPayload(identity), responderIdentity: asked,
-                authentication: AuthenticationPayload(.sharedKey, proof), configuration: context.configurationRequest,
+                identity: IdentificationPayload(identity), certificates: proof.certificates,
+                certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
+                authentication: proof.authentication, configuration: context.configurationRequest,
                 child: offer?.negotiation, notifies: notifies))
         let state = AuthInitiator(keys: keys, transcript: transcript, offer: offer)
         guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
@@ -158,7 +161,7 @@ struct AuthInitiator: ~Copyable {
             guard expected.matches(Identity(identity)) else {
                 throw .unauthenticated(.identityMismatch(expected: [expected], received: Identity(identity)))
             }
-            guard answer.authentication.method == .sharedKey else {
+            guard context.connection.remote.method.covers(answer.authentication.method) else {
                 throw .unauthenticated(
                     .wrongMethod(
                         expected: context.connection.remote.method, received: answer.authentication.method.rawValue,
@@ -184,10 +187,11 @@ struct VerifyingInitiator: ~Copyable {
     ) -> Phase {
         let peer = Identity(identity)
         context.remoteIdentity = peer
-        let proof = Query.Proof(
+        var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.remote.method, signer: peer,
             other: context.localIdentity ?? Identity(context.path.local.address),
             prf: keys.suite.prf.transform, octets: transcript.responderProof(identity.body, keys))
+        proof.evidence = context.evidence(context.connection.remote, answer.authentication, answer.certificates)
         context.ask(.verify(proof, received: answer.authentication.data), &turn)
         return .verifying(
             VerifyingInitiator(keys: keys, transcript: transcript, answer: answer, offer: offer))
@@ -198,19 +202,10 @@ struct VerifyingInitiator: ~Copyable {
         context.settleQuestion(&turn)
         let local = context.localIdentity ?? Identity(context.path.local.address)
         let remote = context.remoteIdentity ?? Identity(context.path.remote.address)
-        switch verdict {
-        case .verified:
-            return established(context, &turn)
-        case .noSecret:
-            return failed(.unauthenticated(.noSecret(local: local, remote: remote)), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused, .mixed, .leased,
-            .noLease, .lastUse:
-            return failed(
-                .unauthenticated(
-                    .wrongProof(
-                        local: local, remote: remote, method: context.connection.remote.method,
-                        nearMiss: verdict.nearMiss)), context, &turn)
+        if let objection = context.objection(verdict, local: local, remote: remote, &turn) {
+            return failed(.unauthenticated(objection), context, &turn)
         }
+        return established(context, &turn)
     }
 
     /// The verdict did not come in time.
@@ -234,6 +229,8 @@ struct VerifyingInitiator: ~Copyable {
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.takeConfiguration(answer.configuration, &turn)
+        context.heedLifetime(answer.notifies, &turn)
+        context.takeMobility(answer.notifies)
         context.establish(&turn)
         if let offer {
             do throws(Refusal) {
@@ -251,7 +248,7 @@ struct VerifyingInitiator: ~Copyable {
                 let installation = ChildInstallation(
                     agreement, keys, initiatorNonce: transcript.initiatorNonce,
                     responderNonce: transcript.responderNonce, weInitiated: true, turn)
-                guard let installation else { throw .choseWhatWasNotOffered(what: "an ESP proposal without keys") }
+                guard let installation else { throw .choseWhatWasNotOffered(what: "a proposal without keys") }
                 installation.installInbound(context, &turn)
                 installation.complete(context, &turn)
             } catch {

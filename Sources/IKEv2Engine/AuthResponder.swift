@@ -99,17 +99,19 @@ struct CheckingResponder: ~Copyable {
         }
         context.localIdentity = context.connection.ownIdentity(at: arrival.path.local.address)
         let method = context.connection.remote.method
-        if objection == nil, let proof = request.authentication, proof.method != .sharedKey {
+        if objection == nil, let proof = request.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
         if request.authentication == nil {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
         objection = objection ?? context.objection(to: request)
-        let proof = Query.Proof(
+        var proof = Query.Proof(
             connection: context.connection.name, method: method, signer: peer,
             other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.identity.body, keys))
+        context.signatures.learn(request.certificateRequests)
+        proof.evidence = context.evidence(context.connection.remote, request.authentication, request.certificates)
         context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
         return .checking(
             CheckingResponder(
@@ -123,15 +125,8 @@ struct CheckingResponder: ~Copyable {
         let local = context.localIdentity ?? Identity(arrival.path.local.address)
         let remote = Identity(request.identity)
         if let objection { return refused(objection, context, &turn) }
-        switch verdict {
-        case .verified: break
-        case .noSecret: return refused(.noSecret(local: local, remote: remote), context, &turn)
-        case .falseProof, .nearMiss, .path, .noPath, .proof, .encapsulated, .publicKeyRefused, .mixed, .leased,
-            .noLease, .lastUse:
-            return refused(
-                .wrongProof(
-                    local: local, remote: remote, method: context.connection.remote.method,
-                    nearMiss: verdict.nearMiss), context, &turn)
+        if let refusal = context.objection(verdict, local: local, remote: remote, &turn) {
+            return refused(refusal, context, &turn)
         }
         context.saidInitialContact = request.notifies.contains(.initialContact)
         let older = turn.tables.established(local: local, remote: remote)
@@ -167,10 +162,11 @@ struct AnsweringResponder: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
         _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        let proof = Query.Proof(
+        var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.local.method, signer: local,
             other: remote, prf: keys.suite.prf.transform,
             octets: transcript.responderProof(IdentificationPayload(local).body, keys))
+        proof.wish = context.wish(context.connection.local)
         context.ask(.prove(proof), &turn)
         return .answering(
             AnsweringResponder(
@@ -181,21 +177,23 @@ struct AnsweringResponder: ~Copyable {
     /// The proof is there, or there is none.
     consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
-        guard case .proof(let data) = answer else {
-            let refusal = Refusal.noSecret(local: identities.local, remote: identities.remote)
-            return context.refuseAuthentication(refusal, header, arrival, keys, &turn)
+        let proof: OwnProof
+        do throws(Refusal) {
+            proof = try context.proof(answer, local: identities.local, remote: identities.remote)
+        } catch {
+            return context.refuseAuthentication(error, header, arrival, keys, &turn)
         }
         if let wanted = context.leaseRequest(request.configuration, identities.remote) {
-            return LeasingResponder.start(self, data, wanted, context, &turn)
+            return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
-        return finish(data, context, &turn)
+        return finish(proof, context, &turn)
     }
 
     /// The peer has what it needs: the answer, and what follows from it.
-    consuming func finish(_ data: [UInt8], _ context: SessionContext, _ turn: inout Turn) -> Phase {
+    consuming func finish(_ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         var response = IKEAuth.Response.Authenticated(
-            identity: IdentificationPayload(identities.local),
-            authentication: AuthenticationPayload(.sharedKey, data), configuration: context.configurationReply)
+            identity: IdentificationPayload(identities.local), certificates: proof.certificates,
+            authentication: proof.authentication, configuration: context.configurationReply)
         response.notifies += context.ppkAnswer
         var installation: ChildInstallation?
         if let offer = request.child {
@@ -213,6 +211,9 @@ struct AnsweringResponder: ~Copyable {
                 response.notifies.append(error.notify)
             }
         }
+        response.notifies += context.lifetimeNotifies
+        context.takeMobility(request.notifies)
+        response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
         let payloads = IKEAuth.Response.authenticated(response).payloads
@@ -268,6 +269,7 @@ extension SessionContext {
         if connection.rekeyTime > .zero, connection.overTime > .zero {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }
+        scheduleReauthentication(&turn)
         if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
         // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
         if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }

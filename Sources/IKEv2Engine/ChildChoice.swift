@@ -45,6 +45,11 @@ enum ChildChoice {
             initiatorSelectors: offered.initiatorSelectors, responderSelectors: offered.responderSelectors, notifies,
             context)
         let seen = translation.map { offered.seen(through: $0) } ?? offered
+        if let limit = context.connection.largestChildCount, old == nil, context.children.liveCount >= limit {
+            throw Rejection(
+                notify: NotifyPayload(.noAdditionalSAs),
+                refusal: .planeRefused(reason: "this kind of peer has \(limit) Child SAs at most"), child: nil)
+        }
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         let candidates =
@@ -58,7 +63,17 @@ enum ChildChoice {
                 if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(offered) }
                 continue
             }
-            let ours = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
+            let possible = context.possible(template.offer)
+            let ours = withKeyExchange ? possible : possible.map { $0.withoutKeyExchange }.unique
+            if ours.isEmpty {
+                if proposalRefused == nil {
+                    proposalRefused = Rejection(
+                        notify: NotifyPayload(.noProposalChosen),
+                        refusal: .authenticationHeaderNeedsPlainPath(
+                            child: template.name, isForced: !context.nat.isAny), child: template.name)
+                }
+                continue
+            }
             guard let selection = Proposal.select(from: offered.proposals.map(\.proposal), configured: ours) else {
                 if proposalRefused == nil {
                     proposalRefused = Rejection(
@@ -138,7 +153,8 @@ enum ChildChoice {
         init(_ negotiation: ChildNegotiation, withKeyExchange: Bool) {
             proposals = negotiation.securityAssociation.proposals.compactMap { wire in
                 // 1 to 255 are reserved (RFC 4303 §2.1).
-                guard wire.securityProtocol == .esp, let spi = wire.spi32, spi > 255, let proposal = wire.proposal
+                guard wire.securityProtocol == .esp || wire.securityProtocol == .ah, let spi = wire.spi32, spi > 255,
+                    let proposal = wire.proposal
                 else { return nil }
                 return Entry(
                     number: wire.number, spi: spi, proposal: withKeyExchange ? proposal : proposal.withoutKeyExchange)

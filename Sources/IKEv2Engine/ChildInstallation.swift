@@ -70,15 +70,18 @@ struct ChildInstallation {
     ) -> SecurityAssociation {
         let keys = direction == .inbound ? inboundKeys : outboundKeys
         let encryption = agreement.proposal.first(.encryption) ?? Transform(.encryption, 0)
+        var integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : agreement.proposal.first(.integrity)
+        if integrity == .sha256, agreement.template.truncatesSHA256 { integrity = .sha256Truncated96 }
         var association = SecurityAssociation(
             direction: direction, spi: direction == .inbound ? agreement.inboundSPI : agreement.outboundSPI,
             child: id, mode: agreement.mode, encryption: encryption,
-            integrity: AlgorithmRegistry.isAEAD(encryption) ? nil : agreement.proposal.first(.integrity),
+            integrity: integrity,
             usesExtendedSequenceNumbers: agreement.proposal.first(.sequenceNumbers) == .esn,
             encryptionKey: keys.encryption, integrityKey: keys.integrity, path: context.path,
             encapsulation: context.encapsulation,
             replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
+        association.securityProtocol = agreement.proposal.securityProtocol
         association.tunnel = agreement.tunnel
         association.limits = agreement.template.volume.limits(
             bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())

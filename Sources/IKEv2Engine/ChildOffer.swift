@@ -26,10 +26,18 @@ struct ChildOffer {
     /// An offer; nil when all SPIs are in use. IKE_AUTH has no key exchange of its own, so `withKeyExchange` is false
     /// there (RFC 7296 §1.2).
     init?(_ template: ChildTemplate, withKeyExchange: Bool, _ context: SessionContext, _ turn: inout Turn) {
+        let possible = context.possible(template.offer)
+        guard !possible.isEmpty else {
+            let isForced = !context.nat.isAny
+            context.refuse(
+                .authenticationHeaderNeedsPlainPath(child: template.name, isForced: isForced), child: template.name,
+                &turn)
+            return nil
+        }
         guard let spi = context.takeSPI(&turn) else { return nil }
         self.template = template
         self.spi = spi
-        proposals = withKeyExchange ? template.espOffer : template.espOffer.map { $0.withoutKeyExchange }.unique
+        proposals = withKeyExchange ? possible : possible.map { $0.withoutKeyExchange }.unique
         localSelectors = template.localSelectors.flatMap { $0.resolved(for: context.localHosts) }
         remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
         let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
@@ -38,11 +46,12 @@ struct ChildOffer {
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
     init?(replacing old: ChildAgreement, _ context: SessionContext, _ turn: inout Turn) {
-        guard let spi = context.takeSPI(&turn) else { return nil }
+        let possible = context.possible(old.template.offer)
+        guard !possible.isEmpty, let spi = context.takeSPI(&turn) else { return nil }
         template = old.template
         self.spi = spi
         mode = old.mode
-        proposals = old.template.espOffer
+        proposals = possible
         localSelectors = old.localSelectors
         remoteSelectors = old.remoteSelectors
     }
@@ -66,15 +75,16 @@ struct ChildOffer {
     func agreement(
         _ answer: ChildNegotiation, _ notifies: [NotifyPayload]
     ) throws(Refusal) -> ChildAgreement {
-        guard let choice = answer.choice, let proposal = choice.proposal, choice.securityProtocol == .esp,
+        guard let choice = answer.choice, let proposal = choice.proposal,
             proposals.contains(where: { $0.allows(answer: proposal) })
         else {
             let chosen = answer.choice?.proposal?.transforms.map(\.description).joined(separator: "-")
-            throw .choseWhatWasNotOffered(what: "ESP proposal \(chosen ?? "that we do not understand")")
+            let name = answer.choice?.securityProtocol ?? .esp
+            throw .choseWhatWasNotOffered(what: "\(name) proposal \(chosen ?? "that we do not understand")")
         }
         // 1 to 255 are reserved (RFC 4303 §2.1).
         guard let outboundSPI = choice.spi32, outboundSPI > 255 else {
-            throw .choseWhatWasNotOffered(what: "a reserved ESP SPI")
+            throw .choseWhatWasNotOffered(what: "a reserved SPI")
         }
         let local = answer.initiatorSelectors.selectors
         let remote = answer.responderSelectors.selectors
@@ -111,7 +121,7 @@ extension SessionContext {
     /// Nothing came of an offer. A peer that has installed its side is told to take it away again.
     func withdraw(_ offer: ChildOffer, peerInstalledIt: Bool, _ turn: inout Turn) {
         if peerInstalledIt {
-            agenda.add(.deleteOrphan(offer.spi))
+            agenda.add(.deleteOrphan(offer.spi, offer.proposals.first?.securityProtocol ?? .esp))
         } else {
             giveBackSPI(offer.spi, &turn)
         }

@@ -67,14 +67,21 @@ struct ChildTable {
     /// All of them.
     private(set) var all: [ChildSA] = []
 
+    /// How many there are that are not on their way out.
+    var liveCount: Int { all.count { $0.state == .installed || $0.state == .rekeying } }
+
     /// Whether there is room for one more.
     var hasRoom: Bool { all.count < Self.capacity }
 
     /// The one with this number.
     func child(_ id: ChildSAID) -> ChildSA? { all.first { $0.id == id } }
 
-    /// The one whose packets to the peer carry this SPI.
-    func child(outboundSPI spi: UInt32) -> ChildSA? { all.first { $0.agreement.outboundSPI == spi } }
+    /// The one whose packets to the peer carry this SPI, by this protocol: each has numbers of its own.
+    func child(outboundSPI spi: UInt32, _ securityProtocol: SecurityProtocol = .esp) -> ChildSA? {
+        all.first {
+            $0.agreement.outboundSPI == spi && $0.agreement.proposal.securityProtocol == securityProtocol
+        }
+    }
 
     /// Whether one of this name is there and is not being closed.
     func hasLive(named name: String) -> Bool {

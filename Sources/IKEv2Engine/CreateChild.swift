@@ -15,7 +15,7 @@ struct CreateChild: Exchange {
     private let agreement: KeyAgreement?
     private let isRetry: Bool
     /// The Child SA that is replaced, with our SPI of it.
-    private let old: (id: ChildSAID, spi: UInt32)?
+    private let old: (id: ChildSAID, spi: UInt32, securityProtocol: SecurityProtocol)?
 
     /// The offer of a child of this name; nil when it is up, or when it can't be offered.
     init?(_ name: String, _ context: SessionContext, _ turn: inout Turn) {
@@ -32,13 +32,15 @@ struct CreateChild: Exchange {
             context.children.hasRoom, let offer = ChildOffer(replacing: child.agreement, context, &turn)
         else { return nil }
         self.init(
-            offer, group: offer.firstGroup, isRetry: false, old: (id, child.agreement.inboundSPI), &turn)
+            offer, group: offer.firstGroup, isRetry: false,
+            old: (id, child.agreement.inboundSPI, child.agreement.proposal.securityProtocol), &turn)
         context.children.update(id) { $0.state = .rekeying }
         context.childRival = nil
     }
 
     private init?(
-        _ offer: ChildOffer, group: Transform?, isRetry: Bool, old: (id: ChildSAID, spi: UInt32)?, _ turn: inout Turn
+        _ offer: ChildOffer, group: Transform?, isRetry: Bool,
+        old: (id: ChildSAID, spi: UInt32, securityProtocol: SecurityProtocol)?, _ turn: inout Turn
     ) {
         self.offer = offer
         self.old = old
@@ -59,7 +61,7 @@ struct CreateChild: Exchange {
         let child = CreateChildSA.Child(
             negotiation: offer.negotiation, nonce: NoncePayload(nonce),
             keyExchange: agreement.map { KeyExchangePayload(method: $0.group.id, data: $0.publicValue) },
-            notifies: (old.map { [NotifyPayload(.rekeySA, .esp, spi: $0.spi)] } ?? []) + offer.notifies)
+            notifies: (old.map { [NotifyPayload(.rekeySA, $0.securityProtocol, spi: $0.spi)] } ?? []) + offer.notifies)
         return CreateChildSA.Request.child(child).payloads
     }
 
@@ -175,7 +177,7 @@ struct CreateChild: Exchange {
             responderNonce: child.nonce.nonce, weInitiated: true, turn)
         guard let installation else {
             abandon(
-                .choseWhatWasNotOffered(what: "an ESP proposal without keys"), peerInstalledIt: true, context, &turn)
+                .choseWhatWasNotOffered(what: "a proposal without keys"), peerInstalledIt: true, context, &turn)
             return
         }
         if let old {

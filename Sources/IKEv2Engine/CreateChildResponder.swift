@@ -56,13 +56,13 @@ enum CreateChildResponder {
         }
         var old: ChildSA?
         if let rekeyed = child.rekeyed {
-            old = rekeyed.spi32.flatMap { context.children.child(outboundSPI: $0) }
+            old = rekeyed.spi32.flatMap { context.children.child(outboundSPI: $0, rekeyed.securityProtocol ?? .esp) }
             guard old != nil else {
                 // It may be the one that an answer to us, still under way, is about; or live on a newer IKE SA already.
                 if context.mayHearOfMoreChildren {
                     return Answer(payloads: [.notify(NotifyPayload(.temporaryFailure))])
                 }
-                let unknown = NotifyPayload(.childSANotFound, .esp, spi: rekeyed.spi32 ?? 0)
+                let unknown = NotifyPayload(.childSANotFound, rekeyed.securityProtocol ?? .esp, spi: rekeyed.spi32 ?? 0)
                 return Answer(payloads: [.notify(unknown)])
             }
         }

@@ -9,6 +9,7 @@ struct DeleteChild: Exchange {
     private let id: ChildSAID
     private let reason: Event.CloseReason
     private let spi: UInt32
+    private let securityProtocol: SecurityProtocol
 
     /// The deletion of a Child SA; nil when it is gone already.
     init?(_ id: ChildSAID, _ reason: Event.CloseReason, _ context: SessionContext, _ turn: inout Turn) {
@@ -16,13 +17,14 @@ struct DeleteChild: Exchange {
         self.id = id
         self.reason = reason
         spi = child.agreement.inboundSPI
+        securityProtocol = child.agreement.proposal.securityProtocol
         context.children.update(id) { $0.state = .deleting }
         context.closing = (id, reason)
     }
 
     var type: ExchangeType { .informational }
     var activity: Activity { .closingChild(id) }
-    var payloads: [Payload] { [.delete(DeletePayload(.children(.esp, spis: [spi])))] }
+    var payloads: [Payload] { [.delete(DeletePayload(.children(securityProtocol, spis: [spi])))] }
 
     /// The peer has closed its side as well; whether it says so, or its own deletion crossed ours, is all the same.
     func complete(
@@ -43,10 +45,12 @@ struct DeleteChild: Exchange {
 struct DeleteOrphan: Exchange {
     /// Our SPI.
     let spi: UInt32
+    /// ESP or AH.
+    let securityProtocol: SecurityProtocol
 
     var type: ExchangeType { .informational }
     var activity: Activity { .closingChild(nil) }
-    var payloads: [Payload] { [.delete(DeletePayload(.children(.esp, spis: [spi])))] }
+    var payloads: [Payload] { [.delete(DeletePayload(.children(securityProtocol, spis: [spi])))] }
 
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
@@ -60,10 +64,12 @@ extension SessionContext {
     /// The peer has closed Child SAs, named by the SPIs of what it receives.
     /// - Returns: Our SPIs of the same Child SAs, for the answer. Those that we have asked to close ourselves are not
     ///   among them (RFC 7296 §1.4.1).
-    func childrenDeleted(_ spis: [UInt32], _ turn: inout Turn) -> [UInt32] {
+    func childrenDeleted(
+        _ spis: [UInt32], _ securityProtocol: SecurityProtocol, _ turn: inout Turn
+    ) -> [UInt32] {
         var ours: [UInt32] = []
         for spi in spis {
-            guard let child = children.child(outboundSPI: spi) else {
+            guard let child = children.child(outboundSPI: spi, securityProtocol) else {
                 // It may be one that the peer has made and we have not heard of yet: its answer was lost.
                 let isMaking = requests.inFlight?.exchange == .createChildSA
                 if isMaking, earlyDeletions.count < ChildTable.capacity { earlyDeletions.append(spi) }

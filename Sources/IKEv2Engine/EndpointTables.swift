@@ -12,6 +12,8 @@ final class EndpointTables {
     var governor = HalfOpenGovernor()
     /// Cookies for peers.
     var cookies = CookieJar()
+    /// The machine's addresses, as far as somebody tells.
+    var localAddresses: [IPAddress] = []
     /// What is to be tried again later.
     var retries = Retries()
     /// Why connections did not come up.

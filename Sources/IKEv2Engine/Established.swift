@@ -154,13 +154,18 @@ struct Established: ~Copyable {
             context.respond(to: request.header, arrival, [], keys, &turn)
             return isReplaced ? .replaced : .byPeer
         }
-        var closed: [UInt32] = []
-        for delete in parts.deletes {
-            guard case .children(.esp, let spis) = delete.target else { continue }
-            closed += context.childrenDeleted(spis, &turn)
+        context.heedLifetime(parts.notifies, &turn)
+        var answer: [DeletePayload] = []
+        for securityProtocol in [SecurityProtocol.esp, .ah] {
+            var closed: [UInt32] = []
+            for delete in parts.deletes {
+                guard case .children(securityProtocol, let spis) = delete.target else { continue }
+                closed += context.childrenDeleted(spis, securityProtocol, &turn)
+            }
+            if !closed.isEmpty { answer.append(DeletePayload(.children(securityProtocol, spis: closed))) }
         }
-        let answer = closed.isEmpty ? [] : [DeletePayload(.children(.esp, spis: closed))]
-        let response = Informational(isResponse: true, deletes: answer)
+        let notifies = context.answerMobility(parts.notifies, arrival, &turn)
+        let response = Informational(isResponse: true, deletes: answer, notifies: notifies)
         context.respond(to: request.header, arrival, response.payloads, keys, &turn)
         return nil
     }
@@ -177,6 +182,7 @@ struct Established: ~Copyable {
         }
         do throws(PeerFault) {
             let opened = try context.open(message, keys, arrival, &turn)
+            context.takeWorkingPath(arrival, &turn)
             context.followNAT(arrival.path, &turn)
             context.requests.close()
             active = nil

@@ -45,11 +45,14 @@ extension Intent {
         switch self {
         case .deleteIKESA: nil
         case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
-        case .deleteOrphan(let spi): DeleteOrphan(spi: spi)
+        case .deleteOrphan(let spi, let securityProtocol): DeleteOrphan(spi: spi, securityProtocol: securityProtocol)
         case .createChild(let name): CreateChild(name, context, &turn)
         case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
         case .probe: Probe(context.connection)
+        case .updateAddresses: UpdateAddresses(context, &turn)
+        case .checkRoute: CheckRoute(context, &turn)
+        case .announceAddresses: AnnounceAddresses(context, turn)
         }
     }
 }

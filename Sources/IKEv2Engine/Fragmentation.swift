@@ -66,6 +66,7 @@ extension SessionContext {
         case .complete(let fragments):
             if reassembly.isEmpty { timers.remove(.reassembly) }
             let opened = try read(header) { () throws(GrammarError) in try OpenedMessage(joining: fragments) }
+            count(header, isSent: false, &turn)
             publish(message: .received(opened.description, bytes: opened.intermediateOctets.count, arrival.path), &turn)
             return opened
         }

@@ -84,6 +84,9 @@ final class IKESession {
         if case .lastUse(let last) = answer, phase.isEstablished {
             context.trafficSeen(last, &turn)
             phase.proceed(context, &turn)
+        } else if context.mobility.isSearching, phase.isEstablished {
+            context.pathFound(answer, &turn)
+            phase.proceed(context, &turn)
         } else {
             phase.answer(answer, context, &turn)
         }
@@ -102,10 +105,17 @@ final class IKESession {
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
             case .answer:
-                if phase.isEstablished { context.trafficSeen(nil, &turn) } else { phase.answerOverdue(context, &turn) }
+                if !phase.isEstablished {
+                    phase.answerOverdue(context, &turn)
+                } else if context.mobility.isSearching {
+                    context.pathFound(.noPath(""), &turn)
+                } else {
+                    context.trafficSeen(nil, &turn)
+                }
             case .reassembly: context.reassembly = Reassembly()
             case .followup: phase.followupOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
+            case .reauthentication: context.reauthenticationDue(&turn)
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
@@ -119,6 +129,13 @@ final class IKESession {
 
     /// It has inherited something to do.
     func resume(_ turn: inout Turn) {
+        phase.proceed(context, &turn)
+        settle(&turn)
+    }
+
+    /// The machine's addresses are others now.
+    func addressesChanged(_ turn: inout Turn) {
+        context.addressesChanged(&turn)
         phase.proceed(context, &turn)
         settle(&turn)
     }
@@ -204,7 +221,9 @@ final class IKESession {
             let template = child.agreement.template
             let action = reason == .peerDead ? template.dpdAction : template.closeAction
             context.leaveTrap(child, reason, &turn)
-            context.removeChild(child.id, .ikeSAEnded, staysBlocked: reason.staysBlocked(action), &turn)
+            context.removeChild(
+                child.id, .ikeSAEnded, staysBlocked: context.reauthentication.isBreaking || reason.staysBlocked(action),
+                &turn)
         }
         context.giveUpAddresses(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }

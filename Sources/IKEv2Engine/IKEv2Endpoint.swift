@@ -64,6 +64,7 @@ public final class IKEv2Endpoint {
             }
         case .command(let command): perform(command, &turn)
         case .plane(let event): heed(event, &turn)
+        case .localAddresses(let addresses): localAddressesChanged(addresses, &turn)
         case .configuration(let next):
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
@@ -140,6 +141,7 @@ public final class IKEv2Endpoint {
             context.isUnique = true
             enforceUniqueness(of: session, &turn)
         }
+        reauthenticate(session, &turn)
         guard session.closeReason != nil else {
             deadlines.set(context.id, to: context.timers.earliest)
             return
@@ -265,6 +267,7 @@ public final class IKEv2Endpoint {
             flags: flags, messageID: request.messageID)
         let message = Message(header, [.notify(notify)])
         guard let bytes = try? message.encoded() else { return }
+        turn.count(header, isSent: true)
         turn.publish(message: .sent(message.description, bytes: bytes.count, arrival.path))
         turn.send(bytes, arrival.path, arrival.socket)
     }
@@ -284,6 +287,7 @@ public final class IKEv2Endpoint {
         do throws(GrammarError) {
             let message = try Message(parsing: arrival.bytes)
             request = try IKESAInit.Request(message)
+            turn.count(header, isSent: false)
             turn.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path))
         } catch {
             refuseUnreadable(error, header, arrival, &turn)

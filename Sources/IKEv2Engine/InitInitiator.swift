@@ -31,13 +31,14 @@ struct InitInitiator: ~Copyable {
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
                 pretending: context.pretendsNAT, &turn.environment.entropy) + context.extensionOffer
+            + context.hashNotifies
             + (offer.contains { $0.hasAdditionalKeyExchange } ? [NotifyPayload(.intermediateExchangeSupported)] : [])
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
             let request = IKESAInit.Request(
                 offer: SecurityAssociationPayload(Self.wire(offer)),
                 keyExchange: KeyExchangePayload(method: group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies)
+                nonce: NoncePayload(nonce), notifies: notifies, vendorIDs: context.connection.vendorIDs)
             return Self.send(request, agreement, offer, cookies: 0, groups: 0, context, &turn)
         } catch {
             return Self.failed(.badKeyExchange(group: group, reason: error.description), context, &turn)
@@ -85,6 +86,7 @@ struct InitInitiator: ~Copyable {
             context.drop(.malformed(error.description), arrival, &turn)
             return .initiating(self)
         }
+        context.count(message.header, isSent: false, &turn)
         context.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path), &turn)
         switch response {
         case .notified(let notifies, _): return notified(notifies, arrival, context, &turn)
@@ -172,6 +174,13 @@ struct InitInitiator: ~Copyable {
             return Self.failed(
                 .choseWhatWasNotOffered(what: "additional key exchanges without IKE_INTERMEDIATE"), context, &turn)
         }
+        context.peerIsStrongSwan = answer.vendorIDs.contains(.strongSwan)
+        guard context.peerIsStrongSwan || chosen.withoutPrivateNumbers != nil else {
+            return Self.failed(
+                .choseWhatWasNotOffered(what: "an algorithm with a private number without showing whose it is"),
+                context,
+                &turn)
+        }
         context.responderSPI = message.header.responderSPI
         let keys: SessionKeys
         do throws(KeyAgreementError) {
@@ -194,6 +203,8 @@ struct InitInitiator: ~Copyable {
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         context.takeExtensions(answer.notifies)
+        context.signatures.learn(answer.notifies)
+        context.signatures.learn(answer.certificateRequests)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

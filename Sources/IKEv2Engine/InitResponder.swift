@@ -68,7 +68,9 @@ enum InitResponder {
         }
         let theirs = offered.map { $0.proposal }
         for connection in candidates {
-            guard let selection = Proposal.select(from: theirs, configured: connection.ikeOffer),
+            let isStrongSwan = request.vendorIDs.contains(.strongSwan)
+            let ours = isStrongSwan ? connection.ikeOffer : connection.ikeOffer.compactMap { $0.withoutPrivateNumbers }
+            guard let selection = Proposal.select(from: theirs, configured: ours),
                 let suite = KeySchedule.Suite(selection.proposal),
                 selection.proposal.additionalKeyExchanges.isEmpty
                     || request.notifies.contains(.intermediateExchangeSupported),
@@ -108,6 +110,7 @@ enum InitResponder {
         let nonce = turn.environment.entropy.bytes(32)
         context.nat = NATDetection.found(
             in: request.notifies, initiatorSPI: context.initiatorSPI, responderSPI: 0, path: arrival.path)
+        context.peerIsStrongSwan = request.vendorIDs.contains(.strongSwan)
         var notifies: [NotifyPayload] = []
         if context.nat.isSupported {
             notifies = NATDetection.offer(
@@ -118,19 +121,24 @@ enum InitResponder {
         notifies += context.answerExtensions(request.notifies)
         let methods = acceptance.proposal.additionalKeyExchanges
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
+        context.signatures.learn(request.notifies)
         context.algorithms = acceptance.proposal
+        notifies += context.hashNotifies(for: context.candidates(turn))
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         let answer = IKESAInit.Response.complete(
             IKESAInit.Response.Complete(
                 choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                 keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce), notifies: notifies))
+                nonce: NoncePayload(nonce),
+                certificateRequests: SignatureAgreement.requests(context.candidates(turn)), notifies: notifies,
+                vendorIDs: acceptance.connection.vendorIDs))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
             flags: .response, messageID: 0)
         let message = Message(header, answer.payloads)
         guard let response = try? message.encoded() else { return nil }
+        context.count(header, isSent: true, &turn)
         context.publish(message: .sent(message.description, bytes: response.count, arrival.path), &turn)
         turn.send(response, arrival.path, arrival.socket)
         let transcript = Transcript(

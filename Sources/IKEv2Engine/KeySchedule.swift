@@ -100,11 +100,7 @@ struct KeySchedule {
         _ proposal: Proposal, prf: PRF, derivation: SecretBytes, sharedSecret: SecretBytes? = nil,
         further: [SecretBytes] = [], initiatorNonce: [UInt8], responderNonce: [UInt8]
     ) -> (initiator: PacketKeys, responder: PacketKeys)? {
-        guard let encryption = proposal.first(.encryption) else { return nil }
-        let integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
-        guard let lengths = PacketCipher.keyMaterialLength(encryption: encryption, integrity: integrity) else {
-            return nil
-        }
+        guard let lengths = keyMaterialLength(of: proposal) else { return nil }
         let material = prf.plus(
             key: derivation, secret: sharedSecret ?? SecretBytes([]), seed: initiatorNonce + responderNonce,
             further: further, count: 2 * lengths.total)
@@ -118,6 +114,18 @@ struct KeySchedule {
             PacketKeys(encryption: firstEncryption, integrity: firstIntegrity),
             PacketKeys(encryption: secondEncryption, integrity: secondIntegrity)
         )
+    }
+
+    /// Octets of keying material that one direction takes; nil when the proposal does not make a protection.
+    private static func keyMaterialLength(of proposal: Proposal) -> KeyMaterialLength? {
+        guard proposal.securityProtocol == .ah else {
+            guard let encryption = proposal.first(.encryption) else { return nil }
+            let integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
+            return PacketCipher.keyMaterialLength(encryption: encryption, integrity: integrity)
+        }
+        guard let integrity = proposal.first(.integrity), let length = PacketAuthenticator.keyLength(of: integrity)
+        else { return nil }
+        return KeyMaterialLength(encryption: 0, integrity: length)
     }
 
     /// What an end proves: its first message, the other's nonce, and its identity under SK_pi or SK_pr (RFC 7296 §2.15).

@@ -7,11 +7,11 @@ import IKECore
 /// It owns the answer so far. Which address it is, somebody else decides.
 struct LeasingResponder: ~Copyable {
     private let state: AnsweringResponder
-    private let proof: [UInt8]
+    private let proof: OwnProof
 
     /// Asks.
     static func start(
-        _ state: consuming AnsweringResponder, _ proof: [UInt8], _ request: LeaseRequest, _ context: SessionContext,
+        _ state: consuming AnsweringResponder, _ proof: OwnProof, _ request: LeaseRequest, _ context: SessionContext,
         _ turn: inout Turn
     ) -> Phase {
         context.ask(.lease(request), &turn)

@@ -114,6 +114,12 @@ struct RequestWindow {
         inFlight = request
     }
 
+    /// The request is worth another try at once: there is another way now.
+    mutating func sendSoon(now: Instant) {
+        guard let request = inFlight, request.deadline > now, request.attempt < request.limit else { return }
+        inFlight?.deadline = now
+    }
+
     /// Looks whether the request is due again.
     mutating func tick(now: Instant, _ entropy: inout some Entropy) -> Tick {
         guard var request = inFlight, request.deadline <= now else { return .idle }

@@ -122,6 +122,13 @@ extension IKEv2Endpoint {
 extension SessionContext {
     /// Which children are to be brought up again by another IKE SA after this one has ended.
     func revival(after reason: Event.CloseReason, now: Instant) -> Revival? {
+        if reauthentication.isBreaking {
+            let names = reauthenticatedChildren
+            guard !names.isEmpty else { return nil }
+            return Revival(children: names, earlierTries: 0, failures: 0, isMeantToBeUp: true, isAtOnce: true)
+        }
+        // The old one tries again.
+        if reauthentication.isSuccessor { return nil }
         guard let established else { return isInitiator ? revivalOfAttempt(after: reason) : nil }
         let names = children.all.filter { child in
             let template = child.agreement.template

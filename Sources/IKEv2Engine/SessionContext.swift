@@ -21,6 +21,8 @@ enum SessionTimer: Hashable {
     case ikeRekey
     /// Its lifetime ends.
     case ikeExpiry
+    /// Both ends are to prove again who they are.
+    case reauthentication
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.
@@ -117,6 +119,10 @@ final class SessionContext {
     var localIdentity: Identity?
     /// Who the peer is; before it has proved it, who it says it is.
     var remoteIdentity: Identity?
+    /// What is known about the peer's signatures.
+    var signatures = SignatureAgreement()
+    /// What the peer proved its identity with.
+    var remoteCertificate: PeerCertificate?
     /// The IKE algorithms.
     var algorithms: Proposal?
     /// When it was established.
@@ -143,6 +149,8 @@ final class SessionContext {
     var reassembly = Reassembly()
     /// How often this connection was tried before, one after the other.
     var earlierTries = 0
+    /// Whether the peer showed strongSwan's vendor ID: it understands the numbers that strongSwan gave out.
+    var peerIsStrongSwan = false
     /// How often one after the other it came to nothing: the more often, the longer the next pause.
     var failures = 0
     /// Whether its children are to be up by themselves, whatever the configuration says about them now.
@@ -153,6 +161,10 @@ final class SessionContext {
     var question: Ticket?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
+    /// What MOBIKE knows.
+    var mobility = MobilityState()
+    /// When both ends are to prove again who they are.
+    var reauthentication: Reauthentication
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
 
@@ -168,9 +180,10 @@ final class SessionContext {
         self.socket = socket
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
+        reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
-        pretendsNAT = connection.forcesEncapsulation || turn.configuration.prefersUDPEncapsulation
+        pretendsNAT = connection.pretendsNAT(turn.configuration)
         requests = RequestWindow(connection.retransmission)
         responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
@@ -193,6 +206,11 @@ final class SessionContext {
     /// Says that a message came or went on this IKE SA, if anybody wants to know.
     func publish(message kind: @autoclosure () -> Event.Kind, _ turn: inout Turn) {
         turn.publish(message: kind(), ikeSA: id, connection: connection.name)
+    }
+
+    /// Says that a message came or went on this IKE SA, for counters.
+    func count(_ header: IKEHeader, isSent: Bool, _ turn: inout Turn) {
+        turn.count(header, isSent: isSent, ikeSA: id, connection: connection.name)
     }
 
     /// Says that something was refused on this IKE SA.
@@ -235,9 +253,11 @@ final class SessionContext {
         summary.isBehindNAT = nat.isLocal
         summary.isPeerBehindNAT = nat.isRemote
         summary.algorithms = algorithms
+        summary.remoteCertificate = remoteCertificate
         summary.established = established
         if let established { summary.setupTime = established - created }
         summary.rekeyDue = rekeyDue
+        summary.reauthenticationDue = reauthentication.due
         summary.queuedTasks = agenda.intents.map { $0.description }
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
@@ -253,6 +273,6 @@ extension Connection {
 }
 
 extension ChildTemplate {
-    /// The ESP proposals; where none are configured, this gateway's defaults.
-    var espOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
+    /// The ESP and AH proposals; where none are configured, this gateway's defaults for ESP.
+    var offer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .esp) : proposals }
 }

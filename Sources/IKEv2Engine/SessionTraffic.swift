@@ -59,6 +59,7 @@ extension SessionContext {
         let octets = datagrams.reduce(0) { $0 + $1.count }
         count(octets)
         let pieces = datagrams.count > 1 ? " in \(datagrams.count) fragments" : ""
+        count(message.header, isSent: true, &turn)
         publish(message: .sent(message.description + pieces, bytes: octets, path), &turn)
         for bytes in datagrams { turn.send(bytes, path, socket) }
     }
@@ -80,6 +81,7 @@ extension SessionContext {
                 .retransmitted(
                     exchange: exchange?.description ?? "", messageID: messageID ?? 0, attempt: attempt), &turn)
             for bytes in datagrams { turn.send(bytes, path, socket) }
+            probeOtherPaths(datagrams, attempt: attempt, &turn)
             return nil
         case .gaveUp(let exchange, let tries, let waited):
             return .noAnswer(exchange: exchange.description, path: path, tries: tries, waited: waited)
@@ -104,6 +106,7 @@ extension SessionContext {
             lastHeard = turn.now
             count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
+            count(message.header, isSent: false, &turn)
             publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened
         } catch {

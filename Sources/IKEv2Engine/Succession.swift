@@ -28,9 +28,14 @@ extension SessionContext {
         next.nat = nat
         next.peerTakesFragments = peerTakesFragments
         next.encapsulation = encapsulation
+        next.peerIsStrongSwan = peerIsStrongSwan
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
+        next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
+        next.reauthentication = reauthentication
+        next.mobility = mobility
+        next.mobility.isSearching = false
         // Whoever was to be replaced by it was replaced by its predecessor.
         next.isUnique = true
         return next

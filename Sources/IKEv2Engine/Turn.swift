@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEMessages
 import NetworkTypes
 
 /// One call of the endpoint: the time, chance, the configuration, the shared tables, and what is to be done, in order.
@@ -32,6 +33,13 @@ struct Turn {
         message kind: @autoclosure () -> Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil
     ) {
         if environment.tellsMessages { publish(kind(), ikeSA: ikeSA, connection: connection) }
+    }
+
+    /// Says that a message came or went, in a word that costs nothing: counters read it.
+    mutating func count(_ header: IKEHeader, isSent: Bool, ikeSA: IKESAID? = nil, connection: String? = nil) {
+        let kind = Event.MessageKind(
+            exchange: header.exchange.rawValue, isResponse: header.isResponse, isSent: isSent)
+        publish(.exchanged(kind), ikeSA: ikeSA, connection: connection)
     }
 
     /// Says that something was refused, and keeps the reason.

@@ -54,8 +54,14 @@ extension SessionContext {
 
     /// What we ask for in IKE_AUTH; nil when the connection wants no virtual address.
     var configurationRequest: ConfigurationPayload? {
-        let wanted = connection.virtualAddresses
+        var wanted = connection.virtualAddresses
         guard !wanted.isEmpty else { return nil }
+        // What we have had is what our packets come from.
+        var former = reauthentication.addresses
+        for index in wanted.indices where wanted[index].isUnspecified {
+            guard let place = former.firstIndex(where: { $0.family == wanted[index].family }) else { continue }
+            wanted[index] = former.remove(at: place)
+        }
         var attributes = wanted.map { address in
             let type: ConfigurationAttributeType =
                 address.family == .v4 ? .internalIP4Address : .internalIP6Address

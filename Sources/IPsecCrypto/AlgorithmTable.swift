@@ -126,7 +126,7 @@ enum AlgorithmTable {
         subgroup(22, 1024, 160),
         subgroup(23, 2048, 224),
         subgroup(24, 2048, 256),
-        Algorithm(Transform(.keyExchange, 0), "none", displayName: "NONE", uses: .esp, .keyExchange(.none)),
+        Algorithm(Transform(.keyExchange, 0), "none", displayName: "NONE", uses: [.esp, .ah], .keyExchange(.none)),
     ]
 
     private static let smallModulus = "its modulus has less than 2048 bits; use x25519 or modp3072"

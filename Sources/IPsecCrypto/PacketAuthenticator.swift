@@ -26,6 +26,9 @@ public final class PacketAuthenticator: @unchecked Sendable {
     /// GMAC's salt (4 octets), behind it the packet's IV.
     private let nonce: UnsafeMutablePointer<UInt8>
     private static let nonceLength = 12
+    /// The tag that was computed, behind it the one that came. Its own memory, so that no packet costs an allocation.
+    private let tag: UnsafeMutablePointer<UInt8>
+    private static let tagLength = 64
 
     /// Octets of keying material that one direction takes; nil when this is no integrity algorithm.
     public static func keyLength(of integrity: Transform) -> Int? {
@@ -50,6 +53,8 @@ public final class PacketAuthenticator: @unchecked Sendable {
         // Freed in `deinit`.
         unsafe nonce = .allocate(capacity: Self.nonceLength)
         unsafe nonce.initialize(repeating: 0, count: Self.nonceLength)
+        unsafe tag = .allocate(capacity: 2 * Self.tagLength)
+        unsafe tag.initialize(repeating: 0, count: 2 * Self.tagLength)
         guard specification.needsNonce else { return }
         key.withSpan { octets in
             // The salt is the key's last four octets; its length was checked.
@@ -60,6 +65,7 @@ public final class PacketAuthenticator: @unchecked Sendable {
     deinit {
         unsafe nonce.update(repeating: 0, count: Self.nonceLength)
         unsafe nonce.deallocate()
+        unsafe tag.deallocate()
         // Made by `init`, never handed out.
         switch function {
         case .mac(let mac): unsafe martlet_mac_free(mac)
@@ -74,60 +80,80 @@ public final class PacketAuthenticator: @unchecked Sendable {
     ///   - extraAuthenticatedData: The high half of an extended sequence number; nil without ESN.
     /// - Returns: false when the field does not lie in the buffer; the packet must then not be sent.
     public func seal(_ buffer: inout MutableRawSpan, icv: Int, extraAuthenticatedData: UInt32?) -> Bool {
-        guard fits(buffer.byteCount, icv) else { return false }
+        let whole = 0..<buffer.byteCount
+        return seal(&buffer, packet: whole, icv: icv, extraAuthenticatedData: extraAuthenticatedData)
+    }
+
+    /// The same for the part of the buffer that the packet fills; `icv` counts from the buffer's start as well.
+    public func seal(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, icv: Int, extraAuthenticatedData: UInt32?
+    ) -> Bool {
+        guard fits(buffer.byteCount, packet, icv) else { return false }
         return unsafe buffer.withUnsafeMutableBytes { raw in
-            // The field was checked against the buffer, which outlives the closure.
+            // Packet and field were checked against the buffer, which outlives the closure.
             guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
             let place = unsafe base + icv + ivLength
             unsafe place.update(repeating: 0, count: icvLength - ivLength)
-            guard let tag = unsafe compute(base, raw.count, icv, extraAuthenticatedData) else { return false }
-            for (index, octet) in tag.enumerated() { unsafe place[index] = octet }
+            guard unsafe compute(base + packet.lowerBound, packet.count, base + icv, extraAuthenticatedData) else {
+                return false
+            }
+            unsafe place.update(from: tag, count: icvLength - ivLength)
             return true
         }
     }
 
     /// Whether the ICV at `icv` is that of the whole buffer; in constant time. The tag's octets are zero afterwards.
     public func verify(_ buffer: inout MutableRawSpan, icv: Int, extraAuthenticatedData: UInt32?) -> Bool {
-        guard fits(buffer.byteCount, icv) else { return false }
+        let whole = 0..<buffer.byteCount
+        return verify(&buffer, packet: whole, icv: icv, extraAuthenticatedData: extraAuthenticatedData)
+    }
+
+    /// The same for the part of the buffer that the packet fills; `icv` counts from the buffer's start as well.
+    public func verify(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, icv: Int, extraAuthenticatedData: UInt32?
+    ) -> Bool {
+        guard fits(buffer.byteCount, packet, icv) else { return false }
         return unsafe buffer.withUnsafeMutableBytes { raw in
-            // As above.
+            // As above. `tag` has room for the received tag behind the computed one.
             guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
             let place = unsafe base + icv + ivLength
-            let received = unsafe Array(UnsafeBufferPointer(start: place, count: icvLength - ivLength))
-            unsafe place.update(repeating: 0, count: icvLength - ivLength)
-            guard let tag = unsafe compute(base, raw.count, icv, extraAuthenticatedData) else { return false }
-            return ConstantTime.equal(received, tag)
+            let count = icvLength - ivLength
+            unsafe (tag + Self.tagLength).update(from: place, count: count)
+            unsafe place.update(repeating: 0, count: count)
+            guard unsafe compute(base + packet.lowerBound, packet.count, base + icv, extraAuthenticatedData) else {
+                return false
+            }
+            return unsafe martlet_equal(tag, tag + Self.tagLength, count) == 1
         }
     }
 
-    private func fits(_ count: Int, _ icv: Int) -> Bool {
-        count <= Int(Int32.max) - 4 && icv >= 0 && icv <= count && icvLength <= count - icv
+    private func fits(_ count: Int, _ packet: Range<Int>, _ icv: Int) -> Bool {
+        packet.lowerBound >= 0 && packet.upperBound <= count && packet.count <= Int(Int32.max) - 4
+            && icv >= packet.lowerBound && icv <= packet.upperBound && icvLength <= packet.upperBound - icv
     }
 
-    /// The tag of a packet whose own is zeroed. Unsafe: `base` must be good for `count` octets, the field among them.
-    private func compute(_ base: UnsafePointer<UInt8>, _ count: Int, _ icv: Int, _ high: UInt32?) -> [UInt8]? {
-        var tag = [UInt8](repeating: 0, count: icvLength - ivLength)
+    /// Computes the tag of a packet whose own is zeroed into ``tag``. Unsafe: `base` must be good for `count` octets, and
+    /// `field`, where the ICV begins, must lie among them.
+    private func compute(
+        _ base: UnsafePointer<UInt8>, _ count: Int, _ field: UnsafePointer<UInt8>, _ high: UInt32?
+    ) -> Bool {
         var extra = (high ?? 0).bigEndian
         let extraLength = high == nil ? 0 : 4
-        let done = unsafe tag.withUnsafeMutableBufferPointer { output in
-            guard let out = output.baseAddress else { return false }
-            // `output` has the tag's length, `extra` four octets of this frame: read and written during the calls only.
-            switch function {
-            case .mac(let mac):
-                return unsafe martlet_mac_restart(mac) == 1 && martlet_mac_update(mac, base, count) == 1
-                    && martlet_mac_update(mac, &extra, extraLength) == 1
-                    && martlet_mac_finish(mac, out, output.count) == 1
-            case .gmac(let cipher):
-                unsafe (nonce + 4).update(from: base + icv, count: 8)
-                return unsafe withUnsafeMutableBytes(of: &extra) { octets in
-                    guard let end = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
-                    // GMAC authenticates data and then text, and leaves the text as it is.
-                    return unsafe martlet_aead_seal(
-                        cipher, nonce, base, Int32(count), end, 0, end, Int32(extraLength), out) == 1
-                }
+        // `tag` has room for the longest tag, `extra` is four octets of this frame: used during the calls only.
+        switch function {
+        case .mac(let mac):
+            return unsafe martlet_mac_restart(mac) == 1 && martlet_mac_update(mac, base, count) == 1
+                && martlet_mac_update(mac, &extra, extraLength) == 1
+                && martlet_mac_finish(mac, tag, icvLength - ivLength) == 1
+        case .gmac(let cipher):
+            unsafe (nonce + 4).update(from: field, count: 8)
+            return unsafe withUnsafeMutableBytes(of: &extra) { octets in
+                guard let end = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+                // GMAC authenticates data and then text, and leaves the text as it is.
+                return unsafe martlet_aead_seal(
+                    cipher, nonce, base, Int32(count), end, 0, end, Int32(extraLength), tag) == 1
             }
         }
-        return done ? tag : nil
     }
 
     /// Unsafe: the caller frees what is in it.

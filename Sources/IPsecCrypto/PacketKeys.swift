@@ -20,6 +20,12 @@ public struct KeyMaterialLength: Hashable, Sendable {
     public let encryption: Int
     /// For the integrity key.
     public let integrity: Int
+    /// So many octets.
+    public init(encryption: Int, integrity: Int) {
+        self.encryption = encryption
+        self.integrity = integrity
+    }
+
     /// Together.
     public var total: Int { encryption + integrity }
 }

@@ -69,7 +69,9 @@ extension Proposal {
     /// Every type that either side has or that the protocol needs, in the order of their numbers.
     func types(with offered: Proposal) -> [TransformType] {
         var types = Set(transforms.map(\.type)).union(offered.transforms.map(\.type))
-        types.formUnion([.encryption, .integrity])
+        types.insert(.integrity)
+        // AH encrypts nothing: an offer that would is refused by that type.
+        if securityProtocol != .ah { types.insert(.encryption) }
         if securityProtocol == .ike { types.formUnion([.prf, .keyExchange]) }
         return types.sorted()
     }
@@ -99,6 +101,7 @@ extension Proposal {
         if type == .integrity && isAEAD { return Transform(.integrity, 0) }
         guard let transform = common(type, offered, without: used, preference) else { return nil }
         guard transform.id == 0 else { return transform }
+        if type == .encryption, securityProtocol == .ah { return transform }
         switch type {
         case .encryption, .prf, .integrity: return nil
         case .keyExchange: return securityProtocol == .ike ? nil : transform

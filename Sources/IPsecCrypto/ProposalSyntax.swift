@@ -1,6 +1,6 @@
 /// Proposals as swanctl.conf writes them: `aes128gcm16-prfsha256-x25519`.
 extension Proposal {
-    /// Reads a proposal for IKE or ESP.
+    /// Reads a proposal for IKE, ESP or AH. In AH there is no encryption.
     ///
     /// Several algorithms of one type are alternatives, the first is preferred. In IKE, PRFs that are not named follow
     /// from the integrity algorithms; beside an AEAD that is all an integrity algorithm does. In ESP an integrity
@@ -28,6 +28,7 @@ extension Proposal {
                 Proposal(.esp, aeads + [.noesn]),
                 Proposal(.esp, [.aes256, .aes128] + integrity + [.noesn]),
             ]
+        case .ah: return [Proposal(.ah, integrity + [.noesn])]
         default: return []
         }
     }
@@ -69,14 +70,15 @@ private struct ProposalParser {
     init(_ text: String, _ securityProtocol: SecurityProtocol) {
         self.text = text
         self.securityProtocol = securityProtocol
-        use = securityProtocol == .ike ? .ike : .esp
+        use = securityProtocol == .ike ? .ike : securityProtocol == .ah ? .ah : .esp
     }
 
     mutating func parse() throws(ProposalSyntaxError) -> Proposal {
-        guard securityProtocol == .ike || securityProtocol == .esp else {
+        guard [.ike, .esp, .ah].contains(securityProtocol) else {
             throw fault(.unsupportedProtocol(securityProtocol))
         }
         try readWords()
+        if securityProtocol == .ah { return try authenticationOnly() }
         let encryption = ofType(.encryption)
         guard let firstCipher = encryption.first else {
             throw fault(.encryptionMissing, suggestion: Transform.aes128gcm16.description)
@@ -103,6 +105,18 @@ private struct ProposalParser {
             transforms += sequenceNumbers.isEmpty ? [.noesn] : sequenceNumbers
         }
         return Proposal(securityProtocol, transforms)
+    }
+
+    /// AH: integrity, and what a Child SA has besides.
+    private func authenticationOnly() throws(ProposalSyntaxError) -> Proposal {
+        let integrity = ofType(.integrity).map(\.transform)
+        guard !integrity.isEmpty else {
+            throw fault(.integrityAbsent, suggestion: Transform.sha256.description)
+        }
+        let sequenceNumbers = ofType(.sequenceNumbers).map(\.transform)
+        return Proposal(
+            .ah,
+            integrity + ofType(.keyExchange).map(\.transform) + (sequenceNumbers.isEmpty ? [.noesn] : sequenceNumbers))
     }
 
     private mutating func readWords() throws(ProposalSyntaxError) {
@@ -177,7 +191,7 @@ private struct ProposalParser {
 
     /// What serves instead of an algorithm that the protocol has no use for.
     private func substitute(for algorithm: Algorithm) -> String? {
-        guard securityProtocol == .esp, case .prf(let prf) = algorithm.specification else { return nil }
+        guard securityProtocol != .ike, case .prf(let prf) = algorithm.specification else { return nil }
         return AlgorithmRegistry.integrity(with: prf.function)?.description
     }
 

@@ -16,6 +16,8 @@ public struct ProposalSyntaxError: Error, Hashable, Sendable, CustomStringConver
         case encryptionMissing
         /// A cipher without integrity stands alone.
         case integrityMissing
+        /// No integrity algorithm, which is all that AH does.
+        case integrityAbsent
         /// IKE needs a PRF, and there is no integrity algorithm from which to derive it.
         case prfMissing
         /// IKE needs a key exchange.
@@ -59,6 +61,7 @@ public struct ProposalSyntaxError: Error, Hashable, Sendable, CustomStringConver
             return "\(place) cannot stand beside the ciphers before it: AEAD and other ciphers need a proposal each"
         case .encryptionMissing: return "it names no encryption algorithm\(addition)"
         case .integrityMissing: return "\(place) needs an integrity algorithm beside it\(addition)"
+        case .integrityAbsent: return "it names no integrity algorithm\(addition)"
         case .prfMissing: return "\(place) brings its own integrity, so IKE needs a PRF to be named\(addition)"
         case .keyExchangeMissing: return "IKE needs a key exchange\(addition)"
         case .keyExchangeBesideMissing: return "\(place) takes place beside a first key exchange\(addition)"

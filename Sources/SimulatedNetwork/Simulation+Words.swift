@@ -1,5 +1,6 @@
 import GatewayModel
 import IKECore
+import IKEMessages
 import WireFormat
 
 /// How the trace writes things down: never a key, and nothing that depends on the order of a dictionary.
@@ -48,6 +49,10 @@ extension Simulation {
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"
+        case .signed(let authentication, _): "signature \(TraceDigest.of(authentication.data))"
+        case .noPrivateKey: "no private key"
+        case .certified: "certified"
+        case .untrusted: "untrusted"
         case .mixed: "mixed"
         case .encapsulated: "keys exchanged"
         case .publicKeyRefused: "public value refused"

@@ -16,12 +16,16 @@ struct ChildReader {
     /// The lowest precedence that a policy may be given.
     private static let largestPriority = 1_000_000
 
-    init(_ reader: SectionReader) { self.reader = reader }
+    init(_ reader: SectionReader, defaults: [String: String] = [:]) {
+        self.reader = reader
+        self.reader.defaults = defaults
+    }
 
     /// The child. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func child() -> ChildTemplate {
         var child = ChildTemplate(name: reader.view.name)
-        child.proposals = ProposalReader.proposals(&reader, "esp_proposals", for: .esp)
+        child.proposals = proposals()
+        child.truncatesSHA256 = reader.read("sha256_96", or: false, ValueSyntax.bool)
         child.localSelectors = selectors("local_ts")
         child.remoteSelectors = selectors("remote_ts")
         mode(&child)
@@ -46,6 +50,14 @@ struct ChildReader {
         }
         reader.finish()
         return child
+    }
+
+    /// ESP unless only AH is named; both, ESP first, when both are.
+    private mutating func proposals() -> [Proposal] {
+        let hasAH = reader.text("ah_proposals")?.isEmpty == false
+        let authenticated = hasAH ? ProposalReader.proposals(&reader, "ah_proposals", for: .ah) : []
+        let wantsESP = !hasAH || reader.text("esp_proposals") != nil
+        return (wantsESP ? ProposalReader.proposals(&reader, "esp_proposals", for: .esp) : []) + authenticated
     }
 
     private mutating func selectors(_ key: String) -> [SelectorTemplate] {
@@ -118,8 +130,8 @@ struct ChildReader {
 
     /// Each of the two times follows from the other when only one is given.
     private mutating func times(_ child: inout ChildTemplate) {
-        let hasRekey = reader.view.setting("rekey_time") != nil
-        let hasLife = reader.view.setting("life_time") != nil
+        let hasRekey = reader.setting("rekey_time") != nil
+        let hasLife = reader.setting("life_time") != nil
         let rekey = reader.read("rekey_time", or: .hours(1), ValueSyntax.time)
         let life = reader.read("life_time", or: .zero, ValueSyntax.time)
         switch (hasRekey, hasLife) {

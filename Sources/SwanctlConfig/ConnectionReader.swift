@@ -8,18 +8,30 @@ import NetworkTypes
 /// It owns the meaning of `connections.<conn>` and of its authentication rounds. Children are ``ChildReader``'s.
 struct ConnectionReader {
     private var reader: SectionReader
+    private let rounds: AuthenticationReader
     private var diagnostics: DiagnosticCollector { reader.diagnostics }
 
-    init(_ reader: SectionReader) { self.reader = reader }
+    init(_ reader: SectionReader, _ directory: CertificateDirectory) {
+        self.reader = reader
+        rounds = AuthenticationReader(directory: directory)
+    }
 
     /// The connection. Where something is wrong it holds a default, and the mistake has been reported.
     mutating func connection() -> Connection {
         var connection = Connection(name: reader.view.name)
+        let profile = reader.read("profile", or: nil) { text throws(ValueProblem) in try PeerProfile.named(text) }
+        reader.defaults = profile?.connection ?? [:]
+        connection.profile = profile?.name
+        connection.largestChildCount = profile?.largestChildCount
         checkVersion()
         addresses(&connection)
         times(&connection)
         connection.proposals = ProposalReader.proposals(&reader, "proposals", for: .ike)
         connection.forcesEncapsulation = reader.read("encap", or: false, ValueSyntax.bool)
+        connection.mobike = reader.read("mobike", or: true, ValueSyntax.bool)
+        // Who says no means it; who says nothing leaves it to us.
+        connection.avoidsEncapsulation = reader.text("encap") != nil && !connection.forcesEncapsulation
+        connection.sendsVendorID = reader.read("send_vendor_id", or: false, ValueSyntax.bool)
         connection.uniqueness = reader.read("unique", or: .no) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("never", .never), ("no", .no), ("replace", .replace), ("keep", .keep)])
         }
@@ -38,18 +50,43 @@ struct ConnectionReader {
         authentication(&connection)
         if var children = reader.section("children") {
             for child in children.sections("<child>") {
-                var childReader = ChildReader(child)
+                var childReader = ChildReader(child, defaults: profile?.child ?? [:])
                 connection.children.append(childReader.child())
             }
             children.finish()
         }
+        checkEncapsulation(connection)
         if connection.children.isEmpty {
             diagnostics.warning(
                 reader.view.location, "\(reader.path) has no children, so it can tunnel nothing",
                 remedy: "add children { \(connection.name) { } }")
         }
         reader.finish()
+        if let profile { report(profile.violations(connection)) }
         return connection
+    }
+
+    /// What the peer would refuse is a mistake here.
+    private func report(_ violations: [PeerProfile.Violation]) {
+        for violation in violations {
+            let child = violation.child.flatMap { reader.view.section("children")?.section($0) }
+            let view = child ?? reader.view
+            let path = violation.child.map { "\(reader.path).children.\($0)" } ?? reader.path
+            let key = violation.key
+            let place = view.setting(key)?.location ?? view.section(key)?.location ?? view.location
+            diagnostics.error(place, "\(path).\(key): \(violation.message)", remedy: violation.remedy)
+        }
+    }
+
+    /// AH covers the addresses and can't travel in UDP.
+    private mutating func checkEncapsulation(_ connection: Connection) {
+        guard connection.forcesEncapsulation else { return }
+        for child in connection.children where child.proposals.contains(where: { $0.securityProtocol == .ah }) {
+            diagnostics.error(
+                reader.location(of: "encap"),
+                "\(reader.path).encap: the child '\(child.name)' uses AH, and there is no AH in UDP",
+                remedy: "remove encap = yes, or replace ah_proposals with esp_proposals")
+        }
     }
 
     /// Only IKEv2; 0 means "both" elsewhere.
@@ -118,15 +155,13 @@ struct ConnectionReader {
                 reader.location(of: "dpd_interval"), "\(reader.path).dpd_interval has no effect without dpd_delay",
                 remedy: "add dpd_delay: the silence after which the peer is asked")
         }
-        connection.rekeyTime = reader.read("rekey_time", or: .hours(4), ValueSyntax.time)
-        let tenth = Interval(nanoseconds: connection.rekeyTime.nanoseconds / 10)
-        connection.overTime = reader.read("over_time", or: tenth, ValueSyntax.time)
-        let reauthentication = reader.read("reauth_time", or: .zero, ValueSyntax.time)
-        if reauthentication > .zero {
-            diagnostics.error(
-                reader.location(of: "reauth_time"), "\(reader.path).reauth_time: reauthentication is not supported yet",
-                remedy: "remove it; IKE SAs are rekeyed instead (rekey_time)")
-        }
+        connection.reauthTime = reader.read("reauth_time", or: .zero, ValueSyntax.time)
+        // Who wants a new authentication needs no other keys in between, unless that is said.
+        connection.rekeyTime = reader.read(
+            "rekey_time", or: connection.reauthTime > .zero ? .zero : .hours(4), ValueSyntax.time)
+        let longer = max(connection.rekeyTime, connection.reauthTime)
+        connection.overTime = reader.read(
+            "over_time", or: Interval(nanoseconds: longer.nanoseconds / 10), ValueSyntax.time)
         connection.randTime = reader.read("rand_time", or: connection.overTime, ValueSyntax.time)
         connection.rekeyBytes = reader.read("rekey_bytes", or: 0, TunnelReader.octets)
     }
@@ -140,15 +175,9 @@ struct ConnectionReader {
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
-        _ = reader.read("mobike", or: true, ValueSyntax.bool)
-        noteWithoutEffect("mobike", unless: ["no", "false", "disabled", "0"], "MOBIKE is not supported yet")
         _ = reader.read("dpd_timeout", or: .zero, ValueSyntax.time)
         noteWithoutEffect(
             "dpd_timeout", unless: ["0", "0s"], "in IKEv2 the retransmissions decide when a peer is dead")
-        _ = reader.read("send_certreq", or: true, ValueSyntax.bool)
-        _ = reader.read("send_cert", or: 0) { text throws(ValueProblem) in
-            try ValueSyntax.word(text, [("ifasked", 0), ("always", 1), ("never", 2), ("yes", 1), ("no", 2)])
-        }
         _ = reader.read("pull", or: true, ValueSyntax.bool)
         if reader.read("aggressive", or: false, ValueSyntax.bool) {
             diagnostics.warning(
@@ -167,14 +196,17 @@ struct ConnectionReader {
     // MARK: Authentication
 
     private mutating func authentication(_ connection: inout Connection) {
+        connection.requestsCertificate = reader.read("send_certreq", or: true, ValueSyntax.bool)
+        connection.sendsCertificate = reader.read("send_cert", or: .ifAsked) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("ifasked", .ifAsked), ("always", .always), ("never", .never), ("yes", .always), ("no", .never)])
+        }
         if var round = singleRound("local<suffix>", "local") {
-            checkMethod(&round)
-            connection.local.identity = round.read("id", or: nil, IdentitySyntax.identity)
+            connection.local = rounds.local(&round)
             round.finish()
         }
         if var round = singleRound("remote<suffix>", "remote") {
-            checkMethod(&round)
-            connection.remote.identity = round.read("id", or: .any, IdentitySyntax.pattern)
+            connection.remote = rounds.remote(&round)
             round.finish()
         }
     }
@@ -201,21 +233,6 @@ struct ConnectionReader {
         return children.allSatisfy { child in
             let mode = child.setting("mode")?.value.flatMap { String(validating: $0, as: UTF8.self) } ?? ""
             return ChildTemplate.Shunt(rawValue: mode.uppercased()) != nil
-        }
-    }
-
-    private func checkMethod(_ round: inout SectionReader) {
-        _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
-        let method = round.text("auth")
-        if method == "psk" { return }
-        let remedy = "write auth = psk, and a secret in secrets { ike-… { } }"
-        if let method {
-            diagnostics.error(
-                round.location(of: "auth"), "\(round.path): auth = \(method) is not supported yet", remedy: remedy)
-        } else {
-            diagnostics.missing(
-                round.view.location, "\(round.path): auth defaults to pubkey, which is not supported yet",
-                remedy: remedy)
         }
     }
 }

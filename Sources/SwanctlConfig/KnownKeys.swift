@@ -109,6 +109,7 @@ struct KnownKeys {
         connections = (section)
         connections.<conn> = (section)
         connections.<conn>.version = 0
+        connections.<conn>.profile =
         connections.<conn>.local_addrs = %any
         connections.<conn>.remote_addrs = %any
         connections.<conn>.local_port = 500
@@ -119,6 +120,7 @@ struct KnownKeys {
         connections.<conn>.pull = yes
         connections.<conn>.dscp = 000000
         connections.<conn>.encap = no
+        connections.<conn>.send_vendor_id = no
         connections.<conn>.mobike = yes
         connections.<conn>.dpd_delay = 0s
         connections.<conn>.dpd_timeout = 0s

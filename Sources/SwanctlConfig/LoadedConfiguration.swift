@@ -8,6 +8,8 @@ public struct LoadedConfiguration: Sendable {
     public var connections: [Connection]
     /// The secrets, in the order of the files.
     public var secrets: [Secret]
+    /// Private keys and certificates.
+    public var credentials: Credentials
     /// The pools of virtual addresses, in the order of the files.
     public var pools: [AddressPool]
     /// How the daemon behaves, whatever the connection.
@@ -22,23 +24,28 @@ public struct LoadedConfiguration: Sendable {
         let diagnostics = DiagnosticCollector()
         let parser = Parser(path, source: source, diagnostics: diagnostics)
         diagnostics.isComplete = diagnostics.errors.isEmpty
-        try self.init(parser.tree, files: parser.files, diagnostics: diagnostics, isFragment: false)
+        let directory = CertificateDirectory(source, beside: path, diagnostics: diagnostics)
+        try self.init(parser.tree, directory, files: parser.files, diagnostics: diagnostics, isFragment: false)
     }
 
     /// Reads settings that came without a file; `origin` stands in for its name in messages. What sections mean together
     /// is not looked at: they come one by one.
     public init(_ fragment: SettingsFragment, from origin: String) throws(ConfigurationErrors) {
         let writer = FragmentWriter(fragment, origin: origin)
-        try self.init(writer.tree, files: [], diagnostics: DiagnosticCollector(), isFragment: true)
+        let diagnostics = DiagnosticCollector()
+        let directory = CertificateDirectory(nil, beside: origin, diagnostics: diagnostics)
+        try self.init(writer.tree, directory, files: [], diagnostics: diagnostics, isFragment: true)
     }
 
     private init(
-        _ tree: SettingsTree, files: [String], diagnostics: DiagnosticCollector, isFragment: Bool
+        _ tree: SettingsTree, _ directory: CertificateDirectory, files: [String], diagnostics: DiagnosticCollector,
+        isFragment: Bool
     ) throws(ConfigurationErrors) {
         let resolver = SettingsResolver(tree, diagnostics: diagnostics)
-        var builder = ConfigurationBuilder(resolver, diagnostics: diagnostics)
+        var builder = ConfigurationBuilder(resolver, directory, diagnostics: diagnostics)
         builder.reviewsWhole = !isFragment
         (connections, secrets, pools) = builder.build()
+        credentials = directory.credentials
         settings = builder.settings
         self.files = files
         warnings = diagnostics.warnings
@@ -55,12 +62,14 @@ public struct LoadedConfiguration: Sendable {
         warnings = []
         files = []
         settings = DaemonSettings()
+        credentials = Credentials()
     }
 
     /// Adds what another one holds, at the end.
     public mutating func append(_ other: LoadedConfiguration) {
         connections += other.connections
         secrets += other.secrets
+        credentials.append(other.credentials)
         pools += other.pools
     }
 }
@@ -82,31 +91,39 @@ extension LoadedConfiguration {
 /// It owns the top of the tree and the rules that span sections.
 struct ConfigurationBuilder {
     private let resolver: SettingsResolver
+    private let directory: CertificateDirectory
     private let diagnostics: DiagnosticCollector
     /// Whether what sections mean together is looked at.
     var reviewsWhole = true
     /// How the daemon behaves.
     private(set) var settings = DaemonSettings()
 
-    init(_ resolver: SettingsResolver, diagnostics: DiagnosticCollector) {
+    init(_ resolver: SettingsResolver, _ directory: CertificateDirectory, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
+        self.directory = directory
         self.diagnostics = diagnostics
     }
 
     mutating func build() -> (connections: [Connection], secrets: [Secret], pools: [AddressPool]) {
         var root = SectionReader(resolver.root, known: KnownKeys.root, path: "", diagnostics: diagnostics)
+        var secrets: [Secret] = []
+        var passwords: [CertificateDirectory.Password] = []
+        if var section = root.section("secrets") { (secrets, passwords) = SecretReader.secrets(&section) }
+        directory.load(passwords: passwords)
+        if var section = root.section("authorities") {
+            for var reader in section.sections("<name>") { directory.authority(&reader) }
+            section.finish()
+        }
         var connections: [Connection] = []
         var locations: [SourceLocation] = []
         if var section = root.section("connections") {
             for reader in section.sections("<conn>") {
-                var connectionReader = ConnectionReader(reader)
+                var connectionReader = ConnectionReader(reader, directory)
                 connections.append(connectionReader.connection())
                 locations.append(reader.view.location)
             }
             section.finish()
         }
-        var secrets: [Secret] = []
-        if var section = root.section("secrets") { secrets = SecretReader.secrets(&section) }
         if reviewsWhole { reviewKeys(connections, locations, secrets) }
         var pools: [AddressPool] = []
         var poolLocations: [SourceLocation] = []
@@ -177,16 +194,19 @@ struct ConfigurationBuilder {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             UnwiseSettings(diagnostics: diagnostics).review(connection, location)
+            reviewProfile(connection, location, connections)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {
-            } else if remotes.isEmpty {
+            } else if remotes.isEmpty, connection.remote.method == .sharedKey {
                 diagnostics.warning(
                     location, "connection '\(connection.name)' lets in everybody who has a secret that fits",
                     remedy: "name the peer with remote { id = … }, or give it one address in remote_addrs")
             }
             // Where an end's identity is its address and that is not known yet, there is nothing to compare.
-            guard !remotes.isEmpty, !locals.isEmpty else { continue }
+            guard connection.local.method == .sharedKey || connection.remote.method == .sharedKey, !remotes.isEmpty,
+                !locals.isEmpty
+            else { continue }
             for remote in remotes {
                 let fitting = locals.compactMap { local in bestSecret(secrets, local, remote) }.first
                 if let fitting {
@@ -227,6 +247,16 @@ struct ConfigurationBuilder {
 
     private func localIdentities(_ connection: Connection) -> [Identity] {
         connection.local.identity.map { [$0] } ?? connection.localAddresses.compactMap(\.single).map { Identity($0) }
+    }
+
+    /// Cloudflare tells tunnels by addresses only where these differ.
+    private func reviewProfile(_ connection: Connection, _ location: SourceLocation, _ all: [Connection]) {
+        guard let name = connection.profile, name.hasPrefix("cloudflare") else { return }
+        let others = all.filter { $0.profile == name }
+        let found = PeerProfile.ambiguous(connection, among: others, isGateway: name == "cloudflare-gateway")
+        guard let found else { return }
+        diagnostics.error(
+            location, "connection '\(connection.name)', \(found.key): \(found.message)", remedy: found.remedy)
     }
 
     private func reviewStart(_ connection: Connection, _ location: SourceLocation) {

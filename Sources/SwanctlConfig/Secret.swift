@@ -17,6 +17,8 @@ public struct Secret: Sendable {
     public var kind: Kind
     /// Whose it is; empty for anybody's.
     public var identities: [Identity]
+    /// Whose it is besides: everybody like these.
+    public var patterns: [IdentityPattern] = []
     /// The secret.
     public var value: SecretBytes
     /// Where it stands.
@@ -31,12 +33,18 @@ public struct Secret: Sendable {
         self.location = location
     }
 
-    /// How well it fits two ends: 0 not at all, 1 as anybody's, 2 when it is ours, 3 when it is the peer's, 4 for both.
+    /// How well it fits two ends: 0 not at all, 1 as anybody's, and more when it is ours, still more when it is the
+    /// peer's, most for both. Who is named beats who is like a pattern.
     public func fit(local: Identity, remote: Identity) -> Int {
-        if identities.isEmpty { return 1 }
-        let isLocal = identities.contains { IdentityPattern.exactly($0).matches(local) }
-        let isRemote = identities.contains { IdentityPattern.exactly($0).matches(remote) }
-        return isLocal && isRemote ? 4 : isRemote ? 3 : isLocal ? 2 : 0
+        if identities.isEmpty, patterns.isEmpty { return 1 }
+        let (ours, theirs) = (closeness(local), closeness(remote))
+        return theirs * 6 + ours * 2
+    }
+
+    /// 2 for one of its owners, 1 for somebody like them, 0 for anybody else.
+    private func closeness(_ identity: Identity) -> Int {
+        if identities.contains(where: { IdentityPattern.exactly($0).matches(identity) }) { return 2 }
+        return patterns.contains { $0.matches(identity) } ? 1 : 0
     }
 }
 
@@ -61,8 +69,17 @@ extension [Secret] {
 ///
 /// It owns the meaning of `secrets.ike<suffix>` and `secrets.ppk<suffix>`. No message of its ever shows a secret.
 enum SecretReader {
-    static func secrets(_ reader: inout SectionReader) -> [Secret] {
+    static func secrets(
+        _ reader: inout SectionReader
+    ) -> (secrets: [Secret], passwords: [CertificateDirectory.Password]) {
         var secrets: [Secret] = []
+        var passwords: [CertificateDirectory.Password] = []
+        for kind in ["private", "rsa", "ecdsa", "pkcs8", "pkcs12"] {
+            for var section in reader.sections("\(kind)<suffix>") {
+                if let password = password(&section, kind) { passwords.append(password) }
+                section.finish()
+            }
+        }
         for var section in reader.sections("ike<suffix>") {
             if let secret = secret(&section, .ike) { secrets.append(secret) }
             section.finish()
@@ -79,12 +96,30 @@ enum SecretReader {
             section.finish()
         }
         reader.finish()
-        return secrets
+        return (secrets, passwords)
+    }
+
+    /// The password of a file with a private key.
+    private static func password(_ reader: inout SectionReader, _ kind: String) -> CertificateDirectory.Password? {
+        guard let file = reader.text("file"), !file.isEmpty else {
+            reader.diagnostics.missing(
+                reader.view.location, "\(reader.path) names no file", remedy: "add file = …")
+            return nil
+        }
+        guard let written = reader.setting("secret")?.value else { return nil }
+        do {
+            return .init(kind: kind, file: file, secret: try SecretSyntax.octets(written))
+        } catch {
+            reader.diagnostics.error(
+                reader.location(of: "secret"), "\(reader.path).secret: \(error.message)", remedy: error.remedy)
+            return nil
+        }
     }
 
     private static func secret(_ reader: inout SectionReader, _ kind: Secret.Kind) -> Secret? {
         let diagnostics = reader.diagnostics
         var identities: [Identity] = []
+        var patterns: [IdentityPattern] = []
         var isAnybodys = false
         for setting in reader.settings("id<suffix>") {
             let text = String(decoding: setting.value ?? [], as: UTF8.self)
@@ -93,11 +128,11 @@ enum SecretReader {
                     isAnybodys = true
                     continue
                 }
-                if text.contains("*") {
-                    throw ValueProblem(
-                        "'\(text)': a secret's owner can't hold a star", remedy: "name the owner, or %any")
+                if case .exactly = try IdentitySyntax.pattern(text) {
+                    identities.append(identity)
+                } else {
+                    patterns.append(try IdentitySyntax.pattern(text))
                 }
-                identities.append(identity)
             } catch {
                 diagnostics.error(
                     setting.location, "\(reader.path).\(setting.name): \(error.message)", remedy: error.remedy)
@@ -115,9 +150,11 @@ enum SecretReader {
                     setting.location, "\(reader.path): a secret of \(value.count) octets can be guessed",
                     remedy: "take at least 16 octets of chance, for example from: openssl rand -base64 32")
             }
-            return Secret(
+            var secret = Secret(
                 name: reader.view.name, kind: kind, identities: isAnybodys ? [] : identities, value: value,
                 location: setting.location)
+            secret.patterns = isAnybodys ? [] : patterns
+            return secret
         } catch {
             diagnostics.error(
                 setting.location, "\(reader.path).secret: \(error.message)", remedy: error.remedy)

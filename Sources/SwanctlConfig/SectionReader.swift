@@ -7,6 +7,8 @@ struct SectionReader {
     /// The section's path, as messages name it.
     let path: String
     let diagnostics: DiagnosticCollector
+    /// What settings say that are not there.
+    var defaults: [String: String] = [:]
     private var taken: Set<String> = []
 
     init(_ view: SectionView, known: KnownKeys.Entry, path: String, diagnostics: DiagnosticCollector) {
@@ -19,7 +21,10 @@ struct SectionReader {
     /// The setting of this name, which counts as read; nil when it has no value.
     mutating func setting(_ name: String) -> SettingsTree.Setting? {
         taken.insert(name)
-        return view.setting(name)
+        if let written = view.setting(name) { return written }
+        return defaults[name].map {
+            SettingsTree.Setting(name: name, value: Array($0.utf8), location: view.location)
+        }
     }
 
     /// The value of a setting as text; nil when it has none. What is not UTF-8 is reported.

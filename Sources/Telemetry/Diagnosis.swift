@@ -56,7 +56,17 @@ extension Diagnosis {
         case .noChildProposal(let child, let ours, let theirs):
             self.init(
                 proposalsDiffer: ours, theirs, code: "E-CHILD-PROPOSAL", what: "the child '\(child)'",
-                key: "esp_proposals")
+                key: (ours + theirs).allSatisfy { $0.securityProtocol == .ah } ? "ah_proposals" : "esp_proposals")
+        case .authenticationHeaderNeedsPlainPath(let child, let isForced):
+            self.init(
+                code: "E-AH-NAT", summary: "The child '\(child)' uses AH, which can't get through here.",
+                facts: [
+                    isForced
+                        ? "One side wants packets in UDP (`encap = yes`), and there is no AH in UDP"
+                        : "There is a NAT between the two gateways, which changes the addresses that AH protects"
+                ],
+                causes: [isForced ? "`encap = yes` here or at the peer" : "a NAT between the gateways"],
+                remedy: "Use ESP: replace `ah_proposals` with `esp_proposals` on both sides.")
         case .noConnection(let path):
             self.init(
                 code: "E-NO-CONNECTION", summary: "No connection is configured for this pair of addresses.",
@@ -87,6 +97,10 @@ extension Diagnosis {
                 facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
                 causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
                 remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
+        case .wrongProof(let local, let remote, .publicKey, _):
+            self.init(falseSignatureOf: remote, to: local)
+        case .untrusted(let remote, let problem): self.init(problem, of: remote)
+        case .noPrivateKey(let local, let reason): self.init(noPrivateKeyFor: local, reason)
         case .wrongProof(let local, let remote, let method, let nearMiss):
             self.init(wrongProofOf: remote, to: local, by: Self.describe(method), nearMiss)
         case .wrongMethod(let expected, let received, let remote):
@@ -302,6 +316,7 @@ extension Diagnosis {
     private static func describe(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "pre-shared key"
+        case .publicKey: "signature"
         }
     }
 

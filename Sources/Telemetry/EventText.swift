@@ -31,6 +31,7 @@ public struct EventText: Sendable {
         case .ikeEstablished, .ikeClosed, .childInstalled, .childClosed, .pathChanged: level >= 1
         case .sent, .received, .ikeStateChanged, .ikeProposalChosen, .natDetected: level >= messageLevel
         case .dropped: level >= 3
+        case .exchanged: level >= 4
         default: true
         }
     }
@@ -46,6 +47,7 @@ public struct EventText: Sendable {
                 "IKE SA established between \(summary.path.local.address)[\(summary.localIdentity?.description ?? "?")] and "
                     + "\(summary.path.remote.address)[\(summary.remoteIdentity?.description ?? "?")]"
                     + (summary.algorithms.map { ", \($0)" } ?? ""))
+        case .peerCertified(let certificate): self.init(.ike, 1, Self.describe(certificate))
         case .ikeClosed(let reason): self.init(.ike, 1, "IKE SA closed: \(Self.describe(reason))")
         case .ikeProposalChosen(let proposal): self.init(.ike, 2, "chose \(proposal)")
         case .natDetected(let local, let remote):
@@ -77,6 +79,11 @@ public struct EventText: Sendable {
             self.init(.network, 2, "sent \(summary) (\(bytes) octets) \(path.local) → \(path.remote)")
         case .received(let summary, let bytes, let path):
             self.init(.network, 2, "received \(summary) (\(bytes) octets) \(path.remote) → \(path.local)")
+        case .exchanged(let kind):
+            self.init(
+                .network, 4,
+                "\(kind.isSent ? "sent" : "received") \(kind.isResponse ? "a response" : "a request") of exchange "
+                    + "\(kind.exchange)")
         case .retransmitted(let exchange, let messageID, let attempt):
             self.init(.ike, 1, "no answer to \(exchange) request \(messageID) yet, sent again (\(attempt))")
         case .answeredAgain(let messageID):
@@ -108,6 +115,22 @@ public struct EventText: Sendable {
         case .expired: "its lifetime ended"
         case .replaced: "a newer one took its place"
         case .shutdown: "the gateway stops"
+        }
+    }
+
+    /// A peer's certificate as a clause: chain, key, signature, revocation.
+    public static func describe(_ certificate: PeerCertificate) -> String {
+        let ends = certificate.ends.map { ", valid until \(CalendarText.moment($0))" } ?? ""
+        return "the peer proved its identity with \(certificate.chain.map { "'\($0)'" }.joined(separator: " issued by "))"
+            + " (\(certificate.key), \(certificate.signature)\(ends)); \(describe(certificate.revocation))"
+    }
+
+    /// What is known about revocation, as a clause.
+    public static func describe(_ revocation: PeerCertificate.Revocation) -> String {
+        switch revocation {
+        case .notChecked: "revocation was not checked"
+        case .good(let source): "not revoked, says \(source)"
+        case .unknown(let reason): "revocation unknown: \(reason)"
         }
     }
 

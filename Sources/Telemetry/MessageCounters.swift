@@ -25,8 +25,7 @@ public struct MessageCounters: Sendable {
     /// Counts a message, or one that was dropped.
     public mutating func count(_ event: Event) {
         switch event.kind {
-        case .sent(let summary, _, _): count(Self.message(summary, "out"), event.connection)
-        case .received(let summary, _, _): count(Self.message(summary, "in"), event.connection)
+        case .exchanged(let kind): count(Self.message(kind), event.connection)
         case .dropped(.unknownSPI, _): count("invalid-spi", event.connection)
         case .dropped(.malformed, _), .dropped(.forged, _), .dropped(.outsideWindow, _), .dropped(.unexpected, _):
             count("invalid", event.connection)
@@ -48,19 +47,17 @@ public struct MessageCounters: Sendable {
         if let connection { byConnection[connection, default: Self.nothing][place] &+= 1 }
     }
 
-    /// The counter of a message whose one-line summary begins `IKE_SA_INIT request`; nil when no counter is its own.
-    private static func message(_ summary: String, _ direction: String) -> String? {
-        let words = summary.split(separator: " ", maxSplits: 2)
-        guard words.count >= 2 else { return nil }
+    /// The counter of a message; nil when no counter is its own.
+    private static func message(_ kind: Event.MessageKind) -> String? {
         let exchange: String
-        switch words[0] {
-        case "IKE_SA_INIT": exchange = "ike-init"
-        case "IKE_AUTH": exchange = "ike-auth"
-        case "CREATE_CHILD_SA": exchange = "create-child"
-        case "INFORMATIONAL": exchange = "info"
+        switch kind.exchange {
+        case 34: exchange = "ike-init"
+        case 35: exchange = "ike-auth"
+        case 36: exchange = "create-child"
+        case 37: exchange = "info"
         default: return nil
         }
-        return "\(exchange)-\(direction)-\(words[1] == "request" ? "req" : "resp")"
+        return "\(exchange)-\(kind.isSent ? "out" : "in")-\(kind.isResponse ? "resp" : "req")"
     }
 
     /// All connections together, in the order of ``names``.

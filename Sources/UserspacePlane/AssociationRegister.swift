@@ -7,13 +7,13 @@ import GatewayModel
 struct AssociationRegister {
     /// An outbound SA and where it is.
     struct Outbound {
-        let association: OutboundSA
+        let association: any InstalledAssociation
         let handle: OutboundHandle
         var child: ChildSAID { association.child }
     }
 
     /// By the index in the SPI.
-    private var inbound: [Int: InboundSA] = [:]
+    private var inbound: [Int: any InstalledAssociation] = [:]
     /// By SPI: peers choose them, so two may be the same.
     private var outbound: [UInt32: [Outbound]] = [:]
     private var freeSlots: [Int32] = []
@@ -26,23 +26,23 @@ struct AssociationRegister {
     // MARK: Inbound
 
     /// Refuses an SPI whose place another SA has.
-    mutating func add(_ association: InboundSA) throws(SAError) {
+    mutating func add(_ association: some InstalledAssociation) throws(SAError) {
         let index = SPILayout.index(of: association.spi)
         if let there = inbound[index], there.spi != association.spi { throw .indexTaken(spi: association.spi) }
         inbound[index] = association
     }
 
-    func inbound(_ spi: UInt32) -> InboundSA? {
+    func inbound(_ spi: UInt32) -> (any InstalledAssociation)? {
         inbound[SPILayout.index(of: spi)].flatMap { $0.spi == spi ? $0 : nil }
     }
 
-    mutating func removeInbound(_ spi: UInt32) -> InboundSA? {
+    mutating func removeInbound(_ spi: UInt32) -> (any InstalledAssociation)? {
         guard let association = inbound(spi) else { return nil }
         inbound[SPILayout.index(of: spi)] = nil
         return association
     }
 
-    func inbound(of child: ChildSAID) -> [InboundSA] {
+    func inbound(of child: ChildSAID) -> [any InstalledAssociation] {
         inbound.values.filter { $0.child == child }.sorted { $0.spi < $1.spi }
     }
 
@@ -63,7 +63,7 @@ struct AssociationRegister {
         if outbound(spi, child) == nil { freeSlots.append(handle.slot) }
     }
 
-    mutating func add(_ association: OutboundSA, _ handle: OutboundHandle) {
+    mutating func add(_ association: some InstalledAssociation, _ handle: OutboundHandle) {
         outbound[association.spi, default: []].removeAll { $0.child == association.child }
         outbound[association.spi, default: []].append(Outbound(association: association, handle: handle))
     }

@@ -9,6 +9,8 @@ public enum PlaneError: Error, Hashable, Sendable, CustomStringConvertible {
     case association(SAError)
     /// No socket can send from this end.
     case noSocket(Endpoint, SecurityAssociation.Encapsulation?)
+    /// No socket can send AH from this end.
+    case noAHSocket(Endpoint)
     /// No SA has this SPI, or it is another Child SA's.
     case noSuchSA(SecurityAssociation.Direction, spi: UInt32)
     /// The child's own device is not there.
@@ -23,6 +25,7 @@ public enum PlaneError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noSocket(let end, SecurityAssociation.Encapsulation.none?):
             "no raw socket for ESP from \(end.address); ESP in UDP may be forced with `encap = yes`"
         case .noSocket(let end, _): "no socket sends from \(end)"
+        case .noAHSocket(let end): "no raw socket for AH from \(end.address)"
         case .noSuchSA(let direction, let spi):
             "there is no \(direction.rawValue) SA with SPI \(String(spi, radix: 16))"
         case .noInterface(let key): "there is no device for \(key): the log of the start says why"

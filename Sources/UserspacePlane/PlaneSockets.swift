@@ -14,11 +14,15 @@ struct PlaneSockets: Sendable {
         case shared
         /// ESP as an IP protocol.
         case plainESP
+        /// AH, which is an IP protocol always; packets have their IP headers.
+        case authenticated
     }
 
     struct Entry: Sendable {
         let socket: any DatagramSocket
         let use: Use
+        /// The same socket where packets have their IP headers.
+        var headers: HeaderSocket?
         let fragmentation = OuterFragmentation()
 
         /// Whether it can send from this end.
@@ -50,6 +54,9 @@ struct PlaneSockets: Sendable {
                 let socket = try RawSocket(
                     protocolNumber: IPProtocolNumber.esp.rawValue, address: .unspecified(family), options: options)
                 made.append(Entry(socket: socket, use: .plainESP))
+                let headers = try HeaderSocket(
+                    protocolNumber: IPProtocolNumber.ah.rawValue, family: family, options: options)
+                made.append(Entry(socket: headers, use: .authenticated, headers: headers))
             }
         }
         for entry in made {
@@ -70,10 +77,15 @@ struct PlaneSockets: Sendable {
         } ?? entries.firstIndex { $0.use == .shared && $0.serves(local) }
     }
 
+    /// The socket to send AH from this end with; nil when there is none.
+    func index(forAHFrom local: Endpoint) -> Int? {
+        entries.firstIndex { $0.use == .authenticated && $0.serves(local) }
+    }
+
     /// The socket to send an IKE message from this end with; nil when there is none.
     func index(forIKEFrom local: Endpoint, marker: Bool) -> Int? {
         entries.firstIndex {
-            $0.use != .plainESP && $0.serves(local) && $0.socket.localEndpoint.port == local.port
+            ($0.use == .ike || $0.use == .shared) && $0.serves(local) && $0.socket.localEndpoint.port == local.port
         } ?? entries.firstIndex { $0.use == (marker ? .shared : .ike) && $0.serves(local) }
     }
 }

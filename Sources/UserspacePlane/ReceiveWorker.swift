@@ -8,6 +8,7 @@ import NetworkTypes
 /// What the receiving thread is asked to do.
 enum ReceiveOrder: Sendable {
     case install(InboundSA)
+    case authenticate(InboundAH)
     case remove(spi: UInt32)
     case move(spi: UInt32, remote: Endpoint)
     /// A child has a device of its own from now on.
@@ -27,22 +28,25 @@ enum ReceiveOrder: Sendable {
 /// buffer that the kernel wrote it to.
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
+    var authenticated: InboundAHDatabase
     /// What was dropped; those of `associations`, without a reference to count for each packet.
     private let drops: DropCounters
     private let orders: OrderQueue<ReceiveOrder>
     /// Where what is heard about paths goes.
     private let sender: OrderQueue<TransmitOrder>
-    private let inbox: ControlInbox
+    let inbox: ControlInbox
     private let sockets: PlaneSockets
-    private let batch: DatagramBatch
-    private var delivery: Delivery
+    let batch: DatagramBatch
+    var delivery: Delivery
     /// Devices of children's own, and which Child SAs' packets go there.
     private var exits: [UInt64: VirtualExit] = [:]
-    private var directions: [ChildSAID: UInt64] = [:]
+    var directions: [ChildSAID: UInt64] = [:]
     private var dirty: [VirtualExit] = []
     private let poller: Poller
-    private var unknownSPIs: TokenBucket
-    private var early = EarlyPackets()
+    var unknownSPIs: TokenBucket
+    var early = EarlyPackets()
+    /// The same for AH; whether it is the time for them, `early` knows.
+    var earlyAuthenticated = EarlyPackets()
 
     /// Datagrams, or trains of them, that one system call takes.
     private static let batchSize = 8
@@ -51,7 +55,7 @@ struct ReceiveWorker: ~Copyable {
     /// Room for the IP header that a packet in transport mode is given again.
     private static let headroom = (InboundSADatabase.headroom + 63) / 64 * 64
     /// How many batches one socket may bring before the others and the orders have their turn.
-    private static let turns = 16
+    static let turns = 16
     private static let orderToken = UInt64.max
 
     init(
@@ -66,6 +70,7 @@ struct ReceiveWorker: ~Copyable {
         }
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
         associations = InboundSADatabase(drops: drops)
+        authenticated = InboundAHDatabase(drops: drops)
         self.drops = drops
         self.poller = poller
         self.orders = orders
@@ -93,7 +98,7 @@ struct ReceiveWorker: ~Copyable {
     }
 
     /// Carries out what was asked; false when that was to stop.
-    private mutating func obey() -> Bool {
+    mutating func obey() -> Bool {
         guard orders.hasOrders else { return true }
         for order in orders.take() {
             switch order {
@@ -101,8 +106,14 @@ struct ReceiveWorker: ~Copyable {
                 // The control thread gives every place to one SA at a time.
                 do { try associations.install(association) } catch { assertionFailure("\(error)") }
                 if !early.isEmpty { openEarly(association.spi) }
-            case .remove(let spi): associations.remove(spi: spi)
-            case .move(let spi, let remote): associations.move(spi: spi, remote: remote)
+            case .authenticate(let association):
+                do { try authenticated.install(association) } catch { assertionFailure("\(error)") }
+                if !earlyAuthenticated.isEmpty { checkEarly(association.spi) }
+            case .remove(let spi):
+                if associations.remove(spi: spi) == nil { authenticated.remove(spi: spi) }
+            case .move(let spi, let remote):
+                associations.move(spi: spi, remote: remote)
+                authenticated.move(spi: spi, remote: remote)
             case .openDomain(let number, let port):
                 exits[number] = VirtualExit(port, drops: associations.drops)
             case .closeDomain(let number): exits[number] = nil
@@ -117,6 +128,7 @@ struct ReceiveWorker: ~Copyable {
 
     /// Takes some batches from a socket; false when it is time to stop.
     private mutating func receive(_ entry: PlaneSockets.Entry) -> Bool {
+        if let socket = entry.headers { return receivePackets(by: socket) }
         for _ in 0..<Self.turns {
             let count: Int
             // What a datagram of ours met on its way is no reason to stop; the rest would come again at once.
@@ -182,6 +194,7 @@ struct ReceiveWorker: ~Copyable {
                     arrival.path, hadMarker: true, now)
             case .esp: unsafe open(memory, packet, arrival, now)
             }
+        case .authenticated: drops.count(.malformedDatagram)
         case .plainESP:
             var arrival = arrival
             if entry.socket.family == .v4 {
@@ -225,7 +238,7 @@ struct ReceiveWorker: ~Copyable {
 
     /// Hands a packet to a child's own device, with the next ``flush()`` at the latest.
     @inline(never)
-    private mutating func deliver(_ inner: UnsafeMutableRawBufferPointer, _ number: UInt64) {
+    mutating func deliver(_ inner: UnsafeMutableRawBufferPointer, _ number: UInt64) {
         guard let exit = exits[number] else {
             associations.drops.count(.deliveryFailed)
             return
@@ -239,7 +252,7 @@ struct ReceiveWorker: ~Copyable {
 
     /// Hands over what is held back, by all devices.
     @inline(__always)
-    private mutating func flush() {
+    mutating func flush() {
         delivery.flush()
         guard !dirty.isEmpty else { return }
         for exit in dirty {

@@ -17,6 +17,7 @@ struct Way: Hashable, Sendable {
 /// What the transmitting thread is asked to do.
 enum TransmitOrder: Sendable {
     case install(OutboundSA, slot: Int32, Way, TunnelBehaviour, PathFit)
+    case authenticate(OutboundAH, slot: Int32, Way, TunnelBehaviour, PathFit)
     case remove(OutboundHandle)
     case move(slot: Int32, Way, PathFit)
     /// Packets to somebody may have so many octets, headers included.
@@ -38,6 +39,7 @@ enum TransmitOrder: Sendable {
 /// is read to where it is sealed and sent from there.
 struct TransmitWorker: ~Copyable {
     var associations: OutboundSADatabase
+    var authenticated: OutboundAHDatabase
     private var policies = PolicyDatabase()
     /// Devices of children's own, by the poller's token, and whose policies are theirs.
     private var domains: [UInt64: PolicyDomain] = [:]
@@ -62,6 +64,8 @@ struct TransmitWorker: ~Copyable {
     var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
     let scratch = PacketMemory(Self.stagingSize)
+    /// Packets that the kernel cut before it could know that they go in transport mode.
+    var assembly = FragmentAssembly()
     private var exit: BypassExit
     private let poller: Poller
     private let failure: PlaneFailure
@@ -85,6 +89,7 @@ struct TransmitWorker: ~Copyable {
         self.batch = batch
         exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
+        authenticated = OutboundAHDatabase(drops: drops)
         report = InnerReport(to: port, now: MonotonicClock.now())
         self.poller = poller
         self.orders = orders
@@ -127,16 +132,16 @@ struct TransmitWorker: ~Copyable {
             case .install(let association, let slot, let way, let behaviour, let fit):
                 // The control thread gives out slots below the table's limit only.
                 do { try associations.install(association, at: slot) } catch { assertionFailure("\(error)") }
-                while ways.count <= Int(slot) {
-                    ways.append(way)
-                    children.append(association.child)
-                }
-                ways[Int(slot)] = way
+                lead(association.child, slot, way)
                 tunnels.install(
                     Int(slot), behaviour, fit, association.shape, remote: way.path.remote.address)
-                train.forgive(Int(slot))
-                children[Int(slot)] = association.child
-            case .remove(let handle): associations.remove(handle)
+            case .authenticate(let association, let slot, let way, let behaviour, let fit):
+                do { try authenticated.install(association, at: slot) } catch { assertionFailure("\(error)") }
+                lead(association.child, slot, way)
+                tunnels.install(
+                    Int(slot), behaviour, fit, association.shape(along: way.path), remote: way.path.remote.address)
+            case .remove(let handle):
+                if associations.remove(handle) == nil { authenticated.remove(handle) }
             case .move(let slot, let way, let fit):
                 ways[Int(slot)] = way
                 tunnels.move(Int(slot), fit, remote: way.path.remote.address)
@@ -164,6 +169,17 @@ struct TransmitWorker: ~Copyable {
             }
         }
         return true
+    }
+
+    /// The packets of the SA at this place leave so.
+    private mutating func lead(_ child: ChildSAID, _ slot: Int32, _ way: Way) {
+        while ways.count <= Int(slot) {
+            ways.append(way)
+            children.append(child)
+        }
+        ways[Int(slot)] = way
+        train.forgive(Int(slot))
+        children[Int(slot)] = child
     }
 
     /// Reads what the port has, a batch at most, and sends it.
@@ -233,7 +249,11 @@ struct TransmitWorker: ~Copyable {
             return
         }
         guard let shape = associations.shape(of: handle) else {
-            associations.drops.count(.noSA)
+            authenticate(packet, fields, plan, handle, now)
+            return
+        }
+        if shape.isTransport, FragmentAssembly.isFragment(packet) {
+            assemble(packet, fields, handle, shape, now)
             return
         }
         let place = Int(handle.slot)
@@ -289,14 +309,19 @@ struct TransmitWorker: ~Copyable {
     ) -> Bool {
         do throws(DropReason) {
             // The train keeps the memory until it has finished the batch; SAs change between trains only.
-            let sealed = unsafe try associations.seal(&slot, inner: inner, by: handle, now: now, in: batch)
-            train.append(sealed.packet.count)
-            if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
-            if let mark = sealed.mark {
-                inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard)
-            }
+            take(unsafe try associations.seal(&slot, inner: inner, by: handle, now: now, in: batch), handle)
             return true
         } catch { return false }
+    }
+
+    /// A sealed packet is in its place; who should know of its SA's state is told.
+    @inline(__always)
+    mutating func take(_ sealed: OutboundSADatabase.Sealed, _ handle: OutboundHandle) {
+        train.append(sealed.packet.count)
+        if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
+        if let mark = sealed.mark {
+            inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard)
+        }
     }
 
     /// A packet wants an SA that is not there: it waits a moment, and somebody is told.

@@ -251,6 +251,12 @@ public final class UserspacePlane: DataPlane {
     private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
         try direct(association)
         do throws(SAError) {
+            if association.securityProtocol == .ah {
+                let made = try InboundAH(association, pathMTU: links.pathMTU(association.path))
+                try register.add(made)
+                receiveOrders.append(.authenticate(made))
+                return
+            }
             let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
             try register.add(made)
             receiveOrders.append(.install(made))
@@ -258,22 +264,30 @@ public final class UserspacePlane: DataPlane {
     }
 
     private func installOutbound(_ association: SecurityAssociation) throws(PlaneError) {
-        let way = try way(association.path, association.encapsulation)
+        let way = try way(association.path, association.encapsulation, association.securityProtocol)
+        let fit = links.fit(association.path, association.encapsulation)
+        let behaviour = association.tunnel.withoutHiddenPorts(association)
         do throws(SAError) {
             let handle = try register.makeHandle(association.spi, association.child)
-            let made: OutboundSA
+            let shape: SealedShape
             do throws(SAError) {
-                made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+                if association.securityProtocol == .ah {
+                    let made = try OutboundAH(association, serial: handle.serial, entropy: &entropy)
+                    register.add(made, handle)
+                    shape = made.shape(along: way.path)
+                    transmitOrders.append(.authenticate(made, slot: handle.slot, way, behaviour, fit))
+                } else {
+                    let made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+                    register.add(made, handle)
+                    shape = made.shape
+                    transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))
+                }
             } catch {
                 register.discard(handle, association.spi, association.child)
                 throw error
             }
-            register.add(made, handle)
             if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
-            let fit = links.fit(association.path, association.encapsulation)
-            let behaviour = association.tunnel.withoutHiddenPorts(association)
-            links.makeRoom(for: TunnelRules(association, shape: made.shape, pathMTU: fit.mtu).innerMTU)
-            transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))
+            links.makeRoom(for: TunnelRules(association, shape: shape, pathMTU: fit.mtu).innerMTU)
             // What was protected by the one that it replaces is protected by this one.
             if let now = protecting[association.child], now.handle.slot == handle.slot {
                 protecting[association.child] = (now.selectors, handle)
@@ -357,17 +371,25 @@ public final class UserspacePlane: DataPlane {
     private func move(
         _ child: ChildSAID, _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation
     ) throws(PlaneError) {
-        let way = try way(path, encapsulation)
+        let moved = register.outbound(of: child)
+        let way = try way(path, encapsulation, moved.contains { $0.association is OutboundAH } ? .ah : .esp)
         let fit = links.fit(path, encapsulation)
-        for found in register.outbound(of: child) { transmitOrders.append(.move(slot: found.handle.slot, way, fit)) }
+        for found in moved { transmitOrders.append(.move(slot: found.handle.slot, way, fit)) }
         for found in register.inbound(of: child) {
             receiveOrders.append(.move(spi: found.spi, remote: path.remote))
         }
     }
 
-    private func way(_ path: Path, _ encapsulation: SecurityAssociation.Encapsulation) throws(PlaneError) -> Way {
-        guard let socket = sockets.index(forESPFrom: path.local, inUDP: encapsulation == .udp) else {
-            throw .noSocket(path.local, encapsulation)
+    private func way(
+        _ path: Path, _ encapsulation: SecurityAssociation.Encapsulation, _ securityProtocol: SecurityProtocol = .esp
+    ) throws(PlaneError) -> Way {
+        if securityProtocol == .ah, encapsulation == .udp { throw .association(.authenticationHeaderInUDP) }
+        let found =
+            securityProtocol == .ah
+            ? sockets.index(forAHFrom: path.local)
+            : sockets.index(forESPFrom: path.local, inUDP: encapsulation == .udp)
+        guard let socket = found else {
+            throw securityProtocol == .ah ? .noAHSocket(path.local) : .noSocket(path.local, encapsulation)
         }
         guard encapsulation == SecurityAssociation.Encapsulation.none else { return Way(path: path, socket: socket) }
         // Raw sockets know no ports.

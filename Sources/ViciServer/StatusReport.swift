@@ -74,6 +74,9 @@ struct StatusReport {
                         if let setup = sa.summary.setupTime {
                             fields.set("setup-milliseconds", setup.nanoseconds / 1_000_000)
                         }
+                        if let certificate = sa.summary.remoteCertificate {
+                            fields.setSection("remote-certificate") { Self.fields(of: certificate, into: &$0) }
+                        }
                         let report = ViciReports.ikeSA(sa, now: now).section(sa.summary.connection) ?? ViciTree()
                         for entry in report.entries { fields[element: entry.name] = entry.element }
                         fields.setSection("child-drops") { drops in
@@ -108,6 +111,19 @@ struct StatusReport {
         if !established.isEmpty { return "established" }
         return ikeSAs.contains { $0.summary.state == .connecting || $0.summary.state == .created }
             ? "connecting" : "down"
+    }
+
+    private static func fields(of certificate: PeerCertificate, into tree: inout ViciTree) {
+        tree.setList("chain", certificate.chain)
+        if !certificate.serial.isEmpty { tree.set("serial", certificate.serial) }
+        if let ends = certificate.ends { tree.set("ends", ends) }
+        tree.set("key", certificate.key)
+        tree.set("signature", certificate.signature)
+        switch certificate.revocation {
+        case .notChecked: tree.set("revocation", "not checked")
+        case .good(let source): tree.set("revocation", "not revoked, says \(source)")
+        case .unknown(let reason): tree.set("revocation", "unknown: \(reason)")
+        }
     }
 
     private func fields(of failure: ViciFailure, into tree: inout ViciTree) {

@@ -14,7 +14,7 @@ extension ViciReports {
                 section.setList("local_addrs", addresses(connection.localAddresses))
                 section.setList("remote_addrs", addresses(connection.remoteAddresses))
                 section.set("version", "IKEv2")
-                section.set("reauth_time", 0)
+                section.set("reauth_time", connection.reauthTime.wholeSeconds)
                 section.set("rekey_time", connection.rekeyTime.wholeSeconds)
                 section.set("unique", "UNIQUE_\(connection.uniqueness.rawValue)".uppercased())
                 if connection.dpdDelay > .zero { section.set("dpd_delay", connection.dpdDelay.wholeSeconds) }
@@ -76,6 +76,7 @@ extension ViciReports {
     private static func className(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "pre-shared key"
+        case .publicKey: "public key"
         }
     }
 }

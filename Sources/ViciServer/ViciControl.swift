@@ -33,9 +33,13 @@ public final class ViciControl {
 
     // MARK: Clients
 
-    /// Takes a client in; nil when there are too many.
+    /// Takes a client in; nil when there are too many. One that does nothing and waits for nothing makes room.
     public func open() -> SessionID? {
-        guard sessions.count < Self.maximumSessions else { return nil }
+        if sessions.count >= Self.maximumSessions {
+            guard let idle = order.first(where: { sessions[$0]?.isIdle ?? false }) else { return nil }
+            sessions[idle]?.fail("it did nothing, and others need the room")
+            touch(idle)
+        }
         lastSession &+= 1
         let id = SessionID(rawValue: lastSession)
         sessions[id] = ViciSession()

@@ -91,6 +91,9 @@ enum ViciReports {
             tree.set("established", (now - established).wholeSeconds)
         }
         if let due = sa.rekeyDue, sa.state == .established { tree.set("rekey-time", (due - now).wholeSeconds) }
+        if let due = sa.reauthenticationDue, sa.state == .established {
+            tree.set("reauth-time", (due - now).wholeSeconds)
+        }
         if !sa.localVirtualAddresses.isEmpty { tree.setList("local-vips", sa.localVirtualAddresses) }
         if !sa.remoteVirtualAddresses.isEmpty { tree.setList("remote-vips", sa.remoteVirtualAddresses) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
@@ -125,7 +128,7 @@ enum ViciReports {
         tree.set("state", child.state.rawValue)
         tree.set("mode", child.mode.rawValue)
         if child.state != .created, child.state != .routed {
-            tree.set("protocol", "ESP")
+            tree.set("protocol", child.algorithms.securityProtocol.description)
             if child.encapsulation == .udp { tree.set("encap", true) }
             tree.set("spi-in", Hex.encode(child.inboundSPI))
             tree.set("spi-out", Hex.encode(child.outboundSPI))

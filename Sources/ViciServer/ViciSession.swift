@@ -37,6 +37,12 @@ final class ViciSession {
     /// Why the connection is to be closed; nil while all is well.
     private(set) var failure: String?
 
+    /// Whether nothing is done for it and it waits for nothing.
+    var isIdle: Bool {
+        guard case .none = activity else { return false }
+        return failure == nil && registered.isEmpty && waiting.isEmpty && pendingOutput == 0
+    }
+
     /// Whether events of this name go to this client.
     func isRegistered(_ event: String) -> Bool { registered.contains(event) }
 

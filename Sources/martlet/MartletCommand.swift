@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Gateway
 
 /// The executable: one command for the gateway itself and for all that people do with it.
@@ -33,8 +34,20 @@ struct MartletCommand: ParsableCommand {
         version: MartletVersion.current,
         subcommands: [
             Run.self, Up.self, Down.self, Status.self, Rekey.self, Watch.self, Log.self, Check.self, Explain.self,
-            Doctor.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self, Version.self,
+            Doctor.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self, Pki.self, Version.self,
         ])
+}
+
+extension MartletCommand {
+    /// By the name under which it was called: strongSwan's tools by theirs.
+    static func main() {
+        let words = CommandLine.arguments
+        switch (words.first ?? "").split(separator: "/").last {
+        case "swanctl": Foundation.exit(SwanctlDoor.run(Array(words.dropFirst())))
+        case "ipsec": Foundation.exit(IpsecDoor.run(Array(words.dropFirst())))
+        default: main(nil)
+        }
+    }
 }
 
 /// `martlet version`.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Gateway
 import LinuxSystem
 
@@ -83,7 +84,13 @@ struct ControlSocketOption: ParsableArguments {
     @Option(
         name: .customLong("vici"),
         help: ArgumentHelp("The control socket: a path, also as unix://PATH.", valueName: "URI"))
-    var uri = "unix:///var/run/charon.vici"
+    var uri = Self.usual
+
+    /// strongSwan's place, or where the packaged service has it.
+    private static var usual: String {
+        let packaged = "/run/martlet/charon.vici"
+        return "unix://" + (FileManager.default.fileExists(atPath: packaged) ? packaged : "/var/run/charon.vici")
+    }
 
     /// The socket's path.
     func path() throws -> String {

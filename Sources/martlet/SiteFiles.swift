@@ -140,9 +140,16 @@ struct SiteFiles {
             let directory = URL(fileURLWithPath: file.path).deletingLastPathComponent().path
             do {
                 try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-                try RawFile.write(file.path, Array(file.text.utf8))
+                try RawFile.write(file.path, Array(file.text.utf8), mode: try Self.mode(in: directory))
             } catch { throw CommandFailure("\(file.path) can't be written: \(error)") }
         }
+    }
+
+    /// A directory whose group its files inherit (the package's: the gateway's own) lets that group read; else nobody.
+    private static func mode(in directory: String) throws -> UInt32 {
+        let attributes = try FileManager.default.attributesOfItem(atPath: directory)
+        let permissions = (attributes[.posixPermissions] as? NSNumber)?.uint32Value ?? 0
+        return permissions & 0o2000 != 0 ? 0o640 : 0o600
     }
 
     /// A name that may be a file's, a section's and an identity.

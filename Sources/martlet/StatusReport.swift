@@ -39,6 +39,8 @@ struct StatusReport: Codable, Equatable {
         var remote: String
         var local_id: String?
         var remote_id: String?
+        /// What the peer proved its identity with; nil for a shared key.
+        var remote_certificate: CertificateStatus?
         var initiator: Bool
         var algorithms: String?
         /// Seconds since it was established.
@@ -111,6 +113,7 @@ extension StatusReport.IKESAStatus {
         remote = "\(tree["remote-host"] ?? "?")[\(tree["remote-port"] ?? "?")]"
         local_id = tree["local-id"]
         remote_id = tree["remote-id"]
+        remote_certificate = tree.section("remote-certificate").map(StatusReport.CertificateStatus.init)
         initiator = tree["initiator"] == "yes"
         algorithms = tree.algorithms(["encr-alg", "integ-alg", "prf-alg", "dh-group"])
         established = tree.number("established")
@@ -123,6 +126,32 @@ extension StatusReport.IKESAStatus {
         children = (tree.section("child-sas")?.sections ?? []).map { name, fields in
             StatusReport.ChildStatus(fields, drops: drops?.section(name) ?? ViciTree())
         }
+    }
+}
+
+extension StatusReport {
+    /// A peer's certificate.
+    struct CertificateStatus: Codable, Equatable {
+        /// The subjects, the peer's own first.
+        var chain: [String]
+        var serial: String?
+        /// The end of its time, in seconds since 1970.
+        var ends: Int64?
+        var key: String
+        var signature: String
+        /// What is known about revocation, in words.
+        var revocation: String
+    }
+}
+
+extension StatusReport.CertificateStatus {
+    init(_ tree: ViciTree) {
+        chain = tree.list("chain") ?? []
+        serial = tree["serial"]
+        ends = tree.number("ends")
+        key = tree["key"] ?? ""
+        signature = tree["signature"] ?? ""
+        revocation = tree["revocation"] ?? ""
     }
 }
 

@@ -1,3 +1,5 @@
+import Telemetry
+
 /// The status of a gateway on one screen.
 ///
 /// It owns the layout. It never asks the gateway for anything.
@@ -44,6 +46,11 @@ struct StatusScreen {
         if let nat = sa.nat { facts.append("NAT: \(nat)") }
         var lines = ["  " + facts.joined(separator: "  ")]
         if let remote = sa.remote_id { lines.append("    '\(sa.local_id ?? "?")' with '\(remote)'") }
+        if let certificate = sa.remote_certificate {
+            let chain = certificate.chain.map { "'\($0)'" }.joined(separator: " issued by ")
+            lines.append(
+                "    proved by \(Printable.text(chain)), \(certificate.key), revocation: \(certificate.revocation)")
+        }
         var details: [String] = []
         if let algorithms = sa.algorithms { details.append(algorithms) }
         if let established = sa.established { details.append("up \(Readable.span(established))") }

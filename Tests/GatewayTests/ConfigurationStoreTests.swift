@@ -58,7 +58,7 @@ import WireFormat
         store.onChange = { changes.append($1) }
         for name in ["a", "b", "c"] { #expect(store.load([connection(name)], now: now) == nil) }
         #expect(changes.isEmpty)
-        #expect(store.due == now + .milliseconds(50))
+        #expect(store.due == now + .milliseconds(100))
         store.apply()
         store.apply()
         #expect(changes == [["a", "b", "c"]])

@@ -1,5 +1,6 @@
 import GatewayModel
 import IKECore
+import IKEMessages
 import IPsecCrypto
 import SwanctlConfig
 import Testing
@@ -47,6 +48,10 @@ import WireFormat
         case .encapsulated: "encapsulated"
         case .publicKeyRefused: "public key refused"
         case .path, .noPath: "a path"
+        case .signed(let authentication, let certificates): "signed \(authentication.method) \(certificates.count)"
+        case .noPrivateKey(let reason): "no private key: \(reason)"
+        case .certified(let certificate): "certified \(certificate.chain.first ?? "")"
+        case .untrusted(let problem): "untrusted \(problem)"
         case .leased, .noLease: "a lease"
         case .lastUse: "a moment"
         case nil: "nothing"

@@ -65,7 +65,16 @@ struct ProposalSyntaxTests {
         }
         #expect(AlgorithmRegistry.isAEAD(try #require(defaults.first?.first(.encryption))))
         #expect(defaults.allSatisfy { $0.transforms(of: .keyExchange).isEmpty == (securityProtocol == .esp) })
-        #expect(Proposal.defaults(for: .ah).isEmpty)
+    }
+
+    @Test(arguments: ["sha256", "sha384-sha512-x25519-none-esn-noesn", "aes128gmac_ah", "aescmac-md5"])
+    func authenticationHeaders(text: String) throws {
+        let proposal = try Proposal(parsing: text, for: .ah)
+        #expect(proposal.securityProtocol == .ah)
+        #expect(proposal.description == text)
+        #expect(proposal.transforms(of: .encryption).isEmpty)
+        #expect(!proposal.transforms(of: .sequenceNumbers).isEmpty)
+        #expect(Proposal.defaults(for: .ah).count == 1)
     }
 
     /// The word, its place, and what was probably meant.
@@ -110,7 +119,8 @@ struct ProposalSyntaxTests {
             ("aes128-aes128-sha256", .esp, .repeated), ("aes128gcm-aes128gcm16", .esp, .repeated),
             ("aes128gcm16-prfsha256", .esp, .notFor(.esp)), ("null-sha256-x25519", .ike, .notFor(.ike)),
             ("aes128-sha256-none", .ike, .notFor(.ike)), ("aes128-sha256-x25519-esn", .ike, .notFor(.ike)),
-            ("sha256", .ah, .unsupportedProtocol(.ah)),
+            ("aes128-sha256", .ah, .notFor(.ah)), ("x25519-esn", .ah, .integrityAbsent), ("", .ah, .empty),
+            ("sha256", SecurityProtocol(rawValue: 4), .unsupportedProtocol(SecurityProtocol(rawValue: 4))),
         ] as [(String, SecurityProtocol, ProposalSyntaxError.Problem)])
     func rejects(text: String, securityProtocol: SecurityProtocol, problem: ProposalSyntaxError.Problem) throws {
         let error = try #require(failure(text, securityProtocol))

@@ -178,7 +178,7 @@ import Testing
                     children { c { esp_proposals = null-sha256
                         start_action = start
                     } }
-                    mobike = yes
+                    dpd_timeout = 150s
                 }
                 b : rest { remote { id = sun
                 } }
@@ -204,9 +204,9 @@ import Testing
         let messages = loaded.warnings.map { "\($0.severity.rawValue): \($0.message)" }
         #expect(
             messages == [
-                "note: connections.open.mobike has no effect: MOBIKE is not supported yet",
-                "warning: connections.open.children.c.esp_proposals: null is weak: packets are not encrypted at all",
                 "warning: secrets.ike: a secret of 5 octets can be guessed",
+                "note: connections.open.dpd_timeout has no effect: in IKEv2 the retransmissions decide when a peer is dead",
+                "warning: connections.open.children.c.esp_proposals: null is weak: packets are not encrypted at all",
                 "warning: section 'unused' is used by nobody",
                 "warning: child 'c' of connection 'open' is to start by itself, but there is no one address to start to",
                 "warning: connection 'open' lets in everybody who has a secret that fits",

@@ -40,8 +40,8 @@ import Testing
             "connections.gw.dpd_delay: '99999999999999999999' is not a time; write a number of seconds, or one with s, m, h or d: 90s, 30m, 4h, 1d"
         ),
         (
-            "reauth_time = 3h",
-            "connections.gw.reauth_time: reauthentication is not supported yet; remove it; IKE SAs are rekeyed instead (rekey_time)"
+            "reauth_time = 3 hours",
+            "connections.gw.reauth_time: '3 hours' is not a time; write a number of seconds, or one with s, m, h or d: 90s, 30m, 4h, 1d"
         ),
         ("encap = maybe", "connections.gw.encap: 'maybe' is neither yes nor no; write yes or no"),
         (
@@ -140,8 +140,8 @@ import Testing
             "1:17: error: secrets.ike.secret: what follows 0s is not base64; correct it, or put the text in front of which 0x or 0s stands into hexadecimal form"
         ),
         (
-            "ike { secret = x\n id = *.example.net\n }",
-            "2:2: error: secrets.ike.id: '*.example.net': a secret's owner can't hold a star; name the owner, or %any"
+            "ike { secret = x\n id = a*.example.net\n }",
+            "2:2: error: secrets.ike.id: 'a*.example.net': a star may only stand for all that comes before a domain; write *.example.net or *@example.net"
         ),
         (
             "eap-bob { secret = x\n }",
@@ -161,7 +161,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "connections.gw: auth defaults to pubkey, which is not supported yet"),
+        ("auth = dsa", "'dsa' is no kind of key, size or hash"),
         ("auth = eap", "auth = eap is not supported yet"),
     ])
     func authentication(_ line: String, _ message: String) {

@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 21)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 24)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -133,6 +133,7 @@ import WireFormat
         case .notMet: "notMet"
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
+        case .authenticationHeaderNeedsPlainPath: "authenticationHeaderNeedsPlainPath"
         case .alreadyConnected: "alreadyConnected"
         case .noLease: "noLease"
         case .noVirtualAddress: "noVirtualAddress"
@@ -140,6 +141,8 @@ import WireFormat
         case .noAnswer: "noAnswer"
         case .noPath: "noPath"
         case .noInternalAnswer: "noInternalAnswer"
+        case .untrusted: "untrusted"
+        case .noPrivateKey: "noPrivateKey"
         }
     }
 }

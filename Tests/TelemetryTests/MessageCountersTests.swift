@@ -21,9 +21,9 @@ import Testing
 
     @Test func messagesByKindAndDirection() {
         var counters = MessageCounters()
-        counters.count(event(.sent("IKE_SA_INIT request 0 [ SA KE No ]", bytes: 1, path)))
-        counters.count(event(.received("IKE_SA_INIT response 0 [ SA KE No ]", bytes: 1, path)))
-        counters.count(event(.received("INFORMATIONAL request 7 [ ]", bytes: 1, path), nil))
+        counters.count(event(.exchanged(.init(exchange: 34, isResponse: false, isSent: true))))
+        counters.count(event(.exchanged(.init(exchange: 34, isResponse: true, isSent: false))))
+        counters.count(event(.exchanged(.init(exchange: 37, isResponse: false, isSent: false)), nil))
         counters.count(event(.dropped(.unknownSPI, path), nil))
         counters.countIKERekey(weInitiated: false, "gw")
         #expect(value("ike-init-out-req", counters.all) == 1 && value("ike-init-in-resp", counters.all) == 1)

@@ -49,6 +49,36 @@ enum Samples {
             refusal: .wrongMethod(expected: .sharedKey, received: 1, remote: branch), code: "E-AUTH-METHOD",
             shows: ["RSA signature", "pre-shared key", "branch.example"]),
         Sample(
+            refusal: .wrongProof(local: hq, remote: branch, method: .publicKey), code: "E-FALSE-SIGNATURE",
+            shows: ["hq.example", "branch.example"]),
+        Sample(
+            refusal: .noPrivateKey(local: hq, reason: "the file is gone"), code: "E-NO-PRIVATE-KEY",
+            shows: ["hq.example", "the file is gone"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .expired(subject: "CN=b", ended: 1_763_729_580)),
+            code: "E-CERT-EXPIRED", shows: ["branch.example", "CN=b", "2025-11-21 12:53 UTC"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .notYetValid(subject: "CN=b", begins: 951_825_600)),
+            code: "E-CERT-NOT-YET-VALID", shows: ["CN=b", "2000-02-29 12:00 UTC"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .wrongName(claimed: branch, subject: "CN=b", names: ["x.example"])),
+            code: "E-CERT-WRONG-NAME", shows: ["branch.example", "CN=b", "x.example"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .untrustedIssuer(subject: "CN=b", issuer: "CN=evil")),
+            code: "E-CERT-UNTRUSTED", shows: ["CN=b", "CN=evil", "x509ca"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .keyMayNotSign(subject: "CN=b")), code: "E-CERT-KEY-USAGE",
+            shows: ["CN=b", "digitalSignature"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .wrongPurpose(subject: "CN=b", has: ["1.2.3"])),
+            code: "E-CERT-PURPOSE", shows: ["CN=b", "1.2.3", "serverAuth"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .weakKey(subject: "CN=b", key: "RSA 1024", wanted: "RSA 3072")),
+            code: "E-WEAK-KEY", shows: ["CN=b", "RSA 1024", "RSA 3072"]),
+        Sample(
+            refusal: .untrusted(remote: branch, .revoked(subject: "CN=b", source: "a list")), code: "E-CERT-REVOKED",
+            shows: ["CN=b", "a list"]),
+        Sample(
             refusal: .selectorsDisjoint(oursLocal: left, oursRemote: right, theirsLocal: right, theirsRemote: left),
             code: "E-SELECTORS", shows: ["10.1.0.1", "10.2.0.2", "`local_ts`", "`remote_ts`"]),
         Sample(refusal: .choseWhatWasNotOffered(what: "group 99"), code: "E-NOT-OFFERED", shows: ["group 99"]),
@@ -60,6 +90,9 @@ enum Samples {
             shows: ["\(Transform.x25519)", "all zeros"]),
         Sample(refusal: .notMet(demand: "a key"), code: "E-DEMAND", shows: ["a key"]),
         Sample(refusal: .planeRefused(reason: "no such device"), code: "E-DATA-PLANE", shows: ["no such device"]),
+        Sample(
+            refusal: .authenticationHeaderNeedsPlainPath(child: "net", isForced: false), code: "E-AH-NAT",
+            shows: ["net", "NAT", "ah_proposals"]),
         Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
         Sample(
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",

@@ -36,8 +36,8 @@ final class Sites {
         /// How a packet from a host of this machine would go.
         func goes(to address: String) throws -> RouteLookup { try routes.lookup(try Support.address(address)) }
 
-        func ping(_ address: String, from source: String? = nil, count: Int = 3) throws -> Bool {
-            let origin = source.map { ["-I", $0] } ?? []
+        func ping(_ address: String, from source: String? = nil, count: Int = 3, size: Int? = nil) throws -> Bool {
+            let origin = (source.map { ["-I", $0] } ?? []) + (size.map { ["-s", "\($0)"] } ?? [])
             return try Support.run(
                 in: name, ["ping", "-q", "-c", "\(count)", "-i", "0.02", "-W", "5"] + origin + [address]) == 0
         }

@@ -45,13 +45,17 @@ enum Support {
     static func bringUp(
         _ plane: UserspacePlane, index: Int, isFirst: Bool, path: Path, local: [TrafficSelector],
         remote: [TrafficSelector], encapsulation: SecurityAssociation.Encapsulation = .udp, child: UInt32 = 1,
-        keys: UInt64 = 0, mode: ChildTemplate.Mode = .tunnel
+        keys: UInt64 = 0, mode: ChildTemplate.Mode = .tunnel, isAH: Bool = false
     ) throws {
         var pair = associations(
             index: index, isFirst: isFirst, path: path, local: local, remote: remote, encapsulation: encapsulation,
             child: child, keys: keys)
         pair.inbound.mode = mode
         pair.outbound.mode = mode
+        if isAH {
+            pair.inbound.useAH()
+            pair.outbound.useAH()
+        }
         try plane.obey(.install(pair.inbound))
         try plane.obey(.install(pair.outbound))
         try plane.obey(
@@ -92,6 +96,18 @@ enum Support {
         try process.run()
         process.waitUntilExit()
         return process.terminationStatus
+    }
+}
+
+extension SecurityAssociation {
+    /// The same by AH.
+    fileprivate mutating func useAH() {
+        var entropy = SeededEntropy(seed: UInt64(spi))
+        securityProtocol = .ah
+        encryption = Transform(.encryption, 0)
+        encryptionKey = SecretBytes([])
+        integrity = .sha256
+        integrityKey = SecretBytes(entropy.bytes(32))
     }
 }
 

@@ -94,6 +94,8 @@ import ViciMessages
         defer { server.stop() }
         let clients = try (0..<ViciControl.maximumSessions).map { _ in try ViciClient(connectingTo: server.path) }
         for client in clients { #expect(try client.call("version")["version"] == "0.1.0") }
+        // One that waits for something does not have to make room, as an idle one does.
+        for client in clients { try client.register(for: ["log"]) }
         #expect(throws: ViciClientError.self) {
             let oneTooMany = try ViciClient(connectingTo: server.path)
             _ = try oneTooMany.call("version")

@@ -228,10 +228,20 @@ import ViciMessages
 
     @Test func tooManyClients() throws {
         let bench = try Bench()
-        for _ in 1..<ViciControl.maximumSessions { #expect(bench.control.open() != nil) }
+        try bench.send(.register("log"))
+        let octets = try ViciPacket.register("log").framed()
+        for _ in 1..<ViciControl.maximumSessions {
+            let id = try #require(bench.control.open())
+            bench.control.receive(octets, from: id)
+            bench.control.drain(id) { $0.count }
+        }
+        _ = try bench.read()
         #expect(bench.control.open() == nil)
         bench.control.close(bench.client)
+        let idle = try #require(bench.control.open())
+        // Now there is one that does nothing: it makes room.
         #expect(bench.control.open() != nil)
+        #expect(bench.control.failure(idle) == "it did nothing, and others need the room")
     }
 
     @Test func aClientMayLeaveInTheMiddle() throws {

@@ -100,5 +100,7 @@ int martlet_mac_update(martlet_mac *mac, const void *_Nullable bytes, size_t cou
 int martlet_mac_finish(martlet_mac *mac, uint8_t *out, size_t count);
 // Whether the first `count` octets of the tag are those of `expected`, in constant time.
 int martlet_mac_verify(martlet_mac *mac, const uint8_t *expected, size_t count);
+// Whether `count` octets are equal, in constant time.
+int martlet_equal(const uint8_t *first, const uint8_t *second, size_t count);
 
 #pragma clang assume_nonnull end

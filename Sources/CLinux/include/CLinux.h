@@ -128,6 +128,12 @@ int martlet_option_path_mtu(int socket, int family, int mode);
 int martlet_option_error_queue(int socket, int family, bool on);
 int martlet_option_udp_gro(int socket, bool on);
 
+/// Prepares a raw socket whose packets begin with their IP header when they are sent, and when they are received by
+/// martlet_header_receive.
+int martlet_header_prepare(int socket, int family);
+/// One packet with its IP header and, over IPv6, its extension headers; 0 when there was one that does not fit.
+int64_t martlet_header_receive(int socket, int family, int protocol, void *buffer, size_t capacity);
+
 // TUN -----------------------------------------------------------------------------------------------------------------
 
 /// `name` holds 16 octets: a template on the way in, the device's name on the way out.
@@ -210,6 +216,7 @@ int martlet_sync(int descriptor);
 int martlet_change_mode_of(int descriptor, uint32_t mode);
 int martlet_change_mode(const char *path, uint32_t mode);
 int martlet_rename(const char *from, const char *to);
+int martlet_make_directory(const char *path, uint32_t mode);
 int martlet_unlink(const char *path);
 int martlet_identify(const char *path, struct martlet_file_identity *identity);
 int martlet_identify_open(int descriptor, struct martlet_file_identity *identity);

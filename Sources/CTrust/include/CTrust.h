@@ -173,6 +173,9 @@ int martlet_crl_draft_sign(X509_CRL *draft, EVP_PKEY *key, const char *_Nullable
 // The entries of a list, by place: serial number, moment, reason (-1 for none). 0 when there is none at this place.
 int martlet_crl_entry(X509_CRL *list, int index, uint8_t *serial, size_t *length, int64_t *moment, int *reason);
 
+// Whether a list holds a certificate: 0 no, 1 revoked, 2 no longer revoked (delta lists).
+int martlet_crl_holds(X509_CRL *list, X509 *certificate);
+
 // PEM of a certificate or a list.
 size_t martlet_certificate_pem(X509 *certificate, uint8_t *out, size_t room);
 size_t martlet_crl_pem(X509_CRL *list, uint8_t *out, size_t room);

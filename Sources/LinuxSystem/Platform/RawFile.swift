@@ -66,6 +66,13 @@ public enum RawFile {
         return true
     }
 
+    /// Makes the directory at `path`, with these permissions less the umask's; one that is there already stays as it is.
+    public static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
+        try checkedText(path, "mkdir")
+        // A checked string, ended by a zero for the length of the call.
+        _ = try checked(unsafe martlet_make_directory(path, mode), "mkdir", path)
+    }
+
     /// Whether there is anything at `path`.
     public static func exists(_ path: String) -> Bool {
         var identity = martlet_file_identity()

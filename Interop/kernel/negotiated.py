@@ -1,0 +1,363 @@
+"""Cases with IKEv2: `martlet run` on side a, strongSwan with the kernel's plane on side b, each initiating in turn."""
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass, field
+
+from lab.processes import Daemon, Failure, eventually, last_lines, run
+from lab.swanctl import security_associations
+
+from .network import INNER, NETS, OUTER, other
+
+CHARON = "/usr/lib/ipsec/charon"
+CONNECTION, CHILD = "lab", "net"
+
+
+@dataclass
+class Wanted:
+    """One tunnel: lines of the child and of the connection that both sides are told."""
+
+    child: str
+    connection: str = ""
+    mode: str = "TUNNEL"
+    protocol: str = "ESP"
+    outer: int = 4
+    #: More lines for one side.
+    left: str = ""
+    right: str = ""
+    proposals: str = "aes128gcm16-prfsha256-x25519"
+    facts: dict = field(default_factory=dict)
+    #: Whether packets travel in UDP; None for never mind.
+    udp: bool | None = False
+
+    def text(self, side):
+        far = other(side)
+        lines = self.child.split(";") + [f"mode = {self.mode.lower()}"]
+        if self.mode == "TUNNEL":
+            for key, owner in (("local_ts", side), ("remote_ts", far)):
+                lines.append(f"{key} = {NETS[owner][4]},{NETS[owner][6]}")
+        own = self.left if side == "a" else self.right
+        both = "\n".join(f"    {line.strip()}" for line in (self.connection + ";" + own).split(";") if line.strip())
+        inner = "\n".join(f"        {line.strip()}" for line in lines if line.strip())
+        return f"""connections {{
+  {CONNECTION} {{
+    version = 2
+    local_addrs = {OUTER[side][self.outer]}
+    remote_addrs = {OUTER[far][self.outer]}
+    proposals = {self.proposals}
+    mobike = no
+{both}
+    local {{
+      auth = psk
+      id = {side}.lab
+    }}
+    remote {{
+      auth = psk
+      id = {far}.lab
+    }}
+    children {{
+      {CHILD} {{
+{inner}
+      }}
+    }}
+  }}
+}}
+secrets {{
+  ike-lab {{
+    id-1 = a.lab
+    id-2 = b.lab
+    secret = "0123456789abcdef-guest"
+  }}
+}}
+"""
+
+
+class Gateway:
+    """A daemon on one side, driven by swanctl."""
+
+    def __init__(self, guest, side):
+        self.guest, self.side = guest, side
+        self.directory = guest.path(f"gateway-{side}")
+        os.makedirs(self.directory, exist_ok=True)
+        # On a file system of the guest's: sockets cannot live on the host's.
+        self.socket = f"/run/vici-{side}"
+        self.configuration = os.path.join(self.directory, "swanctl.conf")
+        self.settings = os.path.join(self.directory, "strongswan.conf")
+        self.daemon = None
+
+    @property
+    def uri(self):
+        return f"unix://{self.socket}"
+
+    def swanctl(self, *arguments, timeout=30):
+        return run(
+            ["swanctl", *arguments, "--uri", self.uri], timeout=timeout, env={
+                "STRONGSWAN_CONF": self.settings, "SWANCTL_DIR": self.directory})
+
+    def start(self, wanted):
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+        log = os.path.join(self.directory, "output")
+        with open(log, "w", encoding="utf-8"):
+            pass
+        with open(self.configuration, "w", encoding="utf-8") as sink:
+            sink.write(wanted.text(self.side))
+        os.chmod(self.configuration, 0o600)
+        with open(self.settings, "w", encoding="utf-8") as sink:
+            sink.write(f"""charon {{
+  load = random nonce openssl pem pkcs1 x509 constraints pubkey kdf xcbc cmac hmac gmp kernel-netlink socket-default vici
+  install_routes = no
+  send_vendor_id = yes
+  plugins {{
+    vici {{
+      socket = {self.uri}
+    }}
+  }}
+  filelog {{
+    stderr {{
+      default = 1
+      flush_line = yes
+    }}
+  }}
+}}
+swanctl {{
+  load = pem pkcs1 x509 openssl random
+}}
+""")
+        command, env = self.command()
+        self.daemon = Daemon(command, log, netns=self.side, env=env)
+        eventually(self._answers, 30, f"{type(self).__name__} answers on its control socket")
+        self.load()
+
+    def _answers(self):
+        if not self.daemon.running:
+            raise Failure(f"{type(self).__name__} ended: {last_lines(self.daemon.output())}")
+        return os.path.exists(self.socket) and self.swanctl("--stats", timeout=10).code == 0
+
+    def children(self):
+        found = []
+        for _, facts in security_associations(self.swanctl("--list-sas", "--raw").require().out):
+            found += list(facts.get("child-sas", {}).values())
+        return found
+
+    def child(self):
+        up = [child for child in self.children() if child.get("state") == "INSTALLED"]
+        if len(up) != 1:
+            raise Failure(f"{type(self).__name__} has {len(up)} Child SAs: {last_lines(self.daemon.output(), 3)}")
+        return up[0]
+
+    def stop(self):
+        if self.daemon:
+            try:
+                self.daemon.stop(timeout=20)
+            finally:
+                self.daemon.kill()
+
+
+class StrongSwan(Gateway):
+    """charon over the kernel's XFRM."""
+
+    def command(self):
+        return [CHARON], {"STRONGSWAN_CONF": self.settings}
+
+    def load(self):
+        self.swanctl("--load-all", "--noprompt", "--file", self.configuration).require()
+
+
+class Martlet(Gateway):
+    """`martlet run`."""
+
+    def command(self):
+        return [self.guest.martlet, "run", "--config", self.configuration, "--vici", self.uri], {}
+
+    def load(self):
+        def knows():
+            done = run([self.guest.martlet, "status", "--json", "--vici", self.uri], timeout=10)
+            return done.code == 0 and json.loads(done.out).get("connections")
+        eventually(knows, 10, "Martlet knows its connection")
+
+
+class Pair:
+    """Both daemons with one tunnel between them."""
+
+    def __init__(self, guest, wanted):
+        self.guest, self.wanted = guest, wanted
+        self.left, self.right = Martlet(guest, "a"), StrongSwan(guest, "b")
+
+    def __enter__(self):
+        try:
+            self.left.start(self.wanted)
+            self.right.start(self.wanted)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for gateway in (self.left, self.right):
+            try:
+                gateway.stop()
+            except Failure:
+                pass
+        self.guest.network.ip("b", "xfrm state flush")
+        self.guest.network.ip("b", "xfrm policy flush")
+
+    def initiate(self, who):
+        done = who.swanctl("--initiate", "--child", CHILD, "--timeout", 20, timeout=30)
+        if done.code != 0:
+            raise Failure(f"{type(who).__name__} could not initiate: {last_lines(done.text)} "
+                          f"({last_lines(self.left.daemon.output(), 2)})")
+
+    def targets(self):
+        if self.wanted.mode == "TRANSPORT":
+            return [("a", OUTER["b"][self.wanted.outer], None), ("b", OUTER["a"][self.wanted.outer], None)]
+        return [(near, INNER[far][family], INNER[near][family])
+                for near, far in (("a", "b"), ("b", "a")) for family in (4, 6)]
+
+    def check(self):
+        """What both list is the same thing mirrored, and is what was wanted; pings both ways are counted by both."""
+        for side, address, source in self.targets():
+            self.guest.network.require_ping(side, address, source)
+        left, right = self.left.child(), self.right.child()
+        for gateway, child in (("Martlet", left), ("strongSwan", right)):
+            for key, value in {"mode": self.wanted.mode, "protocol": self.wanted.protocol, **self.wanted.facts}.items():
+                if child.get(key) != value:
+                    raise Failure(f"{gateway} says {key} = {child.get(key)}, not {value}")
+            if self.wanted.udp is not None and (child.get("encap") == "yes") != self.wanted.udp:
+                raise Failure(f"{gateway} says encap = {child.get('encap')}")
+        if (left["spi-in"], left["spi-out"]) != (right["spi-out"], right["spi-in"]):
+            raise Failure("the SPIs of the two sides are not the same")
+        sent = 5 * len(self.targets()) // 2
+        counts = [int(child[key]) for child in (left, right) for key in ("packets-in", "packets-out")]
+        if min(counts) < sent:
+            raise Failure(f"of {sent} packets each way the SAs counted {counts}")
+        return counts
+
+    def terminate(self, who):
+        who.swanctl("--terminate", "--ike", CONNECTION, "--timeout", 10, timeout=20).require()
+        eventually(lambda: not self.left.children() and not self.right.children(), 10, "no Child SA is left")
+
+
+def tunnel(wanted, initiator, extra=None):
+    def procedure(guest):
+        with Pair(guest, wanted) as pair:
+            who = pair.left if initiator == "martlet" else pair.right
+            pair.initiate(who)
+            counts = pair.check()
+            note = f"{min(counts)} packets counted by both"
+            if extra:
+                note += "; " + extra(guest, pair)
+            pair.terminate(who)
+            if pair.left.daemon.output().count("crash") or not pair.left.daemon.running:
+                raise Failure("Martlet ended")
+            return note
+    return procedure
+
+
+def rekeys(guest, pair):
+    """Each side rekeys the child, then the IKE SA, under pings both ways: none is lost."""
+    side, address, source = pair.targets()[0]
+    back = next(each for each in pair.targets() if each[0] == "b")
+    streams = [guest.pings(*way, count=450, interval=0.02) for way in ((side, address, source), back)]
+    seen = set()
+    for gateway in (pair.left, pair.right):
+        for what in ("--child", "--ike"):
+            time.sleep(0.7)
+            before = gateway.child()["spi-in"]
+            gateway.swanctl("--rekey", what, CHILD if what == "--child" else CONNECTION).require()
+            if what == "--child":
+                eventually(
+                    lambda: [child for child in gateway.children()
+                             if child.get("state") == "INSTALLED" and child["spi-in"] != before
+                             and len(gateway.children()) == 1], 10, f"{type(gateway).__name__} has replaced the child")
+                seen.add(gateway.child()["spi-in"])
+    lost = [stream.lost() for stream in streams]
+    if any(lost):
+        raise Failure(f"{lost} of 450 pings each way were lost over four rekeys")
+    pair.check()
+    return "4 rekeys under 900 pings, none lost"
+
+
+def other_tunnel(kind):
+    """GRE or IP-in-IP between the hosts, its packets in transport mode."""
+    def extra(guest, pair):
+        for side in "ab":
+            far = other(side)
+            guest.network.ip(side, f"link add {kind}y type {kind} local {OUTER[side][4]} remote {OUTER[far][4]}")
+            guest.network.ip(side, f"addr add 172.21.0.{1 if side == 'a' else 2}/30 dev {kind}y")
+            guest.network.ip(side, f"link set {kind}y up")
+        try:
+            before = int(pair.right.child()["packets-in"])
+            guest.network.require_ping("a", "172.21.0.2")
+            guest.network.require_ping("b", "172.21.0.1")
+            after = int(pair.right.child()["packets-in"])
+            if after - before < 10:
+                raise Failure(f"{kind}: the SA counted {after - before} of 10 packets")
+            return f"{kind} pings both ways, counted by the SA"
+        finally:
+            for side in "ab":
+                guest.network.ip(side, f"link del {kind}y", may_fail=True)
+    return extra
+
+
+def refused_in_udp(guest):
+    """AH where strongSwan forces UDP: the reason in plain words, and no Child SA."""
+    wanted = Wanted("ah_proposals = sha256", protocol="AH", right="encap = yes")
+    with Pair(guest, wanted) as pair:
+        done = pair.left.swanctl("--initiate", "--child", CHILD, "--timeout", 10, timeout=20)
+        if done.code == 0:
+            raise Failure("AH came up although the peer forces UDP")
+        said = pair.left.daemon.output()
+        if not re.search(r"E-AH-NAT|uses AH", said):
+            raise Failure(f"the log does not say why: {last_lines(said)}")
+        if pair.left.children() or pair.right.children():
+            raise Failure("a Child SA is there all the same")
+        return "refused, with the reason in the log"
+
+
+def cases(Case):
+    """(name, procedure) of all of them, each initiated by either side."""
+    plain = "encap = no"
+    found = []
+
+    def add(name, wanted, extra=None, smoke=(), timeout=120):
+        for initiator in ("martlet", "strongswan"):
+            pair = "martlet/ss" if initiator == "martlet" else "ss/martlet"
+            found.append(Case(
+                f"{pair} {name}", tunnel(wanted, initiator, extra), smoke=initiator in smoke, timeout=timeout))
+
+    gcm = "esp_proposals = aes128gcm16"
+    add("esp tunnel raw", Wanted(gcm, plain), smoke=("martlet",))
+    add("esp tunnel udp", Wanted(gcm, udp=True))
+    add("esp tunnel raw v6", Wanted(gcm, plain, outer=6))
+    add("esp tunnel esn", Wanted("esp_proposals = aes128gcm16-esn", plain, facts={"esn": "1"}))
+    add("esp tunnel cbc esn", Wanted("esp_proposals = aes256-sha256-esn", plain, facts={"esn": "1"}))
+    add("esp tunnel sha256_96", Wanted("esp_proposals = aes128-sha256;sha256_96 = yes", plain))
+    add("esp tunnel serpent", Wanted(
+        "esp_proposals = serpent256-sha256", plain, left="send_vendor_id = yes",
+        facts={"encr-alg": "SERPENT_CBC"}))
+    add("esp tunnel twofish", Wanted(
+        "esp_proposals = twofish128-sha256", plain, left="send_vendor_id = yes",
+        facts={"encr-alg": "TWOFISH_CBC"}))
+    add("esp tunnel gmac", Wanted("esp_proposals = aes128gmac", plain))
+    add("esp transport raw", Wanted(gcm, plain, mode="TRANSPORT"), smoke=("strongswan",))
+    add("esp transport udp", Wanted(gcm, mode="TRANSPORT", udp=True))
+    add("esp transport raw v6", Wanted(gcm, plain, mode="TRANSPORT", outer=6))
+    add("esp transport gre", Wanted(gcm, plain, mode="TRANSPORT"), other_tunnel("gre"))
+    add("esp transport ipip", Wanted(gcm, plain, mode="TRANSPORT"), other_tunnel("ipip"))
+    ah = {"integ-alg": "HMAC_SHA2_256_128"}
+    add("ah tunnel", Wanted("ah_proposals = sha256", protocol="AH", facts=ah), smoke=("martlet",))
+    add("ah transport", Wanted("ah_proposals = sha256", mode="TRANSPORT", protocol="AH", facts=ah),
+        smoke=("strongswan",))
+    add("ah tunnel v6", Wanted("ah_proposals = sha256", protocol="AH", outer=6, facts=ah))
+    add("ah transport v6", Wanted("ah_proposals = sha256", mode="TRANSPORT", protocol="AH", outer=6, facts=ah))
+    add("ah tunnel sha1 esn", Wanted("ah_proposals = sha1-esn", protocol="AH"))
+    add("ah transport sha512", Wanted("ah_proposals = sha512", mode="TRANSPORT", protocol="AH"))
+    add("esp rekeys", Wanted("esp_proposals = aes128gcm16-x25519", plain), rekeys, smoke=("martlet",), timeout=180)
+    add("ah rekeys", Wanted("ah_proposals = sha256-x25519", protocol="AH"), rekeys, timeout=180)
+    add("esp transport rekeys", Wanted(
+        "esp_proposals = aes128gcm16-x25519", plain, mode="TRANSPORT"), rekeys, timeout=180)
+    found.append(Case("martlet/ss ah refused in udp", refused_in_udp))
+    return found

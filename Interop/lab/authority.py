@@ -1,0 +1,73 @@
+"""A certificate authority for one case: keys and certificates made by openssl, in the case's own directory."""
+
+import os
+
+from .processes import run
+
+#: openssl's words for the kinds of keys.
+KINDS = {
+    **{f"rsa{bits}": ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"] for bits in (1024, 2048, 3072, 4096)},
+    **{f"ecdsa{bits}": ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:P-{bits}"] for bits in (256, 384, 521)},
+    "ed25519": ["-algorithm", "ED25519"], "ed448": ["-algorithm", "ED448"],
+}
+
+
+class Issued:
+    """A key and its certificate, as files."""
+
+    def __init__(self, directory, name):
+        self.name = name
+        self.key = os.path.join(directory, f"{name}.key")
+        self.certificate = os.path.join(directory, f"{name}.pem")
+
+
+class Authority:
+    """Makes keys, and certificates signed by itself or by one that it made. Names are files in one directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.makedirs(directory, exist_ok=True)
+
+    def key(self, name, kind):
+        issued = Issued(self.directory, name)
+        run(["openssl", "genpkey", *KINDS[kind], "-out", issued.key], timeout=60).require()
+        return issued
+
+    def ca(self, name, kind="ecdsa256", issuer=None, subject=None):
+        """An authority's certificate; its own issuer when there is no other."""
+        return self.issue(
+            name, kind, issuer, subject or f"/C=CH/O=lab/CN={name}",
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n")
+
+    def peer(self, name, kind, issuer, subject, names, more="", days=30):
+        return self.issue(
+            name, kind, issuer, subject,
+            f"keyUsage=critical,digitalSignature\nsubjectAltName={names}\nsubjectKeyIdentifier=hash\n"
+            f"authorityKeyIdentifier=keyid\n{more}", days)
+
+    def crl(self, issuer, path, revoked=(), is_stale=False):
+        """A revocation list of `issuer` with these certificates in it, at `path`."""
+        base = os.path.join(self.directory, f"{issuer.name}.db")
+        config = base + ".cnf"
+        with open(config, "w", encoding="utf-8") as sink:
+            sink.write(f"[ca]\ndefault_ca = lab\n[lab]\ndatabase = {base}\ncrlnumber = {base}.number\n"
+                       f"default_crl_days = 30\ndefault_md = sha256\n")
+        for name, text in ((base, ""), (base + ".number", "01\n"), (base + ".attr", "unique_subject = no\n")):
+            with open(name, "w", encoding="utf-8") as sink:
+                sink.write(text)
+        keys = ["-config", config, "-keyfile", issuer.key, "-cert", issuer.certificate]
+        for each in revoked:
+            run(["openssl", "ca", *keys, "-revoke", each.certificate]).require()
+        times = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"] if is_stale else []
+        run(["openssl", "ca", *keys, "-gencrl", *times, "-out", path]).require()
+
+    def issue(self, name, kind, issuer, subject, extensions, days=30):
+        issued = self.key(name, kind)
+        request, config = (os.path.join(self.directory, f"{name}.{end}") for end in ("csr", "ext"))
+        with open(config, "w", encoding="utf-8") as sink:
+            sink.write(extensions)
+        run(["openssl", "req", "-new", "-key", issued.key, "-subj", subject, "-out", request]).require()
+        signer = ["-CA", issuer.certificate, "-CAkey", issuer.key] if issuer else ["-signkey", issued.key]
+        run(["openssl", "x509", "-req", "-in", request, *signer, "-days", days, "-extfile", config,
+             "-set_serial", str(int.from_bytes(os.urandom(8), "big") >> 1), "-out", issued.certificate]).require()
+        return issued

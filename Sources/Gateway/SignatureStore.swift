@@ -1,0 +1,170 @@
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import SwanctlConfig
+import Trust
+
+/// The private keys and certificates of one gateway, and the only code that uses them.
+///
+/// It answers an engine's questions about signatures: prove that we are somebody, tell whether a peer's signature and
+/// certificate are good. It never hands a key out, and is not changed once made: another thread may use it.
+final class SignatureStore: Sendable {
+    private let credentials: Credentials
+    /// Certificates by their DER, so that a connection's need not be parsed each time. Never gone through.
+    private let parsed: [[UInt8]: Certificate]
+
+    /// A store with the credentials of a configuration.
+    init(_ credentials: Credentials = Credentials(), connections: [Connection] = []) {
+        self.credentials = credentials
+        var parsed: [[UInt8]: Certificate] = [:]
+        for certificate in credentials.authorities + credentials.certificates { parsed[certificate.der] = certificate }
+        for connection in connections {
+            for round in [connection.remote] + connection.furtherRemote {
+                for der in round.certificates + round.authorities.map(\.certificate) where parsed[der] == nil {
+                    parsed[der] = try? Certificate(der: der)
+                }
+            }
+            for round in [connection.local] + connection.furtherLocal {
+                for der in round.certificates where parsed[der] == nil { parsed[der] = try? Certificate(der: der) }
+            }
+        }
+        self.parsed = parsed
+    }
+
+    /// Whether a question is about a signature.
+    static func concerns(_ query: Query) -> Bool {
+        switch query {
+        case .prove(let proof), .verify(let proof, _): proof.method == .publicKey
+        default: false
+        }
+    }
+
+    /// Answers a question about a signature; `moment` is the time of day in seconds since 1970. Takes milliseconds.
+    func answer(_ query: Query, at moment: Int64) -> Answer? {
+        switch query {
+        case .prove(let proof): prove(proof)
+        case .verify(let proof, _): verify(proof, at: moment)
+        default: nil
+        }
+    }
+
+    // MARK: Ours
+
+    private func prove(_ proof: Query.Proof) -> Answer {
+        guard let wish = proof.wish else { return .noPrivateKey("the connection does not sign") }
+        let candidates = candidates(wish, proof.signer)
+        guard !candidates.isEmpty else {
+            return .noPrivateKey("there is no private key for any certificate or key of this connection's")
+        }
+        for candidate in candidates {
+            let kind = candidate.key.publicKey.kind
+            guard let choice = SignatureChoice.choose(kind, peerHashes: wish.peerHashes, wish.own.rules) else {
+                continue
+            }
+            guard let authentication = choice.authentication(proof.octets, candidate.key) else { continue }
+            return .signed(authentication, certificates: wish.sendsCertificates ? payloads(candidate) : [])
+        }
+        return .noPrivateKey("no key of this connection's can sign in a way that the peer and 'auth' allow")
+    }
+
+    /// A key of ours, and what makes it known.
+    private struct Candidate {
+        let key: PrivateKey
+        /// nil for a raw public key.
+        let certificate: Certificate?
+        /// Those between the certificate and an authority that issued itself.
+        var chain: [Certificate] = []
+    }
+
+    /// What we may sign with, the best first: those that the peer's authorities lead to and that bear the identity.
+    private func candidates(_ wish: Query.Proof.Wish, _ signer: Identity) -> [Candidate] {
+        var ranked: [(rank: Int, candidate: Candidate)] = []
+        for der in wish.own.certificates {
+            guard let certificate = parsed[der], let key = credentials.key(of: certificate) else { continue }
+            var candidate = Candidate(key: key, certificate: certificate)
+            candidate.chain = chain(above: certificate)
+            let isWanted =
+                wish.authorities.isEmpty
+                || candidate.chain.contains { wish.authorities.contains($0.key.identifier) }
+            let isBound = IdentityBinding.holds(signer, certificate)
+            ranked.append(((isBound ? 0 : 2) + (isWanted ? 0 : 1), candidate))
+        }
+        let keys = wish.own.rawKeys.compactMap { credentials.key(ofInfo: $0) }.map {
+            Candidate(key: $0, certificate: nil)
+        }
+        // Stable: the configuration's order among equals.
+        let sorted = (0...3).flatMap { rank in ranked.filter { $0.rank == rank }.map(\.candidate) }
+        return sorted + keys
+    }
+
+    /// The authorities above a certificate, the lowest first, as far as they are loaded.
+    private func chain(above certificate: Certificate) -> [Certificate] {
+        var chain: [Certificate] = []
+        var last = certificate
+        while chain.count < 8, !last.isSelfIssued {
+            let issuer = credentials.authorities.first { authority in
+                guard let subject = authority.subject, let wanted = last.issuer else { return false }
+                return authority != last && subject.isSame(as: wanted) && last.isSigned(by: authority)
+            }
+            guard let issuer else { break }
+            chain.append(issuer)
+            last = issuer
+        }
+        return chain
+    }
+
+    /// The certificate and those that lead to an authority, without the one at the top: who trusts it has it.
+    private func payloads(_ candidate: Candidate) -> [CertificatePayload] {
+        guard let certificate = candidate.certificate else {
+            return [CertificatePayload(.rawPublicKey, candidate.key.publicKey.info)]
+        }
+        let between = candidate.chain.filter { !$0.isSelfIssued }
+        return ([certificate] + between).map { CertificatePayload(.x509Signature, $0.der) }
+    }
+
+    // MARK: The peer's
+
+    /// What lists say about a peer that is believed otherwise: ours, and those that it sent itself.
+    private func revocation(
+        _ trusted: PeerVerifier.Trusted, _ policy: RevocationPolicy, at moment: Int64
+    ) -> Answer {
+        let sent = trusted.attachments.filter { $0.encoding == .revocationList }.prefix(4)
+        let check = RevocationCheck(
+            lists: credentials.revocationLists + sent.compactMap { try? RevocationList(file: $0.data) })
+        var facts = trusted.facts
+        // Without a list and without a demand for one there is nothing to tell.
+        if check.lists.isEmpty, policy == .relaxed { return .certified(facts) }
+        do throws(CertificateProblem) {
+            facts.revocation = try check.judge(trusted.chain, policy, moment: moment)
+            return .certified(facts)
+        } catch {
+            return .untrusted(error)
+        }
+    }
+
+    private func verify(_ proof: Query.Proof, at moment: Int64) -> Answer {
+        guard let evidence = proof.evidence else { return .falseProof }
+        let required = evidence.required
+        let verifier = PeerVerifier(
+            pinned: required.certificates.compactMap { parsed[$0] ?? (try? Certificate(der: $0)) },
+            rawKeys: required.rawKeys.compactMap { try? PublicKey(file: $0) },
+            validator: ChainValidator(
+                anchors: required.authorities.compactMap {
+                    parsed[$0.certificate] ?? (try? Certificate(der: $0.certificate))
+                },
+                policies: required.policies, policy: SignaturePolicy(required.rules)),
+            authority: required.authority)
+        do throws(PeerVerifier.Failure) {
+            let trusted = try verifier.verify(
+                proof.signer, signed: proof.octets, evidence.authentication, evidence.certificates,
+                agreedHashes: evidence.hashesAgreed, at: moment)
+            return revocation(trusted, required.revocation, at: moment)
+        } catch {
+            switch error {
+            case .problem(let problem): return .untrusted(problem)
+            case .falseProof, .method: return .falseProof
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import IKEMessages
+import IPsecCrypto
+import NetworkTypes
+
+/// What MOBIKE knows of one IKE SA (RFC 4555).
+struct MobilityState {
+    /// The most addresses of a peer's that are remembered.
+    static let limit = 16
+    /// After how many repetitions a request is sent to the peer's other addresses as well.
+    static let patience = 2
+
+    /// Whether both ends speak it.
+    var isSpoken = false
+    /// The peer's other addresses.
+    var peerAddresses: [IPAddress] = []
+    /// Whether the way to the peer is being looked for.
+    var isSearching = false
+    /// Whether the peer has moved, and has not shown yet that it is where it says.
+    var awaitsRouteCheck = false
+}
+
+/// Tells the peer that we are somewhere else now (RFC 4555 §3.5).
+struct UpdateAddresses: Exchange {
+    private let path: Path
+    private let cookie: [UInt8]
+    private let detection: [NotifyPayload]
+
+    /// From the path that the IKE SA has now.
+    init(_ context: SessionContext, _ turn: inout Turn) {
+        path = context.path
+        cookie = turn.environment.entropy.bytes(16)
+        detection = NATDetection.offer(
+            initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, path: context.path,
+            pretending: context.pretendsNAT, &turn.environment.entropy)
+    }
+
+    var type: ExchangeType { .informational }
+    var activity: Activity { .none }
+    var payloads: [Payload] {
+        let notifies = [NotifyPayload(.updateSAAddresses)] + detection + [NotifyPayload(.cookie2, cookie)]
+        return notifies.map { .notify($0) }
+    }
+
+    func complete(
+        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> NextStep {
+        let notifies = try context.notifies(of: response)
+        guard notifies.first(.cookie2)?.data == cookie else {
+            throw .malformed(.informational, .missing(.notify, .informational), isResponse: true)
+        }
+        // We have moved on meanwhile: this says nothing about where we are now.
+        guard context.path == path else { return .then(UpdateAddresses(context, &turn)) }
+        if notifies.contains(.unacceptableAddresses) {
+            context.refuse(
+                .noPath(remote: "\(path.remote)", reason: "the peer does not accept our address \(path.local.address)"),
+                &turn)
+            return .done
+        }
+        context.nat = NATDetection.found(
+            in: notifies, initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, path: path)
+        context.moveChildren(&turn)
+        return .done
+    }
+}
+
+/// Asks the peer, at its new address, for octets that only who receives there can know (RFC 4555 §3.7).
+struct CheckRoute: Exchange {
+    private let cookie: [UInt8]
+    private let path: Path
+
+    /// At the address that the IKE SA has now.
+    init(_ context: SessionContext, _ turn: inout Turn) {
+        cookie = turn.environment.entropy.bytes(16)
+        path = context.path
+    }
+
+    var type: ExchangeType { .informational }
+    var activity: Activity { .none }
+    var payloads: [Payload] { [.notify(NotifyPayload(.cookie2, cookie))] }
+
+    func complete(
+        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> NextStep {
+        let notifies = try context.notifies(of: response)
+        guard notifies.first(.cookie2)?.data == cookie else {
+            throw .malformed(.informational, .missing(.notify, .informational), isResponse: true)
+        }
+        guard context.path == path else { return .then(CheckRoute(context, &turn)) }
+        context.mobility.awaitsRouteCheck = false
+        context.moveChildren(&turn)
+        return .done
+    }
+}
+
+/// Tells the peer which other addresses we have (RFC 4555 §3.6).
+struct AnnounceAddresses: Exchange {
+    private let notifies: [NotifyPayload]
+
+    /// The addresses that we have now.
+    init(_ context: SessionContext, _ turn: Turn) {
+        let others = context.additionalAddresses(turn)
+        notifies = others.isEmpty ? [NotifyPayload(.noAdditionalAddresses)] : others
+    }
+
+    var type: ExchangeType { .informational }
+    var activity: Activity { .none }
+    var payloads: [Payload] { notifies.map { .notify($0) } }
+
+    func complete(
+        _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
+    ) throws(PeerFault) -> NextStep { .done }
+}
+
+/// Where both ends are, and where else they may be (RFC 4555). Only the end that started the first IKE SA decides which
+/// addresses are used.
+extension SessionContext {
+    /// What goes into IKE_AUTH: that we speak it, and our other addresses. A responder speaks when it was spoken to.
+    func mobilityNotifies(_ turn: Turn, asked: Bool = true) -> [NotifyPayload] {
+        guard connection.mobike, asked else { return [] }
+        return [NotifyPayload(.mobikeSupported)] + additionalAddresses(turn)
+    }
+
+    /// What the peer's IKE_AUTH says about it.
+    func takeMobility(_ notifies: [NotifyPayload]) {
+        mobility.isSpoken = connection.mobike && notifies.contains(.mobikeSupported)
+        if mobility.isSpoken { takeAddresses(notifies) }
+    }
+
+    /// Our other addresses, of the family in use first.
+    fileprivate func additionalAddresses(_ turn: Turn) -> [NotifyPayload] {
+        let own = assignment.settings?.addresses ?? []
+        let others = turn.tables.localAddresses.filter { $0 != path.local.address && !own.contains($0) }
+        return others.prefix(MobilityState.limit).map { address in
+            NotifyPayload(address.family == .v4 ? .additionalIP4Address : .additionalIP6Address, address.bytes)
+        }
+    }
+
+    /// The list replaces the one before it (RFC 4555 §3.6).
+    private func takeAddresses(_ notifies: [NotifyPayload]) {
+        var found: [IPAddress] = []
+        for notify in notifies where notify.type == .additionalIP4Address || notify.type == .additionalIP6Address {
+            let length = notify.type == .additionalIP4Address ? 4 : 16
+            guard notify.data.count == length, let address = IPAddress(bytes: notify.data), !address.isUnspecified,
+                !address.isMulticast, !found.contains(address), found.count < MobilityState.limit
+            else { continue }
+            found.append(address)
+        }
+        if !found.isEmpty || notifies.contains(.noAdditionalAddresses) { mobility.peerAddresses = found }
+    }
+
+    fileprivate func notifies(of response: OpenedMessage) throws(PeerFault) -> [NotifyPayload] {
+        do throws(GrammarError) {
+            return try Informational(response).notifies
+        } catch {
+            throw .malformed(.informational, error, isResponse: true)
+        }
+    }
+
+    // MARK: We move
+
+    /// The machine's addresses are others now, or its routes: who chooses the path looks for it anew.
+    func addressesChanged(_ turn: inout Turn) {
+        guard mobility.isSpoken, established != nil, !isReplaced else { return }
+        guard reauthentication.isOurs else {
+            agenda.add(.announceAddresses)
+            return
+        }
+        guard question == nil, !mobility.isSearching else { return }
+        mobility.isSearching = true
+        // The peer is where it is; only our end is in question.
+        var asked = connection
+        asked.remoteAddresses = [.prefix(IPPrefix(host: path.remote.address))]
+        ask(.path(asked), &turn)
+    }
+
+    /// The way to the peer is known, or there is none (any more).
+    func pathFound(_ answer: Answer, _ turn: inout Turn) {
+        settleQuestion(&turn)
+        mobility.isSearching = false
+        // Without a way we wait for the next change; silence ends it otherwise.
+        guard case .path(let found) = answer, found.remote.address == path.remote.address else { return }
+        guard found.local.address != path.local.address else { return }
+        var next = path
+        next.local.address = found.local.address
+        changePath(to: next, &turn)
+        agenda.add(.updateAddresses)
+    }
+
+    /// Messages go this way from now on, those that are under way as well; packets follow when the peer has agreed.
+    private func changePath(to next: Path, _ turn: inout Turn) {
+        publish(.pathChanged(from: path, to: next), &turn)
+        stopKeepingAlive(&turn)
+        path = next
+        keepAlive(&turn)
+        requests.sendSoon(now: turn.now)
+    }
+
+    /// A request that nobody answers goes to the peer's other addresses as well (RFC 4555 §3.10).
+    func probeOtherPaths(_ datagrams: [[UInt8]], attempt: Int, _ turn: inout Turn) {
+        guard mobility.isSpoken, reauthentication.isOurs, attempt >= MobilityState.patience else { return }
+        for address in mobility.peerAddresses where address.family == path.local.address.family {
+            guard address != path.remote.address else { continue }
+            let other = Path(local: path.local, remote: Endpoint(address, path.remote.port))
+            for bytes in datagrams { turn.send(bytes, other, socket) }
+        }
+    }
+
+    /// An answer came from another of the peer's addresses than the one in use: that one works.
+    func takeWorkingPath(_ arrival: Arrival, _ turn: inout Turn) {
+        guard mobility.isSpoken, reauthentication.isOurs, arrival.path.remote != path.remote,
+            mobility.peerAddresses.contains(arrival.path.remote.address)
+        else { return }
+        mobility.peerAddresses.append(path.remote.address)
+        changePath(to: arrival.path, &turn)
+        agenda.add(.updateAddresses)
+    }
+
+    /// Packets take the path of the IKE SA.
+    func moveChildren(_ turn: inout Turn) {
+        for child in children.all { turn.plane(.move(child.id, path, child.encapsulation)) }
+    }
+
+    // MARK: The peer moves
+
+    /// What an INFORMATIONAL request of the peer's says about addresses; the notifications of its answer.
+    func answerMobility(_ notifies: [NotifyPayload], _ arrival: Arrival, _ turn: inout Turn) -> [NotifyPayload] {
+        // Whoever asks for octets back gets them back.
+        var answer = notifies.filter { $0.type == .cookie2 && (8...64).contains($0.data.count) }.prefix(1).map { $0 }
+        guard mobility.isSpoken else { return answer }
+        takeAddresses(notifies)
+        guard notifies.contains(.updateSAAddresses), !reauthentication.isOurs else { return answer }
+        answer += NATDetection.offer(
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path, pretending: pretendsNAT,
+            &turn.environment.entropy)
+        nat = NATDetection.found(
+            in: notifies, initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path)
+        if arrival.path != path {
+            socket = arrival.socket
+            changePath(to: arrival.path, &turn)
+        }
+        // Packets follow when the peer has shown that it receives there.
+        mobility.awaitsRouteCheck = true
+        agenda.add(.checkRoute)
+        return answer
+    }
+}
+
+extension IKEv2Endpoint {
+    /// The machine's addresses are these now.
+    func localAddressesChanged(_ addresses: [IPAddress], _ turn: inout Turn) {
+        tables.localAddresses = addresses
+        for session in inOrder where session.isEstablished {
+            session.addressesChanged(&turn)
+            after(session, &turn)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import GatewayModel
+import IPsecCrypto
+import Trust
+
+/// Makes the rounds of authentication from `local…` and `remote…`.
+///
+/// It owns their keys' meaning, and what certificates a round gets where it names none.
+struct AuthenticationReader {
+    let directory: CertificateDirectory
+
+    /// What we prove.
+    func local(_ round: inout SectionReader) -> Connection.Authentication {
+        let (method, rules) = method(&round)
+        var result = Connection.Authentication(
+            method: method, identity: round.read("id", or: nil, IdentitySyntax.identity))
+        let named = certificates(&round, "certs", "x509")
+        let keys = publicKeys(&round)
+        guard method == .publicKey else { return result }
+        result.rules = rules
+        result.rawKeys = keys.map(\.info)
+        let loaded = directory.credentials
+        var candidates = named
+        if candidates.isEmpty, keys.isEmpty {
+            candidates = loaded.certificates.filter { loaded.key(of: $0) != nil }
+            if let identity = result.identity {
+                let bound = candidates.filter { IdentityBinding.holds(identity, $0) }
+                if !bound.isEmpty { candidates = bound }
+            }
+        }
+        for certificate in candidates where loaded.key(of: certificate) == nil {
+            round.diagnostics.warning(
+                round.location(of: "certs"), "\(round.path): there is no private key for '\(certificate.name)'",
+                remedy: "put it into the directory private, and its password into secrets")
+        }
+        for key in keys where loaded.key(ofInfo: key.info) == nil {
+            round.diagnostics.warning(
+                round.location(of: "pubkeys"), "\(round.path): there is no private key for one of the public keys",
+                remedy: "put it into the directory private")
+        }
+        if candidates.isEmpty, keys.isEmpty {
+            round.diagnostics.warning(
+                round.view.location, "\(round.path): auth = pubkey without a certificate or a key of ours",
+                remedy: "name one with certs = …, and put its key into the directory private")
+        }
+        result.certificates = candidates.map(\.der)
+        confirm(&result, candidates, &round)
+        return result
+    }
+
+    /// An identity that no certificate of ours confirms would be refused by every peer: the certificate's subject is taken
+    /// instead, as where none is configured.
+    private func confirm(
+        _ result: inout Connection.Authentication, _ candidates: [Certificate], _ round: inout SectionReader
+    ) {
+        guard let first = candidates.first, let subject = first.subject, !subject.attributes.isEmpty else { return }
+        guard let identity = result.identity else {
+            result.identity = Identity(subject)
+            return
+        }
+        if candidates.contains(where: { IdentityBinding.holds(identity, $0) }) { return }
+        round.diagnostics.warning(
+            round.location(of: "id"),
+            "\(round.path).id: no certificate of ours belongs to '\(identity)'; '\(subject)' is used instead",
+            remedy: "name one of: \(IdentityBinding.names(of: first).joined(separator: ", "))")
+        result.identity = Identity(subject)
+    }
+
+    /// What the peer has to prove.
+    func remote(_ round: inout SectionReader) -> Connection.PeerAuthentication {
+        let (method, rules) = method(&round)
+        var result = Connection.PeerAuthentication(
+            method: method, identity: round.read("id", or: .any, IdentitySyntax.pattern))
+        let pinned = certificates(&round, "certs", "x509")
+        let named = certificates(&round, "cacerts", "x509ca")
+        let keys = publicKeys(&round)
+        result.policies = round.readList("cert_policy", or: []) { text throws(ValueProblem) in
+            guard text.split(separator: ".").allSatisfy({ UInt64($0) != nil }), text.contains(".") else {
+                throw ValueProblem(
+                    "'\(text)' is not an object identifier", remedy: "write numbers and dots: 1.3.6.1.4.1.5")
+            }
+            return [text]
+        }
+        result.authority = round.read("ca_id", or: nil, IdentitySyntax.pattern)
+        result.revocation = round.read("revocation", or: .relaxed) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("relaxed", .relaxed), ("strict", .strict), ("ifuri", .ifURI)])
+        }
+        guard method == .publicKey else { return result }
+        result.rules = rules
+        result.certificates = pinned.map(\.der)
+        result.rawKeys = keys.map(\.info)
+        let trusted = named.isEmpty ? (pinned.isEmpty && keys.isEmpty ? directory.credentials.authorities : []) : named
+        result.authorities = trusted.map {
+            CertificateAuthority(certificate: $0.der, keyIdentifier: $0.key.identifier)
+        }
+        directory.add(named, as: \.authorities)
+        if trusted.isEmpty, pinned.isEmpty, keys.isEmpty {
+            round.diagnostics.warning(
+                round.view.location, "\(round.path): no authority, certificate or key of a peer is trusted",
+                remedy: "put the authority's certificate into the directory x509ca")
+        }
+        if !keys.isEmpty, pinned.isEmpty, result.identity == .any {
+            round.diagnostics.warning(
+                round.view.location, "\(round.path): who has one of the keys in pubkeys may take any name",
+                remedy: "name the peer with id = …")
+        }
+        return result
+    }
+
+    private func method(
+        _ round: inout SectionReader
+    ) -> (method: Connection.AuthenticationMethod, rules: SignatureRules) {
+        _ = round.read("round", or: 0) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...65_535) }
+        return round.read("auth", or: (.publicKey, SignatureRules()), AuthenticationSyntax.parse)
+    }
+
+    private func certificates(_ round: inout SectionReader, _ key: String, _ folder: String) -> [Certificate] {
+        guard let setting = round.setting(key), let value = setting.value else { return [] }
+        var found: [Certificate] = []
+        let names =
+            value.starts(with: Array("-----BEGIN".utf8))
+            ? [value] : ValueSyntax.list(String(decoding: value, as: UTF8.self)).map { Array($0.utf8) }
+        for name in names {
+            do throws(ValueProblem) {
+                found += try directory.certificates(named: name, in: folder)
+            } catch {
+                round.diagnostics.error(
+                    setting.location, "\(round.path).\(key): \(error.message)", remedy: error.remedy)
+            }
+        }
+        return found
+    }
+
+    private func publicKeys(_ round: inout SectionReader) -> [PublicKey] {
+        guard let setting = round.setting("pubkeys"), let value = setting.value else { return [] }
+        var found: [PublicKey] = []
+        for name in ValueSyntax.list(String(decoding: value, as: UTF8.self)) {
+            do throws(ValueProblem) {
+                found.append(try directory.publicKey(named: Array(name.utf8)))
+            } catch {
+                round.diagnostics.error(
+                    setting.location, "\(round.path).pubkeys: \(error.message)", remedy: error.remedy)
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,152 @@
+import Clockwork
+import GatewayModel
+import IKECore
+import NetworkTypes
+import Testing
+
+@testable import IKEv2Engine
+
+/// Ends that move to other addresses (RFC 4555).
+@Suite struct MobilityTests {
+    private static let elsewhere = IPAddress(v4: 0xc000_0263)  // 192.0.2.99
+    private static let further = IPAddress(v4: 0xc000_0264)  // 192.0.2.100
+    private static let second = IPAddress(v4: 0xc633_6402)  // 198.51.100.2
+
+    /// Up, without NAT and without pretending one, so that nothing but MOBIKE moves anything.
+    private static func pair(mobike: Bool = true, rightAddresses: [IPAddress] = []) -> Pair {
+        var left = Pair.connection()
+        left.mobike = mobike
+        let pair = Pair(left: left, prefersUDPEncapsulation: false)
+        pair.right.handle(.localAddresses(rightAddresses))
+        pair.connect()
+        pair.left.effects = []
+        pair.right.effects = []
+        pair.trace = []
+        return pair
+    }
+
+    private static func move(_ pair: Pair, to address: IPAddress) {
+        pair.left.path?.local.address = address
+        pair.left.handle(.localAddresses([address]))
+        pair.run()
+    }
+
+    private static func moves(_ gateway: Gateway) -> [Path] {
+        gateway.plane.compactMap { if case .move(_, let path, _) = $0 { path } else { nil } }
+    }
+
+    @Test func bothFollow() throws {
+        let pair = Self.pair()
+        Self.move(pair, to: Self.elsewhere)
+        #expect(pair.left.summary?.path.local.address == Self.elsewhere)
+        #expect(pair.right.summary?.path.remote.address == Self.elsewhere)
+        #expect(Self.moves(pair.left).map(\.local.address) == [Self.elsewhere])
+        #expect(Self.moves(pair.right).map(\.remote.address) == [Self.elsewhere])
+        // The update and its answer, the route check and its answer.
+        #expect(pair.trace.count == 4)
+        #expect(pair.trace.allSatisfy { $0.datagram.path.local.address != Pair.leftAddress })
+        pair.advance(.minutes(10))
+        #expect(pair.left.endpoint.counts.childSAs == 1 && pair.right.endpoint.counts.childSAs == 1)
+    }
+
+    /// Whoever says that it is somewhere has to receive there before packets go there.
+    @Test func packetsWaitForTheRouteCheck() {
+        let pair = Self.pair()
+        var checks = 0
+        pair.wire = { datagram, fromLeft in
+            // All that the right asks is lost.
+            if !fromLeft, datagram.bytes.count > 19, datagram.bytes[19] & 0x20 == 0 {
+                checks += 1
+                return []
+            }
+            return [datagram]
+        }
+        Self.move(pair, to: Self.elsewhere)
+        #expect(checks == 1)
+        #expect(Self.moves(pair.left).count == 1)
+        #expect(Self.moves(pair.right) == [], "nobody has shown that it receives there")
+        pair.wire = { datagram, _ in [datagram] }
+        pair.advance(.seconds(5))
+        #expect(Self.moves(pair.right).count == 1)
+    }
+
+    @Test func whoDoesNotSpeakItStays() {
+        let pair = Self.pair(mobike: false)
+        Self.move(pair, to: Self.elsewhere)
+        #expect(pair.trace.isEmpty && pair.left.summary?.path.local.address == Pair.leftAddress)
+    }
+
+    @Test func anAddressThatStaysChangesNothing() {
+        let pair = Self.pair()
+        pair.left.handle(.localAddresses([Pair.leftAddress, Self.elsewhere]))
+        pair.run()
+        #expect(pair.trace.isEmpty && Self.moves(pair.left) == [])
+    }
+
+    @Test func withoutAWayItWaits() {
+        let pair = Self.pair()
+        let way = pair.left.path
+        pair.left.path = nil
+        pair.left.handle(.localAddresses([]))
+        pair.run()
+        #expect(pair.trace.isEmpty && pair.left.summary?.state == .established)
+        pair.left.path = way
+        Self.move(pair, to: Self.elsewhere)
+        #expect(pair.right.summary?.path.remote.address == Self.elsewhere)
+    }
+
+    /// The second change comes before the first is agreed on.
+    @Test func twoChangesInARow() {
+        let pair = Self.pair()
+        let wire = pair.wire
+        pair.wire = { _, _ in [] }
+        Self.move(pair, to: Self.elsewhere)
+        pair.wire = wire
+        Self.move(pair, to: Self.further)
+        pair.advance(.seconds(30))
+        #expect(pair.left.summary?.path.local.address == Self.further)
+        #expect(pair.right.summary?.path.remote.address == Self.further)
+        #expect(Self.moves(pair.left).last?.local.address == Self.further)
+        #expect(Self.moves(pair.right).last?.remote.address == Self.further)
+    }
+
+    @Test func aNewKeyKnowsItToo() {
+        let pair = Self.pair()
+        pair.left.handle(.command(.rekey(.connection("net"))))
+        pair.run()
+        Self.move(pair, to: Self.elsewhere)
+        #expect(pair.right.summary?.path.remote.address == Self.elsewhere)
+        // And after the responder's rekeying: who started first still decides.
+        pair.right.handle(.command(.rekey(.connection("net"))))
+        pair.run()
+        Self.move(pair, to: Self.further)
+        #expect(pair.right.summary?.path.remote.address == Self.further)
+        #expect(pair.left.endpoint.counts.ikeSAs == 1)
+    }
+
+    /// The responder's address is dead; it had told of another one.
+    @Test func theOtherAddressOfThePeerIsTried() {
+        let pair = Self.pair(rightAddresses: [Pair.rightAddress, Self.second])
+        pair.wire = { datagram, fromLeft in
+            fromLeft && datagram.path.remote.address == Pair.rightAddress ? [] : [datagram]
+        }
+        pair.left.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.advance(.minutes(2))
+        #expect(pair.left.summary?.path.remote.address == Self.second)
+        #expect(pair.right.summary?.path.local.address == Self.second)
+        #expect(pair.left.closeReasons == [])
+        #expect(Self.moves(pair.left).last?.remote.address == Self.second)
+    }
+
+    @Test func aListIsTakenOverAndEnds() throws {
+        let pair = Self.pair(rightAddresses: [Pair.rightAddress])
+        pair.right.handle(.localAddresses([Pair.rightAddress, Self.second]))
+        pair.run()
+        #expect(pair.trace.count == 2)
+        let session = try #require(pair.left.endpoint.inOrder.first)
+        #expect(session.context.mobility.peerAddresses == [Self.second])
+        pair.right.handle(.localAddresses([Pair.rightAddress]))
+        pair.run()
+        #expect(session.context.mobility.peerAddresses == [])
+    }
+}
