@@ -9,10 +9,10 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop interop-pq guest scapy sim explore mutants fuzz bench check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq guest scapy sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Installs what building, testing and the interop lab need, from apt; says what; replaces nothing.
 	@Scripts/setup lab
@@ -61,6 +61,16 @@ fuzz: deps ## Fuzzes every target for SECONDS=60 each.
 bench: build ## Measures the engines, then gateways side by side with strongSwan (root; BENCH='--seconds 3 --rounds 1').
 	$(RELEASE)/martlet-bench engine
 	Interop/bench $(BENCH)
+
+bench-plane: ## Installs the peers and measures the data plane against its targets (root; BENCH='--seconds 3 --rounds 1').
+	@Scripts/setup bench
+	$(SWIFT) build -c release
+	Interop/plane $(BENCH)
+
+bench-ike: ## Installs strongSwan and measures handshakes and tunnels against their targets (root; BENCH=...).
+	@Scripts/setup lab
+	$(SWIFT) build -c release
+	Interop/ike $(BENCH)
 
 check: deps ## Format, architecture, file lengths, debts and machine paths.
 	$(SWIFT) format lint --strict --parallel --recursive Sources Tests

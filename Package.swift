@@ -19,6 +19,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
     .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
+/// What of Swift's runtime `martlet-bench` counts.
+#if arch(x86_64)
+    let countedCalls = [
+        "swift_retain", "swift_retain_n", "swift_bridgeObjectRetain", "swift_release", "swift_release_n",
+        "swift_bridgeObjectRelease",
+    ]
+#else
+    let countedCalls: [String] = []
+#endif
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -54,7 +64,8 @@ let package = Package(
             "IPsecCrypto",
             ["CIPsecCrypto", "WireFormat", "Clockwork", .product(name: "Crypto", package: "swift-crypto")]),
         floor("IKEMessages", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
-        floor("IPPackets", ["WireFormat", "NetworkTypes"]),
+        .target(name: "CPackets"),
+        floor("IPPackets", ["CPackets", "WireFormat", "NetworkTypes"]),
         floor("ViciMessages", ["WireFormat"]),
 
         // Thought
@@ -116,14 +127,21 @@ let package = Package(
             name: "martlet-simulate",
             dependencies: ["SimulatedNetwork", "IKEv2Engine", "Clockwork", "WireFormat", argumentParser],
             path: "Sources/Simulate", swiftSettings: strict),
+        .target(name: "CCount"),
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
+                "CCount",
                 "SimulatedNetwork", "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto",
-                "ESPEngine", "UserspacePlane", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem",
+                "ESPEngine", "IPPackets", "NetworkTypes", "Clockwork", "WireFormat", "LinuxSystem", "UserspacePlane",
                 argumentParser,
             ],
-            path: "Sources/Bench", swiftSettings: strict),
+            path: "Sources/Bench", swiftSettings: strict,
+            linkerSettings: [
+                // Our own calls that count references go through CCount; they are asked for by name on amd64 only.
+                .unsafeFlags(
+                    countedCalls.flatMap { ["-Xlinker", "--wrap=\($0)"] })
+            ]),
 
         // Tests
         tests("WireFormatTests", ["WireFormat"]),

@@ -13,7 +13,10 @@ from .usage import usage
 #: Handshakes before the measured ones: code and tables are warm then, on both sides alike.
 WARM_UP = 100
 
-GROUPS = {"x25519": "aes128gcm16-prfsha256-x25519", "modp2048": "aes128gcm16-prfsha256-modp2048"}
+GROUPS = {
+    "x25519": "aes128gcm16-prfsha256-x25519", "ecp384": "aes128gcm16-prfsha256-ecp384",
+    "modp2048": "aes128gcm16-prfsha256-modp2048",
+}
 
 
 def tunnel(kind, suite, network, directory, options, figures):

@@ -42,21 +42,27 @@ struct Engine: ParsableCommand {
             print(Figure(name: "engine/handshakes/\(group)", value: rates.median, unit: "1/cpu-s").line)
         }
         for suite in ["aes128gcm16", "aes256-sha256", "chacha20poly1305"] {
-            for size in [64, 1400] {
-                let bench = try PacketBench(Proposal(parsing: suite, for: .esp), size: size)
-                var times: [PacketBench.Times] = []
-                for _ in 0..<rounds { times.append(try bench.measure(packets)) }
-                for (name, engine, bare) in [
-                    ("seal", times.map(\.seal).median, times.map(\.bareSeal).median),
-                    ("open", times.map(\.open).median, times.map(\.bareOpen).median),
-                ] {
-                    print(
-                        Figure(
-                            name: "engine/\(name)/\(suite)/\(size)", value: engine, unit: "ns/packet",
-                            ratio: engine / bare
-                        ).line)
-                }
+            let hasChoice = PacketAcceleration.isAvailable && suite == "aes128gcm16"
+            for library in hasChoice ? ["ipsec-mb", "libcrypto"] : ["libcrypto"] {
+                PacketAcceleration.allow(library == "ipsec-mb")
+                for size in [64, 1420] { try measurePackets(suite, library, size) }
+                PacketAcceleration.allow(true)
             }
+        }
+    }
+
+    private func measurePackets(_ suite: String, _ library: String, _ size: Int) throws {
+        let bench = try PacketBench(Proposal(parsing: suite, for: .esp), size: size)
+        var times: [PacketBench.Times] = []
+        for _ in 0..<rounds { times.append(try bench.measure(packets)) }
+        for (name, engine, bare) in [
+            ("seal", times.map(\.seal).median, times.map(\.bareSeal).median),
+            ("open", times.map(\.open).median, times.map(\.bareOpen).median),
+        ] {
+            let figure = Figure(
+                name: "engine/\(name)/\(suite)/\(library)/\(size)", value: engine, unit: "ns/packet",
+                ratio: engine / bare)
+            print(figure.line)
         }
     }
 

@@ -3,14 +3,17 @@
 #include <nettle/cbc.h>
 #include <nettle/serpent.h>
 #include <nettle/twofish.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
 
+#include "accelerator.h"
 #include "chain.h"
 
 #pragma clang assume_nonnull begin
 
-enum { COMPOSED_CCM = 4, SERPENT = 5, TWOFISH = 6 };
+enum { COMPOSED_CCM = 4, SERPENT = 5, TWOFISH = 6, ACCELERATED_GCM = 7 };
 
 struct martlet_cipher {
     int kind, seal, nonce_length, tag_length;
@@ -18,6 +21,7 @@ struct martlet_cipher {
     struct chain chain;                 // For a composed CCM.
     void *_Nullable block;              // nettle's schedule of round keys.
     size_t block_size;
+    accelerated_gcm *_Nullable gcm;
 };
 
 OSSL_LIB_CTX *_Nullable martlet_legacy_library(void) {
@@ -42,6 +46,7 @@ void martlet_cipher_free(martlet_cipher *cipher) {
     EVP_CIPHER_CTX_free(cipher->context);
     chain_free(&cipher->chain);
     OPENSSL_clear_free(cipher->block, cipher->block_size);
+    if (cipher->gcm) accelerated_gcm_free(cipher->gcm);
     OPENSSL_clear_free(cipher, sizeof *cipher);
 }
 
@@ -69,6 +74,19 @@ martlet_cipher *_Nullable martlet_cipher_new(
     if (done && kind == MARTLET_PLAIN) done = EVP_CIPHER_CTX_set_padding(context, 0) == 1;
     if (done && EVP_CipherInit_ex2(context, NULL, key, NULL, seal, NULL) == 1) return cipher;
     return refuse(cipher);
+}
+
+martlet_cipher *_Nullable martlet_accelerated_gcm_new(
+    int seal, const uint8_t *key, int key_length, int nonce_length, int tag_length) {
+    if (nonce_length != 12 || tag_length < 4 || tag_length > 16) return NULL;
+    accelerated_gcm *gcm = accelerated_gcm_new(seal, key, key_length);
+    if (!gcm) return NULL;
+    martlet_cipher *cipher = make(ACCELERATED_GCM, seal, nonce_length, tag_length);
+    if (cipher)
+        cipher->gcm = gcm;
+    else
+        accelerated_gcm_free(gcm);
+    return cipher;
 }
 
 martlet_cipher *_Nullable martlet_ccm_new(
@@ -204,6 +222,17 @@ static int ccm_open(
 
 // ---- AEADs ----
 
+struct parameters {
+    OSSL_PARAM list[2];
+};
+
+// The tag as libcrypto's algorithms know it: the control numbers of old are translated to this one by one.
+static inline struct parameters tag_parameter(const martlet_cipher *cipher, uint8_t *tag) {
+    return (struct parameters){
+        {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, (size_t)cipher->tag_length),
+         OSSL_PARAM_construct_end()}};
+}
+
 static int evp_seal(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag) {
@@ -216,7 +245,7 @@ static int evp_seal(
     if ((ccm || text_length) && EVP_EncryptUpdate(context, gmac ? NULL : text, &n, text, text_length) != 1) return 0;
     uint8_t nothing[16];
     if (!ccm && EVP_EncryptFinal_ex(context, nothing, &n) != 1) return 0;
-    return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, cipher->tag_length, tag) == 1;
+    return EVP_CIPHER_CTX_get_params(context, tag_parameter(cipher, tag).list) == 1;
 }
 
 static int evp_open(
@@ -226,7 +255,7 @@ static int evp_open(
     uint8_t nothing[16];
     int n = 0, ccm = cipher->kind == MARTLET_CCM, gmac = cipher->kind == MARTLET_GMAC;
     return EVP_DecryptInit_ex2(context, NULL, NULL, nonce, NULL) == 1
-           && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, cipher->tag_length, tag) == 1
+           && EVP_CIPHER_CTX_set_params(context, tag_parameter(cipher, tag).list) == 1
            && (!ccm || EVP_DecryptUpdate(context, NULL, &n, NULL, text_length) == 1)
            && (!data_length || EVP_DecryptUpdate(context, NULL, &n, data, data_length) == 1)
            && (!(gmac && iv_length) || EVP_DecryptUpdate(context, NULL, &n, iv, iv_length) == 1)
@@ -237,6 +266,11 @@ static int evp_open(
 int martlet_aead_seal(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag) {
+    if (cipher->gcm) {
+        accelerated_gcm_seal(
+            cipher->gcm, nonce, data, (size_t)data_length, text, (size_t)text_length, tag, (size_t)cipher->tag_length);
+        return 1;
+    }
     if (cipher->kind == COMPOSED_CCM) return ccm_seal(cipher, nonce, data, data_length, text, text_length, tag);
     return evp_seal(cipher, nonce, data, data_length, iv, iv_length, text, text_length, tag);
 }
@@ -244,9 +278,14 @@ int martlet_aead_seal(
 int martlet_aead_open(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag) {
-    int done = cipher->kind == COMPOSED_CCM
-                   ? ccm_open(cipher, nonce, data, data_length, text, text_length, tag)
-                   : evp_open(cipher, nonce, data, data_length, iv, iv_length, text, text_length, tag);
+    int done;
+    if (cipher->gcm)
+        done = accelerated_gcm_open(
+            cipher->gcm, nonce, data, (size_t)data_length, text, (size_t)text_length, tag, (size_t)cipher->tag_length);
+    else if (cipher->kind == COMPOSED_CCM)
+        done = ccm_open(cipher, nonce, data, data_length, text, text_length, tag);
+    else
+        done = evp_open(cipher, nonce, data, data_length, iv, iv_length, text, text_length, tag);
     if (!done) {
         OPENSSL_cleanse(text, (size_t)text_length);
         ERR_clear_error();

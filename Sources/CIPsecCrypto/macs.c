@@ -1,20 +1,57 @@
+// The hashes below are asked for directly: libcrypto 3.0's own HMAC allocates memory for every message.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "CIPsecPackets.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/md5.h>
 #include <openssl/params.h>
+#include <openssl/sha.h>
 
 #include "chain.h"
 
 #pragma clang assume_nonnull begin
 
+// A hash function of libcrypto's and its state.
+union state {
+    MD5_CTX md5;
+    SHA_CTX sha1;
+    SHA256_CTX sha256;
+    SHA512_CTX sha512;
+};
+struct hash {
+    const char *name;
+    size_t digest, block, state;
+    int (*_Nonnull init)(union state *);
+    int (*_Nonnull update)(union state *, const void *, size_t);
+    int (*_Nonnull final)(unsigned char *, union state *);
+};
+#define HASH(function)                                                                                                 \
+    (int (*)(union state *))function##_Init, (int (*)(union state *, const void *, size_t))function##_Update,          \
+        (int (*)(unsigned char *, union state *))function##_Final
+static const struct hash hashes[] = {
+    {"MD5", 16, 64, sizeof(MD5_CTX), HASH(MD5)},
+    {"SHA1", 20, 64, sizeof(SHA_CTX), HASH(SHA1)},
+    {"SHA2-256", 32, 64, sizeof(SHA256_CTX), HASH(SHA256)},
+    {"SHA2-384", 48, 128, sizeof(SHA512_CTX), HASH(SHA384)},
+    {"SHA2-512", 64, 128, sizeof(SHA512_CTX), HASH(SHA512)},
+};
+
+// HMAC (RFC 2104 §2): the hash's state after each of the two padded keys, from which every message starts.
+struct hmac {
+    const struct hash *hash;
+    union state inner, outer, running;
+};
+
 struct martlet_mac {
-    EVP_MAC_CTX *_Nullable context;  // NULL for XCBC.
+    struct hmac *_Nullable hmac;
+    EVP_MAC_CTX *_Nullable context;  // For CMAC.
     struct chain chain;              // For XCBC, keyed with K1.
     uint8_t whole_mask[CHAIN_BLOCK], padded_mask[CHAIN_BLOCK];  // K2 and K3.
 };
 
 void martlet_mac_free(martlet_mac *mac) {
+    OPENSSL_clear_free(mac->hmac, sizeof *mac->hmac);
     EVP_MAC_CTX_free(mac->context);
     chain_free(&mac->chain);
     OPENSSL_clear_free(mac, sizeof *mac);
@@ -30,28 +67,40 @@ static martlet_mac *_Nullable make(EVP_MAC *algorithm, const uint8_t *key, size_
     return NULL;
 }
 
-EVP_MAC_CTX *_Nullable martlet_hmac_template(const char *digest) {
+int martlet_hmac_allowed(const char *digest) {
     OSSL_PARAM parameters[2] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0), OSSL_PARAM_construct_end()};
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-    EVP_MAC_free(hmac);  // The context holds its own reference.
-    if (context && EVP_MAC_CTX_set_params(context, parameters) == 1) return context;
+    int allowed = context && EVP_MAC_init(context, (const uint8_t *)"0123456789abcdef", 16, parameters) == 1;
     EVP_MAC_CTX_free(context);
-    ERR_clear_error();
-    return NULL;
+    EVP_MAC_free(hmac);
+    if (!allowed) ERR_clear_error();
+    return allowed;
 }
 
-martlet_mac *_Nullable martlet_hmac_new(EVP_MAC_CTX *hmac, const uint8_t *_Nullable key, size_t key_length) {
-    static const uint8_t nothing[1] = {0};
-    martlet_mac *mac = OPENSSL_zalloc(sizeof *mac);
+martlet_mac *_Nullable martlet_hmac_new(const char *digest, const uint8_t *_Nullable key, size_t key_length) {
+    const struct hash *hash = NULL;
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
+        if (strcmp(hashes[i].name, digest) == 0) hash = &hashes[i];
+    martlet_mac *mac = hash ? OPENSSL_zalloc(sizeof *mac) : NULL;
     if (!mac) return NULL;
-    mac->context = EVP_MAC_CTX_dup(hmac);
-    // An empty key is a key: a null pointer would mean "none yet".
-    if (mac->context && EVP_MAC_init(mac->context, key_length && key ? key : nothing, key_length, NULL) == 1)
-        return mac;
+    struct hmac *hmac = mac->hmac = OPENSSL_zalloc(sizeof *hmac);
+    uint8_t pad[SHA512_CBLOCK] = {0};
+    int done = hmac != NULL;
+    if (done) hmac->hash = hash;
+    if (done && key_length > hash->block)
+        done = hash->init(&hmac->running) && hash->update(&hmac->running, key, key_length)
+               && hash->final(pad, &hmac->running);
+    else if (done && key_length)
+        memcpy(pad, key, key_length);
+    for (size_t i = 0; i < hash->block; i++) pad[i] ^= 0x36;
+    done = done && hash->init(&hmac->inner) && hash->update(&hmac->inner, pad, hash->block);
+    for (size_t i = 0; i < hash->block; i++) pad[i] ^= 0x36 ^ 0x5c;
+    done = done && hash->init(&hmac->outer) && hash->update(&hmac->outer, pad, hash->block);
+    OPENSSL_cleanse(pad, sizeof pad);
+    if (done && martlet_mac_restart(mac)) return mac;
     martlet_mac_free(mac);
-    ERR_clear_error();
     return NULL;
 }
 
@@ -86,11 +135,16 @@ martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *ke
 }
 
 int martlet_mac_restart(martlet_mac *mac) {
+    if (mac->hmac) {
+        memcpy(&mac->hmac->running, &mac->hmac->inner, mac->hmac->hash->state);
+        return 1;
+    }
     return mac->context ? EVP_MAC_init(mac->context, NULL, 0, NULL) == 1 : chain_start(&mac->chain);
 }
 
 int martlet_mac_update(martlet_mac *mac, const void *_Nullable bytes, size_t count) {
     if (count == 0) return 1;
+    if (mac->hmac) return mac->hmac->hash->update(&mac->hmac->running, bytes, count) == 1;
     return mac->context ? EVP_MAC_update(mac->context, bytes, count) == 1 : chain_update(&mac->chain, bytes, count);
 }
 
@@ -110,7 +164,19 @@ static int xcbc_final(martlet_mac *mac, uint8_t *tag) {
     return 1;
 }
 
+static int hmac_final(struct hmac *hmac, uint8_t *tag, size_t *length) {
+    const struct hash *hash = hmac->hash;
+    uint8_t digest[SHA512_DIGEST_LENGTH];
+    int done = hash->final(digest, &hmac->running) == 1;
+    memcpy(&hmac->running, &hmac->outer, hash->state);
+    done = done && hash->update(&hmac->running, digest, hash->digest) == 1 && hash->final(tag, &hmac->running) == 1;
+    OPENSSL_cleanse(digest, sizeof digest);
+    *length = hash->digest;
+    return done;
+}
+
 static int final(martlet_mac *mac, uint8_t *tag, size_t *length) {
+    if (mac->hmac) return hmac_final(mac->hmac, tag, length);
     if (mac->context) return EVP_MAC_final(mac->context, tag, length, EVP_MAX_MD_SIZE) == 1;
     *length = CHAIN_BLOCK;
     return xcbc_final(mac, tag);

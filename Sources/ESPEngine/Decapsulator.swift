@@ -126,7 +126,7 @@ struct Decapsulator: ~Copyable {
         let text = (ivStart + ivLength)..<max(ivStart + ivLength, packet.upperBound - icvLength)
         guard packet.lowerBound >= 0, packet.upperBound <= buffer.byteCount,
             packet.count >= ESPHeader.length + ivLength + ESPHeader.trailerLength + icvLength,
-            text.count % blockLength == 0
+            text.count & (blockLength - 1) == 0
         else { throw .malformedESP }
 
         let low = buffer.bytes.uint32(at: packet.lowerBound + 4)

@@ -81,34 +81,37 @@ struct Encapsulator: ~Copyable {
     mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
 
     /// Puts the inner packet at `inner` into an ESP packet around it, and returns where that is. In transport mode its
-    /// payload moves to where the packet began.
+    /// payload moves to where the packet began. With a `batch`, that is whole when the batch is finished, and `buffer` has
+    /// to stay until then.
     mutating func seal(
-        _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant,
+        in batch: PacketBatch? = nil
     ) throws(DropReason) -> Range<Int> {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
         guard !volume.isExhausted else { throw .volumeExhausted }
-        if isTransport { return try sealPayload(of: inner, &buffer, random: &random, now: now) }
+        if isTransport { return try sealPayload(of: inner, &buffer, random: &random, now: now, batch) }
         let nextHeader: IPProtocolNumber
         switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
         case 4: nextHeader = .ipv4
         case 6: nextHeader = .ipv6
         default: throw .malformedPacket
         }
-        let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random)
+        let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random, in: batch)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
 
     /// Leaves the IP header of the packet at `inner` behind, which the caller sends the ESP packet with.
     private mutating func sealPayload(
-        of inner: Range<Int>, _ buffer: inout MutableRawSpan, random: inout UnpredictableOctets, now: Instant
+        of inner: Range<Int>, _ buffer: inout MutableRawSpan, random: inout UnpredictableOctets, now: Instant,
+        _ batch: PacketBatch?
     ) throws(DropReason) -> Range<Int> {
         let header = try TransportHeader(parsing: buffer.bytes.extracting(inner))
         let payload = inner.lowerBound..<(inner.upperBound - header.length)
         buffer.move((inner.lowerBound + header.length)..<inner.upperBound, to: payload.lowerBound)
-        let packet = try seal(&buffer, payload: payload, nextHeader: header.nextHeader, random: &random)
+        let packet = try seal(&buffer, payload: payload, nextHeader: header.nextHeader, random: &random, in: batch)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
@@ -116,12 +119,13 @@ struct Encapsulator: ~Copyable {
     /// Puts any payload into an ESP packet around it, and returns where that is.
     mutating func seal(
         _ buffer: inout MutableRawSpan, payload: Range<Int>, nextHeader: IPProtocolNumber,
-        random: inout UnpredictableOctets
+        random: inout UnpredictableOctets, in batch: PacketBatch? = nil
     ) throws(DropReason) -> Range<Int> {
         let start = payload.lowerBound - headroom
         // The text ends at a multiple of the alignment: padding, its length, the next header.
         let unpadded = payload.count + ESPHeader.trailerLength
-        let padding = (alignment - unpadded % alignment) % alignment
+        // A power of two.
+        let padding = -unpadded & (alignment - 1)
         let text = payload.lowerBound..<(payload.upperBound + padding + ESPHeader.trailerLength)
         let end = text.upperBound + icvLength
         guard start >= 0, payload.upperBound <= buffer.byteCount, end <= buffer.byteCount else { throw .noRoom }
@@ -144,9 +148,15 @@ struct Encapsulator: ~Copyable {
         let high = isExtended ? UInt32(truncatingIfNeeded: number >> 32) : nil
         let sealed = unsafe cipher._withUnsafeGuaranteedRef { cipher in
             // `self` holds a reference for as long as it lives.
-            cipher.seal(
+            guard let batch else {
+                return cipher.seal(
+                    &buffer, associatedData: start..<(start + ESPHeader.length), extraAssociatedData: high, iv: iv,
+                    text: text, icv: text.upperBound)
+            }
+            // The caller keeps the buffer until the batch is finished, and the SA.
+            return unsafe cipher.seal(
                 &buffer, associatedData: start..<(start + ESPHeader.length), extraAssociatedData: high, iv: iv,
-                text: text, icv: text.upperBound)
+                text: text, in: batch)
         }
         guard sealed else { throw .cipherRefused }
         return start..<end

@@ -1,5 +1,6 @@
 public import Clockwork
 public import GatewayModel
+public import IPsecCrypto
 
 /// Which outbound SA a policy means: a place, and which of all SAs that were ever there.
 public struct OutboundHandle: Hashable, Sendable {
@@ -97,13 +98,26 @@ public struct OutboundSADatabase: ~Copyable {
     public mutating func seal(
         _ buffer: inout MutableRawSpan, inner: Range<Int>, by handle: OutboundHandle, now: Instant
     ) throws(DropReason) -> Sealed {
+        // Without a batch nothing is put off.
+        try unsafe seal(&buffer, inner: inner, by: handle, now: now, in: nil)
+    }
+
+    /// The same, but what `batch` can do sooner for many packets is done by its ``PacketBatch/finish()``. Unsafe: until
+    /// then what `buffer` lends must stay where it is, and the SA must not be removed or replaced.
+    @unsafe
+    @inline(__always)
+    public mutating func seal(
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, by handle: OutboundHandle, now: Instant,
+        in batch: PacketBatch?
+    ) throws(DropReason) -> Sealed {
         do throws(DropReason) {
             let index = Int(handle.slot)
             // The pointer is used before anything can change the table.
             guard index >= 0, index < owners.count, let found = unsafe places[index],
                 unsafe found.pointee.serial == handle.serial
             else { throw .noSA }
-            let packet = unsafe try found.pointee.seal(&buffer, inner: inner, random: &random, now: now)
+            let packet = unsafe try found.pointee.seal(
+                &buffer, inner: inner, random: &random, now: now, in: batch)
             return Sealed(
                 packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning(),
                 mark: unsafe found.pointee.takeVolumeMark())

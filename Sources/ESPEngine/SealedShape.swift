@@ -4,7 +4,7 @@ import IPPackets
 public struct SealedShape: Hashable, Sendable {
     /// Octets before the inner packet: SPI, sequence number, IV.
     public let headroom: Int
-    /// The text is padded to a multiple of this.
+    /// The text is padded to a multiple of this, which is a power of two.
     let alignment: Int
     /// Octets of the ICV.
     let icvLength: Int
@@ -21,7 +21,7 @@ public struct SealedShape: Hashable, Sendable {
     @inline(__always)
     public func length(around inner: Int) -> Int {
         let unpadded = inner + ESPHeader.trailerLength
-        return headroom + (unpadded + alignment - 1) / alignment * alignment + icvLength
+        return headroom + ((unpadded + alignment - 1) & ~(alignment - 1)) + icvLength
     }
 
     /// The longest inner packet around which there is an ESP packet of at most `limit` octets; 0 when there is none.

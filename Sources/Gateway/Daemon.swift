@@ -2,6 +2,7 @@ import Clockwork
 import GatewayModel
 import IKECore
 import IKEv2Engine
+import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
@@ -23,8 +24,10 @@ public final class Daemon {
         public var tunName: String
         /// Log lines above this level are not written.
         public var logLevel: Int
-        /// Whether packets travel in trains where the kernel can do that.
+        /// Whether packets may travel in trains where the kernel can do that.
         public var usesOffload: Bool
+        /// Whether packets may be encrypted by something faster than libcrypto.
+        public var usesAccelerator: Bool
 
         /// What the command line says.
         public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
@@ -33,6 +36,7 @@ public final class Daemon {
             self.tunName = tunName
             self.logLevel = logLevel
             usesOffload = true
+            usesAccelerator = true
         }
     }
 
@@ -73,6 +77,7 @@ public final class Daemon {
         planeConfiguration.inside = .tun(name: options.tunName)
         planeConfiguration.apply(loaded.settings)
         planeConfiguration.offload = options.usesOffload ? .automatic : .off
+        PacketAcceleration.allow(options.usesAccelerator)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)

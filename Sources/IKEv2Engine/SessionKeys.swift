@@ -95,25 +95,39 @@ final class SessionKeys {
     }
 }
 
-/// A packet cipher that takes and gives arrays: messages are few.
+/// A packet cipher that takes and gives arrays, made anew for each message: messages are few, IKE SAs are many, and the
+/// expanded keys of one take more room than all the rest of it.
 struct DirectionCipher: SKCipher {
-    private let cipher: PacketCipher
+    private let encryption: Transform
+    private let integrity: Transform?
+    private let keys: PacketKeys
+    private let direction: PacketCipher.Direction
+    let ivLength: Int
+    let icvLength: Int
+    let blockLength: Int
 
+    /// Nil when the library refuses the keys.
     init?(_ suite: KeySchedule.Suite, _ keys: PacketKeys, _ direction: PacketCipher.Direction) {
+        (encryption, integrity) = (suite.encryption, suite.integrity)
+        self.keys = keys
+        self.direction = direction
+        guard let cipher = Self.make(suite.encryption, suite.integrity, keys, direction) else { return nil }
+        (ivLength, icvLength, blockLength) = (cipher.ivLength, cipher.icvLength, cipher.blockLength)
+    }
+
+    private static func make(
+        _ encryption: Transform, _ integrity: Transform?, _ keys: PacketKeys, _ direction: PacketCipher.Direction
+    ) -> PacketCipher? {
         do throws(CryptoError) {
-            cipher = try PacketCipher(
-                encryption: suite.encryption, integrity: suite.integrity, keys: keys, direction: direction)
+            return try PacketCipher(encryption: encryption, integrity: integrity, keys: keys, direction: direction)
         } catch {
             return nil
         }
     }
 
-    var ivLength: Int { cipher.ivLength }
-    var icvLength: Int { cipher.icvLength }
-    var blockLength: Int { cipher.blockLength }
-
     func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
-        run(associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength) { buffer, text in
+        guard let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
+        return run(associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength) { buffer, text in
             cipher.seal(
                 &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
                 iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
@@ -122,7 +136,7 @@ struct DirectionCipher: SKCipher {
 
     func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? {
         let textLength = sealed.count - icvLength
-        guard textLength >= 0 else { return nil }
+        guard textLength >= 0, let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
         let opened = run(associatedData, iv, sealed, textLength: textLength, spare: 0) { buffer, text in
             cipher.open(
                 &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,

@@ -91,7 +91,11 @@ public struct SegmentationPlan: Sendable {
         let body = payloadOctets(of: index)
         buffer.copy(packet.extracting(0..<headers), at: offset)
         let from = headers + index * segmentSize
-        buffer.copy(packet.extracting(from..<(from + body)), at: offset + headers)
+        let octets = packet.extracting(from..<(from + body))
+        switch work {
+        case .none, .checksum: buffer.copy(octets, at: offset + headers)
+        case .tcp, .udp: break
+        }
         switch work {
         case .none: break
         case .checksum(let start, let field):
@@ -107,11 +111,11 @@ public struct SegmentationPlan: Sendable {
             if index > 0 { flags &= ~Self.cwr }
             if index < count - 1 { flags &= ~Self.pshAndFin }
             buffer.put(flags, at: tcp + 13)
-            writeChecksum(packet, body, from: start, field: start + 16, &buffer, offset)
+            copy(octets, of: packet, from: start, field: start + 16, &buffer, offset)
         case .udp(let start):
             writeNetwork(index, headers + body, &buffer, offset)
             buffer.put(UInt16(truncatingIfNeeded: body + 8), at: offset + start + 4)
-            writeChecksum(packet, body, from: start, field: start + 6, &buffer, offset)
+            copy(octets, of: packet, from: start, field: start + 6, &buffer, offset)
         }
         return true
     }
@@ -131,17 +135,19 @@ public struct SegmentationPlan: Sendable {
         buffer.put(~sum, at: offset + 10)
     }
 
-    /// The transport checksum of one piece. The packet's field holds the sum of its pseudo-header, in which only the
-    /// length is another one.
-    private func writeChecksum(
-        _ packet: RawSpan, _ body: Int, from start: Int, field: Int, _ buffer: inout MutableRawSpan, _ offset: Int
+    /// The payload of one piece, and its transport checksum. The packet's field holds the sum of its pseudo-header, in
+    /// which only the length is another one.
+    private func copy(
+        _ octets: RawSpan, of packet: RawSpan, from start: Int, field: Int, _ buffer: inout MutableRawSpan,
+        _ offset: Int
     ) {
         let whole = UInt16(truncatingIfNeeded: packet.byteCount - start)
-        let piece = UInt16(truncatingIfNeeded: headers + body - start)
+        let piece = UInt16(truncatingIfNeeded: headers + octets.byteCount - start)
         let pseudo = UInt64(packet.uint16(at: field)) + UInt64(~whole) + UInt64(piece)
         buffer.put(UInt16(0), at: offset + field)
-        let sum = OnesSum.of(
-            buffer.bytes.extracting((offset + start)..<(offset + headers + body)), plus: pseudo)
+        let header = OnesSum.of(buffer.bytes.extracting((offset + start)..<(offset + headers)), plus: pseudo)
+        // The transport header has an even length, so both sums see the same words.
+        let sum = buffer.copySumming(octets, at: offset + headers, plus: UInt64(header))
         buffer.put(Self.complement(sum), at: offset + field)
     }
 

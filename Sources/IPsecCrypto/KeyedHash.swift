@@ -30,14 +30,13 @@ final class KeyedHash {
     /// Whether the library makes this function at all. The library's policy does not change while a process lives.
     static func isAvailable(_ function: MACFunction) -> Bool {
         switch function {
-        case .hmac(let hash): availableHashes.contains(hash)
+        case .hmac(let hash): LibraryAlgorithms.allowsHMAC(hash)
         case .aesXCBC: hasXCBC
         case .aesCMAC: hasCMAC
         case .aesGMAC: false
         }
     }
 
-    private static let availableHashes = Set(HashFunction.allCases.filter { tries(.hmac($0)) })
     private static let hasXCBC = tries(.aesXCBC)
     private static let hasCMAC = tries(.aesCMAC)
 
@@ -57,8 +56,8 @@ final class KeyedHash {
                 // Each call copies the key, or what it makes of it; those over AES read 16 octets.
                 switch function {
                 case .hmac(let hash):
-                    guard let template = LibraryAlgorithms.hmac(hash) else { return nil }
-                    return unsafe martlet_hmac_new(template.pointer, buffer.baseAddress, buffer.count)
+                    guard LibraryAlgorithms.allowsHMAC(hash) else { return nil }
+                    return unsafe martlet_hmac_new(hash.rawValue, buffer.baseAddress, buffer.count)
                 case .aesXCBC:
                     guard let cbc = LibraryAlgorithms.cipher("AES-128-CBC"), let base = buffer.baseAddress,
                         buffer.count == 16

@@ -50,20 +50,11 @@ enum LibraryAlgorithms {
         return found
     }()
 
-    /// An HMAC without a key for each hash, to be copied: giving it the hash by name costs as much as a short message.
-    private static let hmacs: [HashFunction: Fetched] = {
-        var found: [HashFunction: Fetched] = [:]
-        for hash in HashFunction.allCases {
-            // As above: a handle.
-            if let pointer = unsafe martlet_hmac_template(hash.rawValue) {
-                unsafe found[hash] = Fetched(pointer: pointer)
-            }
-        }
-        return found
-    }()
+    // The string is read during the call only.
+    private static let hmacs = Set(HashFunction.allCases.filter { unsafe martlet_hmac_allowed($0.rawValue) == 1 })
 
-    /// HMAC over this hash; nil when libcrypto's policy forbids it.
-    static func hmac(_ hash: HashFunction) -> Fetched? { hmacs[hash] }
+    /// Whether libcrypto's policy allows HMAC over this hash.
+    static func allowsHMAC(_ hash: HashFunction) -> Bool { hmacs.contains(hash) }
 
     /// CMAC over whichever cipher.
     static let cmac: Fetched? = {

@@ -33,6 +33,8 @@ public final class PacketCipher: @unchecked Sendable {
     private let saltLength: Int
     private let cipher: OpaquePointer?
     private let mac: OpaquePointer?
+    /// Keys for a ``PacketBatch``, where this cipher can be a part of one.
+    private let lane: OpaquePointer?
     /// Salt and IV put together (16 octets), then the associated data of an AEAD with the high half of an extended
     /// sequence number put in (12 octets). Its own memory, so that no packet costs an allocation.
     private let scratch: UnsafeMutablePointer<UInt8>
@@ -42,6 +44,14 @@ public final class PacketCipher: @unchecked Sendable {
     /// nothing. GMAC as an integrity algorithm is AH's (RFC 4543 §5.3) and makes no packet cipher.
     public convenience init(
         encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction
+    ) throws(CryptoError) {
+        try self.init(
+            encryption: encryption, integrity: integrity, keys: keys, direction: direction, accelerated: nil)
+    }
+
+    /// The same with `accelerated` in place of what ``PacketAcceleration`` says.
+    convenience init(
+        encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction, accelerated: Bool?
     ) throws(CryptoError) {
         guard let specification = AlgorithmRegistry.specification(of: encryption) else {
             throw .unknownAlgorithm(encryption)
@@ -57,8 +67,9 @@ public final class PacketCipher: @unchecked Sendable {
             mac = found
         default: throw .unknownAlgorithm(encryption)
         }
-        try self.init(
-            PacketShape(specification), mac, keys: keys, direction: direction, names: (encryption, integrity))
+        var shape = PacketShape(specification)
+        if let accelerated { shape.usesAccelerator = accelerated }
+        try self.init(shape, mac, keys: keys, direction: direction, names: (encryption, integrity))
     }
 
     /// The same for an algorithm of any sizes, up to a nonce of 16 octets; `names` are for errors.
@@ -88,6 +99,7 @@ public final class PacketCipher: @unchecked Sendable {
         unsafe cipher = shape.makeContext(key: keys.encryption, direction)
         unsafe mac = integrity.flatMap { unsafe KeyedHash.makeContext($0.function, key: keys.integrity) }
         // A context that was not made may mean a nonce too long for `scratch`: nothing is written before this.
+        unsafe lane = direction == .seal ? integrity.flatMap { unsafe shape.makeLane(keys, $0) } : nil
         if unsafe !shape.isNull && cipher == nil { throw .libraryRefused(names.encryption) }
         if unsafe integrity != nil && mac == nil { throw .libraryRefused(names.integrity ?? names.encryption) }
         keys.encryption.withSpan { material in
@@ -104,6 +116,7 @@ public final class PacketCipher: @unchecked Sendable {
         unsafe scratch.deallocate()
         if let cipher = unsafe cipher { unsafe martlet_cipher_free(cipher) }
         if let mac = unsafe mac { unsafe martlet_mac_free(mac) }
+        if let lane = unsafe lane { unsafe martlet_lane_free(lane) }
     }
 
     /// Octets of keying material that one direction takes; nil when the two do not make a protection: an unknown
@@ -160,6 +173,45 @@ public final class PacketCipher: @unchecked Sendable {
                 return false
             }
             return unsafe martlet_mac_finish(mac, base + icv, icvLength) == 1
+        }
+    }
+
+    /// Whether ``seal(_:associatedData:extraAssociatedData:iv:text:in:)`` puts packets off.
+    public var takesBatches: Bool { unsafe lane != nil }
+
+    /// The same for a packet whose parts follow each other, the ICV behind the text, to be done by
+    /// ``PacketBatch/finish()``; at once for a cipher that does not take batches. Unsafe: what `buffer` lends must stay
+    /// where it is until then, and so must this object.
+    @unsafe
+    public func seal(
+        _ buffer: inout MutableRawSpan, associatedData: Range<Int>, extraAssociatedData: UInt32?, iv: Range<Int>,
+        text: Range<Int>, in batch: PacketBatch
+    ) -> Bool {
+        guard let lane = unsafe lane, associatedData.upperBound == iv.lowerBound, iv.upperBound == text.lowerBound,
+            iv.count == 16, !text.isEmpty
+        else {
+            return seal(
+                &buffer, associatedData: associatedData, extraAssociatedData: extraAssociatedData, iv: iv, text: text,
+                icv: text.upperBound)
+        }
+        let count = buffer.byteCount
+        guard direction == .seal, fits(count, associatedData, extraAssociatedData, iv, text, text.upperBound) else {
+            return false
+        }
+        return unsafe buffer.withUnsafeMutableBytes { raw in
+            // All ranges were checked against the buffer; that it stays is the caller's promise.
+            guard let base = raw.baseAddress else { return false }
+            let packet = unsafe (base + associatedData.lowerBound).assumingMemoryBound(to: UInt8.self)
+            let covered = text.upperBound - associatedData.lowerBound
+            let tag = unsafe packet + covered
+            // The high half is covered behind the text, where the tag goes afterwards (RFC 4303 §2.8).
+            if let high = extraAssociatedData {
+                unsafe (base + text.upperBound).storeBytes(of: high.bigEndian, as: UInt32.self)
+            }
+            unsafe martlet_batch_seal(
+                batch.queue, lane, packet, text.lowerBound - associatedData.lowerBound, text.count,
+                covered + (extraAssociatedData == nil ? 0 : 4), tag)
+            return true
         }
     }
 

@@ -14,6 +14,8 @@ struct PacketShape {
     var ivLength = 0
     var icvLength = 0
     var blockLength = 1
+    /// Whether ipsec-mb is used where it is to be had.
+    var usesAccelerator = PacketAcceleration.isInUse
 
     init(_ specification: AlgorithmSpecification) {
         switch specification {
@@ -67,6 +69,28 @@ struct PacketShape {
         }
     }
 
+    /// Keys for a batch; nil where this is not AES-CBC with an HMAC, or ipsec-mb not to be had. The caller frees them.
+    func makeLane(_ keys: PacketKeys, _ integrity: IntegritySpecification) -> OpaquePointer? {
+        guard usesAccelerator, let cipher, cipher.library.hasPrefix("AES-"), cipher.library.hasSuffix("-CBC"),
+            case .hmac(let hash) = integrity.function
+        else { return nil }
+        return unsafe keys.encryption.withSpan { key in
+            unsafe key.withUnsafeBufferPointer { key in
+                unsafe keys.integrity.withSpan { mac in
+                    unsafe mac.withUnsafeBufferPointer { mac in
+                        guard let first = key.baseAddress, let second = mac.baseAddress else { return nil }
+                        // The library takes what it needs of both during the call.
+                        return unsafe martlet_lane_new(
+                            first, Int32(key.count), Int32(hash.outputLength), second, Int32(mac.count),
+                            Int32(integrity.icvLength))
+                    }
+                }
+            }
+        }
+    }
+
+    private var isGCM: Bool { aead?.library.hasSuffix("-GCM") ?? false }
+
     /// Unsafe: `key` must point at `keyLength` octets.
     private func makeAEAD(_ aead: AEADSpecification, _ key: UnsafePointer<UInt8>, _ seal: Int32) -> OpaquePointer? {
         let algorithms = aead.libraryNames.compactMap { LibraryAlgorithms.cipher($0) }
@@ -77,7 +101,13 @@ struct PacketShape {
         case .composedCCM:
             return algorithms.count == 2
                 ? unsafe martlet_ccm_new(algorithm.pointer, algorithms[1].pointer, seal, key, nonce, tag) : nil
-        case .stream: kind = MARTLET_AEAD
+        case .stream:
+            if isGCM, usesAccelerator,
+                let accelerated = unsafe martlet_accelerated_gcm_new(seal, key, Int32(keyLength), nonce, tag)
+            {
+                return unsafe accelerated
+            }
+            kind = MARTLET_AEAD
         case .ccm: kind = MARTLET_CCM
         case .gmac: kind = MARTLET_GMAC
         }

@@ -20,12 +20,14 @@ public struct IPAddress: Hashable, Comparable, Sendable {
     public let bits: UInt128
 
     /// The address of `family` whose number is `bits`; higher bits than the family has are dropped.
+    @inlinable
     public init(_ family: Family, bits: UInt128) {
         self.family = family
         self.bits = family == .v4 ? bits & 0xffff_ffff : bits
     }
 
     /// The IPv4 address with these four octets, first octet highest.
+    @inlinable
     public init(v4 word: UInt32) { self.init(.v4, bits: UInt128(word)) }
 
     /// The address in 4 or 16 octets; nil for any other number.

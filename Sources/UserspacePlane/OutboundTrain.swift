@@ -1,4 +1,5 @@
 import ESPEngine
+import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 
@@ -18,6 +19,8 @@ struct OutboundTrain: ~Copyable {
     private let batch: DatagramBatch
     private let sockets: PlaneSockets
     private let drops: DropCounters
+    /// Packets here that are still to be sealed.
+    private let packetBatch: PacketBatch?
     /// By socket.
     private let takesTrains: [Bool]
     /// For each slot of the batch, the socket that it leaves by and the SA's place.
@@ -52,7 +55,10 @@ struct OutboundTrain: ~Copyable {
     /// How long a full socket is waited for before its packets are dropped, in milliseconds.
     private static let patience: Int32 = 20
 
-    init(_ sockets: PlaneSockets, drops: DropCounters, makesTrains: Bool) throws(SystemError) {
+    init(
+        _ sockets: PlaneSockets, drops: DropCounters, makesTrains: Bool, batch packetBatch: PacketBatch?
+    ) throws(SystemError) {
+        self.packetBatch = packetBatch
         batch = try DatagramBatch(capacity: Self.slots, slotSize: Self.slotSize)
         exits = [Int](repeating: 0, count: Self.slots)
         places = [Int](repeating: 0, count: Self.slots)
@@ -98,6 +104,13 @@ struct OutboundTrain: ~Copyable {
     /// Sends all that is there.
     mutating func send() {
         if packets > 0 { close(sendsWhenFull: false) }
+        if let packetBatch, !packetBatch.finish() {
+            // It is not told which: none of them may go.
+            for slot in 0..<filled {
+                for _ in 0..<batch[slot].datagrams { drops.count(.cipherRefused) }
+            }
+            filled = 0
+        }
         var start = 0
         while start < filled {
             var end = start + 1

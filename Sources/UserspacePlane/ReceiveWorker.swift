@@ -29,6 +29,8 @@ enum ReceiveOrder: Sendable {
 struct ReceiveWorker: ~Copyable {
     private var associations: InboundSADatabase
     var authenticated: InboundAHDatabase
+    /// What was dropped; those of `associations`, without a reference to count for each packet.
+    private let drops: DropCounters
     private let orders: OrderQueue<ReceiveOrder>
     /// Where what is heard about paths goes.
     private let sender: OrderQueue<TransmitOrder>
@@ -69,6 +71,7 @@ struct ReceiveWorker: ~Copyable {
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
         associations = InboundSADatabase(drops: drops)
         authenticated = InboundAHDatabase(drops: drops)
+        self.drops = drops
         self.poller = poller
         self.orders = orders
         self.sender = sender
@@ -149,7 +152,6 @@ struct ReceiveWorker: ~Copyable {
 
     private mutating func take(_ index: Int, _ entry: PlaneSockets.Entry, _ now: Instant) {
         let information = batch[index]
-        let drops = associations.drops
         guard !information.truncated, information.start + information.length <= batch.slotSize else {
             drops.count(.truncated)
             return
@@ -177,7 +179,6 @@ struct ReceiveWorker: ~Copyable {
     ) {
         // As above; the caller has checked the range.
         let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
-        let drops = associations.drops
         var packet = datagram
         switch entry.use {
         case .ike:
@@ -288,7 +289,7 @@ struct ReceiveWorker: ~Copyable {
         bytes.reserveCapacity(octets.count)
         for index in octets.indices { bytes.append(octets[index]) }
         if !inbox.put(IKEDatagram(bytes: bytes, path: path, hadMarker: hadMarker)) {
-            associations.drops.count(.controlQueueFull)
+            drops.count(.controlQueueFull)
         }
     }
 }

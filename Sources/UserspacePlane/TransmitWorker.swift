@@ -59,6 +59,8 @@ struct TransmitWorker: ~Copyable {
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
     var train: OutboundTrain
+    /// What is sealed together, before the train is sent; nil where that gains nothing.
+    private let batch: PacketBatch?
     var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
     let scratch = PacketMemory(Self.stagingSize)
@@ -81,7 +83,10 @@ struct TransmitWorker: ~Copyable {
         let poller = try Poller(capacity: 64)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
-        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains)
+        // Everything that can fail comes before the first property.
+        let batch = PacketBatch()
+        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains, batch: batch)
+        self.batch = batch
         exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         authenticated = OutboundAHDatabase(drops: drops)
@@ -265,6 +270,7 @@ struct TransmitWorker: ~Copyable {
                 ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass),
             mayFragment: !(rules.copiesDF && packet.doesNotFragment))
         let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
+        let batch = plan.count >= PacketBatch.worthwhile ? self.batch : nil
         for index in 0..<plan.count {
             let length = plan.length(of: index)
             let inner = max(length, rules.paddedLength)
@@ -281,7 +287,7 @@ struct TransmitWorker: ~Copyable {
             }
             if let opening { rules.clamp.apply(to: &slot, packet: body..<(body + length), tcp: opening) }
             if inner > length { slot.clear((body + length)..<(body + inner)) }
-            guard seal(&slot, body..<(body + inner), handle, now) else { return }
+            guard seal(&slot, body..<(body + inner), handle, now, batch) else { return }
         }
     }
 
@@ -298,10 +304,12 @@ struct TransmitWorker: ~Copyable {
     /// Seals an inner packet where it leaves from; false when its SA takes no more.
     @inline(__always)
     mutating func seal(
-        _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant
+        _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant,
+        _ batch: PacketBatch? = nil
     ) -> Bool {
         do throws(DropReason) {
-            take(try associations.seal(&slot, inner: inner, by: handle, now: now), handle)
+            // The train keeps the memory until it has finished the batch; SAs change between trains only.
+            take(unsafe try associations.seal(&slot, inner: inner, by: handle, now: now, in: batch), handle)
             return true
         } catch { return false }
     }

@@ -47,6 +47,17 @@ struct Run: ParsableCommand {
             valueName: "MODE"))
     var offload = Offload.auto
 
+    /// Who encrypts packets.
+    enum Crypto: String, ExpressibleByArgument, CaseIterable {
+        case auto
+        case libcrypto
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "Who encrypts packets: auto takes Intel's ipsec-mb where it is installed.", valueName: "WHICH"))
+    var crypto = Crypto.auto
+
     /// Shared with whoever started us, and never closed.
     private static let standardError = Descriptor(owning: 2)
 
@@ -59,6 +70,7 @@ struct Run: ParsableCommand {
         var options = Daemon.Options(
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
         options.usesOffload = offload == .auto
+        options.usesAccelerator = crypto == .auto
         do {
             try Daemon(options) { line in output.write(line) }.run()
         } catch {

@@ -25,18 +25,21 @@ struct FloorPlan {
         floors: [
             "CWipe": .alphabet, "WireFormat": .alphabet, "NetworkTypes": .alphabet, "Clockwork": .alphabet,
             "CIPsecCrypto": .grammar, "IPsecCrypto": .grammar, "IKEMessages": .grammar, "IPPackets": .grammar,
+            "CPackets": .grammar,
             "ViciMessages": .grammar,
             "GatewayModel": .thought, "IKECore": .thought, "IKEv2Engine": .thought, "ESPEngine": .thought,
             "CTrust": .thought, "Trust": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
-            "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
+            "CCount": .doors, "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
         ],
         // A simulation that looks at a clock or draws its own randomness cannot be repeated from its seed.
         alsoPure: ["SimulatedNetwork"],
         shims: [
             "CWipe": ["WireFormat"],
             "CIPsecCrypto": ["IPsecCrypto", "ESPEngine"],
+            "CPackets": ["IPPackets"],
+            "CCount": ["martlet-bench"],
             "CTrust": ["Trust"],
             "CLinux": ["LinuxSystem", "UserspacePlane"],
         ])

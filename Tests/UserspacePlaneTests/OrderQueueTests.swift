@@ -61,4 +61,26 @@ struct OrderQueueTests {
         #expect(queue.hasOrders)
         #expect(queue.take() == [2])
     }
+
+    /// However orders and looking at them fall together, the owner that sleeps until it is signalled gets every one.
+    @Test func noWakeUpIsLost() throws {
+        let queue = try OrderQueue<Int>()
+        let (count, done) = (100_000, try Wakeup())
+        let worker = try WorkerThread(name: "wakeups") {
+            var received = 0
+            while received < count {
+                // Far longer than any order is on its way.
+                guard (try? queue.wakeup.descriptor.wait(milliseconds: 10_000)) == true else { return }
+                queue.acknowledge()
+                if queue.hasOrders { received += queue.take().count }
+            }
+            done.signal()
+        }
+        for number in 0..<count {
+            queue.append(number)
+            queue.wake()
+        }
+        #expect(try done.descriptor.wait(milliseconds: 60_000))
+        worker.join()
+    }
 }

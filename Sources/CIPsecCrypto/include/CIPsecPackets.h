@@ -33,6 +33,10 @@ typedef struct martlet_cipher martlet_cipher;
 // Keyed contexts without an IV. For an AEAD, the lengths of its nonce and tag; zeros for a cipher without padding.
 martlet_cipher *_Nullable martlet_cipher_new(
     const EVP_CIPHER *cipher, int kind, int seal, const uint8_t *key, int key_length, int nonce_length, int tag_length);
+// AES-GCM by ipsec-mb with a nonce of 12 octets; NULL where that is not to be had (see accelerator.h).
+int martlet_accelerator_available(void);
+martlet_cipher *_Nullable martlet_accelerated_gcm_new(
+    int seal, const uint8_t *key, int key_length, int nonce_length, int tag_length);
 // CCM (RFC 3610) from a block cipher's counter mode and CBC. The nonce has 7 to 13 octets.
 martlet_cipher *_Nullable martlet_ccm_new(
     const EVP_CIPHER *counter, const EVP_CIPHER *cbc, int seal, const uint8_t *key, int nonce_length, int tag_length);
@@ -54,13 +58,36 @@ int martlet_aead_open(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag);
 
+// ---- AES-CBC with an HMAC, many packets at a time, by ipsec-mb ----
+
+// The keys of one SA. NULL where there is no ipsec-mb, or for another HMAC than SHA-1-96, SHA-256-128, SHA-384-192 and
+// SHA-512-256, which are told by the octets of their digest and tag.
+typedef struct martlet_lane martlet_lane;
+martlet_lane *_Nullable martlet_lane_new(
+    const uint8_t *key, int key_length, int digest_length, const uint8_t *mac_key, int mac_key_length, int tag_length);
+void martlet_lane_free(martlet_lane *lane);
+
+// The packets of one thread that are under way. NULL where there is no ipsec-mb.
+typedef struct martlet_batch martlet_batch;
+martlet_batch *_Nullable martlet_batch_new(void);
+void martlet_batch_free(martlet_batch *batch);
+// Seals the packet at `packet` in place: `header_length` octets of which the last 16 are the IV, then the text; the tag
+// covers the first `covered_length` octets as they are after that, and may overwrite what it covers. All this is done
+// when martlet_batch_finish() returns; until then packet and keys must stay.
+void martlet_batch_seal(
+    martlet_batch *batch, const martlet_lane *lane, uint8_t *packet, size_t header_length, size_t text_length,
+    size_t covered_length, uint8_t *tag);
+// 0 when one of them was not sealed.
+int martlet_batch_finish(martlet_batch *batch);
+
 // ---- MACs, restarted for every message ----
 
 typedef struct martlet_mac martlet_mac;
 
-// An HMAC that knows its digest but has no key yet: never changed once made, and never freed.
-EVP_MAC_CTX *_Nullable martlet_hmac_template(const char *digest);
-martlet_mac *_Nullable martlet_hmac_new(EVP_MAC_CTX *hmac, const uint8_t *_Nullable key, size_t key_length);
+// Whether libcrypto's policy lets an HMAC over this digest be made.
+int martlet_hmac_allowed(const char *digest);
+// HMAC (RFC 2104) over MD5, SHA1, SHA2-256, SHA2-384 or SHA2-512.
+martlet_mac *_Nullable martlet_hmac_new(const char *digest, const uint8_t *_Nullable key, size_t key_length);
 // AES-CMAC (RFC 4493) with a key of 16 octets.
 martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key);
 // AES-XCBC-MAC (RFC 3566) with a key of 16 octets; `cbc` is AES-128-CBC.

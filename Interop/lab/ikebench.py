@@ -1,0 +1,109 @@
+"""`Interop/ike`: what handshakes and tunnels cost, against their targets; strongSwan beside it in the same run."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+
+from . import measure
+from .figures import OURS, PEER, Figures
+from .gateways import Martlet, missing
+from .network import PREFIX, Network, sweep
+from .processes import Failure, run
+from .runner import ROOT
+from .targets import Row, at_least, at_most, keep, machine, render
+
+#: Groups, and how many times as many handshakes as strongSwan a processor second should make.
+GROUPS = {"x25519": 5, "ecp384": 4, "modp2048": 4}
+
+
+def main(arguments):
+    options = _options(arguments)
+    if os.geteuid() != 0:
+        print("ike: network namespaces need root: run it with sudo", file=sys.stderr)
+        return 2
+    Martlet.executable = os.path.abspath(options.martlet)
+    absent = missing({PEER, OURS}, Martlet.executable)
+    if not os.access(options.martlet_bench, os.X_OK):
+        absent.append(f"no executable {options.martlet_bench}: run `make build`")
+    if absent:
+        print(f"ike: {'; '.join(absent)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    sweep()
+    rows, loads, status = [], [], 0
+    for step in (_handshakes, _tunnels):
+        try:
+            rows += step(options, loads)
+        except Failure as failure:
+            print(f"ike: {failure}", file=sys.stderr)
+            rows.append(Row(step.__name__.strip("_"), None, "", note=str(failure)[:200]))
+            status = 1
+    text = f"{machine(loads)}\n{render(rows)}"
+    print(text)
+    print(f"ike: kept as {os.path.relpath(keep('ike', 'Handshakes and tunnels', text), ROOT)}", file=sys.stderr)
+    return status
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog="Interop/ike", description=__doc__)
+    parser.add_argument("--handshakes", type=int, default=1000, help="handshakes in each round (1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each gateway has its turn (3)")
+    parser.add_argument("--outstanding", type=int, default=16, help="handshakes under way at once (16)")
+    parser.add_argument("--tunnels", type=int, default=100_000, help="tunnels that are kept alive (100000)")
+    release = os.path.join(ROOT, ".build/release")
+    parser.add_argument("--martlet", default=os.path.join(release, "martlet"), help="the executable to measure")
+    parser.add_argument(
+        "--martlet-bench", default=os.path.join(release, "martlet-bench"), help="the executable with the harnesses")
+    options = parser.parse_args(arguments)
+    if min(options.handshakes, options.rounds, options.outstanding, options.tunnels) < 1:
+        parser.error("the numbers must be above zero")
+    return options
+
+
+def _progress(text, loads):
+    loads.append(os.getloadavg()[0])
+    print(f"ike: {text} (load {loads[-1]:.1f})", file=sys.stderr, flush=True)
+
+
+def _handshakes(options, loads):
+    """Both responders by turns, driven by the same initiator."""
+    figures, network = Figures(), Network()
+    directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+    try:
+        network.up()
+        for number in range(1, options.rounds + 1):
+            for group in GROUPS:
+                for kind in (PEER, OURS):
+                    _progress(f"round {number}: handshakes, {group}, {kind}", loads)
+                    place = measure.directory_for(directory, number, group, kind)
+                    measure.handshakes(kind, group, network, place, options, figures)
+    finally:
+        network.down()
+        shutil.rmtree(directory, ignore_errors=True)
+    rows = []
+    for group, bound in GROUPS.items():
+        figure = figures.all[f"handshakes/{group}"]
+        ours, peer = figure.median(OURS), figure.median(PEER)
+        rows.append(Row(
+            f"handshakes, {group}, for each CPU-second of the responder, over strongSwan's", ours / peer, "×",
+            f"≥ {bound}", at_least(bound),
+            f"{ours:.0f} against {peer:.0f}; {1e6 / ours:.0f} against {1e6 / peer:.0f} µs each"))
+    return rows
+
+
+def _tunnels(options, loads):
+    """The engine by itself, with a plane that installs nothing."""
+    _progress(f"{options.tunnels} tunnels in one process", loads)
+    done = run([options.martlet_bench, "tunnels", "--alive", options.tunnels], timeout=3600).require()
+    figures = {words[0]: float(words[1]) for words in map(str.split, done.out.splitlines())}
+    return [
+        Row("memory for an IKE SA with its Child SA", figures["tunnels/memory"], "octets", "≤ 5,120", at_most(5120),
+            "the engine with a plane that installs nothing"),
+        Row(f"{options.tunnels:,} tunnels kept alive with DPD every 30 s", figures["tunnels/keepalive-cpu"], "cores",
+            "≤ 0.3", at_most(0.3),
+            f"{figures['tunnels/checks']:.0f} checks a second; the checking engine's own time, no system calls"),
+    ]

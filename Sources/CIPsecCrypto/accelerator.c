@@ -1,0 +1,257 @@
+#include "accelerator.h"
+
+#include <dlfcn.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "CIPsecPackets.h"
+
+#if defined(__x86_64__) && defined(__has_include)
+#if __has_include(<intel-ipsec-mb.h>)
+#define HAS_IPSEC_MB 1
+#define NO_COMPAT_IMB_API_053
+#include <intel-ipsec-mb.h>
+#endif
+#endif
+
+#pragma clang assume_nonnull begin
+
+#ifdef HAS_IPSEC_MB
+
+struct accelerated_gcm {
+    struct gcm_key_data key __attribute__((aligned(64)));  // The round keys and the powers of the hash key.
+    struct gcm_context_data state;
+    aes_gcm_enc_dec_t run;
+};
+
+// Made once and never freed: of it only pointers to functions are used, which any thread may call.
+static IMB_MGR *_Nullable manager;
+static IMB_MGR *_Nullable (*_Nullable make)(uint64_t);
+static void (*_Nullable start_batches)(IMB_MGR *);
+static void (*_Nullable discard)(IMB_MGR *);
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+static void prepare(void) {
+    void *library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library) return;
+    unsigned (*version)(void) = (unsigned (*)(void))dlsym(library, "imb_get_version");
+    void (*start)(IMB_MGR *, IMB_ARCH *) = (void (*)(IMB_MGR *, IMB_ARCH *))dlsym(library, "init_mb_mgr_auto");
+    make = (IMB_MGR * (*)(uint64_t)) dlsym(library, "alloc_mb_mgr");
+    // It uses the processor's SHA instructions, which others of 1.3 leave aside, and wants few packets at a time.
+    start_batches = (void (*)(IMB_MGR *))dlsym(library, "init_mb_mgr_sse");
+    discard = (void (*)(IMB_MGR *))dlsym(library, "free_mb_mgr");
+    // The manager's layout belongs to a version: major and minor must be those of the header.
+    if (!version || !make || !start || !start_batches || !discard || version() >> 8 != IMB_VERSION_NUM >> 8) return;
+    IMB_MGR *made = make(0);
+    if (!made) return;
+    IMB_ARCH architecture = IMB_ARCH_NONE;
+    start(made, &architecture);
+    // Without AES instructions it emulates them: libcrypto is better then.
+    if (architecture >= IMB_ARCH_SSE && made->gcm128_enc && made->gcm128_dec && made->gcm128_pre && made->gcm192_enc
+        && made->gcm192_dec && made->gcm192_pre && made->gcm256_enc && made->gcm256_dec && made->gcm256_pre)
+        manager = made;
+    else
+        discard(made);
+}
+
+static IMB_MGR *_Nullable library(void) { return CRYPTO_THREAD_run_once(&once, prepare) == 1 ? manager : NULL; }
+
+int martlet_accelerator_available(void) { return library() != NULL; }
+
+accelerated_gcm *_Nullable accelerated_gcm_new(int seal, const uint8_t *key, int key_length) {
+    const IMB_MGR *mb = library();
+    if (!mb) return NULL;
+    aes_gcm_pre_t expand;
+    aes_gcm_enc_dec_t run;
+    switch (key_length) {
+    case 16: expand = mb->gcm128_pre, run = seal ? mb->gcm128_enc : mb->gcm128_dec; break;
+    case 24: expand = mb->gcm192_pre, run = seal ? mb->gcm192_enc : mb->gcm192_dec; break;
+    case 32: expand = mb->gcm256_pre, run = seal ? mb->gcm256_enc : mb->gcm256_dec; break;
+    default: return NULL;
+    }
+    void *memory = NULL;
+    if (posix_memalign(&memory, 64, sizeof(accelerated_gcm)) != 0) return NULL;
+    accelerated_gcm *gcm = memory;
+    memset(gcm, 0, sizeof *gcm);
+    gcm->run = run;
+    expand(key, &gcm->key);
+    return gcm;
+}
+
+void accelerated_gcm_free(accelerated_gcm *gcm) {
+    OPENSSL_cleanse(gcm, sizeof *gcm);
+    free(gcm);
+}
+
+void accelerated_gcm_seal(
+    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
+    size_t text_length, uint8_t *tag, size_t tag_length) {
+    gcm->run(&gcm->key, &gcm->state, text, text, text_length, nonce, data, data_length, tag, tag_length);
+}
+
+int accelerated_gcm_open(
+    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
+    size_t text_length, const uint8_t *tag, size_t tag_length) {
+    uint8_t computed[16];
+    gcm->run(&gcm->key, &gcm->state, text, text, text_length, nonce, data, data_length, computed, sizeof computed);
+    return CRYPTO_memcmp(computed, tag, tag_length) == 0;
+}
+
+// ---- AES-CBC with an HMAC, many packets at a time ----
+
+struct martlet_lane {
+    uint8_t keys[16 * 15] __attribute__((aligned(16)));
+    uint8_t inner[64] __attribute__((aligned(16))), outer[64];  // The hash's state after the key.
+    uint64_t key_length, tag_length;
+    IMB_HASH_ALG hash;
+};
+
+struct martlet_batch {
+    IMB_MGR *manager;
+    int failures;
+};
+
+martlet_lane *_Nullable martlet_lane_new(
+    const uint8_t *key, int key_length, int digest_length, const uint8_t *mac_key, int mac_key_length,
+    int tag_length) {
+    const IMB_MGR *mb = library();
+    if (!mb) return NULL;
+    keyexp_t expand = key_length == 16   ? mb->keyexp_128
+                      : key_length == 24 ? mb->keyexp_192
+                      : key_length == 32 ? mb->keyexp_256
+                                         : NULL;
+    static const struct {
+        int digest, tag, block;
+        IMB_HASH_ALG hash;
+    } hashes[] = {
+        {20, 12, 64, IMB_AUTH_HMAC_SHA_1},
+        {32, 16, 64, IMB_AUTH_HMAC_SHA_256},
+        {48, 24, 128, IMB_AUTH_HMAC_SHA_384},
+        {64, 32, 128, IMB_AUTH_HMAC_SHA_512},
+    };
+    int which = 0;
+    while (which < 4 && (hashes[which].digest != digest_length || hashes[which].tag != tag_length)) which++;
+    if (!expand || which == 4 || mac_key_length > hashes[which].block) return NULL;
+    hash_one_block_t block = which == 0   ? mb->sha1_one_block
+                             : which == 1 ? mb->sha256_one_block
+                             : which == 2 ? mb->sha384_one_block
+                                          : mb->sha512_one_block;
+    void *memory = NULL;
+    if (!block || posix_memalign(&memory, 64, sizeof(martlet_lane)) != 0) return NULL;
+    martlet_lane *lane = memory;
+    memset(lane, 0, sizeof *lane);
+    uint8_t unused[16 * 15] __attribute__((aligned(16))), pad[128];
+    expand(key, lane->keys, unused);
+    // HMAC's two keys (RFC 2104 §2), each hashed once and for all.
+    memset(pad, 0x36, sizeof pad);
+    for (int i = 0; i < mac_key_length; i++) pad[i] ^= mac_key[i];
+    block(pad, lane->inner);
+    for (size_t i = 0; i < sizeof pad; i++) pad[i] ^= 0x36 ^ 0x5c;
+    block(pad, lane->outer);
+    OPENSSL_cleanse(unused, sizeof unused);
+    OPENSSL_cleanse(pad, sizeof pad);
+    lane->key_length = (uint64_t)key_length;
+    lane->tag_length = (uint64_t)tag_length;
+    lane->hash = hashes[which].hash;
+    return lane;
+}
+
+void martlet_lane_free(martlet_lane *lane) {
+    OPENSSL_cleanse(lane, sizeof *lane);
+    free(lane);
+}
+
+martlet_batch *_Nullable martlet_batch_new(void) {
+    if (!library()) return NULL;
+    martlet_batch *batch = OPENSSL_zalloc(sizeof *batch);
+    IMB_MGR *made = batch ? make(0) : NULL;
+    if (!made) {
+        OPENSSL_free(batch);
+        return NULL;
+    }
+    start_batches(made);
+    batch->manager = made;
+    return batch;
+}
+
+void martlet_batch_free(martlet_batch *batch) {
+    martlet_batch_finish(batch);
+    discard(batch->manager);
+    OPENSSL_free(batch);
+}
+
+static void count(martlet_batch *batch, const IMB_JOB *_Nullable job) {
+    if (job && job->status != IMB_STATUS_COMPLETED) batch->failures++;
+}
+
+void martlet_batch_seal(
+    martlet_batch *batch, const martlet_lane *lane, uint8_t *packet, size_t header_length, size_t text_length,
+    size_t covered_length, uint8_t *tag) {
+    IMB_MGR *mb = batch->manager;
+    IMB_JOB *job = IMB_GET_NEXT_JOB(mb);
+    memset(job, 0, sizeof *job);
+    job->cipher_mode = IMB_CIPHER_CBC;
+    job->cipher_direction = IMB_DIR_ENCRYPT;
+    job->chain_order = IMB_ORDER_CIPHER_HASH;
+    job->hash_alg = lane->hash;
+    job->enc_keys = job->dec_keys = lane->keys;
+    job->key_len_in_bytes = lane->key_length;
+    job->iv = packet + header_length - 16;
+    job->iv_len_in_bytes = 16;
+    job->src = packet;
+    job->dst = packet + header_length;
+    job->cipher_start_src_offset_in_bytes = header_length;
+    job->msg_len_to_cipher_in_bytes = text_length;
+    job->msg_len_to_hash_in_bytes = covered_length;
+    job->auth_tag_output = tag;
+    job->auth_tag_output_len_in_bytes = lane->tag_length;
+    job->u.HMAC._hashed_auth_key_xor_ipad = lane->inner;
+    job->u.HMAC._hashed_auth_key_xor_opad = lane->outer;
+    for (const IMB_JOB *done = IMB_SUBMIT_JOB(mb); done; done = IMB_GET_COMPLETED_JOB(mb)) count(batch, done);
+}
+
+int martlet_batch_finish(martlet_batch *batch) {
+    for (const IMB_JOB *done = IMB_FLUSH_JOB(batch->manager); done; done = IMB_FLUSH_JOB(batch->manager))
+        count(batch, done);
+    int failures = batch->failures;
+    batch->failures = 0;
+    return failures == 0;
+}
+
+#else
+
+martlet_lane *_Nullable martlet_lane_new(
+    const uint8_t *key, int key_length, int digest_length, const uint8_t *mac_key, int mac_key_length,
+    int tag_length) {
+    return NULL;
+}
+martlet_batch *_Nullable martlet_batch_new(void) { return NULL; }
+// Nobody has one.
+void martlet_lane_free(martlet_lane *lane) {}
+void martlet_batch_free(martlet_batch *batch) {}
+void martlet_batch_seal(
+    martlet_batch *batch, const martlet_lane *lane, uint8_t *packet, size_t header_length, size_t text_length,
+    size_t covered_length, uint8_t *tag) {}
+int martlet_batch_finish(martlet_batch *batch) { return 0; }
+
+int martlet_accelerator_available(void) { return 0; }
+
+accelerated_gcm *_Nullable accelerated_gcm_new(int seal, const uint8_t *key, int key_length) { return NULL; }
+
+// Nobody has one.
+void accelerated_gcm_free(accelerated_gcm *gcm) {}
+
+void accelerated_gcm_seal(
+    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
+    size_t text_length, uint8_t *tag, size_t tag_length) {}
+
+int accelerated_gcm_open(
+    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
+    size_t text_length, const uint8_t *tag, size_t tag_length) {
+    return 0;
+}
+
+#endif
+
+#pragma clang assume_nonnull end
