@@ -102,7 +102,8 @@ let package = Package(
             "Gateway",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
-                "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "NetworkTypes",
+                "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
+                "NetworkTypes",
                 "Clockwork", "WireFormat",
             ]),
 
@@ -186,16 +187,16 @@ let package = Package(
             "GatewayTests",
             [
                 "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
-                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
             ]),
         tests(
             "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
             [
-                "martlet", "SwanctlConfig", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel", "IPsecCrypto",
-                "NetworkTypes",
-                "Clockwork", "WireFormat",
+                "martlet", "SwanctlConfig", "Trust", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel",
+                "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),
     ],

@@ -121,7 +121,8 @@ public struct EventText: Sendable {
     /// A peer's certificate as a clause: chain, key, signature, revocation.
     public static func describe(_ certificate: PeerCertificate) -> String {
         let ends = certificate.ends.map { ", valid until \(CalendarText.moment($0))" } ?? ""
-        return "the peer proved its identity with \(certificate.chain.map { "'\($0)'" }.joined(separator: " issued by "))"
+        let chain = certificate.chain.map { "'\($0)'" }.joined(separator: " issued by ")
+        return "the peer proved its identity with \(chain)"
             + " (\(certificate.key), \(certificate.signature)\(ends)); \(describe(certificate.revocation))"
     }
 

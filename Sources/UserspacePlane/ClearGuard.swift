@@ -194,6 +194,12 @@ final class ClearGuard {
             batch.addRule(
                 to: "input", [.meta(.upperProtocol, register: 0), .equals([ipProtocol], register: 0)] + accept)
         }
+        // IPv6 joins fragments behind this hook. Those but the first have no ports, and are nothing without the first.
+        batch.addRule(
+            to: "input",
+            ClearSelector.isFamily(.v6) + [
+                .fragmentHeader(offset: 2, length: 2, register: 0), .within([0, 8], [0xff, 0xff], register: 0),
+            ] + accept)
         // Neighbour discovery: without it the peer itself cannot be reached.
         batch.addRule(
             to: "input",

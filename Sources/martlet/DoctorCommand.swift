@@ -40,7 +40,7 @@ struct Doctor: ParsableCommand {
         } catch let failure as CommandFailure {
             page.add(.broken, "gateway", failure.description)
         }
-        if json { print(try Status.json(page.findings)) } else { page.lines(.output).forEach { print($0) } }
+        if json { print(try Status.json(page.findings)) } else { for line in page.lines(.output) { print(line) } }
         if page.isBroken { throw ExitCode(1) }
     }
 }

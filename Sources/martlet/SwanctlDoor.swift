@@ -109,7 +109,7 @@ struct SwanctlDoor {
         _ client: ViciClient, _ name: String, _ event: String, _ text: (ViciTree) -> [String]
     ) throws -> Int32 {
         let reply = try client.call(name, arguments, streaming: event) { tree in
-            if isRaw { print(SwanctlText.raw(event, "event", tree)) } else { text(tree).forEach { print($0) } }
+            if isRaw { print(SwanctlText.raw(event, "event", tree)) } else { for line in text(tree) { print(line) } }
         }
         if isRaw { print(SwanctlText.raw(name, "reply", reply)) }
         return 0
@@ -117,7 +117,7 @@ struct SwanctlDoor {
 
     private func answer(_ client: ViciClient, _ name: String, _ text: (ViciTree) -> [String]) throws -> Int32 {
         let reply = try client.call(name, arguments)
-        if isRaw { print(SwanctlText.raw(name, "reply", reply)) } else { text(reply).forEach { print($0) } }
+        if isRaw { print(SwanctlText.raw(name, "reply", reply)) } else { for line in text(reply) { print(line) } }
         return 0
     }
 

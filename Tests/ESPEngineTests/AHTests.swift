@@ -82,7 +82,8 @@ struct AHTests {
             var buffer = packet + [1, 2, 3]
             var span = buffer.mutableSpan
             var raw = unsafe span.mutableBytes
-            let opened = try inbound.open(&raw, packet: 0..<packet.count, PacketArrival(path: path.reversed), now: Fixtures.now)
+            let opened = try inbound.open(
+                &raw, packet: 0..<packet.count, PacketArrival(path: path.reversed), now: Fixtures.now)
             return Array(buffer[opened.inner])
         }
     }

@@ -59,8 +59,7 @@ struct PkiTests {
                 #expect(list.isSigned(by: root))
             }
             let text = CertificateText.text(certificate, now: WallClock.now())
-            for word in ["CN=vpn.lab", "C=CH, O=Lab, CN=Lab CA", "ECDSA P-256", " days left", "TLS and VPN servers"]
-            {
+            for word in ["CN=vpn.lab", "C=CH, O=Lab, CN=Lab CA", "ECDSA P-256", " days left", "TLS and VPN servers"] {
                 #expect(text.contains(word), "\(text)")
             }
         }

@@ -39,8 +39,9 @@ import UserspacePlane
         try Support.bringUp(both.planes.0, index: 1, isFirst: true, path: both.path, local: left, remote: right)
         #expect(try both.planes.0.send([UInt8](1...40), along: both.path, marker: true))
         for number in 0..<300 as Range<Int> {
-            #expect(both.ports.0.send(
-                Support.packet(from: both.hosts.0, to: both.hosts.1, payload: [UInt8(number & 255)])))
+            #expect(
+                both.ports.0.send(
+                    Support.packet(from: both.hosts.0, to: both.hosts.1, payload: [UInt8(number & 255)])))
         }
         // All but those that wait, 128 at most.
         #expect(Support.eventually { both.planes.1.drops(.unknownSPI) >= 300 - 128 })

@@ -36,6 +36,8 @@ public enum NetfilterExpression: Hashable, Sendable {
     case meta(Meta, register: Int)
     /// Loads octets of a header.
     case payload(Base, offset: Int, length: Int, register: Int)
+    /// Loads octets of IPv6's fragment header; ends the rule where the packet has none.
+    case fragmentHeader(offset: Int, length: Int, register: Int)
     /// Ends the rule unless the register starts with these octets.
     case equals([UInt8], register: Int)
     /// Ends the rule unless the register's value is from one to another, network order.
@@ -58,6 +60,11 @@ public enum NetfilterExpression: Hashable, Sendable {
             case .payload(let base, let offset, let length, let register):
                 data.netfilterNumber(1, Self.number(register))
                 data.netfilterNumber(2, base.rawValue)
+                data.netfilterNumber(3, UInt32(clamping: offset))
+                data.netfilterNumber(4, UInt32(clamping: length))
+            case .fragmentHeader(let offset, let length, let register):
+                data.netfilterNumber(1, Self.number(register))
+                data.attribute(2, [44])
                 data.netfilterNumber(3, UInt32(clamping: offset))
                 data.netfilterNumber(4, UInt32(clamping: length))
             case .equals(let value, let register):
@@ -84,6 +91,7 @@ public enum NetfilterExpression: Hashable, Sendable {
         switch self {
         case .meta: "meta"
         case .payload: "payload"
+        case .fragmentHeader: "exthdr"
         case .equals: "cmp"
         case .within: "range"
         case .isIn: "lookup"
