@@ -45,9 +45,11 @@ struct ProvingInitiator: ~Copyable {
 struct AuthInitiator: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let offer: ChildOffer?
+    private let offered: Held<ChildOffer?>
+    private var offer: ChildOffer? { offered.wrappedValue }
     /// Why nobody here wants it any more.
-    private var farewell: Event.CloseReason?
+    private var leaving: Held<Event.CloseReason>?
+    private var farewell: Event.CloseReason? { leaving?.wrappedValue }
 
     /// Sends the request.
     static func start(
@@ -74,7 +76,7 @@ struct AuthInitiator: ~Copyable {
                 certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
                 authentication: proof.authentication, configuration: context.configurationRequest,
                 child: offer?.negotiation, notifies: notifies))
-        let state = AuthInitiator(keys: keys, transcript: transcript, offer: offer)
+        let state = AuthInitiator(keys: keys, transcript: transcript, offered: Held(wrappedValue: offer))
         guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
@@ -117,7 +119,7 @@ struct AuthInitiator: ~Copyable {
     /// its answer is waited for a little, and the end follows.
     consuming func leave(_ reason: Event.CloseReason, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.requests.curtail(now: turn.now)
-        farewell = farewell ?? reason
+        leaving = leaving ?? Held(wrappedValue: reason)
         return .authenticating(self)
     }
 
@@ -176,8 +178,9 @@ struct AuthInitiator: ~Copyable {
 struct VerifyingInitiator: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let answer: IKEAuth.Response.Authenticated
-    private let offer: ChildOffer?
+    @Held private var answer: IKEAuth.Response.Authenticated
+    private let offered: Held<ChildOffer?>
+    private var offer: ChildOffer? { offered.wrappedValue }
 
     /// Asks.
     static func start(
@@ -194,7 +197,7 @@ struct VerifyingInitiator: ~Copyable {
         proof.evidence = context.evidence(context.connection.remote, answer.authentication, answer.certificates)
         context.ask(.verify(proof, received: answer.authentication.data), &turn)
         return .verifying(
-            VerifyingInitiator(keys: keys, transcript: transcript, answer: answer, offer: offer))
+            VerifyingInitiator(keys: keys, transcript: transcript, answer: answer, offered: Held(wrappedValue: offer)))
     }
 
     /// The proof is true, or it is not.

@@ -72,11 +72,12 @@ struct AuthResponder: ~Copyable {
 struct CheckingResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let request: IKEAuth.Request.Identified
+    @Held private var request: IKEAuth.Request.Identified
     private let header: IKEHeader
-    private let arrival: Arrival
+    @Held private var arrival: Arrival
     /// Why it is refused whatever the answer is.
-    private let objection: Refusal?
+    private let objected: Held<Refusal?>
+    private var objection: Refusal? { objected.wrappedValue }
 
     /// Finds the connection and asks.
     static func start(
@@ -116,7 +117,7 @@ struct CheckingResponder: ~Copyable {
         return .checking(
             CheckingResponder(
                 keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
-                objection: objection))
+                objected: Held(wrappedValue: objection)))
     }
 
     /// The proof is true, or it is not.
@@ -152,10 +153,10 @@ struct CheckingResponder: ~Copyable {
 struct AnsweringResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let request: IKEAuth.Request.Identified
+    @Held private var request: IKEAuth.Request.Identified
     private let header: IKEHeader
-    private let arrival: Arrival
-    private let identities: (local: Identity, remote: Identity)
+    @Held private var arrival: Arrival
+    @Held private var identities: (local: Identity, remote: Identity)
 
     /// Asks.
     static func start(

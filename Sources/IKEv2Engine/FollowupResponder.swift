@@ -9,7 +9,7 @@ import WireFormat
 ///
 /// It owns the secrets so far and what was agreed. Nothing is installed before the last exchange; what became of the SAs
 /// in between is looked at then.
-struct FollowupResponder {
+final class FollowupResponder {
     /// How long the next exchange is waited for.
     static let patience = Interval.seconds(60)
 
@@ -47,7 +47,7 @@ struct FollowupResponder {
     }
 
     /// One key exchange is done.
-    mutating func add(_ secret: SecretBytes, _ turn: inout Turn) {
+    func add(_ secret: SecretBytes, _ turn: inout Turn) {
         secrets.append(secret)
         methods.removeFirst()
         link = turn.environment.entropy.bytes(8)
@@ -162,7 +162,7 @@ extension Established {
         _ value: [UInt8], _ secret: SecretBytes, _ method: Transform, _ header: IKEHeader, _ arrival: Arrival,
         _ context: SessionContext, _ turn: inout Turn
     ) {
-        guard var next = followup else { return }
+        guard let next = followup else { return }
         next.add(secret, &turn)
         let payload = Payload.keyExchange(KeyExchangePayload(method: method.id, data: value))
         guard next.methods.isEmpty else {

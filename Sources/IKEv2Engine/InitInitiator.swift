@@ -14,7 +14,7 @@ struct InitInitiator: ~Copyable {
     static let retryLimits = (cookies: 3, groups: 2)
 
     private let agreement: KeyAgreement
-    private let request: IKESAInit.Request
+    @Held private var request: IKESAInit.Request
     private let datagram: [UInt8]
     private let offer: [Proposal]
     private let cookies: Int

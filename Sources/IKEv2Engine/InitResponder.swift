@@ -156,7 +156,7 @@ enum InitResponder {
 struct HalfOpenResponder: ~Copyable {
     let agreement: KeyAgreement
     let peerValue: [UInt8]
-    let suite: KeySchedule.Suite
+    @Held var suite: KeySchedule.Suite
     let transcript: Transcript
     /// The additional key exchanges that come before IKE_AUTH.
     let methods: [Transform]

@@ -12,7 +12,7 @@ import WireFormat
 struct IntermediateInitiator: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let proof: IntermediateProof
+    @Held private var proof: IntermediateProof
     /// The key exchanges that are left, that under way first.
     private let methods: [Transform]
     private let key: EphemeralKey

@@ -12,7 +12,7 @@ import WireFormat
 struct IntermediateResponder: ~Copyable {
     let keys: SessionKeys
     let transcript: Transcript
-    let proof: IntermediateProof
+    @Held var proof: IntermediateProof
     /// The key exchanges that are left.
     let methods: [Transform]
 
@@ -102,13 +102,13 @@ struct IntermediateResponder: ~Copyable {
 /// The responder in the middle of IKE_INTERMEDIATE: it has asked for its half of the key exchange.
 struct EncapsulatingResponder: ~Copyable {
     private let state: IntermediateResponder
-    private let request: OpenedMessage
-    private let arrival: Arrival
+    @Held private var request: OpenedMessage
+    @Held private var arrival: Arrival
 
     init(state: consuming IntermediateResponder, request: OpenedMessage, arrival: Arrival) {
         self.state = state
-        self.request = request
-        self.arrival = arrival
+        _request = Held(wrappedValue: request)
+        _arrival = Held(wrappedValue: arrival)
     }
 
     /// It is there, or the initiator's value is none.

@@ -7,7 +7,7 @@ import IKECore
 /// It owns the answer so far. Which address it is, somebody else decides.
 struct LeasingResponder: ~Copyable {
     private let state: AnsweringResponder
-    private let proof: OwnProof
+    @Held private var proof: OwnProof
 
     /// Asks.
     static func start(
@@ -22,6 +22,7 @@ struct LeasingResponder: ~Copyable {
     consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         context.takeLease(answer, &turn)
+        let proof = proof
         return state.finish(proof, context, &turn)
     }
 
@@ -29,6 +30,7 @@ struct LeasingResponder: ~Copyable {
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         context.takeLease(.noLease("the question was not answered in time"), &turn)
+        let proof = proof
         return state.finish(proof, context, &turn)
     }
 }

@@ -11,7 +11,7 @@ struct Leaving: ~Copyable {
     static let tries = 2
 
     /// Why it ends.
-    let reason: Event.CloseReason
+    @Held var reason: Event.CloseReason
     private let keys: SessionKeys
 
     /// Tells the peer, with notifications that say why.

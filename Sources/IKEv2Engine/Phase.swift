@@ -50,12 +50,15 @@ enum Phase: ~Copyable {
     /// We told the peer that it is over.
     case leaving(Leaving)
     /// It is over.
-    case closed(Event.CloseReason)
+    case ended(Held<Event.CloseReason>)
+
+    /// It is over, for this reason.
+    static func closed(_ reason: Event.CloseReason) -> Phase { .ended(Held(wrappedValue: reason)) }
 
     /// Why it is over; nil while it is not.
     var closeReason: Event.CloseReason? {
         switch self {
-        case .closed(let reason): reason
+        case .ended(let reason): reason.wrappedValue
         default: nil
         }
     }
@@ -73,7 +76,7 @@ enum Phase: ~Copyable {
         switch self {
         case .established: false
         case .leaving: false
-        case .closed: false
+        case .ended: false
         default: true
         }
     }
@@ -181,7 +184,7 @@ enum Phase: ~Copyable {
         case .authenticating(let state): self = state.leave(reason, context, &turn)
         case .verifying(let state): self = state.leave(reason, context, &turn)
         case .leaving(let state): self = .leaving(state)
-        case .closed(let first): self = .closed(first)
+        case .ended(let first): self = .ended(first)
         default: self = .closed(reason)
         }
     }
@@ -189,7 +192,7 @@ enum Phase: ~Copyable {
     /// The IKE SA ends, and nobody is told.
     mutating func abandon(_ reason: Event.CloseReason) {
         switch consume self {
-        case .closed(let first): self = .closed(first)
+        case .ended(let first): self = .ended(first)
         default: self = .closed(reason)
         }
     }

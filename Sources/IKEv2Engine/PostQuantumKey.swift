@@ -77,9 +77,9 @@ struct MixingInitiator: ~Copyable {
 struct MixingResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    private let request: IKEAuth.Request.Identified
+    @Held private var request: IKEAuth.Request.Identified
     private let header: IKEHeader
-    private let arrival: Arrival
+    @Held private var arrival: Arrival
 
     /// Asks, where the initiator names a key; else goes on to its proof.
     static func start(
