@@ -74,9 +74,10 @@ let package = Package(
         floor(
             "IKEv2Engine",
             ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
+        .target(name: "CDeflate", linkerSettings: [.linkedLibrary("z")]),
         floor(
             "ESPEngine",
-            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+            ["CDeflate", "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
 
         // On the edge of Thought: libcrypto's X.509, no input or output of its own
         .target(name: "CTrust", linkerSettings: [.linkedLibrary("crypto")]),

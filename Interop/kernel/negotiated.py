@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lab.processes import Daemon, Failure, eventually, last_lines, run
 from lab.swanctl import security_associations
 
+from . import static
 from .network import INNER, NETS, OUTER, other
 
 CHARON = "/usr/lib/ipsec/charon"
@@ -302,6 +303,47 @@ def other_tunnel(kind):
     return extra
 
 
+def compressed(guest, pair):
+    """Both list CPIs, mirrored; long pings shrink on the wire, TCP passes, and a rekey by each side keeps it so."""
+    def indices():
+        left, right = pair.left.child(), pair.right.child()
+        ours, theirs = ([int(child[key], 16) for key in keys if key in child] for child, keys in (
+            (left, ("cpi-in", "cpi-out")), (right, ("cpi-out", "cpi-in"))))
+        if len(ours) != 2 or ours != theirs:
+            raise Failure(f"CPIs: {ours} on the left, {theirs} on the right")
+        return ours
+    seen = [indices()]
+    side, address, source = pair.targets()[0]
+    before = _wire_octets(guest)
+    guest.network.require_ping(side, address, source, count=10, size=1200)
+    spent = _wire_octets(guest) - before
+    # Ten echo requests and replies of 1,200 octets are 24,000 octets and more.
+    if spent > 12000:
+        raise Failure(f"20 packets of 1,200 octets of the same became {spent} octets on the wire")
+    for gateway in (pair.left, pair.right):
+        spi = gateway.child()["spi-in"]
+        gateway.swanctl("--rekey", "--child", CHILD).require()
+        eventually(
+            lambda: len(gateway.children()) == 1 and gateway.child()["spi-in"] != spi, 10,
+            f"{type(gateway).__name__} has replaced the child")
+        # The peer may still be closing the old one.
+        eventually(lambda: len(pair.left.children()) == 1 and len(pair.right.children()) == 1, 10, "one child each")
+        seen.append(indices())
+        for target in pair.targets():
+            guest.network.require_ping(*target, count=3, size=1000)
+    stream = static.stream(guest, pair.targets()[0], guest.seconds)
+    if len({tuple(each) for each in seen}) != 3:
+        raise Failure(f"the CPIs were used again at once: {seen}")
+    return f"CPIs {seen[0]}, {spent} octets for 24,000, two rekeys, {stream}"
+
+
+def _wire_octets(guest):
+    """Octets that have left side a by its link, and come to it."""
+    words = guest.network.ip("a", "-s -j link show dev va")
+    found = json.loads(words)[0]["stats64"]
+    return found["rx"]["bytes"] + found["tx"]["bytes"]
+
+
 def refused_in_udp(guest):
     """AH where strongSwan forces UDP: the reason in plain words, and no Child SA."""
     wanted = Wanted("ah_proposals = sha256", protocol="AH", right="encap = yes")
@@ -347,6 +389,16 @@ def cases(Case):
     add("esp transport raw v6", Wanted(gcm, plain, mode="TRANSPORT", outer=6))
     add("esp transport gre", Wanted(gcm, plain, mode="TRANSPORT"), other_tunnel("gre"))
     add("esp transport ipip", Wanted(gcm, plain, mode="TRANSPORT"), other_tunnel("ipip"))
+    for name, settings in (
+            ("tunnel", {}), ("tunnel v6", {"outer": 6}), ("transport", {"mode": "TRANSPORT"}),
+            ("transport v6", {"mode": "TRANSPORT", "outer": 6})):
+        add(f"ipcomp {name}", Wanted(
+            "esp_proposals = aes128gcm16-x25519;ipcomp = yes", plain, **settings), compressed, timeout=180,
+            smoke=("martlet",) if name == "tunnel" else ())
+    add("ipcomp tunnel udp", Wanted("esp_proposals = aes128gcm16-x25519;ipcomp = yes", udp=True), compressed,
+        timeout=180)
+    add("ipcomp transport udp", Wanted(
+        "esp_proposals = aes128gcm16-x25519;ipcomp = yes", mode="TRANSPORT", udp=True), compressed, timeout=180)
     ah = {"integ-alg": "HMAC_SHA2_256_128"}
     add("ah tunnel", Wanted("ah_proposals = sha256", protocol="AH", facts=ah), smoke=("martlet",))
     add("ah transport", Wanted("ah_proposals = sha256", mode="TRANSPORT", protocol="AH", facts=ah),

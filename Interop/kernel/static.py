@@ -30,7 +30,7 @@ def carry(guest, tunnel, traffic=0, extra=None):
         if extra:
             note += "; " + extra(guest)
         if traffic:
-            note += "; " + _stream(guest, tunnel, traffic)
+            note += "; " + stream(guest, tunnel.targets()[0], traffic)
             _compare(guest, plane, tunnel, exactly=False)
         drops = plane.counters()["drops"]
         serious = {reason: count for reason, count in drops.items() if reason != "noPolicy"}
@@ -61,9 +61,9 @@ def _compare(guest, plane, tunnel, exactly=True):
     return f"{pairs[0]} packets out, {pairs[1]} in, counted by both"
 
 
-def _stream(guest, tunnel, seconds):
-    """TCP both ways, one after the other."""
-    side, address, source = tunnel.targets()[0]
+def stream(guest, target, seconds):
+    """TCP both ways, one after the other, from side a."""
+    _, address, source = target
     server = Daemon(["iperf3", "-s", "-B", address], guest.path("iperf3"), netns="b")
     rates = []
     try:

@@ -23,6 +23,7 @@ struct Decapsulator: ~Copyable {
     private var window: ReplayWindow
     private var volume: VolumeMeter
     private let rules: ArrivalRules
+    private let compressionIndex: UInt16?
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that opening counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see InboundSA).
@@ -34,7 +35,7 @@ struct Decapsulator: ~Copyable {
         spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
         cipher: PacketCipher, window: ReplayWindow, localSelectors: [TrafficSelector],
         remoteSelectors: [TrafficSelector], limits: VolumeLimits, rules: ArrivalRules,
-        counters: UnsafePointer<LiveCounters>
+        counters: UnsafePointer<LiveCounters>, compressionIndex: UInt16? = nil
     ) {
         self.spi = spi
         self.child = child
@@ -48,6 +49,7 @@ struct Decapsulator: ~Copyable {
         self.window = window
         volume = VolumeMeter(limits)
         self.rules = rules
+        self.compressionIndex = compressionIndex
         self.localSelectors = localSelectors.map { CompiledSelector($0) }
         self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
         unsafe self.cipher = .passRetained(cipher)
@@ -73,12 +75,64 @@ struct Decapsulator: ~Copyable {
     @inline(__always)
     mutating func takeVolumeMark() -> VolumeMark? { volume.takeMark() }
 
+    /// An inner packet that the SA may carry.
+    struct Inner {
+        /// Where it is: in the buffer, or in the expander's memory.
+        let range: Range<Int>
+        /// Whether its sequence number is higher than all before.
+        let isNewest: Bool
+        /// Whether it came compressed.
+        var isExpanded = false
+    }
+
     /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
     mutating func open(
-        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival, now: Instant
-    ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival,
+        by expander: inout PayloadExpander, now: Instant
+    ) throws(DropReason) -> Inner {
         guard !volume.isExhausted else { throw .volumeExhausted }
         let payload = try open(&buffer, packet: packet)
+        if payload.nextHeader == .compression, let compressionIndex {
+            return try expand(payload, buffer.bytes, arrival, compressionIndex, &expander, now: now)
+        }
+        return try admit(payload, &buffer, arrival, now: now)
+    }
+
+    /// Decompresses a payload that came compressed, and looks at it then as at any other (RFC 3173 §2.2).
+    @inline(never)
+    private mutating func expand(
+        _ payload: Payload, _ bytes: RawSpan, _ arrival: PacketArrival, _ index: UInt16,
+        _ expander: inout PayloadExpander, now: Instant
+    ) throws(DropReason) -> Inner {
+        let header: CompressionHeader
+        do {
+            header = try CompressionHeader(parsing: bytes.extracting(payload.range))
+        } catch { throw .badCompression }
+        guard header.index == index else { throw .unknownCompression }
+        // Once is enough.
+        guard header.nextHeader != .compression else { throw .badCompression }
+        let text = (payload.range.lowerBound + CompressionHeader.length)..<payload.range.upperBound
+        let range = try expander.expand(bytes.extracting(text))
+        // The expander's own memory, which nothing else uses meanwhile.
+        var memory = unsafe MutableRawSpan(_unsafeBytes: expander.memory)
+        var arrival = arrival
+        if isTransport, let came = arrival.header, came.count <= PayloadExpander.headroom {
+            // Transport mode puts the header that it came with in front again.
+            let start = range.lowerBound - came.count
+            memory.copy(bytes.extracting(came), at: start)
+            arrival.header = start..<range.lowerBound
+        }
+        var inner = try admit(
+            Payload(range: range, nextHeader: header.nextHeader, isNewest: payload.isNewest), &memory, arrival, now: now)
+        inner.isExpanded = true
+        return inner
+    }
+
+    /// What the payload carries, if the SA may carry it.
+    @inline(__always)
+    private mutating func admit(
+        _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
+    ) throws(DropReason) -> Inner {
         if isTransport { return try rebuild(payload, &buffer, arrival, now: now) }
         let version: UInt8
         switch payload.nextHeader {
@@ -99,13 +153,13 @@ struct Decapsulator: ~Copyable {
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
         try rules.apply(to: &buffer, inner, fields, outerClass: arrival.trafficClass)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
-        return (inner, payload.isNewest)
+        return Inner(range: inner, isNewest: payload.isNewest)
     }
 
     /// Makes a packet of what came in transport mode, and checks it as if it had come whole.
     private mutating func rebuild(
         _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
-    ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
+    ) throws(DropReason) -> Inner {
         if payload.nextHeader == .none { throw .dummy }
         let packet = try TransportArrival.rebuild(
             &buffer, payload: payload.range, nextHeader: payload.nextHeader, arrival, fixesChecksum: isInUDP)
@@ -117,7 +171,7 @@ struct Decapsulator: ~Copyable {
         // Its header is the one that it came with: there is nothing to be told between two.
         rules.clamp(&buffer, packet, fields)
         volume.count(unsafe counters.pointee.carried(packet.count, now: now))
-        return (packet, payload.isNewest)
+        return Inner(range: packet, isNewest: payload.isNewest)
     }
 
     /// Opens the ESP packet at `packet` and returns where its payload is, whatever it carries.

@@ -22,6 +22,10 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case malformedInner
     /// What was inside is not what the SA may carry (RFC 4301 §5.2).
     case outsideSelectors
+    /// A compressed payload of which nothing comes, or more than a packet can have (RFC 3173 §2.2).
+    case badCompression
+    /// A compressed payload whose CPI is not the one that was agreed on.
+    case unknownCompression
     /// Congestion was seen on the way of a packet that cannot say so (RFC 6040 §4.2).
     case congested
 

@@ -21,6 +21,7 @@ struct Encapsulator: ~Copyable {
     private var sequence: OutboundSequence
     private var warned = false
     private var volume: VolumeMeter
+    private var habit: CompressionHabit?
     // Owned: retained in `init`, released in `deinit`. Unmanaged, so that sealing counts no references.
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see OutboundSA).
@@ -29,10 +30,12 @@ struct Encapsulator: ~Copyable {
     /// `lastSequence` counts as used already.
     init(
         spi: UInt32, serial: UInt32, isTransport: Bool, isExtended: Bool, cipher: PacketCipher, ivStart: UInt64,
-        lastSequence: UInt64 = 0, limits: VolumeLimits, counters: UnsafePointer<LiveCounters>
+        lastSequence: UInt64 = 0, limits: VolumeLimits, counters: UnsafePointer<LiveCounters>,
+        compressionIndex: UInt16? = nil
     ) {
         self.spi = spi
         self.serial = serial
+        habit = compressionIndex.map { CompressionHabit(index: $0) }
         self.isTransport = isTransport
         self.isExtended = isExtended
         ivLength = cipher.ivLength
@@ -84,34 +87,44 @@ struct Encapsulator: ~Copyable {
     /// payload moves to where the packet began. With a `batch`, that is whole when the batch is finished, and `buffer` has
     /// to stay until then.
     mutating func seal(
-        _ buffer: inout MutableRawSpan, inner: Range<Int>, random: inout UnpredictableOctets, now: Instant,
-        in batch: PacketBatch? = nil
+        _ buffer: inout MutableRawSpan, inner: Range<Int>, by compressor: inout PayloadCompressor,
+        random: inout UnpredictableOctets, now: Instant, in batch: PacketBatch? = nil
     ) throws(DropReason) -> Range<Int> {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
         }
         guard !volume.isExhausted else { throw .volumeExhausted }
-        if isTransport { return try sealPayload(of: inner, &buffer, random: &random, now: now, batch) }
-        let nextHeader: IPProtocolNumber
+        if isTransport { return try sealPayload(of: inner, &buffer, &compressor, random: &random, now: now, batch) }
+        var nextHeader: IPProtocolNumber
         switch buffer.bytes.uint8(at: inner.lowerBound) >> 4 {
         case 4: nextHeader = .ipv4
         case 6: nextHeader = .ipv6
         default: throw .malformedPacket
         }
-        let packet = try seal(&buffer, payload: inner, nextHeader: nextHeader, random: &random, in: batch)
+        var payload = inner
+        if var habit {
+            compressor.compress(&buffer, &payload, &nextHeader, &habit)
+            self.habit = habit
+        }
+        let packet = try seal(&buffer, payload: payload, nextHeader: nextHeader, random: &random, in: batch)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }
 
     /// Leaves the IP header of the packet at `inner` behind, which the caller sends the ESP packet with.
     private mutating func sealPayload(
-        of inner: Range<Int>, _ buffer: inout MutableRawSpan, random: inout UnpredictableOctets, now: Instant,
-        _ batch: PacketBatch?
+        of inner: Range<Int>, _ buffer: inout MutableRawSpan, _ compressor: inout PayloadCompressor,
+        random: inout UnpredictableOctets, now: Instant, _ batch: PacketBatch?
     ) throws(DropReason) -> Range<Int> {
         let header = try TransportHeader(parsing: buffer.bytes.extracting(inner))
-        let payload = inner.lowerBound..<(inner.upperBound - header.length)
+        var payload = inner.lowerBound..<(inner.upperBound - header.length)
+        var nextHeader = header.nextHeader
         buffer.move((inner.lowerBound + header.length)..<inner.upperBound, to: payload.lowerBound)
-        let packet = try seal(&buffer, payload: payload, nextHeader: header.nextHeader, random: &random, in: batch)
+        if var habit {
+            compressor.compress(&buffer, &payload, &nextHeader, &habit)
+            self.habit = habit
+        }
+        let packet = try seal(&buffer, payload: payload, nextHeader: nextHeader, random: &random, in: batch)
         volume.count(unsafe counters.pointee.carried(inner.count, now: now))
         return packet
     }

@@ -18,6 +18,8 @@ public final class InboundSA: @unchecked Sendable {
     public let child: ChildSAID
     /// Whether it carries payloads, and no whole packets.
     let isTransport: Bool
+    /// Whether its payloads may be compressed.
+    let expands: Bool
     // Both are made in `init` and freed in `deinit`, the decapsulator first.
     let decapsulator: UnsafeMutablePointer<Decapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -57,6 +59,7 @@ public final class InboundSA: @unchecked Sendable {
         spi = association.spi
         child = association.child
         isTransport = association.mode == .transport
+        expands = association.compressionIndex != nil
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
         unsafe decapsulator = .allocate(capacity: 1)
@@ -67,7 +70,7 @@ public final class InboundSA: @unchecked Sendable {
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
                 limits: association.limits, rules: ArrivalRules(association.tunnel, innerMTU: innerMTU),
-                counters: UnsafePointer(live)))
+                counters: UnsafePointer(live), compressionIndex: association.compressionIndex))
     }
 
     deinit {

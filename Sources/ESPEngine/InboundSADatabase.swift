@@ -17,6 +17,7 @@ public struct InboundSADatabase: ~Copyable {
     /// How many SAs there are.
     public private(set) var count = 0
     private var transports = 0
+    private var expander = PayloadExpander()
     /// Whether opening may write before the packet: one of the SAs is in transport mode.
     public var hasTransport: Bool { transports > 0 }
 
@@ -43,7 +44,16 @@ public struct InboundSADatabase: ~Copyable {
         public let hasMoved: Bool
         /// A limit of its volume that the SA has come to with this packet. Told once, the soft one now and then again.
         public let mark: VolumeMark?
+        /// Whether it came compressed: then it lies in ``expanded``, until ``reclaim()``.
+        public internal(set) var isExpanded = false
     }
+
+    /// Where packets lie that came compressed. For the packet path, which confines its raw pointers.
+    @unsafe public var expanded: UnsafeMutableRawBufferPointer { unsafe expander.memory }
+    /// Whether ``reclaim()`` has to be called before one more packet that came compressed can be opened.
+    @inline(__always) public var wantsReclaim: Bool { expander.isFull }
+    /// Nobody needs the packets that came compressed any more.
+    @inline(__always) public mutating func reclaim() { expander.reclaim() }
 
     /// Adds an SA. What was there with the same SPI is replaced.
     public mutating func install(_ association: InboundSA) throws(SAError) {
@@ -58,6 +68,7 @@ public struct InboundSADatabase: ~Copyable {
         unsafe places[index] = association.decapsulator
         count += 1
         if association.isTransport { transports += 1 }
+        if association.expands { expander.prepare() }
     }
 
     /// Takes an SA away; nil when there is none with this SPI.
@@ -102,13 +113,13 @@ public struct InboundSADatabase: ~Copyable {
             let spi = buffer.bytes.uint32(at: packet.lowerBound)
             // The pointer is used before anything can change the table.
             guard let found = unsafe place(of: spi) else { throw .unknownSPI }
-            let (inner, isNewest) = unsafe try found.pointee.open(&buffer, packet: packet, arrival, now: now)
+            let inner = unsafe try found.pointee.open(&buffer, packet: packet, arrival, by: &expander, now: now)
             let expected = unsafe found.pointee.remote
-            let hasMoved = isNewest && expected != arrival.path.remote
+            let hasMoved = inner.isNewest && expected != arrival.path.remote
             if hasMoved { unsafe found.pointee.remote = arrival.path.remote }
             return Opened(
-                inner: inner, child: unsafe found.pointee.child, hasMoved: hasMoved,
-                mark: unsafe found.pointee.takeVolumeMark())
+                inner: inner.range, child: unsafe found.pointee.child, hasMoved: hasMoved,
+                mark: unsafe found.pointee.takeVolumeMark(), isExpanded: inner.isExpanded)
         } catch {
             drops.count(error)
             throw error

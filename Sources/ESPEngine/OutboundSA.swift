@@ -19,6 +19,8 @@ public final class OutboundSA: @unchecked Sendable {
     public let serial: UInt32
     /// For two SAs with the same SPI: whether they have the same keys.
     private let keys: PacketKeys
+    /// Whether its payloads are compressed where that makes them shorter.
+    let compresses: Bool
     // Both are made in `init` and freed in `deinit`, the encapsulator first.
     let encapsulator: UnsafeMutablePointer<Encapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -46,6 +48,7 @@ public final class OutboundSA: @unchecked Sendable {
         child = association.child
         self.serial = serial
         self.keys = keys
+        compresses = association.compressionIndex != nil
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
         unsafe encapsulator = .allocate(capacity: 1)
@@ -54,7 +57,7 @@ public final class OutboundSA: @unchecked Sendable {
                 spi: association.spi, serial: serial, isTransport: association.mode == .transport,
                 isExtended: association.usesExtendedSequenceNumbers,
                 cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, limits: association.limits,
-                counters: UnsafePointer(live)))
+                counters: UnsafePointer(live), compressionIndex: association.compressionIndex))
     }
 
     deinit {

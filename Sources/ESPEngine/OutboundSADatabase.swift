@@ -26,6 +26,7 @@ public struct OutboundSADatabase: ~Copyable {
     private var places: UnsafeMutableBufferPointer<UnsafeMutablePointer<Encapsulator>?>
     private var owners: [OutboundSA?]
     private var random: UnpredictableOctets
+    private var compressor = PayloadCompressor()
     /// What was dropped, by reason.
     public let drops: DropCounters
     /// How many SAs there are.
@@ -69,6 +70,7 @@ public struct OutboundSADatabase: ~Copyable {
         }
         owners[index] = association
         unsafe places[index] = association.encapsulator
+        if association.compresses { compressor.prepare() }
     }
 
     /// Takes the SA at a slot away, if it is still the one that the handle means.
@@ -117,7 +119,7 @@ public struct OutboundSADatabase: ~Copyable {
                 unsafe found.pointee.serial == handle.serial
             else { throw .noSA }
             let packet = unsafe try found.pointee.seal(
-                &buffer, inner: inner, random: &random, now: now, in: batch)
+                &buffer, inner: inner, by: &compressor, random: &random, now: now, in: batch)
             return Sealed(
                 packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning(),
                 mark: unsafe found.pointee.takeVolumeMark())

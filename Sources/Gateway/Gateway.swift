@@ -243,6 +243,9 @@ public final class Gateway {
         case .remove(let direction, let spi, let owner):
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
+        case .retire(let spi, let owner):
+            if absent.remove(Direction(direction: .inbound, spi: spi, child: owner)) != nil { return }
+            child = nil
         case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
         case .addAddress(let address, let owner):
             give(address, to: owner, by: command)

@@ -42,6 +42,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var priority: UInt32
     /// The device that it has for itself; nil when it shares the gateway's, with routes for its selectors.
     public var interface: VirtualInterface?
+    /// Whether payloads are to be compressed where the peer can do that too (RFC 3173, DEFLATE).
+    public var compresses: Bool
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -66,6 +68,7 @@ public struct ChildTemplate: Hashable, Sendable {
         shunt = nil
         priority = 0
         interface = nil
+        compresses = false
     }
 
     /// What becomes of packets that are not tunnelled.

@@ -9,6 +9,10 @@ public enum PlaneCommand: Sendable {
     /// Takes one direction of a Child SA away. The SPI alone would not do: outbound ones are chosen by peers, and two
     /// peers may choose the same.
     case remove(SecurityAssociation.Direction, spi: UInt32, of: ChildSAID)
+    /// Takes the inbound SA of a Child SA away that another one has replaced, once what the peer sent before it changed
+    /// over can no longer be on its way: a plane that carries packets waits some seconds. Nothing is asked of the SA any
+    /// more meanwhile.
+    case retire(spi: UInt32, of: ChildSAID)
     /// Sends the packets that these selectors pair through the outbound SA `spi`, in place of what the Child SA's
     /// policies said before, and blocks them in clear from now on.
     case protect(ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], spi: UInt32)

@@ -57,6 +57,9 @@ public struct SecurityAssociation: Sendable {
     /// The device that its inner packets come from and go to (``VirtualInterface/key(connection:child:)``); nil for the
     /// shared one.
     public var interface: String?
+    /// The CPI under which its payloads are compressed by DEFLATE, where that makes them shorter (RFC 3173): the peer's
+    /// for what we send, ours for what we receive; nil when they never are. With ESP only.
+    public var compressionIndex: UInt16?
 
     /// One direction of a Child SA.
     public init(
@@ -84,6 +87,21 @@ public struct SecurityAssociation: Sendable {
         limits = VolumeLimits()
         policyPriority = 0
         interface = nil
+        compressionIndex = nil
+    }
+}
+
+/// The CPIs of a Child SA whose payloads are compressed.
+public struct CompressionIndices: Hashable, Sendable {
+    /// Ours, in the packets that we receive.
+    public var inbound: UInt16
+    /// The peer's, in the packets that we send.
+    public var outbound: UInt16
+
+    /// The two.
+    public init(inbound: UInt16, outbound: UInt16) {
+        self.inbound = inbound
+        self.outbound = outbound
     }
 }
 

@@ -127,6 +127,8 @@ public struct ChildSASummary: Hashable, Sendable {
     public var rekeyDue: Instant?
     /// When it is closed if it has not been rekeyed.
     public var expires: Instant?
+    /// The CPIs, where payloads are compressed.
+    public var compression: CompressionIndices?
 
     /// A summary.
     public init(

@@ -113,6 +113,7 @@ enum ChildChoice {
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        agreement.compression = context.compression(candidate.template, proposal, notifies, &turn)
         let negotiation = ChildNegotiation(
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))
@@ -123,7 +124,8 @@ enum ChildChoice {
                 translation?.responderNamed(candidate.local) ?? candidate.local))
         return Choice(
             agreement: agreement, negotiation: negotiation,
-            notifies: isTransport ? [NotifyPayload(.useTransportMode)] : [])
+            notifies: (isTransport ? [NotifyPayload(.useTransportMode)] : [])
+                + (agreement.compression.map { [CompressionOffer(index: $0.inbound).notify] } ?? []))
     }
 
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the

@@ -39,24 +39,23 @@ struct ChildInstallation {
     }
 
     /// Installs the outbound direction and the policies; the child is up. One that loses a contest at once never gets
-    /// packets to carry: `takesOver` is false then.
-    func complete(_ context: SessionContext, takesOver: Bool = true, _ turn: inout Turn) {
+    /// packets to carry: `takesOver` is false then. One that the peer has made in place of `old` gets them when `old`
+    /// goes: before that nobody knows whether the peer has had our answer, and can open them (RFC 7296 §2.8).
+    func complete(
+        _ context: SessionContext, takesOver: Bool = true, inPlaceOf old: ChildSAID? = nil, _ turn: inout Turn
+    ) {
         turn.plane(.install(association(.outbound, context, &turn)))
-        if takesOver {
-            // The newest policy decides: packets change over from the old Child SA between one and the next.
-            turn.plane(
-                .protect(
-                    id, local: agreement.localSelectors, remote: agreement.remoteSelectors,
-                    spi: agreement.outboundSPI))
-        }
+        let predecessor = old.flatMap { context.children.child($0) }.flatMap { $0.isProtecting ? $0.id : nil }
         let lifeTime = agreement.template.lifeTime
         let rekeyTime = turn.moment(in: agreement.template.rekeyTime, less: agreement.template.randTime)
-        let child = ChildSA(
+        var child = ChildSA(
             id: id, agreement: agreement, encapsulation: context.encapsulation,
             state: takesOver ? .installed : .rekeyed, installed: turn.now, rekeyDue: takesOver ? rekeyTime : nil,
-            expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: takesOver)
+            expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: false)
+        child.predecessor = predecessor
         context.heldSPIs.removeAll { $0 == agreement.inboundSPI }
         context.children.add(child)
+        if takesOver, predecessor == nil { context.lead(to: id, &turn) }
         context.timers.set(.childExpiry(id), to: child.expires)
         context.timers.set(.childRekey(id), to: child.rekeyDue)
         context.wanted.removeAll { $0 == agreement.template.name }
@@ -85,6 +84,9 @@ struct ChildInstallation {
         association.tunnel = agreement.tunnel
         association.limits = agreement.template.volume.limits(
             bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())
+        association.compressionIndex = agreement.compression.map {
+            direction == .inbound ? $0.inbound : $0.outbound
+        }
         association.policyPriority = agreement.template.priority
         if agreement.template.interface != nil {
             association.interface = VirtualInterface.key(
@@ -107,11 +109,29 @@ extension SessionContext {
         turn.plane(.trap(trap))
     }
 
+    /// Packets go to this Child SA from now on: the newest policy decides, so they change over between one and the next.
+    func lead(to id: ChildSAID, _ turn: inout Turn) {
+        guard let agreement = children.child(id)?.agreement else { return }
+        children.update(id) {
+            $0.isProtecting = true
+            $0.predecessor = nil
+        }
+        turn.plane(
+            .protect(
+                id, local: agreement.localSelectors, remote: agreement.remoteSelectors, spi: agreement.outboundSPI))
+    }
+
     /// Takes a Child SA out of the data plane and forgets it.
     func removeChild(_ id: ChildSAID, _ reason: Event.CloseReason, staysBlocked: Bool, _ turn: inout Turn) {
         guard var child = children.remove(id) else { return }
+        for next in children.all where next.predecessor == id {
+            if next.state == .installed || next.state == .rekeying { lead(to: next.id, &turn) }
+        }
         turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI, of: id))
-        turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI, of: id))
+        turn.plane(
+            reason == .replaced
+                ? .retire(spi: child.agreement.inboundSPI, of: id)
+                : .remove(.inbound, spi: child.agreement.inboundSPI, of: id))
         if child.isProtecting { turn.plane(.unprotect(id, staysBlocked: staysBlocked)) }
         turn.tables.spis.release(child.agreement.inboundSPI)
         timers.remove(.childExpiry(id))

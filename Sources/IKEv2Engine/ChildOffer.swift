@@ -22,6 +22,8 @@ struct ChildOffer {
     let localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     let remoteSelectors: [TrafficSelector]
+    /// The CPI under which we would take compressed payloads; nil when we offer none.
+    let compressionIndex: UInt16?
 
     /// An offer; nil when all SPIs are in use. IKE_AUTH has no key exchange of its own, so `withKeyExchange` is false
     /// there (RFC 7296 §1.2).
@@ -42,6 +44,7 @@ struct ChildOffer {
         remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
         let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
         mode = isHostToHost ? template.mode : .tunnel
+        compressionIndex = context.compressionIndex(template, proposals, &turn)
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
@@ -54,6 +57,7 @@ struct ChildOffer {
         proposals = possible
         localSelectors = old.localSelectors
         remoteSelectors = old.remoteSelectors
+        compressionIndex = context.compressionIndex(template, proposals, &turn)
     }
 
     /// The three payloads.
@@ -69,7 +73,10 @@ struct ChildOffer {
     }
 
     /// The notifications that go with it.
-    var notifies: [NotifyPayload] { mode == .transport ? [NotifyPayload(.useTransportMode)] : [] }
+    var notifies: [NotifyPayload] {
+        (mode == .transport ? [NotifyPayload(.useTransportMode)] : [])
+            + (compressionIndex.map { [CompressionOffer(index: $0).notify] } ?? [])
+    }
 
     /// Holds the peer's answer against the offer.
     func agreement(
@@ -99,6 +106,7 @@ struct ChildOffer {
             mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        agreement.compression = try compression(notifies, proposal)
         return agreement
     }
 }

@@ -21,6 +21,8 @@ struct ChildAgreement: Hashable {
     var remoteSelectors: [TrafficSelector]
     /// Whether the peer cannot take packets that are padded to hide how long they are (RFC 7296 §1.3.1).
     var refusesPadding = false
+    /// Under which CPIs payloads are compressed; nil when they are not.
+    var compression: CompressionIndices?
 
     /// How its packets are fitted to the path.
     var tunnel: TunnelBehaviour {
@@ -47,15 +49,19 @@ struct ChildSA: Hashable {
     /// When it is closed; nil for never.
     let expires: Instant?
     /// Whether packets were ever led to it.
-    let isProtecting: Bool
+    var isProtecting: Bool
+    /// The Child SA in whose place the peer has made this one, while packets still go to that.
+    var predecessor: ChildSAID?
 
     /// A copy for status.
     var summary: ChildSASummary {
-        ChildSASummary(
+        var summary = ChildSASummary(
             id: id, name: agreement.template.name, state: state, mode: agreement.mode, encapsulation: encapsulation,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.outboundSPI, algorithms: agreement.proposal,
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors,
             installed: installed, rekeyDue: rekeyDue, expires: expires)
+        summary.compression = agreement.compression
+        return summary
     }
 }
 

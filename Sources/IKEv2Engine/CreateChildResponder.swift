@@ -29,7 +29,7 @@ enum CreateChildResponder {
             if let successor, let session = successor.successor {
                 context.ikeSAReplaced(by: session, contest: successor.contest, &turn)
             }
-            installation?.complete(context, &turn)
+            installation?.complete(context, inPlaceOf: old, &turn)
             if installation != nil, let old { context.childReplaced(old, rival, &turn) }
         }
     }

@@ -1,5 +1,7 @@
+import Clockwork
 import GatewayModel
 import IKECore
+import IKEMessages
 import NetworkTypes
 
 /// What all IKE SAs of one endpoint share: numbers, SPIs, tickets, limits, and who is connected.
@@ -28,6 +30,7 @@ final class EndpointTables {
     private var ticketOwners: [Ticket: IKESAID] = [:]
     private var lastIKESA: UInt32 = 0
     private var lastChild: UInt32 = 0
+    private var lastCompression: UInt16?
     private var established: [IdentityPair: [IKESAID]] = [:]
 
     /// Two identities, ours first.
@@ -78,6 +81,20 @@ final class EndpointTables {
     func newChildSAID() -> ChildSAID {
         lastChild &+= 1
         return ChildSAID(rawValue: lastChild)
+    }
+
+    /// A CPI, which comes again only after all others: a peer's system may tell SAs by it and our address alone. The first
+    /// one is chance, since a peer may still have some of an earlier process.
+    func newCompressionIndex(_ entropy: inout some Entropy) -> UInt16 {
+        let range = CompressionOffer.negotiated
+        let next: UInt16
+        if let last = lastCompression {
+            next = last < range.upperBound ? last + 1 : range.lowerBound
+        } else {
+            next = range.lowerBound + UInt16(entropy.uint32() % UInt32(range.count))
+        }
+        lastCompression = next
+        return next
     }
 
     /// The established IKE SAs between two identities, the oldest first.

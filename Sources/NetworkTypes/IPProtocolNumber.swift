@@ -28,12 +28,15 @@ public struct IPProtocolNumber: RawRepresentable, Hashable, Sendable {
     public static let icmpv6 = Self(rawValue: 58)
     /// No next header.
     public static let none = Self(rawValue: 59)
+    /// IPComp: a compressed payload.
+    public static let compression = Self(rawValue: 108)
     /// SCTP.
     public static let sctp = Self(rawValue: 132)
 
     private static let names: [(String, IPProtocolNumber)] = [
         ("icmp", icmp), ("ipencap", ipv4), ("tcp", tcp), ("udp", udp), ("ipv6", ipv6), ("gre", gre), ("esp", esp),
         ("ah", ah), ("ipv6-icmp", icmpv6), ("icmpv6", icmpv6), ("sctp", sctp),
+        ("ipcomp", compression),
     ]
 
     /// The protocol that a configuration file names, by name or number; nil when there is none.

@@ -93,7 +93,11 @@ final class PlaneProperty: Property {
             if host.plane.inbound[child.inboundSPI] == nil || host.plane.outbound(child.outboundSPI).isEmpty {
                 report.violation(name, host, "IKE says that Child SA \(child.id) is installed, the plane lacks an SA")
             }
-            if host.plane.policies[child.id] == nil {
+            // One that the peer has just made may still leave its packets to the one before it.
+            let isCovered = host.plane.orderedPolicies.contains {
+                $0.0 == child.id || $0.1.local == child.localSelectors && $0.1.remote == child.remoteSelectors
+            }
+            if !isCovered {
                 report.violation(name, host, "IKE says that Child SA \(child.id) is installed, nothing is protected")
             }
         }

@@ -66,6 +66,7 @@ public final class SimulatedPlane: DataPlane {
         case .remove(.inbound, let spi, _):
             if inbound.removeValue(forKey: spi) == nil { complain("removes an inbound SA that is not there", spi) }
             carried[.inbound]?[spi] = nil
+        case .retire(let spi, let child): obey(.remove(.inbound, spi: spi, of: child))
         case .remove(.outbound, let spi, let child): removeOutbound(child, spi)
         case .protect(let child, let local, let remote, let spi): protect(child, local, remote, spi)
         case .unprotect(let child, _): unprotect(child)

@@ -19,6 +19,7 @@ extension Simulation {
         case .remove(let direction, let spi, _): "remove \(direction.rawValue) \(Hex.encode(spi))"
         case .protect(let child, let local, let remote, let spi):
             "protect child \(child) \(local) \(remote) with \(Hex.encode(spi))"
+        case .retire(let spi, _): "retire \(Hex.encode(spi))"
         case .unprotect(let child, let staysBlocked): "unprotect child \(child)\(staysBlocked ? ", stays blocked" : "")"
         case .move(let child, let path, let encapsulation): "move child \(child) \(path) \(encapsulation)"
         case .trap(let policy): "trap packets of \(policy.connection)/\(policy.child)"

@@ -36,6 +36,7 @@ struct ChildReader {
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
         child.volume = TunnelReader.volume(&reader)
+        child.compresses = compression(child)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)
@@ -58,6 +59,24 @@ struct ChildReader {
         let authenticated = hasAH ? ProposalReader.proposals(&reader, "ah_proposals", for: .ah) : []
         let wantsESP = !hasAH || reader.text("esp_proposals") != nil
         return (wantsESP ? ProposalReader.proposals(&reader, "esp_proposals", for: .esp) : []) + authenticated
+    }
+
+    /// IPComp, which wants ESP, and makes lengths tell what padding is to hide.
+    private mutating func compression(_ child: ChildTemplate) -> Bool {
+        guard reader.read("ipcomp", or: false, ValueSyntax.bool) else { return false }
+        let (problem, remedy): (String, String)
+        if child.proposals.contains(where: { $0.securityProtocol == .ah }) {
+            (problem, remedy) = ("payloads are compressed with ESP only", "remove ah_proposals, or write ipcomp = no")
+        } else if child.tunnel.padding != .none {
+            (problem, remedy) = (
+                "compressed packets show by their length what tfc_padding hides",
+                "remove tfc_padding, or write ipcomp = no"
+            )
+        } else {
+            return true
+        }
+        diagnostics.error(reader.location(of: "ipcomp"), "\(reader.path).ipcomp: \(problem)", remedy: remedy)
+        return false
     }
 
     private mutating func selectors(_ key: String) -> [SelectorTemplate] {

@@ -10,6 +10,8 @@ enum ReceiveOrder: Sendable {
     case install(InboundSA)
     case authenticate(InboundAH)
     case remove(spi: UInt32)
+    /// It was replaced: it goes when what was sent before that has arrived.
+    case retire(spi: UInt32, of: ChildSAID)
     case move(spi: UInt32, remote: Endpoint)
     /// A child has a device of its own from now on.
     case openDomain(UInt64, any PacketPort)
@@ -45,6 +47,7 @@ struct ReceiveWorker: ~Copyable {
     private let poller: Poller
     var unknownSPIs: TokenBucket
     var early = EarlyPackets()
+    private var retired = RetiredAssociations()
     /// The same for AH; whether it is the time for them, `early` knows.
     var earlyAuthenticated = EarlyPackets()
 
@@ -86,7 +89,8 @@ struct ReceiveWorker: ~Copyable {
         var ready: [PollEvent] = []
         while true {
             // Only a broken poller throws, and then nothing can be awaited any more.
-            do { try poller.wait(timeout: nil, into: &ready) } catch { return }
+            do { try poller.wait(timeout: retired.isEmpty ? nil : retired.pause(MonotonicClock.now()), into: &ready) } catch { return }
+            if !retired.isEmpty { expire(MonotonicClock.now()) }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
@@ -109,8 +113,8 @@ struct ReceiveWorker: ~Copyable {
             case .authenticate(let association):
                 do { try authenticated.install(association) } catch { assertionFailure("\(error)") }
                 if !earlyAuthenticated.isEmpty { checkEarly(association.spi) }
-            case .remove(let spi):
-                if associations.remove(spi: spi) == nil { authenticated.remove(spi: spi) }
+            case .remove(let spi): remove(spi)
+            case .retire(let spi, let child): retired.add(spi, child, now: MonotonicClock.now())
             case .move(let spi, let remote):
                 associations.move(spi: spi, remote: remote)
                 authenticated.move(spi: spi, remote: remote)
@@ -118,12 +122,24 @@ struct ReceiveWorker: ~Copyable {
                 exits[number] = VirtualExit(port, drops: associations.drops)
             case .closeDomain(let number): exits[number] = nil
             case .direct(let child, let number): directions[child] = number
-            case .forget(let child): directions[child] = nil
+            case .forget(let child): if !retired.forget(child) { directions[child] = nil }
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
         }
         return true
+    }
+
+    private mutating func remove(_ spi: UInt32) {
+        if associations.remove(spi: spi) == nil { authenticated.remove(spi: spi) }
+    }
+
+    /// Takes away what was replaced long enough ago.
+    private mutating func expire(_ now: Instant) {
+        for gone in retired.expire(now) {
+            remove(gone.spi)
+            if gone.isForgotten { directions[gone.child] = nil }
+        }
     }
 
     /// Takes some batches from a socket; false when it is time to stop.
@@ -219,12 +235,15 @@ struct ReceiveWorker: ~Copyable {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
         if early.isOpen(now), keepEarly(slot.bytes.extracting(packet), arrival) { return }
+        if associations.wantsReclaim { flush() }
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
             if opened.hasMoved { inbox.put(.mappingChanged(opened.child, arrival.path)) }
             if let mark = opened.mark { inbox.put(.volumeReached(opened.child, mark), always: mark == .hard) }
-            // The inner packet lies within the slot, and stays there until the batch is used again.
-            let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[opened.inner])
+            // The inner packet lies within the slot, or where it was decompressed, and stays there until the batch is used
+            // again.
+            let place = opened.isExpanded ? unsafe associations.expanded : unsafe memory
+            let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: place[opened.inner])
             if !directions.isEmpty, let number = directions[opened.child] {
                 unsafe deliver(inner, number)
             } else {
@@ -254,6 +273,7 @@ struct ReceiveWorker: ~Copyable {
     @inline(__always)
     mutating func flush() {
         delivery.flush()
+        associations.reclaim()
         guard !dirty.isEmpty else { return }
         for exit in dirty {
             exit.delivery.flush()

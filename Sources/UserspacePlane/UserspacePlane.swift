@@ -215,6 +215,9 @@ public final class UserspacePlane: DataPlane {
         case .remove(.inbound, let spi, _):
             guard register.removeInbound(spi) != nil else { throw PlaneError.noSuchSA(.inbound, spi: spi) }
             receiveOrders.append(.remove(spi: spi))
+        case .retire(let spi, let child):
+            guard register.removeInbound(spi) != nil else { throw PlaneError.noSuchSA(.inbound, spi: spi) }
+            receiveOrders.append(.retire(spi: spi, of: child))
         case .remove(.outbound, let spi, let child): try removeOutbound(spi, child)
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)

@@ -132,6 +132,10 @@ enum ViciReports {
             if child.encapsulation == .udp { tree.set("encap", true) }
             tree.set("spi-in", Hex.encode(child.inboundSPI))
             tree.set("spi-out", Hex.encode(child.outboundSPI))
+            if let compression = child.compression {
+                tree.set("cpi-in", Hex.encode(compression.inbound))
+                tree.set("cpi-out", Hex.encode(compression.outbound))
+            }
             algorithmFields(child.algorithms, includesPRF: false, into: &tree)
             counters("in", traffic.inbound, now: now, into: &tree)
             counters("out", traffic.outbound, now: now, into: &tree)

@@ -76,16 +76,18 @@ final class Pair {
     init(
         encryption: Transform = .aes128gcm16, integrity: Transform? = nil, extended: Bool = false, window: Int = 2048,
         tunnel: TunnelBehaviour = TunnelBehaviour(), limits: VolumeLimits = VolumeLimits(),
-        receiving: VolumeLimits = VolumeLimits(), pathMTU: Int? = nil
+        receiving: VolumeLimits = VolumeLimits(), pathMTU: Int? = nil, compressionIndex: UInt16? = nil
     ) throws {
         var entropy = SeededEntropy(seed: 9)
         var outgoing = try Fixtures.association(
             .outbound, encryption: encryption, integrity: integrity, extended: extended)
         (outgoing.tunnel, outgoing.limits) = (tunnel, limits)
+        outgoing.compressionIndex = compressionIndex
         sender = try OutboundSA(outgoing, serial: 1, entropy: &entropy)
         var incoming = try Fixtures.association(
             .inbound, encryption: encryption, integrity: integrity, extended: extended, window: window)
         (incoming.tunnel, incoming.limits) = (tunnel, receiving)
+        incoming.compressionIndex = compressionIndex
         receiver = try InboundSA(incoming, pathMTU: pathMTU)
         outbound = OutboundSADatabase(entropy: SeededEntropy(seed: 4))
         inbound = InboundSADatabase()
@@ -119,6 +121,8 @@ final class Pair {
         var span = buffer.mutableSpan
         var raw = unsafe span.mutableBytes
         let opened = try inbound.open(&raw, packet: 0..<packet.count, from: remote, now: Fixtures.now)
+        // The database's own memory, until it is reclaimed.
+        if opened.isExpanded { return (unsafe Array(inbound.expanded[opened.inner]), opened) }
         return (Array(buffer[opened.inner]), opened)
     }
 }

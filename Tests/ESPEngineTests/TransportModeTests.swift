@@ -20,7 +20,8 @@ struct TransportModeTests {
 
         init(
             _ from: String, _ to: String, encryption: Transform = .aes128gcm16, integrity: Transform? = nil,
-            encapsulation: SecurityAssociation.Encapsulation = .none, ipProtocol: IPProtocolNumber = .any
+            encapsulation: SecurityAssociation.Encapsulation = .none, ipProtocol: IPProtocolNumber = .any,
+            compressionIndex: UInt16? = nil
         ) throws {
             let (left, right) = (try Fixtures.address(from), try Fixtures.address(to))
             path = Path(local: Endpoint(left, 4500), remote: Endpoint(right, 4500))
@@ -32,6 +33,7 @@ struct TransportModeTests {
                 let isOut = both[index].direction == .outbound
                 both[index].mode = .transport
                 both[index].encapsulation = encapsulation
+                both[index].compressionIndex = compressionIndex
                 both[index].path = isOut ? path : path.reversed
                 let (near, far) = isOut ? (left, right) : (right, left)
                 both[index].localSelectors = [TrafficSelector(AddressRange(host: near), ipProtocol: ipProtocol)]
@@ -67,6 +69,8 @@ struct TransportModeTests {
             var arrival = PacketArrival(path: way ?? path.reversed, trafficClass: 0x2a)
             if !header.isEmpty { arrival.header = InboundSADatabase.headroom..<start }
             let opened = try inbound.open(&raw, packet: start..<end, arrival, now: Fixtures.now)
+            // The database's own memory, until it is reclaimed.
+            if opened.isExpanded { return unsafe Array(inbound.expanded[opened.inner]) }
             return Array(buffer[opened.inner])
         }
     }
@@ -225,5 +229,23 @@ struct TransportModeTests {
             try hosts.inbound.open(
                 &raw, packet: 0..<sealed.count, PacketArrival(path: hosts.path.reversed), now: Fixtures.now)
         }
+    }
+
+    /// In transport mode the transport header is compressed with its data, and the IP header put in front again.
+    @Test(arguments: ends, [SecurityAssociation.Encapsulation.none, .udp])
+    func payloadsAreCompressed(
+        _ pair: (String, String), _ encapsulation: SecurityAssociation.Encapsulation
+    ) throws {
+        let hosts = try Hosts(pair.0, pair.1, encapsulation: encapsulation, compressionIndex: 0x102)
+        let payload = [UInt8](repeating: 0x61, count: 900)
+        let inner = try Fixtures.packet(from: pair.0, to: pair.1, payload: payload)
+        let sealed = try hosts.seal(inner)
+        #expect(sealed.count < 200)
+        let header = Array(inner.prefix(pair.0.contains(":") ? 40 : 20))
+        let opened = try hosts.open(sealed, header: pair.0.contains(":") || encapsulation == .udp ? [] : header)
+        #expect(Array(opened.suffix(908)) == Array(inner.suffix(908)))
+        let fields = try unsafe PacketSelectorFields(parsing: opened.span.bytes)
+        #expect(fields.source == (try Fixtures.address(pair.0)) && fields.ipProtocol == .udp)
+        #expect(fields.length == inner.count)
     }
 }

@@ -102,6 +102,7 @@ final class FakePlane: DataPlane {
             switch command {
             case .install(let association): "install \(association.direction.rawValue)"
             case .remove(let direction, _, _): "remove \(direction.rawValue)"
+            case .retire: "retire"
             case .protect: "protect"
             case .unprotect(_, let staysBlocked): "unprotect\(staysBlocked ? ", blocked" : "")"
             case .move: "move"

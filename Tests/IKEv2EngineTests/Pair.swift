@@ -118,7 +118,7 @@ final class Gateway {
         for command in plane {
             switch command {
             case .install(let association): live.append(association.spi)
-            case .remove(_, let spi, _): live.removeAll { $0 == spi }
+            case .remove(_, let spi, _), .retire(let spi, _): live.removeAll { $0 == spi }
             default: break
             }
         }

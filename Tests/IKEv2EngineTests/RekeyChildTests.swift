@@ -70,17 +70,42 @@ import WireFormat
                 switch command {
                 case .install(let association): association.direction.rawValue
                 case .remove(let direction, _, _): "remove \(direction.rawValue)"
+                case .retire: "retire"
                 case .protect: "protect"
                 case .unprotect(_, let staysBlocked): staysBlocked ? "block" : "unprotect"
                 default: "other"
                 }
             }
             #expect(
-                words == [
-                    "inbound", "outbound", "protect", "inbound", "outbound", "protect", "remove outbound",
-                    "remove inbound", "unprotect",
-                ])
+                words == ["inbound", "outbound", "protect", "inbound", "outbound", "protect", "remove outbound"]
+                    + ["retire", "unprotect"])
         }
+    }
+
+    /// Who was asked cannot know whether its answer has arrived, and whether the peer can open what comes by the new Child
+    /// SA: it goes on with the old one until that is closed (RFC 7296 §2.8).
+    @Test func whoWasAskedChangesOverWhenTheOldOneIsClosed() throws {
+        let pair = Pair()
+        pair.connect()
+        let before = try onlyChild(pair).right
+        func lastPath() -> UInt32? {
+            pair.right.plane.reversed().lazy.compactMap { command -> UInt32? in
+                if case .protect(_, _, _, let spi) = command { spi } else { nil }
+            }.first
+        }
+        var isLost = false
+        pair.wire = { datagram, fromLeft in
+            guard !fromLeft, !isLost else { return [datagram] }
+            isLost = true
+            return []
+        }
+        rekey(pair.left)
+        pair.run()
+        #expect(pair.right.summary?.children.map(\.state) == [.rekeyed, .installed])
+        #expect(lastPath() == before.outboundSPI)
+        pair.advance(.seconds(30))
+        #expect(isLost)
+        #expect(lastPath() == (try onlyChild(pair)).right.outboundSPI)
     }
 
     @Test func rekeyTimeTriggersItAndChancePutsItEarlier() throws {

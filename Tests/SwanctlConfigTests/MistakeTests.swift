@@ -100,7 +100,15 @@ import Testing
             "esp_proposals: proposal 'aes128': 'aes128' (character 1) needs an integrity algorithm beside it; add for example 'sha256'"
         ),
         ("hw_offload = yes", "hw_offload: hardware offload is not supported yet; write no or auto"),
-        ("ipcomp = yes", "ipcomp: 'ipcomp' is not supported yet; remove it, or leave it at its default (no)"),
+        (
+            "ipcomp = yes\nah_proposals = sha256",
+            "ipcomp: payloads are compressed with ESP only; remove ah_proposals, or write ipcomp = no"
+        ),
+        (
+            "ipcomp = yes\ntfc_padding = mtu",
+            "ipcomp: compressed packets show by their length what tfc_padding hides; "
+                + "remove tfc_padding, or write ipcomp = no"
+        ),
     ])
     func inChildren(_ line: String, _ message: String) {
         #expect(errors(connection("", child: line)) == ["12:13: error: connections.gw.children.net.\(message)"])
