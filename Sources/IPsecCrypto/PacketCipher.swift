@@ -194,7 +194,8 @@ public final class PacketCipher: @unchecked Sendable {
                 var number = unsafe implicitIV(data, extraAssociatedData)
                 unsafe withUnsafeBytes(of: &number) { octets in
                     guard let octets = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
-                    unsafe martlet_gcm_seal(gcm, octets, data, associatedData.count, high, words, text.count, base + icv)
+                    unsafe martlet_gcm_seal(
+                        gcm, octets, data, associatedData.count, high, words, text.count, base + icv)
                 }
                 return true
             }
@@ -278,7 +279,9 @@ public final class PacketCipher: @unchecked Sendable {
                 }
                 var number = unsafe implicitIV(data, extraAssociatedData)
                 return unsafe withUnsafeBytes(of: &number) { octets in
-                    guard let octets = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+                    guard let octets = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+                        return false
+                    }
                     return unsafe martlet_gcm_open(
                         gcm, octets, data, associatedData.count, high, words, text.count, base + icv) == 1
                 }
