@@ -17,8 +17,8 @@ public final class OutboundSA: @unchecked Sendable {
     public let child: ChildSAID
     /// Tells it from every other SA that had or will have its place.
     public let serial: UInt32
-    /// For two SAs with the same SPI: whether they have the same keys.
-    private let keys: PacketKeys
+    /// For two SAs with the same SPI: whether they have the same keys. Nil when the cipher can tell.
+    private let keys: PacketKeys?
     /// Whether its payloads are compressed where that makes them shorter.
     let compresses: Bool
     // Both are made in `init` and freed in `deinit`, the encapsulator first.
@@ -47,7 +47,7 @@ public final class OutboundSA: @unchecked Sendable {
         spi = association.spi
         child = association.child
         self.serial = serial
-        self.keys = keys
+        self.keys = cipher.remembersKeys ? nil : keys
         compresses = association.compressionIndex != nil
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
@@ -75,6 +75,9 @@ public final class OutboundSA: @unchecked Sendable {
 
     /// Whether both have the same keys, so that one of them may not count from the start.
     func hasKeys(of other: OutboundSA) -> Bool {
-        keys.encryption == other.keys.encryption && keys.integrity == other.keys.integrity
+        guard let keys, let others = other.keys else {
+            return unsafe encapsulator.pointee.hasKeys(of: other.encapsulator.pointee)
+        }
+        return keys.encryption == others.encryption && keys.integrity == others.integrity
     }
 }

@@ -89,7 +89,8 @@ struct ReceiveWorker: ~Copyable {
         var ready: [PollEvent] = []
         while true {
             // Only a broken poller throws, and then nothing can be awaited any more.
-            do { try poller.wait(timeout: retired.isEmpty ? nil : retired.pause(MonotonicClock.now()), into: &ready) } catch { return }
+            let pause = retired.isEmpty ? nil : retired.pause(MonotonicClock.now())
+            do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if !retired.isEmpty { expire(MonotonicClock.now()) }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }

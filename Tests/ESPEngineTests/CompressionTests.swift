@@ -81,27 +81,27 @@ struct CompressionTests {
             (
                 fox + fox + fox + fox,
                 "736560b8c0c0e0c0e020a8c6cbc5c8c0cac5c4c0c9fc82fd02c39e02fb908c5485c2d2cce46c85a4a2fcf23c85b4fc0a"
-                + "85acd2dc826285fcb2d4228512a0744e6255a5424a7eba9ec220510c00"
+                    + "85acd2dc826285fcb2d4228512a0744e6255a5424a7eba9ec220510c00"
             ),
             (
                 (0..<600).map { UInt8(truncatingIfNeeded: $0 * $0 * 7 % 251 % 17 + 97) },
                 "ed8fb15105310c448f6318869fd10385fc842688b02dc9b22dd9d20c5d92500665a0bb4f0b64441bececdbddd76dffd8"
-                + "b6eb767d7e6997bbede1b26f4ff7df8f5ffbfbe75b62d14199c7928edd72b69e886bf13a6c6a5bd83a174900c96a884f"
-                + "10cf69d699321827602cab34915686e161b3ae4e4654d1352392b387ace658294ba6d1c049754a3da92153951cda38ed"
-                + "884529e68851881eb1c0f5a50cd3016ddcda564186c406bf635c0e3b7076520bf716a53a6d542f9529ddbe6197353856"
-                + "a8f0fff53fbcfe03"
+                    + "b6eb767d7e6997bbede1b26f4ff7df8f5ffbfbe75b62d14199c7928edd72b69e886bf13a6c6a5bd83a174900c96a884f"
+                    + "10cf69d699321827602cab34915686e161b3ae4e4654d1352392b387ace658294ba6d1c049754a3da92153951cda38ed"
+                    + "884529e68851881eb1c0f5a50cd3016ddcda564186c406bf635c0e3b7076520bf716a53a6d542f9529ddbe6197353856"
+                    + "a8f0fff53fbcfe03"
             ),
             (
                 Array((fox + fox).prefix(60)),
                 "015800a7ff4500005800004000401126850a0100050a02000903e807d00044c5d454686520717569636b2062726f776e"
-                + "20666f78206a756d7073206f76657220746865206c617a7920646f672e2054686520717569636b2062726f776e"
+                    + "20666f78206a756d7073206f76657220746865206c617a7920646f672e2054686520717569636b2062726f776e"
             ),
             (
                 Self.chance(120) + [UInt8](repeating: 0, count: 3000) + Self.chance(120),
                 "7365e039c2c0e0c0e0202825c9c5c8c0cac5c4c0c9fc82fd02cf86b3fac7ea1ab3bd7f3ffa1df26deffd1a9987ed8cfb"
-                + "0def8515f1bba7a7b547aeeab0897c15265c7da975e10d9b90507df375a9d1b7982a679c792c55d6177f7366bfbcbdd9"
-                + "3be70a5fde5ffb96dd7ad2d6774733d7ef7fd8c30285dffd1b2358271ce5bc137c7695b5c7cca0cb4173d9e6bfda7a88"
-                + "4d7886e72646b935461d860ca360148c8251300a46c1281805a360148c82410f06aabf0000"
+                    + "0def8515f1bba7a7b547aeeab0897c15265c7da975e10d9b90507df375a9d1b7982a679c792c55d6177f7366bfbcbdd9"
+                    + "3be70a5fde5ffb96dd7ad2d6774733d7ef7fd8c30285dffd1b2358271ce5bc137c7695b5c7cca0cb4173d9e6bfda7a88"
+                    + "4d7886e72646b935461d860ca360148c8251300a46c1281805a360148c82410f06aabf0000"
             ),
         ]
         let pair = try Pair(compressionIndex: Self.index)
@@ -116,13 +116,13 @@ struct CompressionTests {
         let pair = try Pair(compressionIndex: Self.index)
         let largest =
             "edc1c10d40400004c04544dc4f13eab88fa7de3520f1bc4411a7103373a4f7a4a66efb5d86cc65cc3ab5e5eaef730600"
-                + "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                + "0000000000000000000000000080bff800"
+            + "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+            + "0000000000000000000000000080bff800"
         let inner = try pair.open(try Self.packet(pair, try Self.compressed(largest)))
         #expect(inner.count == 65_535)
         let bomb =
             "edc13101000000c2a0f54f6d094fa0000000000000000000000000000000000000000000000000000000000000000000"
-                + "0000000000000000000000000000000000000000000000000000000000000000000080b701"
+            + "0000000000000000000000000000000000000000000000000000000000000000000080b701"
         #expect(throws: DropReason.badCompression) {
             try pair.open(try Self.packet(pair, try Self.compressed(bomb)))
         }
@@ -135,7 +135,7 @@ struct CompressionTests {
         let pair = try Pair(compressionIndex: Self.index)
         let good =
             "736560b8c0c0e0c0e020a8c6cbc5c8c0cac5c4c0c9fc82fd02c39e02fb908c5485c2d2cce46c85a4a2fcf23c85b4fc0a"
-                + "85acd2dc826285fcb2d4228512a0744e6255a5424a7eba9ec220510c00"
+            + "85acd2dc826285fcb2d4228512a0744e6255a5424a7eba9ec220510c00"
         let octets = try Self.compressed(good)
         for length in 0..<(octets.count - 1) {
             #expect(throws: DropReason.badCompression) {
