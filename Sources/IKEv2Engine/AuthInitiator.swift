@@ -67,7 +67,7 @@ struct AuthInitiator: ~Copyable {
             ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
         var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
-        if needsRounds { notifies += SessionContext.roundNotifies(for: [context.connection]) + context.roundAnnouncement }
+        if needsRounds { notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement }
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)

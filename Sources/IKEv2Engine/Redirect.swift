@@ -77,7 +77,8 @@ extension SessionContext {
         guard redirects.add(from: path.remote.address, now: turn.now) else {
             return .redirectRefused(
                 to: gateway,
-                reason: "it is the \(RedirectTrail.most + 1)th time within \(RedirectTrail.period.wholeSeconds) seconds")
+                reason: "it is the \(RedirectTrail.most + 1)th time within \(RedirectTrail.period.wholeSeconds) seconds"
+            )
         }
         return nil
     }

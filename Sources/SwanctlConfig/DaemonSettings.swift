@@ -75,7 +75,8 @@ enum DaemonSettingsReader {
         ("block_threshold", "0"), ("dos_protection", "yes"), ("init_limit_half_open", "0"), ("port", "500"),
         ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"), ("threads", "16"),
         ("fragment_size", "1280"),
-        ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"), ("follow_redirects", "yes"),
+        ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
+        ("follow_redirects", "yes"),
     ]
 
     /// The table of `name`, in the form that section readers want.

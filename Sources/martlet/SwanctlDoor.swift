@@ -17,7 +17,8 @@ struct SwanctlDoor {
     private struct Misuse: Error { let reason: String }
 
     private static let commands: [String: String] = [
-        "-i": "--initiate", "-t": "--terminate", "-R": "--rekey", "-d": "--redirect", "-l": "--list-sas", "-L": "--list-conns",
+        "-i": "--initiate", "-t": "--terminate", "-R": "--rekey", "-l": "--list-sas", "-L": "--list-conns",
+        "-d": "--redirect",
         "-P": "--list-pols", "-A": "--list-pools", "-S": "--stats", "-v": "--version", "-C": "--counters",
         "-T": "--log", "-m": "--monitor-sa", "-q": "--load-all", "-r": "--reload-settings",
     ]
@@ -25,8 +26,10 @@ struct SwanctlDoor {
     /// Options with a value, and the argument of the message that it becomes.
     private static let values: [String: String] = [
         "--ike": "ike", "--child": "child", "--ike-id": "ike-id", "--child-id": "child-id", "--timeout": "timeout",
-        "--loglevel": "loglevel", "--name": "name", "--peer-ip": "peer-ip", "--peer-id": "peer-id",
-        "--gateway": "gateway", "-p": "peer-ip", "-g": "gateway", "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
+        "--loglevel": "loglevel", "--name": "name",
+        "--peer-ip": "peer-ip", "--peer-id": "peer-id",
+        "--gateway": "gateway", "-p": "peer-ip", "-g": "gateway",
+        "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
     ]
 
     /// Carries out a command line (without the program's name); the exit status.

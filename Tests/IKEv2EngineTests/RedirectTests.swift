@@ -48,7 +48,9 @@ import Testing
                 for datagram in client.takeOutbox() {
                     isQuiet = false
                     trace.append((datagram.path.remote.address, datagram.bytes))
-                    guard let site = gateways.first(where: { $0.address == datagram.path.remote.address }) else { continue }
+                    guard let site = gateways.first(where: { $0.address == datagram.path.remote.address }) else {
+                        continue
+                    }
                     site.gateway.handle(
                         .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
                 }
@@ -140,7 +142,8 @@ import Testing
 
     /// Whoever has not seen the request can't know its nonce: its redirection is not one (RFC 5685 §3).
     @Test func aRedirectionWithoutTheNonceIsPassedOver() {
-        let site = Site([(Pair.rightAddress, Redirection(to: .address(Self.second), at: .initiation)), (Self.second, nil)])
+        let redirection = Redirection(to: .address(Self.second), at: .initiation)
+        let site = Site([(Pair.rightAddress, redirection), (Self.second, nil)])
         site.toClient = { bytes in
             guard let message = try? Message(parsing: bytes) else { return [bytes] }
             let forged = RedirectNotification(.address(Self.third), nonce: [UInt8](repeating: 1, count: 32))
@@ -192,7 +195,8 @@ import Testing
         let site = Site([(Pair.rightAddress, Redirection(to: .address(address), at: .initiation))])
         site.connect()
         #expect(site.client.isEmpty && site.initiations.count == 1)
-        #expect(site.client.refusals == [.redirectRefused(to: .address(address), reason: "that is no gateway's address")])
+        let refusal = Refusal.redirectRefused(to: .address(address), reason: "that is no gateway's address")
+        #expect(site.client.refusals == [refusal])
     }
 
     /// The other gateway has to prove the same identity; where none is configured, that is the first one's address.

@@ -53,11 +53,13 @@ import Testing
             "connections.gw.proposals: proposal 'aes128-sha256-modp20480': there is no algorithm called 'modp20480' (character 15); did you mean 'modp2048'?"
         ),
         (
-            "local-2 { auth = psk; round = one }",
-            "connections.gw.local-2.round: 'one' is not a number from 0 to 65535; write a number from 0 to 65535"
+            "redirect_to = a b",
+            "connections.gw.redirect_to: 'a b' is neither an address nor a domain name; write the gateway to go to"
         ),
-        ("redirect_to = a b", "connections.gw.redirect_to: 'a b' is neither an address nor a domain name; write the gateway to go to"),
-        ("redirect_at = later", "connections.gw.redirect_at: 'later' is not one of the words allowed here; write one of: init, auth"),
+        (
+            "redirect_at = later",
+            "connections.gw.redirect_at: 'later' is not one of the words allowed here; write one of: init, auth"
+        ),
         ("children = 3", "connections.gw.children: 'children' is a section, not a setting; write 'children { … }'"),
         ("vips { }", "connections.gw.vips: 'vips' is a setting, not a section; write 'vips = …'"),
         ("chidren { }", "connections.gw.chidren: unknown section 'chidren'; did you mean 'children'?"),

@@ -24,7 +24,8 @@ public struct RedirectNotification: Hashable, Sendable {
             gateway = .address(address)
         case (3, _):
             // A name as a log may show it: letters, digits, hyphens and dots.
-            guard let text = String(validating: identity, as: UTF8.self), let host = Host(text), case .name = host else {
+            guard let text = String(validating: identity, as: UTF8.self), let host = Host(text), case .name = host
+            else {
                 return nil
             }
             gateway = host
