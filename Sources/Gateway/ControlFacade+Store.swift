@@ -1,5 +1,7 @@
 import GatewayModel
+import IKECore
 import NetworkTypes
+import SwanctlConfig
 import Telemetry
 import ViciServer
 
@@ -77,20 +79,29 @@ extension ControlFacade {
     }
 
     func redirect(_ redirection: ViciRedirection) -> ViciOutcome {
+        guard let host = Host(redirection.gateway) else {
+            return .failure("'\(redirection.gateway)' is neither an address nor a domain name")
+        }
+        let peers: PeerFilter
+        do throws(PeerFilter.Problem) {
+            peers = try PeerFilter(address: redirection.peerAddress, identity: redirection.peerIdentity)
+        } catch {
+            return .failure(error.reason)
+        }
         let meant = gateway.ikeSAs.filter { sa in
             (redirection.connection == nil || redirection.connection == sa.connection)
                 && (redirection.ikeSA == nil || redirection.ikeSA == sa.id.rawValue)
-                && (redirection.peerIdentity == nil || redirection.peerIdentity == sa.remoteIdentity?.description)
-                && (redirection.peerAddress == nil || Self.covers(redirection.peerAddress, sa.path.remote.address))
+                && peers.matches(address: sa.path.remote.address, identity: sa.remoteIdentity)
         }
-        return .failure(
-            meant.isEmpty
-                ? "no matching SAs to redirect found" : "redirecting established IKE SAs is not supported yet")
-    }
-
-    private static func covers(_ text: String?, _ address: IPAddress) -> Bool {
-        guard let text else { return true }
-        return IPPrefix(text)?.contains(address) ?? (IPAddress(text) == address)
+        guard !meant.isEmpty else { return .failure("no matching SAs to redirect found") }
+        let able = meant.filter(\.canBeRedirected)
+        guard !able.isEmpty else {
+            return .failure(
+                "no peer of the \(meant.count) matching SAs can be sent elsewhere: they were started here, "
+                    + "are not established, or do not follow")
+        }
+        for sa in able { gateway.handle(.command(.redirect(sa.id, to: host))) }
+        return .redirecting(able.count)
     }
 
     func install(_ wanted: Bool, child name: String, connection: String?) -> ViciOutcome {

@@ -84,6 +84,10 @@ struct PendingCommands {
                 let diagnosis = Diagnosis(refusal, child: child)
                 initiations[index].failure = "\(diagnosis.code): \(diagnosis.text)"
             }
+        case .redirected(let redirection, byUs: false) where redirection.moment == .authentication:
+            // Another gateway is asked: the end of this IKE SA is not the end of it.
+            if let id = event.ikeSA, let connection = event.connection { disregard(id, of: connection) }
+            return []
         case .ikeClosed(let reason):
             for index in matching(event) where initiations[index].failure == nil && !isOther(event, index) {
                 initiations[index].failure = "the IKE SA was closed: \(EventText.describe(reason))"

@@ -1,3 +1,5 @@
+public import NetworkTypes
+
 /// What people and programs ask an engine to do.
 public enum Command: Hashable, Sendable {
     /// Bring up a child of a connection, and the IKE SA when there is none; without a child, all that the connection
@@ -7,6 +9,8 @@ public enum Command: Hashable, Sendable {
     case terminate(Target)
     /// Replace SAs by new ones with new keys; single children, or IKE SAs, whose children live on with the new ones.
     case rekey(Target)
+    /// Send the peer of an IKE SA, which it has started, to another gateway (RFC 5685 §5).
+    case redirect(IKESAID, to: Host)
     /// Close everything and accept nothing new: the gateway stops.
     case shutdown
 

@@ -87,6 +87,12 @@ public struct Connection: Hashable, Sendable {
     public var virtualAddresses: [IPAddress]
     /// Pools of which the peer gets virtual addresses, by name, the preferred first.
     public var pools: [String]
+    /// Whether we follow a gateway that sends us to another one (RFC 5685).
+    public var followsRedirects: Bool
+    /// Where clients are sent; nil to serve them here.
+    public var redirection: Redirection?
+    /// How long a client that was sent away may stay; zero for as long as it likes.
+    public var redirectionGrace: Interval
 
     /// A connection with this field's defaults.
     public init(name: String) {
@@ -130,6 +136,9 @@ public struct Connection: Hashable, Sendable {
         ppkRequired = false
         knowsPPKs = false
         childless = .allow
+        followsRedirects = true
+        redirection = nil
+        redirectionGrace = Redirection.grace
     }
 
     /// The child of this name.

@@ -59,6 +59,8 @@ public struct Event: Hashable, Sendable {
         case cookieDemanded(byUs: Bool)
         /// The peer wants another key exchange group.
         case keyExchangeRetried(from: Transform, to: Transform)
+        /// A client was sent to another gateway (RFC 5685): by us, or we are the client.
+        case redirected(Redirection, byUs: Bool)
         /// The peer was asked whether it lives, and does.
         case peerAlive
         /// The peer gave us virtual addresses and what goes with them.

@@ -51,6 +51,8 @@ public enum Refusal: Error, Hashable, Sendable {
     /// These two are connected already, and the configuration says that the old IKE SA is kept.
     case alreadyConnected(local: Identity, remote: Identity)
 
+    /// A gateway sends us to another one, and we do not go there; one clause says why.
+    case redirectRefused(to: Host, reason: String)
     /// A client gets no virtual address; the clause says why. Nothing is in `wanted` when it asked for none.
     case noLease(identity: Identity, wanted: [IPAddress], reason: String)
     /// The gateway gave us none of the virtual addresses that we asked for, and did not say why.

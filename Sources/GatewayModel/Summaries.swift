@@ -75,6 +75,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var localVirtualAddresses: [IPAddress] = []
     /// Virtual addresses that we lent to the peer.
     public var remoteVirtualAddresses: [IPAddress] = []
+    /// Whether the peer may be sent to another gateway: it has started, and follows (RFC 5685).
+    public var canBeRedirected = false
     /// Its children, the oldest first.
     public var children: [ChildSASummary]
 

@@ -16,8 +16,6 @@ struct MobilityState {
     var isSpoken = false
     /// The peer's other addresses.
     var peerAddresses: [IPAddress] = []
-    /// Whether the way to the peer is being looked for.
-    var isSearching = false
     /// Whether the peer has moved, and has not shown yet that it is where it says.
     var awaitsRouteCheck = false
 }
@@ -168,18 +166,19 @@ extension SessionContext {
             agenda.add(.announceAddresses)
             return
         }
-        guard question == nil, !mobility.isSearching else { return }
-        mobility.isSearching = true
+        searchPath(&turn)
+    }
+
+    /// Looks for the way anew; what was found out before is worth nothing any more.
+    func searchPath(_ turn: inout Turn) {
         // The peer is where it is; only our end is in question.
         var asked = connection
         asked.remoteAddresses = [.prefix(IPPrefix(host: path.remote.address))]
-        ask(.path(asked), &turn)
+        askAside(.path(asked), about: .path, &turn)
     }
 
     /// The way to the peer is known, or there is none (any more).
     func pathFound(_ answer: Answer, _ turn: inout Turn) {
-        settleQuestion(&turn)
-        mobility.isSearching = false
         // Without a way we wait for the next change; silence ends it otherwise.
         guard case .path(let found) = answer, found.remote.address == path.remote.address else { return }
         guard found.local.address != path.local.address else { return }

@@ -1,5 +1,6 @@
 import GatewayModel
 import IPsecCrypto
+import NetworkTypes
 
 /// Something that we want to do on an established IKE SA as soon as no other request of ours is under way.
 enum Intent: Hashable {
@@ -23,6 +24,8 @@ enum Intent: Hashable {
     case checkRoute
     /// Tell the peer which other addresses we have.
     case announceAddresses
+    /// Send the peer to another gateway.
+    case redirect(Host)
 
     /// What goes first: smaller numbers.
     var priority: Int {
@@ -30,7 +33,7 @@ enum Intent: Hashable {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
         case .createChild, .rekeyChild, .rekeyIKESA: 3
-        case .updateAddresses, .checkRoute, .announceAddresses: 2
+        case .updateAddresses, .checkRoute, .announceAddresses, .redirect: 2
         case .probe: 4
         }
     }
@@ -53,6 +56,7 @@ enum Intent: Hashable {
         case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"
         case .updateAddresses, .checkRoute, .announceAddresses: "IKE_MOBIKE"
+        case .redirect: "IKE_REDIRECT"
         }
     }
 }

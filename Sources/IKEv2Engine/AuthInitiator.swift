@@ -56,11 +56,18 @@ struct AuthInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity,
         _ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
+        let needsRounds = context.connection.hasSeveralRounds
+        guard context.rounds.isSpoken || !needsRounds else {
+            let refusal = Refusal.notMet(demand: "several rounds of authentication (RFC 4739)")
+            context.refuse(refusal, &turn)
+            return .closed(.failed(refusal))
+        }
         let template =
             context.beginsChildless
             ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
         let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
         var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
+        if needsRounds { notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement }
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -208,7 +215,28 @@ struct VerifyingInitiator: ~Copyable {
         if let objection = context.objection(verdict, local: local, remote: remote, &turn) {
             return failed(.unauthenticated(objection), context, &turn)
         }
+        // Who sends us away needs to prove nothing more (RFC 5685 §6).
+        if answer.notifies.contains(.redirect), context.connection.followsRedirects {
+            return established(context, &turn)
+        }
+        do throws(Refusal) {
+            try context.takeRoundAnnouncement(answer.notifies)
+        } catch {
+            return failed(.unauthenticated(error), context, &turn)
+        }
+        if context.goesOn {
+            return RoundInitiator.start(keys, transcript, answer, offer, context, &turn)
+        }
         return established(context, &turn)
+    }
+
+    /// All that was to be proved by EAP or in several rounds is proved.
+    static func conclude(
+        _ keys: SessionKeys, _ transcript: Transcript, _ answer: IKEAuth.Response.Authenticated,
+        _ offer: ChildOffer?, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        VerifyingInitiator(keys: keys, transcript: transcript, answer: answer, offered: Held(wrappedValue: offer))
+            .established(context, &turn)
     }
 
     /// The verdict did not come in time.
@@ -231,6 +259,9 @@ struct VerifyingInitiator: ~Copyable {
 
     /// Both have proved who they are. The IKE SA is up even when the Child SA is not.
     private consuming func established(_ context: SessionContext, _ turn: inout Turn) -> Phase {
+        if let redirect = answer.notifies.first(.redirect), context.connection.followsRedirects {
+            return context.leave(for: redirect, keys, offer, &turn)
+        }
         context.takeConfiguration(answer.configuration, &turn)
         context.heedLifetime(answer.notifies, &turn)
         context.takeMobility(answer.notifies)

@@ -90,7 +90,7 @@ struct CheckingResponder: ~Copyable {
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
         var objection: Refusal?
-        let candidates = context.candidates(turn)
+        let candidates = context.candidates(turn).withRounds(request)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
         case .connection(let connection): context.connection = connection
         case .identityMismatch(let expected):
@@ -128,6 +128,15 @@ struct CheckingResponder: ~Copyable {
         if let objection { return refused(objection, context, &turn) }
         if let refusal = context.objection(verdict, local: local, remote: remote, &turn) {
             return refused(refusal, context, &turn)
+        }
+        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
+        do throws(Refusal) {
+            if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
+                throw .notMet(demand: "several rounds of authentication (RFC 4739)")
+            }
+            try context.takeRoundAnnouncement(request.notifies)
+        } catch {
+            return refused(error, context, &turn)
         }
         context.saidInitialContact = request.notifies.contains(.initialContact)
         let older = turn.tables.established(local: local, remote: remote)
@@ -184,6 +193,26 @@ struct AnsweringResponder: ~Copyable {
         } catch {
             return context.refuseAuthentication(error, header, arrival, keys, &turn)
         }
+        if context.goesOn {
+            return RoundResponder.start(keys, transcript, request, header, arrival, identities, proof, context, &turn)
+        }
+        return proceed(proof, context, &turn)
+    }
+
+    /// The same after EAP or several rounds: our last proof is there already, or there is none in the last message.
+    static func conclude(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
+        _ arrival: Arrival, local: Identity, remote: Identity, _ proof: OwnProof?, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Phase {
+        AnsweringResponder(
+            keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+            identities: (local, remote)
+        ).proceed(proof, context, &turn)
+    }
+
+    private consuming func proceed(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        if let gateway = context.redirectionAtAuthentication { return redirect(to: gateway, proof, context, &turn) }
         if let wanted = context.leaseRequest(request.configuration, identities.remote) {
             return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
@@ -191,11 +220,8 @@ struct AnsweringResponder: ~Copyable {
     }
 
     /// The peer has what it needs: the answer, and what follows from it.
-    consuming func finish(_ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn) -> Phase {
-        var response = IKEAuth.Response.Authenticated(
-            identity: IdentificationPayload(identities.local), certificates: proof.certificates,
-            authentication: proof.authentication, configuration: context.configurationReply)
-        response.notifies += context.ppkAnswer
+    consuming func finish(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        var response = LastAnswer(configuration: context.configurationReply, notifies: context.ppkAnswer)
         var installation: ChildInstallation?
         if let offer = request.child {
             do throws(ChildChoice.Rejection) {
@@ -217,7 +243,7 @@ struct AnsweringResponder: ~Copyable {
         response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
-        let payloads = IKEAuth.Response.authenticated(response).payloads
+        let payloads = response.payloads(proof, as: identities.local)
         guard context.respond(to: header, arrival, payloads, keys, &turn) else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
@@ -226,11 +252,60 @@ struct AnsweringResponder: ~Copyable {
         return Established(keys: keys).proceed(context, &turn)
     }
 
+    /// The client is known, and is to go to another gateway: it gets our proof and no child (RFC 5685 §6).
+    private consuming func redirect(
+        to gateway: Host, _ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let notify = NotifyPayload(.redirect, RedirectNotification(gateway).data)
+        let response = LastAnswer(configuration: nil, notifies: context.ppkAnswer + [notify])
+        guard context.respond(to: header, arrival, response.payloads(proof, as: identities.local), keys, &turn) else {
+            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
+        }
+        // It takes nobody's place: it is about to go.
+        context.isUnique = true
+        context.establish(&turn)
+        context.redirected(to: gateway, at: .authentication, &turn)
+        return Established(keys: keys).proceed(context, &turn)
+    }
+
     /// The proof did not come in time.
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         return context.refuseAuthentication(
             .noInternalAnswer(question: "proof"), header, arrival, keys, &turn)
+    }
+}
+
+/// The last answer of IKE_AUTH: all but the proof, which is not in it when the initiator's was the last round.
+private struct LastAnswer {
+    var configuration: ConfigurationPayload?
+    var child: ChildNegotiation?
+    var notifies: [NotifyPayload]
+
+    init(configuration: ConfigurationPayload?, notifies: [NotifyPayload]) {
+        self.configuration = configuration
+        child = nil
+        self.notifies = notifies
+    }
+
+    func payloads(_ proof: OwnProof?, as identity: Identity) -> [Payload] {
+        guard let proof else {
+            return IKEAuth.Response.child(child, configuration: configuration, notifies: notifies).payloads
+        }
+        return IKEAuth.Response.authenticated(
+            IKEAuth.Response.Authenticated(
+                identity: IdentificationPayload(identity), certificates: proof.certificates,
+                authentication: proof.authentication, configuration: configuration, child: child, notifies: notifies)
+        ).payloads
+    }
+}
+
+extension [Connection] {
+    /// Those that want as many rounds as a first request announces: one, or more. All of them where none does.
+    fileprivate func withRounds(_ request: IKEAuth.Request.Identified) -> [Connection] {
+        let isMore = request.notifies.contains(.anotherAuthFollows)
+        let fitting = filter { $0.furtherRemote.isEmpty != isMore }
+        return fitting.isEmpty ? self : fitting
     }
 }
 

@@ -137,31 +137,34 @@ extension SessionContext {
 
     /// Why an answer about the peer's proof means no; nil where it means yes, which is noted.
     func objection(
-        _ verdict: Answer, local: Identity, remote: Identity, _ turn: inout Turn
+        _ verdict: Answer, local: Identity, remote: Identity, by method: Connection.AuthenticationMethod? = nil,
+        _ turn: inout Turn
     ) -> Refusal? {
+        let method = method ?? connection.remote.method
         switch verdict {
         // A yes must be of the kind that was asked for.
-        case .verified where connection.remote.method == .sharedKey: return nil
-        case .certified(let certificate) where connection.remote.method == .publicKey:
+        case .verified where method == .sharedKey: return nil
+        case .certified(let certificate) where method == .publicKey:
             remoteCertificate = certificate
             publish(.peerCertified(certificate), &turn)
             return nil
         case .noSecret: return .noSecret(local: local, remote: remote)
         case .untrusted(let problem): return .untrusted(remote: remote, problem)
         default:
-            return .wrongProof(
-                local: local, remote: remote, method: connection.remote.method, nearMiss: verdict.nearMiss)
+            return .wrongProof(local: local, remote: remote, method: method, nearMiss: verdict.nearMiss)
         }
     }
 
-    /// Our proof as an AUTH payload with its certificates, or why there is none.
+    /// Our proof as an AUTH payload with its certificates, or why there is none. `method` is that of another round than
+    /// the first.
     func proof(
-        _ answer: Answer, local: Identity, remote: Identity
+        _ answer: Answer, local: Identity, remote: Identity, by method: Connection.AuthenticationMethod? = nil
     ) throws(Refusal) -> OwnProof {
+        let method = method ?? connection.local.method
         switch answer {
-        case .proof(let data) where connection.local.method == .sharedKey:
+        case .proof(let data) where method == .sharedKey:
             return OwnProof(authentication: AuthenticationPayload(.sharedKey, data), certificates: [])
-        case .signed(let authentication, let certificates) where connection.local.method == .publicKey:
+        case .signed(let authentication, let certificates) where method == .publicKey:
             return OwnProof(authentication: authentication, certificates: certificates)
         case .noPrivateKey(let reason): throw .noPrivateKey(local: local, reason: reason)
         default: throw .noSecret(local: local, remote: remote)

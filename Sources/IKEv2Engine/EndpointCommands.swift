@@ -13,6 +13,10 @@ extension IKEv2Endpoint {
             initiate(connection, child.map { [$0] }, &turn)
         case .terminate(let target): terminate(target, &turn)
         case .rekey(let target): rekey(target, &turn)
+        case .redirect(let id, let gateway):
+            guard let session = sessions[id], session.context.canRedirect else { return }
+            session.intend(.redirect(gateway), &turn)
+            after(session, &turn)
         case .shutdown:
             tables.isShuttingDown = true
             tables.retries.keep { _ in false }

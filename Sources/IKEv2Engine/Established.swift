@@ -57,7 +57,7 @@ struct Established: ~Copyable {
             case .fresh:
                 // Who uses one of two replacements has seen that it stays.
                 if context.awaitsContest, !Self.closes(opened) { context.winContest(&turn) }
-                context.followNAT(arrival.path, &turn)
+                context.followMessage(arrival.path, &turn)
                 context.responses.accept()
                 if let reason = try answer(opened, arrival, context, &turn) { return .closed(reason) }
             }
@@ -155,6 +155,7 @@ struct Established: ~Copyable {
             return isReplaced ? .replaced : .byPeer
         }
         context.heedLifetime(parts.notifies, &turn)
+        context.heedRedirect(parts.notifies, &turn)
         var answer: [DeletePayload] = []
         for securityProtocol in [SecurityProtocol.esp, .ah] {
             var closed: [UInt32] = []
@@ -183,7 +184,7 @@ struct Established: ~Copyable {
         do throws(PeerFault) {
             let opened = try context.open(message, keys, arrival, &turn)
             context.takeWorkingPath(arrival, &turn)
-            context.followNAT(arrival.path, &turn)
+            context.followMessage(arrival.path, &turn)
             context.requests.close()
             active = nil
             context.activity = .none

@@ -53,6 +53,7 @@ extension Intent {
         case .updateAddresses: UpdateAddresses(context, &turn)
         case .checkRoute: CheckRoute(context, &turn)
         case .announceAddresses: AnnounceAddresses(context, turn)
+        case .redirect(let gateway): SendElsewhere(to: gateway)
         }
     }
 }

@@ -106,8 +106,6 @@ extension Established {
             return
         }
         self.followup?.waiting = (request.header, arrival)
-        // Whether packets came is asked again soon enough.
-        context.settleQuestion(&turn)
         context.ask(
             .encapsulate(method: method.keyExchangeMethod, publicKey: step.keyExchange.data), &turn)
     }

@@ -47,7 +47,7 @@ extension SessionContext {
         }
         if said == nil, reassembly.holds(place, of: header) { throw .partial }
         let fragment = try read(header) { () throws(GrammarError) in try keys.openFragment(message) }
-        lastHeard = turn.now
+        hear(header, turn)
         requests.peerSpoke(now: turn.now)
         let kind = header.isResponse ? "response" : "request"
         let line = "\(header.exchange) \(kind) \(header.messageID) [ SKF \(place.number)/\(place.total) ]"

@@ -80,14 +80,10 @@ final class IKESession {
 
     /// Its question was answered.
     func answer(_ ticket: Ticket, _ answer: Answer, _ turn: inout Turn) {
-        guard context.question == ticket else { return }
-        if case .lastUse(let last) = answer, phase.isEstablished {
-            context.trafficSeen(last, &turn)
+        if context.sideQuestion?.ticket == ticket {
+            context.sideAnswered(answer, &turn)
             phase.proceed(context, &turn)
-        } else if context.mobility.isSearching, phase.isEstablished {
-            context.pathFound(answer, &turn)
-            phase.proceed(context, &turn)
-        } else {
+        } else if context.question == ticket {
             phase.answer(answer, context, &turn)
         }
         settle(&turn)
@@ -104,14 +100,8 @@ final class IKESession {
                     exchange: "IKE_AUTH", path: context.path, tries: 1, waited: turn.now - context.created)
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
-            case .answer:
-                if !phase.isEstablished {
-                    phase.answerOverdue(context, &turn)
-                } else if context.mobility.isSearching {
-                    context.pathFound(.noPath(""), &turn)
-                } else {
-                    context.trafficSeen(nil, &turn)
-                }
+            case .answer: phase.answerOverdue(context, &turn)
+            case .sideAnswer: context.sideAnswered(nil, &turn)
             case .reassembly: context.reassembly = Reassembly()
             case .followup: phase.followupOverdue(context, &turn)
             case .liveness: context.livenessDue(&turn)
@@ -211,6 +201,7 @@ final class IKESession {
         hasFinished = true
         revival = context.revival(after: reason, now: turn.now)
         context.settleQuestion(&turn)
+        context.settleSideQuestion(&turn)
         if let rival = context.ikeRival?.session {
             // It never came to be more than a try.
             rival.abandon(reason, &turn)

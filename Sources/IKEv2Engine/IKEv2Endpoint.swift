@@ -142,6 +142,7 @@ public final class IKEv2Endpoint {
             enforceUniqueness(of: session, &turn)
         }
         reauthenticate(session, &turn)
+        followRedirect(of: session, &turn)
         guard session.closeReason != nil else {
             deadlines.set(context.id, to: context.timers.earliest)
             return
@@ -299,6 +300,9 @@ public final class IKEv2Endpoint {
             if let refusal { turn.refuse(refusal, connection: nil) }
         case .answer(let notify, let refusal, let connection):
             if notify.type == .cookie { turn.publish(.cookieDemanded(byUs: true)) }
+            if notify.type == .redirect, let gateway = RedirectNotification(notify.data)?.gateway {
+                turn.publish(.redirected(Redirection(to: gateway, at: .initiation), byUs: true), connection: connection)
+            }
             if let refusal { turn.refuse(refusal, connection: connection) }
             reply(notify, to: header, arrival, &turn)
         case .accept(let acceptance):

@@ -31,7 +31,7 @@ struct InitInitiator: ~Copyable {
             NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: 0, path: context.path,
                 pretending: context.pretendsNAT, &turn.environment.entropy) + context.extensionOffer
-            + context.hashNotifies
+            + context.hashNotifies + context.redirectNotifies
             + (offer.contains { $0.hasAdditionalKeyExchange } ? [NotifyPayload(.intermediateExchangeSupported)] : [])
         do throws(KeyAgreementError) {
             let agreement = try KeyAgreement(group: group, entropy: &turn.environment.entropy)
@@ -112,6 +112,16 @@ struct InitInitiator: ~Copyable {
             next.notifies.append(NotifyPayload(.cookie, cookie.data))
             context.requests.restart()
             return Self.send(next, agreement, offer, cookies: cookies + 1, groups: groups, context, &turn)
+        }
+        if let redirect = notifies.first(.redirect) {
+            guard let redirect = RedirectNotification(redirect.data), redirect.nonce == request.nonce.nonce,
+                context.connection.followsRedirects
+            else {
+                // Somebody who has not seen our request, or whom we have not told that we follow (RFC 5685 §3).
+                context.drop(.unexpected("a redirection that does not answer our request"), arrival, &turn)
+                return .initiating(self)
+            }
+            return context.restart(at: redirect.gateway, &turn)
         }
         if let wanted = notifies.first(.invalidKEPayload) { return anotherGroup(wanted, arrival, context, &turn) }
         guard let error = notifies.firstError else {
@@ -203,6 +213,7 @@ struct InitInitiator: ~Copyable {
             path: arrival.path)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         context.takeExtensions(answer.notifies)
+        context.rounds.isSpoken = answer.notifies.contains(.multipleAuthSupported)
         context.signatures.learn(answer.notifies)
         context.signatures.learn(answer.certificateRequests)
         context.floatAsInitiator(&turn)

@@ -55,18 +55,25 @@ enum InitResponder {
         guard let first = candidates.first else {
             return .answer(NotifyPayload(.noProposalChosen), .noConnection(arrival.path), connection: nil)
         }
-        return choose(request, candidates, first)
+        return choose(request, candidates, first, arrival.path)
     }
 
     /// The first candidate that has a proposal in common with the offer.
     private static func choose(
-        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection
+        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection, _ path: Path
     ) -> Outcome {
         let offered = request.offer.proposals.compactMap { wire -> (number: UInt8, proposal: Proposal)? in
             guard wire.securityProtocol == .ike, let proposal = wire.proposal else { return nil }
             return (wire.number, proposal)
         }
         let theirs = offered.map { $0.proposal }
+        if let redirection = first.redirection, redirection.moment == .initiation, request.notifies.followsRedirects,
+            redirection.gateway != .address(path.local.address)
+        {
+            // It is no longer than the request, and nothing is remembered.
+            let data = RedirectNotification(redirection.gateway, nonce: request.nonce.nonce).data
+            return .answer(NotifyPayload(.redirect, data), nil, connection: first.name)
+        }
         for connection in candidates {
             let isStrongSwan = request.vendorIDs.contains(.strongSwan)
             let ours = isStrongSwan ? connection.ikeOffer : connection.ikeOffer.compactMap { $0.withoutPrivateNumbers }
@@ -111,6 +118,7 @@ enum InitResponder {
         context.nat = NATDetection.found(
             in: request.notifies, initiatorSPI: context.initiatorSPI, responderSPI: 0, path: arrival.path)
         context.peerIsStrongSwan = request.vendorIDs.contains(.strongSwan)
+        context.redirects.peerFollows = request.notifies.followsRedirects
         var notifies: [NotifyPayload] = []
         if context.nat.isSupported {
             notifies = NATDetection.offer(
@@ -124,6 +132,7 @@ enum InitResponder {
         context.signatures.learn(request.notifies)
         context.algorithms = acceptance.proposal
         notifies += context.hashNotifies(for: context.candidates(turn))
+        notifies += SessionContext.roundNotifies(for: context.candidates(turn))
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         let answer = IKESAInit.Response.complete(

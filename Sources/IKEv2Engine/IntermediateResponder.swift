@@ -158,7 +158,6 @@ extension SessionContext {
         } else {
             guard (try? earlier.open(message)) != nil else { return false }
         }
-        lastHeard = turn.now
         repeatResponse(datagrams, message.header.messageID, arrival, &turn)
         return true
     }

@@ -7,22 +7,22 @@ import IKECore
 /// It owns the answer so far. Which address it is, somebody else decides.
 struct LeasingResponder: ~Copyable {
     private let state: AnsweringResponder
-    @Held private var proof: OwnProof
+    private let proven: Held<OwnProof?>
 
     /// Asks.
     static func start(
-        _ state: consuming AnsweringResponder, _ proof: OwnProof, _ request: LeaseRequest, _ context: SessionContext,
+        _ state: consuming AnsweringResponder, _ proof: OwnProof?, _ request: LeaseRequest, _ context: SessionContext,
         _ turn: inout Turn
     ) -> Phase {
         context.ask(.lease(request), &turn)
-        return .leasing(LeasingResponder(state: state, proof: proof))
+        return .leasing(LeasingResponder(state: state, proven: Held(wrappedValue: proof)))
     }
 
     /// There is an address, or there is none.
     consuming func answer(_ answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         context.takeLease(answer, &turn)
-        let proof = proof
+        let proof = proven.wrappedValue
         return state.finish(proof, context, &turn)
     }
 
@@ -30,7 +30,7 @@ struct LeasingResponder: ~Copyable {
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         context.takeLease(.noLease("the question was not answered in time"), &turn)
-        let proof = proof
+        let proof = proven.wrappedValue
         return state.finish(proof, context, &turn)
     }
 }

@@ -45,16 +45,15 @@ extension SessionContext {
         // A request that is under way asks the same question.
         guard requests.inFlight == nil else { return }
         let spis = children.all.map(\.agreement.inboundSPI)
-        if spis.isEmpty || question != nil {
+        if spis.isEmpty || sideQuestion != nil {
             agenda.add(.probe)
         } else {
-            ask(.lastUse(inbound: spis), &turn)
+            askAside(.lastUse(inbound: spis), about: .lastUse, &turn)
         }
     }
 
     /// The plane has said when the last authentic packet of the peer's came; nil for never, or when it does not know.
     func trafficSeen(_ last: Instant?, _ turn: inout Turn) {
-        settleQuestion(&turn)
         // A clock of the plane's that is ahead of ours proves no more than a packet that came now.
         lastHeard = max(lastHeard, min(last ?? lastHeard, turn.now))
         let due = lastHeard + connection.dpdDelay

@@ -17,6 +17,14 @@ extension SessionContext {
         for child in children.all { turn.plane(.move(child.id, now, child.encapsulation)) }
     }
 
+    /// The same for an IKE message. With MOBIKE only the exchange for it changes an address, so that a message that was
+    /// late takes nobody back to where it came from (RFC 4555 §3.8); a port is a NAT's business all the same.
+    func followMessage(_ now: Path, _ turn: inout Turn) {
+        let isElsewhere = now.local.address != path.local.address || now.remote.address != path.remote.address
+        if mobility.isSpoken, isElsewhere { return }
+        followNAT(now, &turn)
+    }
+
     /// Behind a NAT, somebody has to keep its mapping of the path alive. IKE SAs may share one.
     func keepAlive(_ turn: inout Turn) {
         let pause = turn.configuration.limits.keepAlive

@@ -117,7 +117,9 @@ extension IKEv2Endpoint {
             context.reauthentication.isSuccessor = false
             for old in olds where old.isEstablished {
                 old.context.reauthentication.isUnderWay = false
-                old.context.timers.set(.reauthentication, to: turn.now + SessionContext.reauthenticationPause)
+                if old.context.reauthentication.due != nil {
+                    old.context.timers.set(.reauthentication, to: turn.now + SessionContext.reauthenticationPause)
+                }
                 after(old, &turn)
             }
         }
@@ -126,11 +128,17 @@ extension IKEv2Endpoint {
     private func startSuccessor(of session: IKESession, _ turn: inout Turn) {
         let old = session.context
         // With another configuration now, that is what the peer is to agree to.
-        let connection = configuration.connection(named: old.connection.name) ?? old.connection
+        var connection = configuration.connection(named: old.connection.name) ?? old.connection
+        if old.redirects.from != nil {
+            // The gateway that serves us now.
+            connection.remoteAddresses = old.connection.remoteAddresses
+            connection.remote.identity = old.connection.remote.identity
+        }
         let context = SessionContext(
             id: tables.newIKESAID(), isInitiator: true, connection: connection, path: old.path, socket: .plain,
             initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
         context.wanted = old.reauthenticatedChildren.filter { connection.child(named: $0) != nil }
+        context.redirects = old.redirects
         context.reauthentication.isSuccessor = true
         context.reauthentication.addresses = old.assignment.settings?.addresses ?? []
         enter(IKESession.initiating(context, &turn), &turn)

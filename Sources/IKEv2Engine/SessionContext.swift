@@ -13,6 +13,8 @@ enum SessionTimer: Hashable {
     case halfOpen
     /// A question has taken too long.
     case answer
+    /// A side question has taken too long.
+    case sideAnswer
     /// The peer has been silent.
     case liveness
     /// A Child SA's lifetime ends.
@@ -119,6 +121,8 @@ final class SessionContext {
     var localIdentity: Identity?
     /// Who the peer is; before it has proved it, who it says it is.
     var remoteIdentity: Identity?
+    /// Which rounds of authentication are done.
+    var rounds = AuthenticationRounds()
     /// What is known about the peer's signatures.
     var signatures = SignatureAgreement()
     /// What the peer proved its identity with.
@@ -127,7 +131,7 @@ final class SessionContext {
     var algorithms: Proposal?
     /// When it was established.
     var established: Instant?
-    /// When the last authentic message came.
+    /// When the last authentic message came that was not a repetition: those anybody can send again (RFC 7296 §2.4).
     var lastHeard: Instant
     /// Whether the peer said that it has no other IKE SA with us.
     var saidInitialContact = false
@@ -157,14 +161,18 @@ final class SessionContext {
     var isMeantToBeUp = false
     /// Whether our own NAT detection hash is made to mismatch.
     let pretendsNAT: Bool
-    /// The question without an answer.
+    /// The question of the phase without an answer.
     var question: Ticket?
+    /// The question beside it.
+    var sideQuestion: SideQuestion?
     /// Virtual addresses, ours and the peer's.
     var assignment = AddressAssignment()
     /// What MOBIKE knows.
     var mobility = MobilityState()
     /// When both ends are to prove again who they are.
     var reauthentication: Reauthentication
+    /// Where gateways have sent us, or whether the peer goes where we send it.
+    var redirects = RedirectTrail()
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
 
@@ -262,6 +270,7 @@ final class SessionContext {
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
         summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
+        summary.canBeRedirected = canRedirect
         summary.children = children.all.map { $0.summary }
         return summary
     }

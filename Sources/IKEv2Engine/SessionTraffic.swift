@@ -88,6 +88,11 @@ extension SessionContext {
         }
     }
 
+    /// An authentic message came. A repetition proves nothing: who listens on the way can send it again for ever.
+    func hear(_ header: IKEHeader, _ turn: Turn) {
+        if header.isResponse || responses.judge(header.messageID) == .fresh { lastHeard = turn.now }
+    }
+
     /// Drops a message.
     func drop(_ reason: Event.DropReason?, _ arrival: Arrival, _ turn: inout Turn) {
         if let reason { publish(.dropped(reason, arrival.path), &turn) }
@@ -103,7 +108,7 @@ extension SessionContext {
         if let place = message.fragment { return try collect(message, place, keys, arrival, &turn) }
         do throws(GrammarError) {
             let opened = try keys.open(message)
-            lastHeard = turn.now
+            hear(message.header, turn)
             count(arrival.byteCount)
             requests.peerSpoke(now: turn.now)
             count(message.header, isSent: false, &turn)

@@ -35,7 +35,7 @@ extension SessionContext {
         next.algorithms = algorithms
         next.reauthentication = reauthentication
         next.mobility = mobility
-        next.mobility.isSearching = false
+        next.redirects = redirects
         // Whoever was to be replaced by it was replaced by its predecessor.
         next.isUnique = true
         return next
@@ -147,6 +147,10 @@ extension SessionContext {
         children = ChildTable()
         if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         handAddresses(to: next)
+        if case .path? = sideQuestion?.subject {
+            settleSideQuestion(&turn)
+            next.searchPath(&turn)
+        }
         next.heldSPIs += heldSPIs
         heldSPIs = []
         next.wanted += wanted

@@ -58,6 +58,9 @@ public struct IPAddress: Hashable, Comparable, Sendable {
     /// Whether it belongs to fe80::/10 or 169.254.0.0/16.
     public var isLinkLocal: Bool { family == .v4 ? bits >> 16 == 0xa9fe : bits >> 118 == 0x3fa }
 
+    /// Whether it belongs to 127.0.0.0/8, or is ::1.
+    public var isLoopback: Bool { family == .v4 ? bits >> 24 == 0x7f : bits == 1 }
+
     /// Whether it is a multicast address.
     public var isMulticast: Bool { family == .v4 ? bits >> 28 == 0xe : bits >> 120 == 0xff }
 

@@ -125,6 +125,12 @@ public struct Scenario: Sendable {
     /// The longest from the first silence to the verdict that the peer is dead.
     public var failurePeriod: Interval { (connections.map { $0.dpdDelay }.max() ?? .zero) + retransmission }
 
+    /// The longest that something which was under way when the faults stopped may take to arrive: a datagram that was held
+    /// back, or the answer to a question. An IKE SA may begin with it.
+    public var latestArrival: Interval {
+        weather.delay + weather.jitter + weather.holdBack + timing.latest
+    }
+
     /// The longest that bringing up a connection may take: the way, IKE_SA_INIT with two detours, IKE_AUTH with two
     /// questions, additional key exchanges with one each, or the half-open SA's own end.
     public var initiationBound: Interval {

@@ -91,9 +91,13 @@ struct ScenarioGenerator {
         ours.proposals = suites.left
         theirs.proposals = suites.right
         let startsHigh = dice.chance(0.2)
-        let schedule = RetransmissionSchedule(
+        var schedule = RetransmissionSchedule(
             tries: 3 + dice.below(3), timeout: dice.interval(.seconds(1), .seconds(4)), base: 1.8,
             limit: dice.chance(0.2) ? .seconds(8) : .zero, jitter: dice.chance(0.3) ? 0.25 : 0)
+        if profile == .calm {
+            // Longer than the slowest way there and back, with two answers on it.
+            schedule.timeout = max(schedule.timeout, .milliseconds(1500))
+        }
         let dpd: Interval = profile == .calm ? .zero : dice.interval(.seconds(10), .seconds(40))
         for index in [0, 1] {
             var end = index == 0 ? ours : theirs

@@ -96,9 +96,9 @@ public struct ScenarioRun {
 
         // The faults stop; answers that were on their way, half-open SAs and dead peers get their time.
         simulation.perform(.weather(LinkBehaviour(), .prompt))
-        // An end counts its failure period from the last message that it heard: that may be one which was under way
-        // when the faults stopped, or its repetition a pause later.
-        let failurePeriod = scenario.failurePeriod + scenario.longestPause
+        // An end counts its failure period from the last message that it heard, or from its beginning: that may be one
+        // which was under way when the faults stopped, or a pause later.
+        let failurePeriod = scenario.failurePeriod + scenario.longestPause + scenario.latestArrival
         guard simulation.run(until: simulation.now + failurePeriod) else { return }
         settle(simulation)
         simulation.reach(.failurePeriodOver)

@@ -46,6 +46,7 @@ struct ConnectionReader {
             try ValueSyntax.word(
                 text, [("allow", .allow), ("prefer", .prefer), ("force", .force), ("never", .never)])
         }
+        redirection(&connection)
         acceptWithoutEffect()
         authentication(&connection)
         if var children = reader.section("children") {
@@ -172,6 +173,26 @@ struct ConnectionReader {
         }
     }
 
+    private mutating func redirection(_ connection: inout Connection) {
+        let gateway = reader.read("redirect_to", or: nil) { text throws(ValueProblem) -> Host? in
+            guard let host = Host(text) else {
+                throw ValueProblem(
+                    "'\(text)' is neither an address nor a domain name", remedy: "write the gateway to go to")
+            }
+            return host
+        }
+        let moment = reader.read("redirect_at", or: .authentication) { text throws(ValueProblem) in
+            try ValueSyntax.word(text, [("init", .initiation), ("auth", Redirection.Moment.authentication)])
+        }
+        connection.redirectionGrace = reader.read("redirect_grace", or: Redirection.grace, ValueSyntax.time)
+        connection.redirection = gateway.map { Redirection(to: $0, at: moment) }
+        if gateway == nil, reader.text("redirect_at") != nil {
+            diagnostics.warning(
+                reader.location(of: "redirect_at"), "\(reader.path).redirect_at has no effect without redirect_to",
+                remedy: "add redirect_to: the gateway that clients are to go to")
+        }
+    }
+
     /// Keys whose value can't do any harm: what they ask for never happens here, or does not matter with IKEv2 and
     /// shared keys.
     private mutating func acceptWithoutEffect() {
@@ -201,31 +222,46 @@ struct ConnectionReader {
             try ValueSyntax.word(
                 text, [("ifasked", .ifAsked), ("always", .always), ("never", .never), ("yes", .always), ("no", .never)])
         }
-        if var round = singleRound("local<suffix>", "local") {
-            connection.local = rounds.local(&round)
-            round.finish()
+        let local = inOrder("local<suffix>", "local").map { round in
+            var round = round
+            defer { round.finish() }
+            return rounds.local(&round)
         }
-        if var round = singleRound("remote<suffix>", "remote") {
-            connection.remote = rounds.remote(&round)
-            round.finish()
+        let remote = inOrder("remote<suffix>", "remote").map { round in
+            var round = round
+            defer { round.finish() }
+            return rounds.remote(&round)
         }
+        if let first = local.first { connection.local = first }
+        if let first = remote.first { connection.remote = first }
+        connection.furtherLocal = Array(local.dropFirst())
+        connection.furtherRemote = Array(remote.dropFirst())
     }
 
-    /// The only authentication round of an end; what is wrong has been reported.
-    private mutating func singleRound(_ pattern: String, _ name: String) -> SectionReader? {
-        let rounds = reader.sections(pattern)
-        if rounds.count > 1 {
+    /// The rounds of an end (RFC 4739), by their number, then in the order of the file.
+    private mutating func inOrder(_ pattern: String, _ name: String) -> [SectionReader] {
+        var numbered: [(round: Int, reader: SectionReader)] = []
+        for var round in reader.sections(pattern) {
+            // What is no number is complained about with the rest of the section.
+            numbered.append((round.text("round").flatMap { Int($0) } ?? 0, round))
+        }
+        let rounds = numbered.enumerated().sorted { ($0.element.round, $0.offset) < ($1.element.round, $1.offset) }
+            .map(\.element.reader)
+        if rounds.count > Self.mostRounds {
             diagnostics.error(
-                rounds[1].view.location,
-                "\(reader.path) has \(rounds.count) \(name) authentication rounds (RFC 4739); one is supported",
-                remedy: "keep one '\(name)' section")
+                rounds[Self.mostRounds].view.location,
+                "\(reader.path) has \(rounds.count) \(name) authentication rounds, more than \(Self.mostRounds)",
+                remedy: "remove some")
         }
         if rounds.isEmpty, !isPolicyOnly {
             diagnostics.missing(
                 reader.view.location, "\(reader.path) has no '\(name)' section", remedy: "add \(name) { auth = psk }")
         }
-        return rounds.first
+        return rounds
     }
+
+    /// Rounds of an end: each costs a peer two messages and us a proof.
+    private static let mostRounds = 8
 
     /// Whether all children say that they are policies: nobody proves anything to anybody then.
     private var isPolicyOnly: Bool {

@@ -34,6 +34,8 @@ public struct DaemonSettings: Hashable, Sendable {
     public var retryInitiateInterval: Interval?
     /// Whether a reauthenticated IKE SA is up before its predecessor ends.
     public var makesBeforeBreaking = true
+    /// Whether we follow gateways that send us to others (RFC 5685).
+    public var followsRedirects = true
     /// The control socket, as `unix://PATH`.
     public var controlSocket: String?
 
@@ -46,6 +48,7 @@ public struct DaemonSettings: Hashable, Sendable {
             connections[index].retransmission = retransmission
             connections[index].fragmentSize = fragmentSize
             connections[index].makesBeforeBreaking = makesBeforeBreaking
+            connections[index].followsRedirects = followsRedirects
         }
     }
 }
@@ -73,6 +76,7 @@ enum DaemonSettingsReader {
         ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"), ("threads", "16"),
         ("fragment_size", "1280"),
         ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
+        ("follow_redirects", "yes"),
     ]
 
     /// The table of `name`, in the form that section readers want.
@@ -149,6 +153,8 @@ enum DaemonSettingsReader {
         }
         settings.makesBeforeBreaking = reader.read(
             "make_before_break", or: settings.makesBeforeBreaking, ValueSyntax.bool)
+        settings.followsRedirects = reader.read(
+            "follow_redirects", or: settings.followsRedirects, ValueSyntax.bool)
         _ = reader.read("threads", or: 16) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 1...10_000) }
         if reader.setting("threads") != nil {
             reader.diagnostics.note(

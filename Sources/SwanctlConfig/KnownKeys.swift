@@ -134,6 +134,9 @@ struct KnownKeys {
         connections.<conn>.ppk_id =
         connections.<conn>.ppk_required = no
         connections.<conn>.keyingtries = 1
+        connections.<conn>.redirect_to =
+        connections.<conn>.redirect_at = auth
+        connections.<conn>.redirect_grace = 60s
         connections.<conn>.unique = no
         connections.<conn>.reauth_time = 0s
         connections.<conn>.rekey_time = 4h

@@ -163,6 +163,11 @@ extension Diagnosis {
                 facts: ["We are \(local), the peer is \(remote)"],
                 causes: ["two peers with the same identity", "a peer that lost its state and does not say so"],
                 remedy: "Give each peer an identity of its own, or set `unique = replace`.")
+        case .redirectRefused(let gateway, let reason):
+            self.init(
+                code: "E-REDIRECT", summary: "The gateway sends us to \(gateway), and we do not go there.",
+                facts: ["Why: \(reason)"], causes: ["gateways that send their clients to each other"],
+                remedy: "Ask who runs the gateways, or set `charon.follow_redirects = no` to stay where you are.")
         case .noLease(let identity, let wanted, let reason):
             self.init(noLeaseFor: identity, wanted: wanted, reason: reason)
         case .noVirtualAddress(let wanted):

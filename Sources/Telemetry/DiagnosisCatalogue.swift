@@ -98,6 +98,9 @@ public struct DiagnosisCatalogue: Sendable {
         (.malformed(exchange: "IKE_AUTH", reason: "the payload IDr is missing"), nil, .here),
         (.planeRefused(reason: "the route into the tunnel exists already"), "net", .here),
         (.noAnswer(exchange: "INFORMATIONAL", path: path, tries: 6, waited: .seconds(165)), nil, .nobody),
+        (
+            .redirectRefused(to: .name("gw-c.example"), reason: "it is the 6th time within 300 seconds"), nil, .here
+        ),
         (.noInternalAnswer(question: "verify"), nil, .here),
     ]
 }

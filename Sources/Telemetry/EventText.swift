@@ -94,6 +94,8 @@ public struct EventText: Sendable {
             self.init(.ike, 1, byUs ? "many half-open IKE SAs: asked for a cookie" : "the peer asks for a cookie")
         case .keyExchangeRetried(let from, let to):
             self.init(.ike, 1, "the peer wants \(to) in place of \(from) for the key exchange")
+        case .redirected(let redirection, let byUs):
+            self.init(.ike, 1, Self.describe(redirection, byUs: byUs))
         case .peerAlive: self.init(.ike, 2, "the peer answers")
         }
     }
@@ -102,6 +104,17 @@ public struct EventText: Sendable {
         self.group = group
         self.level = level
         self.text = Printable.text(text)
+    }
+
+    private static func describe(_ redirection: Redirection, byUs: Bool) -> String {
+        let moment =
+            switch redirection.moment {
+            case .initiation: "before anything is known of it"
+            case .authentication: "now that it is known"
+            case .established: "while it is connected"
+            }
+        return byUs
+            ? "sent the client to \(redirection.gateway), \(moment)" : "the gateway sends us to \(redirection.gateway)"
     }
 
     /// Why an SA ended, as a clause.

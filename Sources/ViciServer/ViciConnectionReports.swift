@@ -21,8 +21,18 @@ extension ViciReports {
                 section.setSection("local-1") {
                     round(connection.local.identity?.description, connection.local.method, into: &$0)
                 }
+                for (index, further) in connection.furtherLocal.enumerated() {
+                    section.setSection("local-\(index + 2)") {
+                        round(further.identity?.description, further.method, into: &$0)
+                    }
+                }
                 section.setSection("remote-1") {
                     round(Self.identity(connection.remote.identity), connection.remote.method, into: &$0)
+                }
+                for (index, further) in connection.furtherRemote.enumerated() {
+                    section.setSection("remote-\(index + 2)") {
+                        round(Self.identity(further.identity), further.method, into: &$0)
+                    }
                 }
                 section.setSection("children") { children in
                     for child in connection.children {

@@ -248,6 +248,11 @@ public struct ViciOutcome: Hashable, Sendable {
             terminated: nil)
     }
 
+    /// So many peers are being told to go to another gateway.
+    public static func redirecting(_ matches: Int) -> ViciOutcome {
+        ViciOutcome(succeeded: true, message: nil, matches: matches, terminated: nil)
+    }
+
     /// So many SAs were meant and so many are gone.
     public static func terminated(_ terminated: Int, of matches: Int) -> ViciOutcome {
         let message: String? =

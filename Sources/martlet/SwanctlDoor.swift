@@ -18,6 +18,7 @@ struct SwanctlDoor {
 
     private static let commands: [String: String] = [
         "-i": "--initiate", "-t": "--terminate", "-R": "--rekey", "-l": "--list-sas", "-L": "--list-conns",
+        "-d": "--redirect",
         "-P": "--list-pols", "-A": "--list-pools", "-S": "--stats", "-v": "--version", "-C": "--counters",
         "-T": "--log", "-m": "--monitor-sa", "-q": "--load-all", "-r": "--reload-settings",
     ]
@@ -25,7 +26,10 @@ struct SwanctlDoor {
     /// Options with a value, and the argument of the message that it becomes.
     private static let values: [String: String] = [
         "--ike": "ike", "--child": "child", "--ike-id": "ike-id", "--child-id": "child-id", "--timeout": "timeout",
-        "--loglevel": "loglevel", "--name": "name", "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
+        "--loglevel": "loglevel", "--name": "name",
+        "--peer-ip": "peer-ip", "--peer-id": "peer-id",
+        "--gateway": "gateway", "-p": "peer-ip", "-g": "gateway",
+        "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
     ]
 
     /// Carries out a command line (without the program's name); the exit status.
@@ -62,6 +66,8 @@ struct SwanctlDoor {
                 uri = value
             case "--trap", "--drop", "--pass", "--leases", "--force", "--all", "--noblock", "--reauth":
                 arguments.set(String(option.dropFirst(2)), true)
+            case "-d" where command == "--redirect":
+                arguments.set("peer-id", attached ?? rest.popFirst() ?? "")
             case "--daemon", "-d", "--noprompt", "-n", "--clear": break
             case "--file", "-f": _ = attached ?? rest.popFirst()
             default:
@@ -97,6 +103,7 @@ struct SwanctlDoor {
         case "--initiate": return try act(client, "initiate")
         case "--terminate": return try act(client, "terminate")
         case "--rekey": return try act(client, "rekey")
+        case "--redirect": return try act(client, "redirect")
         case "--load-all", "--reload-settings": return try act(client, "reload-settings")
         case "--log": return try follow(client, ["log"])
         case "--monitor-sa":
@@ -153,6 +160,7 @@ struct SwanctlDoor {
     private static let usage = """
         Martlet, called as swanctl. Commands:
           --initiate|-i --terminate|-t --rekey|-R   with --ike, --child, --ike-id, --child-id, --timeout
+          --redirect|-d                             with --ike, --ike-id, --peer-ip, --peer-id; --gateway
           --list-sas|-l --list-conns|-L --list-pols|-P --list-pools|-A
           --stats|-S --counters|-C --version|-v --log|-T --monitor-sa|-m --load-all|-q
         All take --raw and --uri; files are read by the gateway, strongSwan's own swanctl can load them too.

@@ -170,12 +170,12 @@ import Testing
                     notifies: [NotifyPayload(.tsUnacceptable)])),
             .eap(.init(identity: Samples.identity, authentication: Samples.authentication, eap: Samples.eap)),
             .eap(.init(eap: Samples.eap)), .child(Self.child, configuration: nil, notifies: []),
+            .child(nil, configuration: Samples.configuration, notifies: []), .notified([], vendorIDs: []),
             .notified([NotifyPayload(.authenticationFailed)], vendorIDs: []),
         ]
         for other in others { #expect(try parse(other.payloads) == other) }
         for payloads: [Payload] in [
-            [], [.responderIdentification(Samples.identity)], [.configuration(Samples.configuration)],
-            [.certificate(Self.certificate), .notify(Self.failure)],
+            [.responderIdentification(Samples.identity)], [.certificate(Self.certificate), .notify(Self.failure)],
         ] {
             #expect(throws: GrammarError.missing(.authentication, .ikeAuth)) { try parse(payloads) }
         }

@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEMessages
 import NetworkTypes
 import Testing
 
@@ -66,6 +67,35 @@ import Testing
         #expect(pair.trace.count >= 2, "the question was given up, and the peer asked")
         #expect(pair.left.summary?.state == .established)
         pair.left.questions = []
+    }
+
+    /// Who has recorded a message sends it again: that is no sign of life (RFC 7296 §2.4), and is answered all the same.
+    @Test func aRepeatedRequestIsNoSignOfLife() throws {
+        let pair = Self.pair()
+        var recorded: Datagram?
+        pair.wire = { datagram, fromLeft in
+            if !fromLeft { recorded = datagram }
+            return [datagram]
+        }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        let datagram = try #require(recorded)
+        #expect(try IKEHeader(peeking: datagram.bytes).isResponse == false)
+        let start = pair.now
+        var sent: [(time: Int64, isResponse: Bool)] = []
+        pair.wire = { datagram, fromLeft in
+            guard fromLeft, let header = try? IKEHeader(peeking: datagram.bytes) else { return [] }
+            sent.append(((pair.now - start).wholeSeconds, header.isResponse))
+            return []
+        }
+        for _ in 0..<3 {
+            pair.advance(.seconds(8))
+            pair.left.handle(
+                .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+            pair.run()
+        }
+        #expect(sent.filter(\.isResponse).map(\.time) == [8, 16, 24])
+        #expect(sent.first { !$0.isResponse }?.time == 20)
     }
 
     /// A clock of the plane's that runs ahead does not make the peer live for ever.

@@ -225,4 +225,57 @@ import WireFormat
         pair.advance(.seconds(200))
         #expect(pair.left.isEmpty && pair.right.isEmpty)
     }
+
+    // MARK: Questions
+
+    /// A pair whose responder's half of an IKE_FOLLOWUP_KE is being waited for.
+    private func waitingPair() throws -> Pair {
+        let pair = pair("aes128gcm16-prfsha256-x25519", esp: "aes128gcm16-x25519-ke1_ecp256")
+        pair.connect()
+        pair.left.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.right.answersAtOnce = false
+        pair.run()
+        let question = try #require(pair.right.questions.first)
+        guard case .encapsulate = question.query else {
+            Issue.record("another question: \(question.query)")
+            return pair
+        }
+        return pair
+    }
+
+    @Test func aFollowupThatIsNotAnsweredInTimeIsRefused() throws {
+        let pair = try waitingPair()
+        pair.advance(.seconds(31))
+        #expect(count(.ikeFollowupKE, pair, responses: true) == 1)
+        #expect(pair.left.summary?.state == .established && pair.right.summary?.state == .established)
+        #expect(pair.right.endpoint.counts.openTickets == 0 && pair.right.endpoint.counts.spis == 1)
+        // Both are ready for the next try.
+        pair.right.questions = []
+        pair.right.answersAtOnce = true
+        pair.advance(.seconds(120))
+        try bothAgree(pair)
+    }
+
+    /// A search for another way, asked for earlier or later, gets its own answer.
+    @Test(arguments: [true, false]) func aFollowupAndAnotherQuestionDoNotMeet(isEarlier: Bool) throws {
+        let pair = pair("aes128gcm16-prfsha256-x25519", esp: "aes128gcm16-x25519-ke1_ecp256")
+        pair.connect()
+        pair.left.answersAtOnce = false
+        let moved = IPAddress(v4: 0xc000_0207)
+        let search = {
+            pair.left.path?.local.address = moved
+            pair.left.handle(.localAddresses([moved]))
+        }
+        if isEarlier { search() }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        if !isEarlier { search() }
+        #expect(pair.left.questions.count == 2)
+        pair.left.questions.reverse()
+        pair.left.answerAll()
+        pair.left.answersAtOnce = true
+        pair.run()
+        #expect(pair.left.summary?.path.local.address == moved)
+        try bothAgree(pair)
+    }
 }

@@ -18,6 +18,8 @@ final class Gateway {
     var ppks: [(identity: String, key: [UInt8])] = []
     /// Our address for the path query, with the peer's; nil for no way.
     var path: Path?
+    /// Whether the way leads to the address that the question names, whatever ``path`` says.
+    var followsQueries = false
     /// Whether questions are answered as soon as they are asked.
     var answersAtOnce = true
     /// Questions that wait.
@@ -65,7 +67,9 @@ final class Gateway {
 
     func answer(_ query: Query) -> Answer {
         switch query {
-        case .path: return path.map { .path($0) } ?? .noPath("no route to host")
+        case .path(let connection):
+            if followsQueries, let remote = connection.remoteAddresses.first?.single { path?.remote.address = remote }
+            return path.map { .path($0) } ?? .noPath("no route to host")
         case .prove(let proof):
             guard let key = key(local: proof.signer, remote: proof.other) else { return .noSecret }
             return .proof(Self.mac(key, proof))

@@ -77,17 +77,18 @@ final class RoguePeer {
 
     /// An honest IKE_AUTH, or one that a test has changed.
     func authenticate(
+        key secret: [UInt8] = Array("the same key".utf8), id: UInt32 = 1,
         _ change: (inout IKEAuth.Request.Identified) -> Void = { _ in }
     ) -> [OpenedMessage] {
         guard let keys, let transcript else { return [] }
         let identity = IdentificationPayload(Identity.fqdn("left.example"))
         let pad = keys.suite.prf.compute(
-            key: SecretBytes(Array("the same key".utf8)), Array("Key Pad for IKEv2".utf8))
+            key: SecretBytes(secret), Array("Key Pad for IKEv2".utf8))
         let proof = keys.suite.prf.compute(key: pad, transcript.initiatorProof(identity.body, keys)).exposedBytes()
         var request = IKEAuth.Request.Identified(
             identity: identity, authentication: AuthenticationPayload(.sharedKey, proof), child: Self.child())
         change(&request)
-        return ask(.ikeAuth, 1, IKEAuth.Request.identified(request).payloads)
+        return ask(.ikeAuth, id, IKEAuth.Request.identified(request).payloads)
     }
 
     /// An offer that the right gateway accepts.

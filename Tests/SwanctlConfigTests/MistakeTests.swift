@@ -53,8 +53,12 @@ import Testing
             "connections.gw.proposals: proposal 'aes128-sha256-modp20480': there is no algorithm called 'modp20480' (character 15); did you mean 'modp2048'?"
         ),
         (
-            "local-2 { auth = psk\n }",
-            "connections.gw has 2 local authentication rounds (RFC 4739); one is supported; keep one 'local' section"
+            "redirect_to = a b",
+            "connections.gw.redirect_to: 'a b' is neither an address nor a domain name; write the gateway to go to"
+        ),
+        (
+            "redirect_at = later",
+            "connections.gw.redirect_at: 'later' is not one of the words allowed here; write one of: init, auth"
         ),
         ("children = 3", "connections.gw.children: 'children' is a section, not a setting; write 'children { … }'"),
         ("vips { }", "connections.gw.vips: 'vips' is a setting, not a section; write 'vips = …'"),

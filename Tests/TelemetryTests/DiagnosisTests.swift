@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 25)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 26)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -134,6 +134,7 @@ import WireFormat
         case .planeRefused: "planeRefused"
         case .tooManyHalfOpen: "tooManyHalfOpen"
         case .authenticationHeaderNeedsPlainPath: "authenticationHeaderNeedsPlainPath"
+        case .redirectRefused: "redirectRefused"
         case .alreadyConnected: "alreadyConnected"
         case .noLease: "noLease"
         case .noVirtualAddress: "noVirtualAddress"

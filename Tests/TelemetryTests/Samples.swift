@@ -95,6 +95,9 @@ enum Samples {
             shows: ["net", "NAT", "ah_proposals"]),
         Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
         Sample(
+            refusal: .redirectRefused(to: .name("gw-c.example"), reason: "it is the 6th time within 300 seconds"),
+            code: "E-REDIRECT", shows: ["gw-c.example", "6th time", "follow_redirects"]),
+        Sample(
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
             shows: ["hq.example", "branch.example"]),
         Sample(

@@ -6,10 +6,11 @@ extension IKEAuth {
         /// A question of the EAP server; in the first response with who the responder is, and its proof unless EAP is
         /// to prove it as well (RFC 5998).
         case eap(EAPRound)
-        /// A Child SA without a proof: the end of several authentications, the last of which was the initiator's (RFC
-        /// 4739). Nothing in this message authenticates the responder.
-        case child(ChildNegotiation, configuration: ConfigurationPayload?, notifies: [NotifyPayload])
-        /// Nothing but notifications. With an error among them, the authentication has failed.
+        /// A Child SA, or at least a configuration reply, without a proof: the end of several authentications, the last of
+        /// which was the initiator's (RFC 4739). Nothing in this message authenticates the responder.
+        case child(ChildNegotiation?, configuration: ConfigurationPayload?, notifies: [NotifyPayload])
+        /// Nothing but notifications. With an error among them, the authentication has failed; with none at all, it goes
+        /// on (RFC 4739).
         case notified([NotifyPayload], vendorIDs: [VendorIDPayload])
 
         /// `[IDr], [CERT+], AUTH, [CP], [SA, TSi, TSr], [N+], [V+]`.
@@ -102,10 +103,8 @@ extension IKEAuth {
                         configuration: configuration, child: child, notifies: notifies, vendorIDs: vendorIDs))
             } else if identity != nil || !certificates.isEmpty {
                 throw .missing(.authentication, .ikeAuth)
-            } else if let child {
+            } else if child != nil || configuration != nil {
                 self = .child(child, configuration: configuration, notifies: notifies)
-            } else if configuration != nil || notifies.isEmpty {
-                throw .missing(.authentication, .ikeAuth)
             } else {
                 self = .notified(notifies, vendorIDs: vendorIDs)
             }
@@ -132,7 +131,7 @@ extension IKEAuth {
                 payloads += parts.vendorIDs.map { .vendorID($0) }
                 return payloads
             case .child(let child, let configuration, let notifies):
-                return (configuration.map { [.configuration($0)] } ?? []) + child.payloads
+                return (configuration.map { [.configuration($0)] } ?? []) + (child?.payloads ?? [])
                     + notifies.map { .notify($0) }
             case .notified(let notifies, let vendorIDs):
                 return notifies.map { .notify($0) } + vendorIDs.map { .vendorID($0) }
