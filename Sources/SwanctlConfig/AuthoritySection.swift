@@ -48,7 +48,8 @@ public struct AuthoritySection: Sendable {
         let found: [String] = reader.readList(key, or: []) { text throws(ValueProblem) in
             let scheme = text.prefix { $0 != ":" }.lowercased()
             guard scheme == "http" || scheme == "https", text.dropFirst(scheme.count).hasPrefix("://") else {
-                throw ValueProblem("'\(text)' is no place to ask", remedy: "write http://HOST/… (ldap and file are not done)")
+                throw ValueProblem(
+                    "'\(text)' is no place to ask", remedy: "write http://HOST/… (ldap and file are not done)")
             }
             return [text]
         }
