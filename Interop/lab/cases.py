@@ -93,6 +93,10 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
+        names = [kind.replace("strongswan", "ss") for kind in (left, right)]
+        for name, scenario in certified.LOADED:
+            cases.append(Case(f"{'/'.join(names)} {name}", left, right, scenario, certified.loaded, timeout=150))
     for left, right, diagnoses in (
         ("martlet", "strongswan", diagnosis.INITIATING + diagnosis.EITHER),
         ("strongswan", "martlet", diagnosis.RESPONDING + diagnosis.EITHER),
@@ -157,6 +161,7 @@ CI = {
     "ss/martlet cert intermediate",
     "ss/martlet cert wrong-name",
     "martlet/ss killed",
+    "martlet-loaded/ss cert ecdsa256",
     "martlet-loaded/ss swanctl-drives",
     "martlet/martlet zero-to-tunnel",
 }

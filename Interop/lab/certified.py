@@ -10,6 +10,7 @@ from .gateways import Martlet
 from .processes import Failure, eventually, run
 from .refusal import Refusal
 from .scenario import CHILD, CONNECTION, Scenario
+from .vici import Vici
 
 DN = "C=CH, O=lab, CN={}.lab"
 
@@ -214,6 +215,67 @@ def tunnel(bench, options):
     keys_kept(bench)
 
 
+def loaded(bench, options):
+    """The same, and what swanctl loaded is named, listed and unloaded as from strongSwan."""
+    facts = []
+
+    def look(gateway):
+        keys = ask(gateway, "get-keys").get("keys", [])
+        if len(keys) != 1 or not re.fullmatch("[0-9a-f]{40}", keys[0]):
+            raise Failure(f"{gateway.name} names its keys {keys}")
+        return [
+            gateway.swanctl("--list-certs", *words).require().out
+            for words in (["--type", "x509", "--flag", "ca"], ["--raw", "--type", "x509", "--flag", "ca"])]
+
+    tunnel_up(bench)
+    first, second = (look(gateway) for gateway in bench.gateways)
+    if bench.scenario.chain != "intermediate" and sorted(first[0].splitlines()) != sorted(second[0].splitlines()):
+        raise Failure(f"--list-certs of authorities differs: {first[0]!r} here, {second[0]!r} there")
+    for gateway in bench.gateways:
+        text = gateway.swanctl("--list-certs").require().out
+        if bench.scenario.storage != "raw" and "has private key" not in text:
+            raise Failure(f"{gateway.name} does not know its private key: {text!r}")
+        facts.append(len(text.splitlines()))
+        before = ask(gateway, "get-keys")
+        gateway.swanctl("--load-all", "--noprompt", "--file", gateway.configuration_file).require()
+        if ask(gateway, "get-keys") != before:
+            raise Failure(f"{gateway.name}: loading again changes keys: {before}")
+    bench.left.terminate().require()
+    bench.require_down()
+    # The key taken out: nothing comes up any more. Loaded again: it does.
+    for gateway in bench.gateways:
+        if gateway.kind == "strongswan":
+            continue
+        key = ask(gateway, "get-keys")["keys"][0]
+        ask(gateway, "unload-key", {"id": key})
+        if ask(gateway, "get-keys").get("keys"):
+            raise Failure(f"{gateway.name} keeps a key that was unloaded")
+        if bench.left.initiate(timeout=6).code == 0:
+            raise Failure("a tunnel came up without a private key")
+        gateway.swanctl("--load-all", "--clear", "--noprompt", "--file", gateway.configuration_file).require()
+        # The peer may still hold a half of what did not come up.
+        eventually(lambda: bench.left.initiate().code == 0, 20, "up again with the key loaded again")
+        bench.left.terminate().require()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+    keys_kept(bench)
+    return f"list-certs {'/'.join(map(str, facts))} lines"
+
+
+def ask(gateway, command, arguments=None):
+    with Vici(gateway.socket) as vici:
+        return vici.require(command, arguments)
+
+
+def tunnel_up(bench):
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.require_counted()
+    bench.network.require_nothing_plain()
+
+
 def keys_kept(bench):
     """No line of a private key's file occurs in a log."""
     for gateway in bench.gateways:
@@ -253,6 +315,13 @@ def _rows():
 
 
 ROWS = [(f"cert {name}", lambda settings=settings: CertificateScenario(**settings)) for name, settings in _rows()]
+
+#: Loaded by swanctl into a Martlet that was started with an empty file.
+LOADED = [
+    (name, scenario) for name, scenario in ROWS
+    if name.removeprefix("cert ") in (
+        "rsa2048", "ecdsa256", "ed25519", "intermediate", "two-authorities", "encrypted-key", "pkcs12", "raw-keys",
+        "wildcard-dn")]
 
 #: Where the list lets the peer in.
 ROWS += [

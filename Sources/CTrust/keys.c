@@ -124,6 +124,17 @@ size_t martlet_pkey_info(EVP_PKEY *key, uint8_t *_Nullable out, size_t room) {
     return length > 0 ? (size_t)length : 0;
 }
 
+size_t martlet_pkey_bits(EVP_PKEY *key, uint8_t *_Nullable out, size_t room) {
+    X509_PUBKEY *info = NULL;
+    const unsigned char *octets = NULL;
+    int length = 0;
+    if (X509_PUBKEY_set(&info, key) != 1 || X509_PUBKEY_get0_param(NULL, &octets, &length, NULL, info) != 1) length = 0;
+    if (length > 0 && out && (size_t)length <= room) memcpy(out, octets, (size_t)length);
+    X509_PUBKEY_free(info);
+    ERR_clear_error();
+    return length > 0 ? (size_t)length : 0;
+}
+
 EVP_PKEY *_Nullable martlet_pkey_generate(int kind, int bits) {
     EVP_PKEY *key = NULL;
     switch (kind) {

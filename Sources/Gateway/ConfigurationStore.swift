@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import SwanctlConfig
+import Trust
 import ViciServer
 
 /// What a gateway is configured to do, wherever it came from: the file, and what control clients have loaded since.
@@ -17,6 +18,7 @@ final class ConfigurationStore {
     /// What the file says and clients have unloaded, or replaced, since.
     private var hidden: [ViciItem.Kind: Set<String>] = [:]
     private var pieces: [ViciItem.Kind: NamedPieces] = [:]
+    private var shelf = CredentialShelf()
     /// Children whose trap policies a client has put in force, or out of it, whatever the configuration says.
     private var installed: [String: [String: Bool]] = [:]
     private var waiting: [String] = []
@@ -45,9 +47,12 @@ final class ConfigurationStore {
             whole.secrets.removeAll { names.contains($0.name) }
         }
         if let names = hidden[.pool], !names.isEmpty { whole.pools.removeAll { names.contains($0.name) } }
+        whole.credentials = shelf.together(with: file.credentials)
+        if let names = hidden[.authority], !names.isEmpty { whole.forgetAuthorities(names) }
         for kind in ViciItem.Kind.allCases {
             for piece in pieces[kind]?.all ?? [] { whole.append(piece) }
         }
+        CredentialBinding(whole.credentials).bind(&whole.connections)
         file.settings.apply(to: &whole.connections)
         if !installed.isEmpty {
             for index in whole.connections.indices { install(in: &whole.connections[index]) }
@@ -63,6 +68,8 @@ final class ConfigurationStore {
         for connection in next.connections { pieces[.connection]?.remove(connection.name) }
         for secret in next.secrets { pieces[.sharedSecret]?.remove(secret.name) }
         for pool in next.pools { pieces[.pool]?.remove(pool.name) }
+        for authority in next.authorities { pieces[.authority]?.remove(authority.name) }
+        shelf.fileIsNew()
         isDirty = true
         waiting = []
         apply()
@@ -100,9 +107,7 @@ final class ConfigurationStore {
         for item in items {
             switch item.kind {
             case .connection, .sharedSecret, .pool, .authority: break
-            case .privateKey: return "private keys are not supported yet"
-            case .certificate: return "certificates are not supported yet"
-            case .token: return "smart cards and tokens are not supported yet"
+            case .privateKey, .certificate, .token: return "\(item.kind.rawValue): these are loaded one by one"
             }
             let name = item.name ?? newName()
             do throws(ConfigurationErrors) {
@@ -117,6 +122,34 @@ final class ConfigurationStore {
         return nil
     }
 
+    /// Takes in a private key, a certificate or a revocation list.
+    func loadCredential(_ item: ViciItem, now: Instant) -> ViciOutcome {
+        var outcome = ViciOutcome.success
+        do throws(CredentialShelf.Refusal) {
+            switch item.kind {
+            case .privateKey: outcome.id = try shelf.addKey(item.fields)
+            case .certificate: try shelf.addCertificate(item.fields)
+            default:
+                throw .init(reason: "'\(item.name ?? "")': smart cards and other tokens (PKCS #11) are not supported")
+            }
+        } catch {
+            return .failure(error.reason)
+        }
+        touch(now)
+        return outcome
+    }
+
+    /// Everything that `list-certs` shows.
+    var certificates: [ViciCertificate] {
+        let whole = whole
+        return whole.credentials.listing(whole.connections)
+            + shelf.publicKeys.map { key in
+                let isOurs = whole.credentials.key(ofInfo: key.info) != nil
+                return ViciCertificate(
+                    type: "PUBKEY", flag: nil, hasPrivateKey: isOurs, data: key.info, subject: nil)
+            }
+    }
+
     private func newName() -> String {
         anonymous += 1
         return "unnamed-\(anonymous)"
@@ -125,7 +158,7 @@ final class ConfigurationStore {
     private func enter(_ piece: LoadedConfiguration, _ kind: ViciItem.Kind, _ name: String, _ now: Instant) {
         if kind == .connection {
             // A connection that says what it said before is left alone, and its tunnels with it.
-            if piece.connections.first == connection(name) { return }
+            if piece.connections.first?.unbound == connection(name)?.unbound { return }
             installed[name] = nil
             waiting.append(name)
         }
@@ -152,6 +185,11 @@ final class ConfigurationStore {
 
     /// Forgets something; false when there is nothing of that name.
     func unload(_ kind: ViciItem.Kind, _ name: String, now: Instant) -> Bool {
+        if kind == .privateKey {
+            guard shelf.unloadKey(name, file: file.credentials) else { return false }
+            touch(now)
+            return true
+        }
         let isLoaded = pieces[kind]?.remove(name) ?? false
         let isFiled = fileNames(kind).contains(name) && !(hidden[kind]?.contains(name) ?? false)
         guard isLoaded || isFiled else { return false }
@@ -163,6 +201,9 @@ final class ConfigurationStore {
 
     /// The names that can be unloaded, those of the file first.
     func names(of kind: ViciItem.Kind) -> [String] {
+        if kind == .privateKey {
+            return shelf.together(with: file.credentials).keys.map(CredentialShelf.identifier)
+        }
         let gone = hidden[kind] ?? []
         let loaded = pieces[kind]?.names.filter { !$0.hasPrefix("unnamed-") } ?? []
         return fileNames(kind).filter { !gone.contains($0) } + loaded
@@ -173,14 +214,16 @@ final class ConfigurationStore {
         case .connection: file.connections.map(\.name)
         case .sharedSecret: file.secrets.map(\.name)
         case .pool: file.pools.map(\.name)
-        case .authority, .privateKey, .certificate, .token: []
+        case .authority: file.authorities.map(\.name)
+        case .privateKey, .certificate, .token: []
         }
     }
 
-    /// Forgets all secrets, those of the file as well.
+    /// Forgets all secrets, keys and certificates, those of the file as well.
     func clearCredentials(now: Instant) {
         hidden[.sharedSecret, default: []].formUnion(file.secrets.map(\.name))
-        for kind in [ViciItem.Kind.sharedSecret, .privateKey, .certificate, .token] { pieces[kind] = nil }
+        pieces[.sharedSecret] = nil
+        shelf.clear()
         touch(now)
     }
 

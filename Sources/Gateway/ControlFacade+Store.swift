@@ -3,12 +3,16 @@ import IKECore
 import NetworkTypes
 import SwanctlConfig
 import Telemetry
+import Trust
 import ViciServer
 
 /// What control clients load, unload and list.
 extension ControlFacade {
     func load(_ items: [ViciItem]) -> ViciOutcome {
-        store.load(items, now: now).map { ViciOutcome.failure($0) } ?? .success
+        if let item = items.first, items.count == 1, [.privateKey, .certificate, .token].contains(item.kind) {
+            return store.loadCredential(item, now: now)
+        }
+        return store.load(items, now: now).map { ViciOutcome.failure($0) } ?? .success
     }
 
     func unload(_ kind: ViciItem.Kind, _ name: String) -> ViciOutcome {
@@ -24,6 +28,16 @@ extension ControlFacade {
     }
 
     func names(of kind: ViciItem.Kind) -> [String] { store.names(of: kind) }
+
+    func certificates() -> [ViciCertificate] { store.certificates }
+
+    func authorities() -> [ViciAuthority] {
+        store.whole.authorities.map { authority in
+            ViciAuthority(
+                name: authority.name, subject: authority.certificate.name,
+                revocationLists: authority.revocationLists, responders: authority.responders, certificateBase: nil)
+        }
+    }
 
     func clearCredentials() { store.clearCredentials(now: now) }
 

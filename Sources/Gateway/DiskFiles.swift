@@ -1,5 +1,6 @@
 import LinuxSystem
 public import SwanctlConfig
+public import WireFormat
 
 /// Configuration files on this machine's disk.
 public struct DiskFiles: FileSource {
@@ -8,7 +9,13 @@ public struct DiskFiles: FileSource {
 
     /// The contents of the file at `path`.
     public func contents(of path: String) throws(FileProblem) -> [UInt8] {
-        do { return try RawFile.read(path) } catch { throw FileProblem(error.description) }
+        // A revocation list may be large.
+        do { return try RawFile.read(path, limit: 64 << 20) } catch { throw FileProblem(error.description) }
+    }
+
+    /// The contents of a private key's file, at most a megabyte.
+    public func secret(at path: String) throws(FileProblem) -> SecretBytes {
+        do { return try RawFile.readSecret(path) } catch { throw FileProblem(error.description) }
     }
 
     /// The files that a shell would put in place of `pattern`.

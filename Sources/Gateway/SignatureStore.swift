@@ -18,7 +18,9 @@ final class SignatureStore: Sendable {
     init(_ credentials: Credentials = Credentials(), connections: [Connection] = []) {
         self.credentials = credentials
         var parsed: [[UInt8]: Certificate] = [:]
-        for certificate in credentials.authorities + credentials.certificates { parsed[certificate.der] = certificate }
+        for certificate in credentials.authorities + credentials.intermediates + credentials.certificates {
+            parsed[certificate.der] = certificate
+        }
         for connection in connections {
             for round in [connection.remote] + connection.furtherRemote {
                 for der in round.certificates + round.authorities.map(\.certificate) where parsed[der] == nil {
@@ -103,7 +105,7 @@ final class SignatureStore: Sendable {
         var chain: [Certificate] = []
         var last = certificate
         while chain.count < 8, !last.isSelfIssued {
-            let issuer = credentials.authorities.first { authority in
+            let issuer = (credentials.authorities + credentials.intermediates).first { authority in
                 guard let subject = authority.subject, let wanted = last.issuer else { return false }
                 return authority != last && subject.isSame(as: wanted) && last.isSigned(by: authority)
             }

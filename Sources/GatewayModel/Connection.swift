@@ -204,6 +204,10 @@ public struct Connection: Hashable, Sendable {
         public var rawKeys: [[UInt8]]
         /// How we may sign.
         public var rules: SignatureRules
+        /// Whether it names no certificate or key, and takes what is loaded.
+        public var takesLoaded: Bool
+        /// As whom the configuration says, where ``identity`` may follow from what is loaded.
+        public var configuredIdentity: Identity?
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
@@ -211,6 +215,7 @@ public struct Connection: Hashable, Sendable {
             certificates = []
             rawKeys = []
             rules = SignatureRules()
+            takesLoaded = false
         }
     }
 
@@ -234,6 +239,8 @@ public struct Connection: Hashable, Sendable {
         public var rules: SignatureRules
         /// What happens when nobody can tell whether a certificate is revoked.
         public var revocation: RevocationPolicy
+        /// Whether it names no authority, certificate or key, and trusts the authorities that are loaded.
+        public var trustsLoaded: Bool
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
@@ -244,6 +251,7 @@ public struct Connection: Hashable, Sendable {
             policies = []
             rules = SignatureRules()
             revocation = .relaxed
+            trustsLoaded = false
         }
     }
 

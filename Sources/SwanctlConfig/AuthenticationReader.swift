@@ -19,14 +19,9 @@ struct AuthenticationReader {
         result.rules = rules
         result.rawKeys = keys.map(\.info)
         let loaded = directory.credentials
-        var candidates = named
-        if candidates.isEmpty, keys.isEmpty {
-            candidates = loaded.certificates.filter { loaded.key(of: $0) != nil }
-            if let identity = result.identity {
-                let bound = candidates.filter { IdentityBinding.holds(identity, $0) }
-                if !bound.isEmpty { candidates = bound }
-            }
-        }
+        result.takesLoaded = named.isEmpty && keys.isEmpty
+        result.configuredIdentity = result.identity
+        let candidates = result.takesLoaded ? CredentialBinding(loaded).candidates(result.identity) : named
         for certificate in candidates where loaded.key(of: certificate) == nil {
             round.diagnostics.warning(
                 round.location(of: "certs"), "\(round.path): there is no private key for '\(certificate.name)'",
@@ -47,22 +42,17 @@ struct AuthenticationReader {
         return result
     }
 
-    /// An identity that no certificate of ours confirms would be refused by every peer: the certificate's subject is taken
-    /// instead, as where none is configured.
+    /// Takes the certificate's subject for an identity that no certificate confirms, and says so.
     private func confirm(
         _ result: inout Connection.Authentication, _ candidates: [Certificate], _ round: inout SectionReader
     ) {
-        guard let first = candidates.first, let subject = first.subject, !subject.attributes.isEmpty else { return }
-        guard let identity = result.identity else {
-            result.identity = Identity(subject)
-            return
-        }
-        if candidates.contains(where: { IdentityBinding.holds(identity, $0) }) { return }
+        let identity = result.identity
+        result.identity = CredentialBinding.identity(identity, candidates)
+        guard let identity, let first = candidates.first, let used = result.identity, used != identity else { return }
         round.diagnostics.warning(
             round.location(of: "id"),
-            "\(round.path).id: no certificate of ours belongs to '\(identity)'; '\(subject)' is used instead",
+            "\(round.path).id: no certificate of ours belongs to '\(identity)'; '\(used)' is used instead",
             remedy: "name one of: \(IdentityBinding.names(of: first).joined(separator: ", "))")
-        result.identity = Identity(subject)
     }
 
     /// What the peer has to prove.
@@ -88,11 +78,11 @@ struct AuthenticationReader {
         result.rules = rules
         result.certificates = pinned.map(\.der)
         result.rawKeys = keys.map(\.info)
-        let trusted = named.isEmpty ? (pinned.isEmpty && keys.isEmpty ? directory.credentials.authorities : []) : named
-        result.authorities = trusted.map {
-            CertificateAuthority(certificate: $0.der, keyIdentifier: $0.key.identifier)
-        }
-        directory.add(named, as: \.authorities)
+        result.trustsLoaded = named.isEmpty && pinned.isEmpty && keys.isEmpty
+        let trusted = result.trustsLoaded ? directory.credentials.authorities : named
+        result.authorities = trusted.map(\.asAuthority)
+        // They help to build chains, and are trusted by this round alone.
+        directory.add(named, as: \.intermediates)
         if trusted.isEmpty, pinned.isEmpty, keys.isEmpty {
             round.diagnostics.warning(
                 round.view.location, "\(round.path): no authority, certificate or key of a peer is trusted",

@@ -71,26 +71,6 @@ final class CertificateDirectory {
         }
     }
 
-    /// An authority that has a section of its own: `cacert` in `x509ca`, or `file` anywhere.
-    func authority(_ reader: inout SectionReader) {
-        let named = ["cacert", "file"].compactMap { key in
-            reader.setting(key)?.value.map { (key: key, value: $0, location: reader.location(of: key)) }
-        }
-        if named.isEmpty {
-            reader.diagnostics.missing(
-                reader.view.location, "\(reader.path) names no certificate", remedy: "add cacert = …")
-        }
-        for one in named {
-            do throws(ValueProblem) {
-                add(try certificates(named: one.value, in: "x509ca"), as: \.authorities)
-            } catch {
-                reader.diagnostics.error(
-                    one.location, "\(reader.path).\(one.key): \(error.message)", remedy: error.remedy)
-            }
-        }
-        reader.finish()
-    }
-
     private func octets(_ value: [UInt8], _ folder: String) throws(ValueProblem) -> [UInt8] {
         if value.starts(with: Array("-----BEGIN".utf8)) { return value }
         let path = FilePath.resolve(
@@ -124,7 +104,7 @@ final class CertificateDirectory {
 
     private func key(at path: String, _ kind: String, _ passwords: [Password]) {
         let known = passwords.filter { $0.kind != "pkcs12" && Self.isMeant($0.file, path) }.map(\.secret)
-        let key = warned(path) { octets throws(TrustError) in
+        let key = warnedOfSecret(path) { octets throws(TrustError) in
             try Self.opened(octets, known) { file, password throws(TrustError) in
                 try PrivateKey(file: file, password: password)
             }
@@ -134,7 +114,7 @@ final class CertificateDirectory {
 
     private func container(at path: String, _ passwords: [Password]) {
         let known = passwords.filter { $0.kind == "pkcs12" && Self.isMeant($0.file, path) }.map(\.secret)
-        let container = warned(path) { octets throws(TrustError) in
+        let container = warnedOfSecret(path) { octets throws(TrustError) in
             try Self.opened(octets, known) { file, password throws(TrustError) in
                 try CertificateFile.container(file, password: password)
             }
@@ -147,9 +127,9 @@ final class CertificateDirectory {
 
     /// Tries a file without a password and with each that is known for it.
     private static func opened<Value>(
-        _ octets: [UInt8], _ passwords: [SecretBytes], _ read: (SecretBytes, SecretBytes?) throws(TrustError) -> Value
+        _ file: SecretBytes, _ passwords: [SecretBytes],
+        _ read: (SecretBytes, SecretBytes?) throws(TrustError) -> Value
     ) throws(TrustError) -> Value {
-        let file = SecretBytes(octets)
         var problem: TrustError
         do throws(TrustError) {
             return try read(file, nil)
@@ -173,10 +153,21 @@ final class CertificateDirectory {
 
     /// What `read` makes of a file; a warning where it can't.
     private func warned<Value>(_ path: String, _ read: ([UInt8]) throws(TrustError) -> Value) -> Value? {
+        warned(path, { path throws(FileProblem) in try source.contents(of: path) }, read)
+    }
+
+    /// The same for a file with a private key.
+    private func warnedOfSecret<Value>(_ path: String, _ read: (SecretBytes) throws(TrustError) -> Value) -> Value? {
+        warned(path, { path throws(FileProblem) in try source.secret(at: path) }, read)
+    }
+
+    private func warned<Octets, Value>(
+        _ path: String, _ contents: (String) throws(FileProblem) -> Octets, _ read: (Octets) throws(TrustError) -> Value
+    ) -> Value? {
         let location = SourceLocation(file: path, line: 1, column: 1)
-        let octets: [UInt8]
+        let octets: Octets
         do throws(FileProblem) {
-            octets = try source.contents(of: path)
+            octets = try contents(path)
         } catch {
             diagnostics.warning(location, "the file can't be read: \(error)", remedy: nil)
             return nil

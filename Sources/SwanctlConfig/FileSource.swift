@@ -1,9 +1,20 @@
+public import WireFormat
+
 /// Where configuration files come from: a disk in the daemon, a dictionary in a test.
 public protocol FileSource {
     /// The contents of the file at `path`.
     func contents(of path: String) throws(FileProblem) -> [UInt8]
     /// The paths of the files that a shell would put in place of `pattern`, sorted; none is not a problem.
     func glob(_ pattern: String) throws(FileProblem) -> [String]
+    /// The contents of a file that holds a private key: kept in no memory that is not wiped.
+    func secret(at path: String) throws(FileProblem) -> SecretBytes
+}
+
+extension FileSource {
+    /// A copy of what ``contents(of:)`` has: for sources that hold everything in memory anyway.
+    public func secret(at path: String) throws(FileProblem) -> SecretBytes {
+        SecretBytes(try contents(of: path))
+    }
 }
 
 /// Why a file can't be read: one clause.

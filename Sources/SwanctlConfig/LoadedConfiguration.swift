@@ -10,6 +10,8 @@ public struct LoadedConfiguration: Sendable {
     public var secrets: [Secret]
     /// Private keys and certificates.
     public var credentials: Credentials
+    /// Authorities that have a section of their own, in the order of the files.
+    public var authorities: [AuthoritySection]
     /// The pools of virtual addresses, in the order of the files.
     public var pools: [AddressPool]
     /// How the daemon behaves, whatever the connection.
@@ -33,7 +35,7 @@ public struct LoadedConfiguration: Sendable {
     public init(_ fragment: SettingsFragment, from origin: String) throws(ConfigurationErrors) {
         let writer = FragmentWriter(fragment, origin: origin)
         let diagnostics = DiagnosticCollector()
-        let directory = CertificateDirectory(nil, beside: origin, diagnostics: diagnostics)
+        let directory = CertificateDirectory(writer, beside: origin, diagnostics: diagnostics)
         try self.init(writer.tree, directory, files: [], diagnostics: diagnostics, isFragment: true)
     }
 
@@ -46,6 +48,7 @@ public struct LoadedConfiguration: Sendable {
         builder.reviewsWhole = !isFragment
         (connections, secrets, pools) = builder.build()
         credentials = directory.credentials
+        authorities = builder.authorities
         settings = builder.settings
         self.files = files
         warnings = diagnostics.warnings
@@ -63,6 +66,7 @@ public struct LoadedConfiguration: Sendable {
         files = []
         settings = DaemonSettings()
         credentials = Credentials()
+        authorities = []
     }
 
     /// Adds what another one holds, at the end.
@@ -71,6 +75,16 @@ public struct LoadedConfiguration: Sendable {
         secrets += other.secrets
         credentials.append(other.credentials)
         pools += other.pools
+        authorities += other.authorities
+        credentials.append(authorities: other.authorities)
+    }
+
+    /// Forgets authorities that have a section of their own, by name.
+    public mutating func forgetAuthorities(_ names: Set<String>) {
+        let gone = authorities.filter { names.contains($0.name) }.map(\.certificate)
+        authorities.removeAll { names.contains($0.name) }
+        let kept = authorities.map(\.certificate)
+        credentials.authorities.removeAll { gone.contains($0) && !kept.contains($0) }
     }
 }
 
@@ -97,6 +111,8 @@ struct ConfigurationBuilder {
     var reviewsWhole = true
     /// How the daemon behaves.
     private(set) var settings = DaemonSettings()
+    /// Authorities with sections of their own.
+    private(set) var authorities: [AuthoritySection] = []
 
     init(_ resolver: SettingsResolver, _ directory: CertificateDirectory, diagnostics: DiagnosticCollector) {
         self.resolver = resolver
@@ -111,7 +127,9 @@ struct ConfigurationBuilder {
         if var section = root.section("secrets") { (secrets, passwords) = SecretReader.secrets(&section) }
         directory.load(passwords: passwords)
         if var section = root.section("authorities") {
-            for var reader in section.sections("<name>") { directory.authority(&reader) }
+            for var reader in section.sections("<name>") {
+                if let authority = AuthoritySection(&reader, directory) { authorities.append(authority) }
+            }
             section.finish()
         }
         var connections: [Connection] = []

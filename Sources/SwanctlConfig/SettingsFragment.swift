@@ -75,8 +75,9 @@ struct FragmentWriter: FileSource {
         var values = items
         if Self.contentKeys.contains(name) {
             values = items.enumerated().map { index, contents in
-                // A comma would end the name in a list of names.
-                let file = Self.directory + (path + "\(name)-\(index)").filter { $0 != "," && $0 != " " && $0 != "*" }
+                // The number makes it the only one of its name; a comma would end it in a list of names.
+                let label = (path + "\(name)-\(index)").filter { $0 != "," && $0 != " " && $0 != "*" && $0 != "?" }
+                let file = "\(Self.directory)\(files.count)-\(label)"
                 files[file] = contents
                 return Array(file.utf8)
             }

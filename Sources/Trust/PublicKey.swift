@@ -42,6 +42,13 @@ public final class PublicKey: @unchecked Sendable {
     /// The SHA-1 hash of the SubjectPublicKeyInfo, 20 octets: how CERTREQ names an authority (RFC 7296 §3.7).
     public var identifier: [UInt8] { Digest.sha1([info]) }
 
+    /// The SHA-1 hash of the key's bits alone, 20 octets: its usual name elsewhere (RFC 5280 §4.2.1.2, method 1), and how
+    /// control clients name private keys.
+    public var subjectKeyIdentifier: [UInt8] {
+        let bits = unsafe LibraryBytes.written { out, room in unsafe martlet_pkey_bits(key, out, room) }
+        return Digest.sha1([bits ?? []])
+    }
+
     /// Whether `signature` is this key's over `message`. False for a scheme that does not suit the key.
     public func accepts(_ signature: [UInt8], over message: [UInt8], _ scheme: SignatureScheme) -> Bool {
         guard scheme.suits(kind), signature.count <= 4096 else { return false }

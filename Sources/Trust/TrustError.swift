@@ -16,6 +16,10 @@ public enum TrustError: Error, Hashable, Sendable, CustomStringConvertible {
     case wrongPassword
     /// Keys of this kind are not supported.
     case unsupportedKey
+    /// It is to be trusted as an authority's certificate, and its basic constraints say that it is none: whose it is.
+    case notAnAuthority(String)
+    /// Things of this form are not supported: which.
+    case unsupportedForm(String)
 
     /// One clause.
     public var description: String {
@@ -28,6 +32,8 @@ public enum TrustError: Error, Hashable, Sendable, CustomStringConvertible {
         case .needsPassword: "it is encrypted, and there is no password for it"
         case .wrongPassword: "the password does not open it"
         case .unsupportedKey: "its key is of a kind that is not supported"
+        case .notAnAuthority(let name): "'\(name)' is no authority (its basic constraints don't say CA)"
+        case .unsupportedForm(let name): "\(name) are not supported"
         }
     }
 }

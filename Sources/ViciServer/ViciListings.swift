@@ -47,7 +47,8 @@ enum ViciListings {
 
     private static func certificates(_ arguments: ViciTree, _ handler: any ViciHandler) -> [ViciCertificate] {
         let type = name(arguments, "type")?.uppercased()
-        let flag = name(arguments, "flag")?.uppercased()
+        // As elsewhere in this field: a flag means something only where X.509 certificates are asked for.
+        let flag = type == "X509" ? name(arguments, "flag")?.uppercased() : nil
         let subject = name(arguments, "subject")
         return handler.certificates().filter { certificate in
             (type == nil || type == "ANY" || type == certificate.type)

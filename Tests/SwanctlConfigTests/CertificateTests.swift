@@ -118,12 +118,18 @@ struct CertificateTests {
         let named = try Self.load(files, secrets: "}\nauthorities { lab { cacert = /elsewhere/root.pem\n}")
         #expect(named.connections.first?.remote.authorities.map(\.certificate) == [material.root.der])
         do {
-            _ = try Self.load(files, secrets: "}\nauthorities { lab { cacert = root.pem\n crl_uris = http://a/b\n}")
+            _ = try Self.load(
+                files,
+                secrets:
+                    "}\nauthorities { lab { cacert = root.pem\n crl_uris = http://a/b, ldap://c/d\n cert_uri_base = http://e\n}"
+            )
             Issue.record("a missing file was accepted")
         } catch {
             let text = "\(error)"
             #expect(text.contains("authorities.lab.cacert: '/etc/x509ca/root.pem' can't be read"))
-            #expect(text.contains("crl_uris' is not supported yet"))
+            #expect(text.contains("crl_uris: 'ldap://c/d' is no place to ask"))
+            #expect(!text.contains("http://a/b"))
+            #expect(text.contains("cert_uri_base' is not supported yet"))
         }
     }
 

@@ -44,6 +44,8 @@ int martlet_pkey_kind(EVP_PKEY *key, int *bits);
 int martlet_pkey_same(EVP_PKEY *left, EVP_PKEY *right);
 // The DER of its SubjectPublicKeyInfo, written to `out` if it fits into `room`; its length in any case, 0 on error.
 size_t martlet_pkey_info(EVP_PKEY *key, uint8_t *_Nullable out, size_t room);
+// The octets of its subjectPublicKey, without algorithm and length, in the same way.
+size_t martlet_pkey_bits(EVP_PKEY *key, uint8_t *_Nullable out, size_t room);
 // Makes a key of a kind (RSA with so many bits).
 EVP_PKEY *_Nullable martlet_pkey_generate(int kind, int bits);
 // The private key as PKCS #8 in PEM, encrypted with AES-256 when there is a password. 0 when it does not fit.

@@ -1,4 +1,5 @@
 private import CLinux
+public import WireFormat
 
 /// Small files, whole: configuration, keys, state.
 public enum RawFile {
@@ -25,6 +26,30 @@ public enum RawFile {
     /// The text of the file at `path`; octets that are no UTF-8 become U+FFFD.
     public static func readText(_ path: String, limit: Int = 16 << 20) throws(SystemError) -> String {
         String(decoding: try read(path, limit: limit), as: UTF8.self)
+    }
+
+    /// All of the file at `path`, read into memory that is wiped; EFBIG when it is larger than `limit` octets.
+    public static func readSecret(_ path: String, limit: Int = 1 << 20) throws(SystemError) -> SecretBytes {
+        try checkedText(path, "open")
+        // A checked string, ended by a zero for the length of the call.
+        let descriptor = Descriptor(owning: try checked(unsafe martlet_open_reading(path), "open", path))
+        var length = 0
+        var result: Int64 = 1
+        let room = SecretBytes(count: limit + 1) { span in
+            unsafe span.withUnsafeMutableBufferPointer { buffer in
+                while result > 0, length < buffer.count {
+                    // The part of the buffer that is not filled yet.
+                    result = unsafe martlet_read(
+                        descriptor.number, buffer.baseAddress.map { unsafe $0 + length }, buffer.count - length)
+                    if result > 0 { length += Int(result) }
+                }
+            }
+        }
+        _ = try checked(result, "read", path)
+        guard length <= limit, let contents = room.slice(0..<length) else {
+            throw SystemError(call: "read", errno: .fileTooLarge, context: "\(path): more than \(limit) octets")
+        }
+        return contents
     }
 
     /// Replaces the file at `path` by `contents` so that a reader, or a crash, finds the old or the new one, never half:
