@@ -123,8 +123,8 @@ extension IKEv2Endpoint {
         for session in inOrder {
             let context = session.context
             switch target {
-            case .connection(let name) where context.connection.name == name: session.leave(.asked, &turn)
-            case .ikeSA(let id) where context.id == id: session.leave(.asked, &turn)
+            case .connection(let name) where context.connection.name == name: end(session, &turn)
+            case .ikeSA(let id) where context.id == id: end(session, &turn)
             case .child(let name, let connection) where connection ?? context.connection.name == context.connection.name:
                 context.wanted.removeAll { $0 == name }
                 context.agenda.drop { $0 == .createChild(name) }
@@ -137,6 +137,13 @@ extension IKEv2Endpoint {
             }
             after(session, &turn)
         }
+    }
+
+    /// Whoever asks for the end does not want what was to come after it.
+    private func end(_ session: IKESession, _ turn: inout Turn) {
+        session.context.reauthentication.isBreaking = false
+        session.context.redirects.order = nil
+        session.leave(.asked, &turn)
     }
 
     private func rekey(_ target: Command.Target, _ turn: inout Turn) {

@@ -32,6 +32,14 @@ public struct Scenario: Sendable {
         /// SAs are made and rekeyed with several key exchanges, and messages are cut into small fragments.
         case hybrid
 
+        /// Virtual addresses, post-quantum keys, several rounds of authentication, reauthentication, IKE SAs that begin
+        /// without a child.
+        case extended
+        /// A client is sent to another gateway.
+        case redirect
+
+        /// Whether SAs are replaced all the time, by new keys or new proofs.
+        var isRestless: Bool { rekeys || self == .extended }
         /// Whether SAs are rekeyed every few seconds.
         var rekeys: Bool { self == .rekey || self == .hybrid }
     }
@@ -135,7 +143,17 @@ public struct Scenario: Sendable {
     /// questions, additional key exchanges with one each, or the half-open SA's own end.
     public var initiationBound: Interval {
         let additional = connections.flatMap(\.proposals).map { $0.additionalKeyExchanges.count }.max() ?? 0
-        return retransmission.scaled(by: Double(4 + additional)) + answerTimeout.scaled(by: Double(3 + additional))
+        // Further rounds, a key to be mixed in, an address: a question each, and another exchange for most of them. Who is
+        // sent away begins anew.
+        let rounds = connections.map { max($0.furtherLocal.count, $0.furtherRemote.count) }.max() ?? 0
+        let questions = connections.contains { $0.ppkIdentity != nil || !$0.pools.isEmpty } ? 3 : 0
+        let beginnings = connections.contains { $0.redirection != nil } ? 2 : 1
+        let once = initiation(exchanges: 4 + additional + rounds, questions: 3 + additional + 2 * rounds + questions)
+        return once.scaled(by: Double(beginnings))
+    }
+
+    private func initiation(exchanges: Int, questions: Int) -> Interval {
+        retransmission.scaled(by: Double(exchanges)) + answerTimeout.scaled(by: Double(questions))
             + halfOpenTimeout + .seconds(5)
     }
 }

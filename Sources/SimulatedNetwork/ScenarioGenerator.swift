@@ -23,14 +23,15 @@ struct ScenarioGenerator {
     }
 
     mutating func scenario() -> Scenario {
-        let count = profile == .triangle ? 3 : 2
+        let count = profile == .triangle || profile == .redirect ? 3 : 2
         var gateways = (0..<count).map { gateway($0) }
         var pairs: [Scenario.Pair] = []
         var keys: [String: SecretBytes] = [:]
         var limits = limits()
         if profile == .calm { limits.answerTimeout = .seconds(30) }
         for index in gateways.indices { gateways[index].configuration.limits = limits }
-        for left in 0..<count {
+        if profile == .redirect { pairs.append(addRedirection(&gateways, &keys)) }
+        for left in 0..<(profile == .redirect ? 0 : count) {
             for right in (left + 1)..<count {
                 pairs.append(connect(left, right, &gateways, &keys))
             }
@@ -81,7 +82,7 @@ struct ScenarioGenerator {
 
     // MARK: Connections
 
-    private mutating func connect(
+    mutating func connect(
         _ left: Int, _ right: Int, _ gateways: inout [Scenario.Gateway], _ keys: inout [String: SecretBytes]
     ) -> Scenario.Pair {
         let name = "\(gateways[left].name)-\(gateways[right].name)"
@@ -115,6 +116,7 @@ struct ScenarioGenerator {
             if index == 0 { ours = end } else { theirs = end }
         }
         addChildren(&ours, &theirs, left, right)
+        addFeatures(&ours, &theirs)
         var pair = Scenario.Pair(
             connection: name, left: left, right: right,
             bothWays: gateways[left].isReachable && gateways[right].isReachable, outcome: .works, defect: "none")

@@ -77,6 +77,7 @@ public struct ScenarioRun {
             SecretProperty(forbidden: Set(forbidden), childless: Set(childless)),
             SettlementProperty(pairs: scenario.pairs),
         ]
+        if scenario.profile == .extended { properties.append(LeaseProperty()) }
         if scenario.profile == .rekey { properties.append(VolumeProperty()) }
         if scenario.profile == .calm { properties.append(CalmProperty()) }
         if scenario.profile == .echo { properties.append(EchoProperty(pairs: scenario.pairs)) }
@@ -136,7 +137,7 @@ public struct ScenarioRun {
 
     /// Waits a little longer while an exchange is under way at both ends: a rekeying is no disagreement.
     private func settle(_ simulation: Simulation) {
-        guard scenario.profile.rekeys else { return }
+        guard scenario.profile.isRestless else { return }
         for _ in 0..<10 {
             guard scenario.pairs.contains(where: { SettlementProperty.disagreement($0, simulation) != nil }),
                 simulation.run(until: simulation.now + .milliseconds(700))

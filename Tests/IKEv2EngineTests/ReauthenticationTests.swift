@@ -77,6 +77,23 @@ import Testing
         #expect(Self.neverOpened(pair.left), "packets wait in between")
     }
 
+    /// Who ends the connection between the old IKE SA and the new one wants no new one.
+    @Test func whatIsEndedInBetweenStaysDown() {
+        let pair = Self.pair(left: {
+            Self.yearly(&$0)
+            $0.makesBeforeBreaking = false
+        })
+        pair.wire = { _, fromLeft in
+            // The farewell is on its way.
+            if fromLeft { pair.left.handle(.command(.terminate(.connection("net")))) }
+            return []
+        }
+        pair.advance(.minutes(61))
+        pair.wire = { datagram, _ in [datagram] }
+        pair.advance(.minutes(10))
+        #expect(pair.left.endpoint.counts.ikeSAs == 0 && pair.left.endpoint.counts.childSAs == 0)
+    }
+
     /// The end that did not start waits for the other; its own trust ends all the same.
     @Test func theResponderTellsHowLongItsTrustLasts() {
         let pair = Self.pair(right: Self.yearly)

@@ -51,7 +51,7 @@ final class RoguePeer {
             request: bytes, response: answer, initiatorNonce: nonce, responderNonce: parts.nonce.nonce)
     }
 
-    private func deliver(_ bytes: [UInt8]) -> [[UInt8]] {
+    func deliver(_ bytes: [UInt8]) -> [[UInt8]] {
         gateway.handle(.datagram(Datagram(bytes, path: path.reversed, socket: .plain)))
         return gateway.takeOutbox().map(\.bytes)
     }
@@ -73,6 +73,34 @@ final class RoguePeer {
             guard let sealed = try? SealedMessage(parsing: bytes) else { return nil }
             return try? keys?.open(sealed)
         }
+    }
+
+    /// A sealed fragment, whatever it says about itself.
+    func fragment(
+        _ exchange: ExchangeType, _ id: UInt32, _ number: UInt16, of total: UInt16, _ content: [UInt8]
+    ) -> [UInt8]? {
+        guard let sealer else { return nil }
+        count += 1
+        let iv = WireProposal.octets(count)
+        let body = iv.count + content.count + 1 + sealer.icvLength
+        let length = 28 + 8 + body
+        func octets(_ value: Int, _ count: Int) -> [UInt8] {
+            (0..<count).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+        }
+        let head =
+            WireProposal.octets(initiatorSPI) + WireProposal.octets(responderSPI)
+            + [53, 0x20, exchange.rawValue, 8] + octets(Int(id), 4) + octets(length, 4)
+            + [number == 1 ? 35 : 0, 0] + octets(8 + body, 2) + octets(Int(number), 2) + octets(Int(total), 2)
+        let plaintext = content + [0]
+        let sealed = sealer.seal(associatedData: head.span, iv: iv.span, plaintext: plaintext.span)
+        return sealed.map { head + iv + $0 }
+    }
+
+    /// Sends one.
+    func send(
+        _ exchange: ExchangeType, _ id: UInt32, _ number: UInt16, of total: UInt16, _ content: [UInt8]
+    ) -> [[UInt8]] {
+        fragment(exchange, id, number, of: total, content).map { deliver($0) } ?? []
     }
 
     /// An honest IKE_AUTH, or one that a test has changed.

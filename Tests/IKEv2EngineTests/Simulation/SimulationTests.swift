@@ -7,7 +7,8 @@ import Testing
 /// The IKEv2 engine in the simulator: few seeds of each kind, on every test run. `martlet-simulate` runs many.
 @Suite struct SimulationTests {
     private static let profiles: [Scenario.Profile] = [
-        .mixed, .calm, .echo, .storm, .nat, .restart, .refusal, .collision, .triangle,
+        .mixed, .calm, .echo, .storm, .nat, .restart, .refusal, .collision, .triangle, .rekey, .hybrid,
+        .extended, .redirect,
     ]
 
     @Test(arguments: profiles) func twentyFiveSeeds(_ profile: Scenario.Profile) {

@@ -1,0 +1,180 @@
+"""More than one identity proved by an end (RFC 4739), and clients that are sent to another gateway (RFC 5685)."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+from .authority import Authority
+from .certified import CertificateScenario
+from .processes import Failure, eventually
+from .scenario import CHILD, CONNECTION, Scenario
+
+
+@dataclass
+class RoundScenario(CertificateScenario):
+    """`rounds_a` and `rounds_b` say how each side proves itself, one round after the other: psk, cert, user.
+
+    `cert` is the side's own certificate, `user` a second one with a key of its own.
+    """
+
+    rounds_a: tuple = ("psk", "cert")
+    rounds_b: tuple = ("psk", "cert")
+    #: The side that leaves out its last round although the other demands it.
+    lazy: str = ""
+
+    def prepare(self, gateway, other):
+        super().prepare(gateway, other)
+        pki = Authority(os.path.join(os.path.dirname(gateway.directory), "pki"))
+        letter = gateway.side.letter
+        root = self._once(pki, "root", lambda: pki.ca("root", self._authority_kind()))
+        user = pki.peer(f"{letter}-user", self.kind, root, f"/C=CH/O=lab/CN={letter}-user.lab",
+                        f"DNS:{letter}-user.lab")
+        shutil.copy(user.key, os.path.join(gateway.directory, "private", "user.pem"))
+        shutil.copy(user.certificate, os.path.join(gateway.directory, "x509", "user.pem"))
+
+    def _kinds(self, side):
+        return self.rounds_a if side.letter == "a" else self.rounds_b
+
+    @staticmethod
+    def _section(side, kind, is_local):
+        if kind == "psk":
+            return f"auth = psk\n      id = {side.letter}.lab"
+        name = f"{side.letter}-user.lab" if kind == "user" else f"{side.letter}.lab"
+        file = "user.pem" if kind == "user" else "own.pem"
+        certs = f"\n      certs = {file}" if is_local else ""
+        return f"auth = pubkey{certs}\n      id = {name}"
+
+    def _sections(self, side, name):
+        kinds = self._kinds(side)
+        if name == "local" and side.letter == self.lazy:
+            kinds = kinds[:-1]
+        return "\n".join(
+            f"    {name}-{number} {{\n      round = {number}\n      "
+            f"{self._section(side, kind, name == 'local')}\n    }}"
+            for number, kind in enumerate(kinds, 1))
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        text, found = re.subn(
+            r"    local \{.*?\n    \}\n    remote \{.*?\n    \}",
+            lambda _: f"{self._sections(side, 'local')}\n{self._sections(other, 'remote')}", text, flags=re.S)
+        if found != 1:
+            raise Failure("the scenario's text has no place for rounds")
+        return text
+
+
+def authenticated(bench, options):
+    """Every round of both sides is proved; what comes of it is used, rekeyed and taken down."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    for gateway in bench.gateways:
+        if gateway.kind == "strongswan":
+            proofs = len(re.findall(r"authentication of '.*' with .* successful", gateway.log_text()))
+            wanted = len(bench.scenario._kinds(bench.other(gateway).side)) + len(bench.scenario._kinds(gateway.side))
+            if proofs < wanted:
+                raise Failure(f"{gateway.name} saw {proofs} proofs, not {wanted}")
+    bench.require_pings()
+    bench.require_counted()
+    before = {child["spi-in"] for child in bench.left.children()}
+    bench.right.swanctl("--rekey", "--child", CHILD).require()
+    eventually(lambda: not before & {child["spi-in"] for child in bench.left.children()}, 10, "the child is rekeyed")
+    bench.network.require_nothing_plain()
+    bench.left.terminate().require()
+    bench.require_down()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+
+
+def left_out(bench, options):
+    """A side that proves one identity too few gets nothing."""
+    bench.set_up()
+    if bench.left.initiate(timeout=8).code == 0:
+        raise Failure("the tunnel came up although a round of authentication is missing")
+    if any(gateway.children() for gateway in bench.gateways):
+        raise Failure("a Child SA is there although a round of authentication is missing")
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+
+
+@dataclass
+class RedirectScenario(Scenario):
+    """The right side has two addresses, as two gateways would; the left side knows the first."""
+
+    lines_b: str = ""
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        both = f"{side.outer[4]},{side.outer[6]}"
+        text = text.replace(f"local_addrs = {side.outer[4]}\n", f"local_addrs = {both}\n")
+        if side.letter == "b":
+            text = text.replace(f"remote_addrs = {other.outer[4]}\n",
+                                f"remote_addrs = {other.outer[4]},{other.outer[6]}\n")
+            target = self.lines_b.format(second=side.outer[6])
+            text = text.replace("    mobike = no\n", f"    mobike = no\n{target}")
+        return text
+
+
+def _require_moved(bench):
+    second = bench.right.side.outer[6]
+
+    def moved():
+        return all(
+            len(gateway.sas()) == 1 and second in (facts.get("local-host"), facts.get("remote-host"))
+            and facts.get("state") == "ESTABLISHED" and len(facts.get("child-sas", {})) == 1
+            for gateway in bench.gateways for _, facts in gateway.sas())
+
+    eventually(lambda: all(gateway.sas() for gateway in bench.gateways) and moved(), 20,
+               "the client is connected to the other gateway, and to it alone")
+
+
+def sent_away(bench, options):
+    """The gateway sends its client away while it connects."""
+    bench.set_up()
+    bench.left.swanctl("--initiate", "--child", CHILD, "--timeout", 15, timeout=25)
+    _require_moved(bench)
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.left.terminate().require()
+    bench.require_down()
+    bench.require_clean_stop()
+
+
+def sent_away_connected(bench, options):
+    """`swanctl --redirect` sends a connected client to the other gateway."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_pings()
+    wrong = bench.right.swanctl("--redirect", "--ike", "nobody", "--gateway", "192.0.2.1")
+    if wrong.code == 0:
+        raise Failure("a connection that is not there was redirected")
+    filters = {"--ike": CONNECTION, "--peer-ip": "10.99.0.0/24", "--peer-id": "*.lab"}
+    name, value = list(filters.items())[0 if bench.right.kind == "strongswan" else 2]
+    bench.right.swanctl("--redirect", name, value, "--gateway", bench.right.side.outer[6]).require()
+    _require_moved(bench)
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.left.terminate().require()
+    bench.require_down()
+    bench.require_clean_stop()
+
+
+_MIXED = {("martlet", "strongswan"), ("strongswan", "martlet")}
+_CONTROLLED = _MIXED | {("strongswan", "strongswan"), ("martlet", "martlet")}
+_OURS = {("strongswan", "martlet"), ("martlet", "martlet")}
+
+#: (name, scenario, procedure, pairings that have it)
+CASES = [
+    ("rounds psk+cert", RoundScenario, authenticated, _CONTROLLED),
+    ("rounds cert+user", lambda: RoundScenario(rounds_a=("cert", "user"), rounds_b=("cert", "user")),
+     authenticated, _CONTROLLED),
+    ("rounds initiator-only", lambda: RoundScenario(rounds_b=("cert",)), authenticated, _CONTROLLED),
+    ("rounds responder-only", lambda: RoundScenario(rounds_a=("psk",)), authenticated, _CONTROLLED),
+    ("rounds left-out", lambda: RoundScenario(lazy="a"), left_out, _CONTROLLED),
+    ("redirect init", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n    redirect_at = init\n"),
+     sent_away, _OURS),
+    ("redirect auth", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n"), sent_away, _OURS),
+    ("redirect active", RedirectScenario, sent_away_connected, _CONTROLLED),
+]
