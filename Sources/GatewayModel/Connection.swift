@@ -171,6 +171,8 @@ public struct Connection: Hashable, Sendable {
         case sharedKey = "psk"
         /// A signature, with a certificate or a raw public key.
         case publicKey = "pubkey"
+        /// EAP (RFC 7296 §2.16): the initiator proves itself by a method of its own.
+        case eap
     }
 
     /// When we send our certificate.
@@ -195,6 +197,12 @@ public struct Connection: Hashable, Sendable {
         public var rawKeys: [[UInt8]]
         /// How we may sign.
         public var rules: SignatureRules
+        /// The EAP methods that we may use.
+        public var eap: EAPRules
+        /// Who we are in EAP; nil for ``identity``.
+        public var eapIdentity: Identity?
+        /// Whose certificate the EAP server has to show; nil for the peer's identity in IKE.
+        public var eapServer: IdentityPattern?
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
@@ -202,6 +210,9 @@ public struct Connection: Hashable, Sendable {
             certificates = []
             rawKeys = []
             rules = SignatureRules()
+            eap = EAPRules()
+            eapIdentity = nil
+            eapServer = nil
         }
     }
 
@@ -225,6 +236,10 @@ public struct Connection: Hashable, Sendable {
         public var rules: SignatureRules
         /// What happens when nobody can tell whether a certificate is revoked.
         public var revocation: RevocationPolicy
+        /// The EAP methods that the peer may use.
+        public var eap: EAPRules
+        /// Who the peer may be in EAP, where it is asked; nil when it is not asked, and is who it is in IKE.
+        public var eapIdentity: IdentityPattern?
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
@@ -235,6 +250,8 @@ public struct Connection: Hashable, Sendable {
             policies = []
             rules = SignatureRules()
             revocation = .relaxed
+            eap = EAPRules()
+            eapIdentity = nil
         }
     }
 

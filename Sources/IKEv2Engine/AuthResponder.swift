@@ -90,7 +90,7 @@ struct CheckingResponder: ~Copyable {
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
         var objection: Refusal?
-        let candidates = context.candidates(turn)
+        let candidates = context.candidates(turn).fitting(request)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
         case .connection(let connection): context.connection = connection
         case .identityMismatch(let expected):
@@ -103,15 +103,20 @@ struct CheckingResponder: ~Copyable {
         if objection == nil, let proof = request.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
-        if request.authentication == nil {
+        if request.authentication == nil, method != .eap {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
         objection = objection ?? context.objection(to: request)
+        context.signatures.learn(request.certificateRequests)
+        if objection == nil, method == .eap {
+            return EAPResponder.start(
+                keys, transcript, request, header, arrival,
+                local: context.connection.ownIdentity(at: arrival.path.local.address), remote: peer, context, &turn)
+        }
         var proof = Query.Proof(
             connection: context.connection.name, method: method, signer: peer,
             other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.identity.body, keys))
-        context.signatures.learn(request.certificateRequests)
         proof.evidence = context.evidence(context.connection.remote, request.authentication, request.certificates)
         context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
         return .checking(
@@ -163,16 +168,36 @@ struct AnsweringResponder: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
         _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
+        ask(keys, transcript, local: local, remote: remote, context, &turn)
+        return .answering(
+            AnsweringResponder(
+                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+                identities: (local, remote)))
+    }
+
+    /// Asks for our proof.
+    static func ask(
+        _ keys: SessionKeys, _ transcript: Transcript, local: Identity, remote: Identity, _ context: SessionContext,
+        _ turn: inout Turn
+    ) {
         var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.local.method, signer: local,
             other: remote, prf: keys.suite.prf.transform,
             octets: transcript.responderProof(IdentificationPayload(local).body, keys))
         proof.wish = context.wish(context.connection.local)
         context.ask(.prove(proof), &turn)
-        return .answering(
-            AnsweringResponder(
-                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
-                identities: (local, remote)))
+    }
+
+    /// The same after EAP, where the proof is there already.
+    static func conclude(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
+        _ arrival: Arrival, local: Identity, remote: Identity, _ proof: OwnProof, _ context: SessionContext,
+        _ turn: inout Turn
+    ) -> Phase {
+        AnsweringResponder(
+            keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+            identities: (local, remote)
+        ).proceed(proof, context, &turn)
     }
 
     /// The proof is there, or there is none.
@@ -184,7 +209,11 @@ struct AnsweringResponder: ~Copyable {
         } catch {
             return context.refuseAuthentication(error, header, arrival, keys, &turn)
         }
-        if let wanted = context.leaseRequest(request.configuration, identities.remote) {
+        return proceed(proof, context, &turn)
+    }
+
+    private consuming func proceed(_ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        if let wanted = context.leaseRequest(request.configuration, context.eap.peer ?? identities.remote) {
             return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
         return finish(proof, context, &turn)
@@ -193,8 +222,9 @@ struct AnsweringResponder: ~Copyable {
     /// The peer has what it needs: the answer, and what follows from it.
     consuming func finish(_ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         var response = IKEAuth.Response.Authenticated(
-            identity: IdentificationPayload(identities.local), certificates: proof.certificates,
-            authentication: proof.authentication, configuration: context.configurationReply)
+            identity: context.eap.hasSaidIdentity ? nil : IdentificationPayload(identities.local),
+            certificates: proof.certificates, authentication: proof.authentication,
+            configuration: context.configurationReply)
         response.notifies += context.ppkAnswer
         var installation: ChildInstallation?
         if let offer = request.child {
@@ -231,6 +261,15 @@ struct AnsweringResponder: ~Copyable {
         context.settleQuestion(&turn)
         return context.refuseAuthentication(
             .noInternalAnswer(question: "proof"), header, arrival, keys, &turn)
+    }
+}
+
+extension [Connection] {
+    /// Those whose kind of authentication a first request asks for: one without a proof asks for EAP. All of them where
+    /// none does.
+    fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [Connection] {
+        let fitting = filter { ($0.remote.method == .eap) == (request.authentication == nil) }
+        return fitting.isEmpty ? self : fitting
     }
 }
 

@@ -23,6 +23,8 @@ enum Phase: ~Copyable {
     case authenticating(AuthInitiator)
     /// We ask whether the responder's proof is true.
     case verifying(VerifyingInitiator)
+    /// We prove ourselves by EAP.
+    case eapAsking(EAPInitiator)
 
     // The peer started it.
 
@@ -40,6 +42,8 @@ enum Phase: ~Copyable {
     case checking(CheckingResponder)
     /// We ask for our proof.
     case answering(AnsweringResponder)
+    /// The initiator proves itself by EAP.
+    case eapAnswering(EAPResponder)
     /// We ask for the initiator's virtual addresses.
     case leasing(LeasingResponder)
 
@@ -103,6 +107,8 @@ enum Phase: ~Copyable {
         case .awaitingAuth(let state):
             let isRepeated = context.repeatsIntermediate(message, state.keys, arrival, &turn)
             self = isRepeated ? .awaitingAuth(state) : state.receive(message, arrival, context, &turn)
+        case .eapAsking(let state): self = state.receive(message, arrival, context, &turn)
+        case .eapAnswering(let state): self = state.receive(message, arrival, context, &turn)
         case .established(let state): self = state.receive(message, arrival, context, &turn)
         case .leaving(let state): self = state.receive(message, arrival, context, &turn)
         case let other:
@@ -124,6 +130,8 @@ enum Phase: ~Copyable {
         case .mixingAnswer(let state): self = state.answer(answer, context, &turn)
         case .established(let state): self = state.answer(answer, context, &turn)
         case .leasing(let state): self = state.answer(answer, context, &turn)
+        case .eapAsking(let state): self = state.answer(answer, context, &turn)
+        case .eapAnswering(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
     }
@@ -140,6 +148,8 @@ enum Phase: ~Copyable {
         case .mixing: self = .closed(.failed(context.noAnswer(to: "post-quantum key", &turn)))
         case .mixingAnswer(let state): self = state.overdue(context, &turn)
         case .leasing(let state): self = state.overdue(context, &turn)
+        case .eapAsking(let state): self = state.overdue(context, &turn)
+        case .eapAnswering(let state): self = state.overdue(context, &turn)
         case .established(let state): self = state.overdue(context, &turn)
         case let other: self = other
         }
@@ -168,6 +178,7 @@ enum Phase: ~Copyable {
             self = .closed(.peerDead)
         case .leaving(let state): self = .closed(state.reason)
         case .authenticating(let state): self = state.gaveUp(refusal, context, &turn)
+        case .eapAsking(let state): self = state.gaveUp(refusal, context, &turn)
         default:
             context.refuse(refusal, &turn)
             self = .closed(.failed(refusal))
@@ -183,6 +194,7 @@ enum Phase: ~Copyable {
             self = state.proceed(context, &turn)
         case .authenticating(let state): self = state.leave(reason, context, &turn)
         case .verifying(let state): self = state.leave(reason, context, &turn)
+        case .eapAsking(let state): self = state.leave(reason, context, &turn)
         case .leaving(let state): self = .leaving(state)
         case .ended(let first): self = .ended(first)
         default: self = .closed(reason)

@@ -119,6 +119,8 @@ final class SessionContext {
     var localIdentity: Identity?
     /// Who the peer is; before it has proved it, who it says it is.
     var remoteIdentity: Identity?
+    /// What EAP has come to.
+    var eap = EAPProgress()
     /// What is known about the peer's signatures.
     var signatures = SignatureAgreement()
     /// What the peer proved its identity with.
@@ -250,6 +252,7 @@ final class SessionContext {
             responderSPI: responderSPI, path: path)
         summary.localIdentity = localIdentity
         summary.remoteIdentity = remoteIdentity
+        summary.remoteEAPIdentity = eap.peer
         summary.isBehindNAT = nat.isLocal
         summary.isPeerBehindNAT = nat.isRemote
         summary.algorithms = algorithms
