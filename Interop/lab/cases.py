@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, establish, extensible, extensions, fire, fit, hybrid,
-    mobility, policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    imports, mobility, policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -114,6 +114,8 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
+    for name, scenario, procedure in imports.all_rows():
+        cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
@@ -156,6 +158,7 @@ CI = {
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
+    "martlet/ss import-cisco-crypto-map",
     "martlet/ss cert ecdsa256",
     "ss/martlet cert rsa2048",
     "martlet/ss cert raw-keys",
