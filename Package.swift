@@ -42,7 +42,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem", "UserspacePlane",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem",
+                "UserspacePlane",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
@@ -199,7 +200,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "EAPEngine", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "Gateway", "EAPEngine", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
+                "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",
             ]),
@@ -208,7 +210,8 @@ let package = Package(
         tests(
             "MartletTests",
             [
-                "martlet", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel",
+                "martlet", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem",
+                "GatewayModel",
                 "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),

@@ -42,7 +42,9 @@ struct MSCHAPv2Server: EAPServerMethod {
             return .failed(.malformed("MSCHAPv2: \(error)"))
         }
         switch (stage, message) {
-        case (.challenged(let challenge, let number), .response(let answered, let peerChallenge, let response, let said)):
+        case (
+            .challenged(let challenge, let number), .response(let answered, let peerChallenge, let response, let said)
+        ):
             guard answered == number else { return .failed(.malformed("an MSCHAPv2 response to another challenge")) }
             return judge(challenge, peerChallenge, response, said, number, &surroundings)
         case (.proved(let key), .successSeen): return .done(MethodResult(key: key))

@@ -68,11 +68,15 @@ struct TLSPeer: EAPPeerMethod {
         case (.acknowledgement, _) where framing.hasMore: return .response(framing.next())
         case (.whole(let records), .handshake): return handshake(records, &surroundings)
         case (.whole(let records), .promised):
-            guard session.opened(records) == [0] else { return .failed(.tls("the server does not confirm its success")) }
+            guard session.opened(records) == [0] else {
+                return .failed(.tls("the server does not confirm its success"))
+            }
             stage = .done
             return .response([0])
         case (.whole(let records), .tunnel):
-            guard let octets = session.opened(records) else { return .failed(.tls("a record that is not the server's")) }
+            guard let octets = session.opened(records) else {
+                return .failed(.tls("a record that is not the server's"))
+            }
             return inside(octets, identifier, &surroundings)
         case (.acknowledgement, .tunnel): return .response([0])
         default: return .failed(.malformed("a TLS message out of turn"))

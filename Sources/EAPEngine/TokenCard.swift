@@ -17,7 +17,8 @@ struct TokenServer: EAPServerMethod {
     mutating func answer(
         _ data: [UInt8], identifier: UInt8, next: UInt8, _ surroundings: inout EAPSurroundings
     ) -> ServerStep {
-        PasswordCheck.judge(SecretBytes(data), of: name, surroundings.secrets).map { .failed($0) } ?? .done(MethodResult())
+        PasswordCheck.judge(SecretBytes(data), of: name, surroundings.secrets).map { .failed($0) }
+            ?? .done(MethodResult())
     }
 }
 

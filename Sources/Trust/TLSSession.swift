@@ -142,9 +142,10 @@ public final class TLSSession: @unchecked Sendable {
                 guard let base = buffer.baseAddress else { return }
                 // Writes exactly `count` octets; the context is read during the call only.
                 if let context {
-                    isDone = unsafe context.lend { octets, length in
-                        unsafe martlet_tls_export(tls, label, octets, length, base, count)
-                    } == 1
+                    isDone =
+                        unsafe context.lend { octets, length in
+                            unsafe martlet_tls_export(tls, label, octets, length, base, count)
+                        } == 1
                 } else {
                     isDone = unsafe martlet_tls_export(tls, label, nil, 0, base, count) == 1
                 }

@@ -17,7 +17,8 @@ struct Zoo: Sendable {
 
     init(clientEmail: String = "carol@example.org", serverHost: String = "moon.example") throws {
         let key = try PrivateKey(generating: .p256)
-        authority = try #require(Self.issue(CertificateIssuer(nil, key), "root", key, .init(.authority(pathLength: nil))))
+        authority = try #require(
+            Self.issue(CertificateIssuer(nil, key), "root", key, .init(.authority(pathLength: nil))))
         let issuer = CertificateIssuer(authority, key)
         var gateway = CertificateProfile(.gateway)
         gateway.hosts = [serverHost]
@@ -112,7 +113,8 @@ struct End: EAPCertificates {
             // Even a password as it is goes nowhere in clear.
             let secret = Array("Ar3etTnp".utf8)
             for packet in conversation.packets where packet.count >= secret.count {
-                #expect(!(0...(packet.count - secret.count)).contains { Array(packet[$0..<($0 + secret.count)]) == secret })
+                #expect(
+                    !(0...(packet.count - secret.count)).contains { Array(packet[$0..<($0 + secret.count)]) == secret })
             }
         }
     }

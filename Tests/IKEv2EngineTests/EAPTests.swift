@@ -143,7 +143,9 @@ private final class Voice: EAPSecrets {
         // Two clients that say they are the same address, as behind two NATs.
         let pair = Self.pair { _, right in right.uniqueness = .replace }
         pair.connect()
-        pair.left.endpoint.summaries().first.map { _ in pair.left.handle(.command(.initiate(connection: "net", child: nil))) }
+        pair.left.endpoint.summaries().first.map { _ in
+            pair.left.handle(.command(.initiate(connection: "net", child: nil)))
+        }
         pair.run()
         #expect(pair.right.endpoint.counts.ikeSAs == 1)
         #expect(pair.right.summary?.remoteEAPIdentity == .fqdn("carol"))
@@ -153,7 +155,8 @@ private final class Voice: EAPSecrets {
 
     @Test func attack1SuccessAsTheFirstMessage() {
         let pair = Self.pair()
-        let outcome = EAPOutcome(method: 26, identity: .fqdn("carol"), key: SecretBytes([UInt8](repeating: 0, count: 64)))
+        let outcome = EAPOutcome(
+            method: 26, identity: .fqdn("carol"), key: SecretBytes([UInt8](repeating: 0, count: 64)))
         pair.right.converse = { _ in .success([3, 1, 0, 4], outcome) }
         pair.connect()
         #expect(pair.left.isEmpty)
@@ -294,7 +297,9 @@ private final class Voice: EAPSecrets {
 
     @Test func differentKeysAreFoundOut() {
         let pair = Self.pair()
-        let (ours, theirs) = (EAPOutcome(method: 26, identity: nil, key: SecretBytes([1])), [UInt8](repeating: 2, count: 64))
+        let (ours, theirs) = (
+            EAPOutcome(method: 26, identity: nil, key: SecretBytes([1])), [UInt8](repeating: 2, count: 64)
+        )
         pair.right.converse = {
             $0.message == nil
                 ? .send([1, 1, 0, 6, 26, 1])

@@ -30,7 +30,8 @@ public func fuzzEAP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let chosen = Int(first >> 1) % 4
     let rules = EAPRules(methods: chosen == 3 ? simple : [simple[chosen]], inner: [.mschapv2])
     var surroundings = EAPSurroundings(entropy: SeededEntropy(seed: 1), secrets: password)
-    var server = EAPServer(EAPServer.Terms(rules: rules, asked: first & 0x80 == 0 ? .any : nil, name: [99], ownName: [1]))
+    var server = EAPServer(
+        EAPServer.Terms(rules: rules, asked: first & 0x80 == 0 ? .any : nil, name: [99], ownName: [1]))
     var peer = EAPPeer(rules, name: [99])
     let isServer = first & 1 == 0
     if isServer { _ = server.step(nil, &surroundings) }
