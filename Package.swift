@@ -42,7 +42,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
+                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem",
+                "UserspacePlane",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
@@ -83,8 +84,11 @@ let package = Package(
         floor("Dialects", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
 
         // On the edge of Thought: libcrypto's X.509, no input or output of its own
-        .target(name: "CTrust", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(name: "CTrust", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("ssl")]),
         floor("Trust", ["CTrust", "WireFormat", "NetworkTypes", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
+
+        // EAP: methods as state machines, TLS in them by way of Trust
+        floor("EAPEngine", ["Trust", "WireFormat", "Clockwork", "IPsecCrypto", "GatewayModel"]),
 
         // Hands
         .target(name: "CLinux"),
@@ -105,7 +109,8 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
+                "IKEv2Engine", "EAPEngine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
+                "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
                 "NetworkTypes",
                 "Clockwork", "WireFormat",
@@ -179,11 +184,13 @@ let package = Package(
             "IKEv2EngineTests",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat", "SimulatedNetwork",
+                "WireFormat", "SimulatedNetwork", "EAPEngine",
             ]),
         tests(
             "TrustTests", ["Trust", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat"],
             resources: [.copy("Vectors")]),
+        tests(
+            "EAPEngineTests", ["EAPEngine", "Trust", "GatewayModel", "IPsecCrypto", "Clockwork", "WireFormat"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "UserspacePlaneTests",
@@ -194,7 +201,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "Gateway", "EAPEngine", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
+                "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",
             ]),

@@ -31,6 +31,8 @@ let package = Package(
         fuzzer("FuzzESP"),
         fuzzer("FuzzCertificate"),
         fuzzer("FuzzContainer"),
+        fuzzer("FuzzEAP"),
+        fuzzer("FuzzTunnel"),
         fuzzer("FuzzDialects"),
     ],
     swiftLanguageModes: [.v6]

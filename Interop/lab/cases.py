@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, imports, mobility,
-    policies, reauthenticate, refusal, rekey, rounds, shapes, thousand, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, establish, extensible, extensions, fire, fit, hybrid,
+    imports, mobility, policies, reauthenticate, refusal, rekey, rounds, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -70,6 +70,14 @@ def all_cases():
                 lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
         for name, scenario in certified.ROWS:
             cases.append(Case(f"{pair} {name}", left, right, scenario, certified.tunnel))
+        for name, scenario in extensible.ROWS:
+            if extensible.suits(name, left, right):
+                cases.append(Case(f"{pair} {name}", left, right, scenario, extensible.tunnel))
+        # Who gets the words right is the gateway.
+        for refused in extensible.REFUSALS if right == "martlet" else []:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario,
+                lambda bench, options, refused=refused: refusal.refuse(bench, refused)))
         for refused in certified.REFUSALS + (
                 certified.STRICTER if (left, right) == ("strongswan", "martlet") else []):
             cases.append(Case(
@@ -160,6 +168,8 @@ CI = {
     "martlet/ss cert raw-keys",
     "ss/martlet cert intermediate",
     "ss/martlet cert wrong-name",
+    "martlet/ss eap mschapv2",
+    "ss/martlet eap mschapv2",
     "martlet/ss killed",
     "martlet-loaded/ss cert ecdsa256",
     "martlet-loaded/ss swanctl-drives",

@@ -110,7 +110,7 @@ final class BenchPeer {
                 case .send(let datagram): outbox.append(datagram)
                 case .ask(let ticket, let query): inputs.append(.answer(ticket, answer(query)))
                 case .publish(let event): observe(event)
-                case .plane, .release: break
+                case .plane, .release, .forget: break
                 }
             }
         }
@@ -147,6 +147,7 @@ final class BenchPeer {
         case .verify(let proof, let received):
             code(proof).map { $0 == SecretBytes(received) ? .verified : .falseProof } ?? .noSecret
         case .mix: .noSecret
+        case .eap: .noSecret
         case .encapsulate(let method, let value):
             .encapsulation(method, to: value, entropy: &environment.entropy)
         }

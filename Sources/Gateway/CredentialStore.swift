@@ -17,7 +17,7 @@ struct CredentialStore {
     /// Answers a question about a proof (RFC 7296 §2.15: `prf(prf(secret, "Key Pad for IKEv2"), octets)`).
     func answer(_ query: Query) -> Answer? {
         switch query {
-        case .path, .lease, .lastUse: return nil
+        case .path, .lease, .lastUse, .eap: return nil
         case .mix(let identity, let prf, let keys):
             return secrets.postQuantumKey(identity).map { .mixing($0.value, prf: prf, keys) } ?? .noSecret
         case .encapsulate(let method, let value):

@@ -32,6 +32,8 @@ public final class Gateway {
     private var credentials: CredentialStore
     private var signatures: SignatureStore
     private let signing: (any SignatureService)?
+    /// EAP conversations that are under way; those of a RADIUS server would be somebody else's.
+    private let conversations = EAPStore()
     private let unixTime: () -> Int64
     private var leases: LeaseStore
     private let plane: any DataPlane
@@ -80,7 +82,8 @@ public final class Gateway {
         configuration = settings
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        signatures = SignatureStore(
+            loaded.credentials, connections: loaded.connections, secrets: loaded.secrets, conversations: conversations)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
@@ -148,7 +151,8 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        signatures = SignatureStore(
+            loaded.credentials, connections: loaded.connections, secrets: loaded.secrets, conversations: conversations)
         leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
@@ -188,6 +192,7 @@ public final class Gateway {
             if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)
+        case .forget(let conversation): conversations.forget(conversation)
         }
     }
 
@@ -199,7 +204,7 @@ public final class Gateway {
             return names.begin(connection, ticket).map { .noPath($0) }
         case .lease(let request): return leases.lease(request)
         case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
-        case .prove, .verify:
+        case .prove, .verify, .eap:
             guard SignatureStore.concerns(query) else { return credentials.answer(query) }
             guard let signing else { return signatures.answer(query, at: unixTime()) }
             signing.ask(ticket, query, signatures)

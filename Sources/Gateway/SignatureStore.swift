@@ -10,13 +10,21 @@ import Trust
 /// It answers an engine's questions about signatures: prove that we are somebody, tell whether a peer's signature and
 /// certificate are good. It never hands a key out, and is not changed once made: another thread may use it.
 final class SignatureStore: Sendable {
-    private let credentials: Credentials
+    let credentials: Credentials
     /// Certificates by their DER, so that a connection's need not be parsed each time. Never gone through.
-    private let parsed: [[UInt8]: Certificate]
+    let parsed: [[UInt8]: Certificate]
+    private let passwords: EAPPasswords
+    private let conversations: EAPStore
 
     /// A store with the credentials of a configuration.
-    init(_ credentials: Credentials = Credentials(), connections: [Connection] = []) {
+    /// `conversations` outlive a configuration.
+    init(
+        _ credentials: Credentials = Credentials(), connections: [Connection] = [], secrets: [Secret] = [],
+        conversations: EAPStore = EAPStore()
+    ) {
         self.credentials = credentials
+        passwords = EAPPasswords(secrets)
+        self.conversations = conversations
         var parsed: [[UInt8]: Certificate] = [:]
         for certificate in credentials.authorities + credentials.intermediates + credentials.certificates {
             parsed[certificate.der] = certificate
@@ -34,19 +42,21 @@ final class SignatureStore: Sendable {
         self.parsed = parsed
     }
 
-    /// Whether a question is about a signature.
+    /// Whether a question is about a signature, or about EAP, whose methods may sign.
     static func concerns(_ query: Query) -> Bool {
         switch query {
         case .prove(let proof), .verify(let proof, _): proof.method == .publicKey
+        case .eap: true
         default: false
         }
     }
 
-    /// Answers a question about a signature; `moment` is the time of day in seconds since 1970. Takes milliseconds.
+    /// Answers such a question; `moment` is the time of day in seconds since 1970. Takes milliseconds.
     func answer(_ query: Query, at moment: Int64) -> Answer? {
         switch query {
         case .prove(let proof): prove(proof)
         case .verify(let proof, _): verify(proof, at: moment)
+        case .eap(let question): conversations.answer(question, passwords, EAPCredentials(self, question, at: moment))
         default: nil
         }
     }
@@ -71,7 +81,7 @@ final class SignatureStore: Sendable {
     }
 
     /// A key of ours, and what makes it known.
-    private struct Candidate {
+    struct Candidate {
         let key: PrivateKey
         /// nil for a raw public key.
         let certificate: Certificate?
@@ -80,7 +90,7 @@ final class SignatureStore: Sendable {
     }
 
     /// What we may sign with, the best first: those that the peer's authorities lead to and that bear the identity.
-    private func candidates(_ wish: Query.Proof.Wish, _ signer: Identity) -> [Candidate] {
+    func candidates(_ wish: Query.Proof.Wish, _ signer: Identity) -> [Candidate] {
         var ranked: [(rank: Int, candidate: Candidate)] = []
         for der in wish.own.certificates {
             guard let certificate = parsed[der], let key = credentials.key(of: certificate) else { continue }

@@ -180,6 +180,8 @@ public struct Connection: Hashable, Sendable {
         case sharedKey = "psk"
         /// A signature, with a certificate or a raw public key.
         case publicKey = "pubkey"
+        /// EAP (RFC 7296 §2.16): the initiator proves itself by a method of its own.
+        case eap
     }
 
     /// When we send our certificate.
@@ -208,6 +210,12 @@ public struct Connection: Hashable, Sendable {
         public var takesLoaded: Bool
         /// As whom the configuration says, where ``identity`` may follow from what is loaded.
         public var configuredIdentity: Identity?
+        /// The EAP methods that we may use.
+        public var eap: EAPRules
+        /// Who we are in EAP; nil for ``identity``.
+        public var eapIdentity: Identity?
+        /// Whose certificate the EAP server has to show; nil for the peer's identity in IKE.
+        public var eapServer: IdentityPattern?
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: Identity?) {
             self.method = method
@@ -216,6 +224,9 @@ public struct Connection: Hashable, Sendable {
             rawKeys = []
             rules = SignatureRules()
             takesLoaded = false
+            eap = EAPRules()
+            eapIdentity = nil
+            eapServer = nil
         }
     }
 
@@ -241,6 +252,10 @@ public struct Connection: Hashable, Sendable {
         public var revocation: RevocationPolicy
         /// Whether it names no authority, certificate or key, and trusts the authorities that are loaded.
         public var trustsLoaded: Bool
+        /// The EAP methods that the peer may use.
+        public var eap: EAPRules
+        /// Who the peer may be in EAP, where it is asked; nil when it is not asked, and is who it is in IKE.
+        public var eapIdentity: IdentityPattern?
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
@@ -252,6 +267,8 @@ public struct Connection: Hashable, Sendable {
             rules = SignatureRules()
             revocation = .relaxed
             trustsLoaded = false
+            eap = EAPRules()
+            eapIdentity = nil
         }
     }
 

@@ -32,6 +32,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case untrusted(remote: Identity, CertificateProblem)
     /// We can't sign: one clause.
     case noPrivateKey(local: Identity, reason: String)
+    /// EAP came to nothing: as whom, `isPeer` when that is the other end.
+    case eapFailed(identity: Identity, isPeer: Bool, EAPProblem)
     /// No packets that both would tunnel. Selectors are named from our side.
     case selectorsDisjoint(
         oursLocal: [TrafficSelector], oursRemote: [TrafficSelector], theirsLocal: [TrafficSelector],

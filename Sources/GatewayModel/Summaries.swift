@@ -51,6 +51,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var localIdentity: Identity?
     /// Whom the peer proved to be, or is expected to be.
     public var remoteIdentity: Identity?
+    /// Who the peer proved to be by EAP; nil where it proved itself in another way.
+    public var remoteEAPIdentity: Identity?
     /// Whether a NAT hides us.
     public var isBehindNAT: Bool
     /// Whether a NAT hides the peer.

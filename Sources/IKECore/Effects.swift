@@ -10,6 +10,8 @@ public enum Effect: Sendable {
     case ask(Ticket, Query)
     /// Take these addresses back: their client is gone.
     case release(Lease)
+    /// Forget this EAP conversation: its IKE SA needs it no longer.
+    case forget(EAPQuestion.Conversation)
     /// This happened.
     case publish(Event)
 }

@@ -31,6 +31,8 @@ public enum Query: Sendable {
     case lease(LeaseRequest)
     /// When did the last packet come on one of these inbound SAs?
     case lastUse(inbound: [UInt32])
+    /// What comes next in an EAP conversation?
+    case eap(EAPQuestion)
 
     /// What is proved in IKE_AUTH (RFC 7296 §2.15).
     public struct Proof: Sendable {
@@ -148,6 +150,8 @@ public enum Answer: Sendable {
     case noLease(String)
     /// Then; nil for never, or when nobody knows.
     case lastUse(Instant?)
+    /// This comes next.
+    case eap(EAPStep)
 }
 
 extension Answer {

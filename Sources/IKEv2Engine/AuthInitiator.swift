@@ -15,6 +15,10 @@ struct ProvingInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let identity = context.connection.ownIdentity(at: context.path.local.address)
+        if context.connection.local.method == .eap {
+            context.localIdentity = identity
+            return EAPInitiator.start(keys, transcript, identity, context, &turn)
+        }
         var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.local.method, signer: identity,
             other: context.expectedPeer, prf: keys.suite.prf.transform,
@@ -56,18 +60,34 @@ struct AuthInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity,
         _ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        let needsRounds = context.connection.hasSeveralRounds
-        guard context.rounds.isSpoken || !needsRounds else {
+        guard context.rounds.isSpoken || !context.connection.hasSeveralRounds else {
             let refusal = Refusal.notMet(demand: "several rounds of authentication (RFC 4739)")
             context.refuse(refusal, &turn)
             return .closed(.failed(refusal))
         }
+        let offer = firstOffer(context, &turn)
+        let request = IKEAuth.Request.identified(request(identity, proof, offer, context, turn))
+        let state = AuthInitiator(keys: keys, transcript: transcript, offered: Held(wrappedValue: offer))
+        guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
+            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
+        }
+        return .authenticating(state)
+    }
+
+    /// The first Child SA's offer; nil where IKE_AUTH makes none.
+    static func firstOffer(_ context: SessionContext, _ turn: inout Turn) -> ChildOffer? {
         let template =
             context.beginsChildless
             ? nil : context.wanted.lazy.compactMap { context.connection.child(named: $0) }.first
-        let offer = template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
+        return template.flatMap { ChildOffer($0, withKeyExchange: false, context, &turn) }
+    }
+
+    /// The first request; without a proof it asks for EAP.
+    static func request(
+        _ identity: Identity, _ proof: OwnProof?, _ offer: ChildOffer?, _ context: SessionContext, _ turn: Turn
+    ) -> IKEAuth.Request.Identified {
         var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
-        if needsRounds { notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement }
+        if context.connection.hasSeveralRounds { notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement }
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -77,17 +97,11 @@ struct AuthInitiator: ~Copyable {
                 notifies.append(NotifyPayload(.initialContact))
             }
         }
-        let request = IKEAuth.Request.identified(
-            IKEAuth.Request.Identified(
-                identity: IdentificationPayload(identity), certificates: proof.certificates,
-                certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
-                authentication: proof.authentication, configuration: context.configurationRequest,
-                child: offer?.negotiation, notifies: notifies))
-        let state = AuthInitiator(keys: keys, transcript: transcript, offered: Held(wrappedValue: offer))
-        guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
-            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
-        }
-        return .authenticating(state)
+        return IKEAuth.Request.Identified(
+            identity: IdentificationPayload(identity), certificates: proof?.certificates ?? [],
+            certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
+            authentication: proof?.authentication, configuration: context.configurationRequest,
+            child: offer?.negotiation, notifies: notifies)
     }
 
     /// A sealed message came.
@@ -145,21 +159,27 @@ struct AuthInitiator: ~Copyable {
         return .closed(.failed(refusal))
     }
 
+    /// The responder says no.
+    static func refused(
+        _ notifies: [NotifyPayload], _ offer: ChildOffer?, _ context: SessionContext
+    ) -> PeerFault {
+        guard let error = notifies.firstError else {
+            return .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: true)
+        }
+        return .refused(
+            .byPeer(
+                notify: error.type.rawValue, name: error.type.description, exchange: "IKE_AUTH",
+                offer: context.offer(
+                    offer?.proposals ?? [], localSelectors: offer?.localSelectors ?? [],
+                    remoteSelectors: offer?.remoteSelectors ?? [])))
+    }
+
     /// The responder's identity and its answer; throws when it refuses, or is not the one that we expect.
     private static func accept(
         _ response: IKEAuth.Response, _ offer: ChildOffer?, _ context: SessionContext
     ) throws(PeerFault) -> (identity: IdentificationPayload, answer: IKEAuth.Response.Authenticated) {
         switch response {
-        case .notified(let notifies, _):
-            guard let error = notifies.firstError else {
-                throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: true)
-            }
-            throw .refused(
-                .byPeer(
-                    notify: error.type.rawValue, name: error.type.description, exchange: "IKE_AUTH",
-                    offer: context.offer(
-                        offer?.proposals ?? [], localSelectors: offer?.localSelectors ?? [],
-                        remoteSelectors: offer?.remoteSelectors ?? [])))
+        case .notified(let notifies, _): throw refused(notifies, offer, context)
         case .eap, .child:
             throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: true)
         case .authenticated(let answer):

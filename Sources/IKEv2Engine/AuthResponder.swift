@@ -90,7 +90,7 @@ struct CheckingResponder: ~Copyable {
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
         var objection: Refusal?
-        let candidates = context.candidates(turn).withRounds(request)
+        let candidates = context.candidates(turn).fitting(request)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
         case .connection(let connection): context.connection = connection
         case .identityMismatch(let expected):
@@ -103,15 +103,20 @@ struct CheckingResponder: ~Copyable {
         if objection == nil, let proof = request.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
-        if request.authentication == nil {
+        if request.authentication == nil, method != .eap {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
         objection = objection ?? context.objection(to: request)
+        context.signatures.learn(request.certificateRequests)
+        if objection == nil, method == .eap {
+            return EAPResponder.start(
+                keys, transcript, request, header, arrival,
+                local: context.connection.ownIdentity(at: arrival.path.local.address), remote: peer, context, &turn)
+        }
         var proof = Query.Proof(
             connection: context.connection.name, method: method, signer: peer,
             other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.identity.body, keys))
-        context.signatures.learn(request.certificateRequests)
         proof.evidence = context.evidence(context.connection.remote, request.authentication, request.certificates)
         context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
         return .checking(
@@ -172,16 +177,24 @@ struct AnsweringResponder: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
         _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
+        ask(keys, transcript, local: local, remote: remote, context, &turn)
+        return .answering(
+            AnsweringResponder(
+                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+                identities: (local, remote)))
+    }
+
+    /// Asks for our proof.
+    static func ask(
+        _ keys: SessionKeys, _ transcript: Transcript, local: Identity, remote: Identity, _ context: SessionContext,
+        _ turn: inout Turn
+    ) {
         var proof = Query.Proof(
             connection: context.connection.name, method: context.connection.local.method, signer: local,
             other: remote, prf: keys.suite.prf.transform,
             octets: transcript.responderProof(IdentificationPayload(local).body, keys))
         proof.wish = context.wish(context.connection.local)
         context.ask(.prove(proof), &turn)
-        return .answering(
-            AnsweringResponder(
-                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
-                identities: (local, remote)))
     }
 
     /// The proof is there, or there is none.
@@ -213,7 +226,7 @@ struct AnsweringResponder: ~Copyable {
 
     private consuming func proceed(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         if let gateway = context.redirectionAtAuthentication { return redirect(to: gateway, proof, context, &turn) }
-        if let wanted = context.leaseRequest(request.configuration, identities.remote) {
+        if let wanted = context.leaseRequest(request.configuration, context.eap.peer ?? identities.remote) {
             return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
         return finish(proof, context, &turn)
@@ -243,7 +256,7 @@ struct AnsweringResponder: ~Copyable {
         response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
-        let payloads = response.payloads(proof, as: identities.local)
+        let payloads = response.payloads(proof, as: context.eap.hasSaidIdentity ? nil : identities.local)
         guard context.respond(to: header, arrival, payloads, keys, &turn) else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
@@ -288,23 +301,29 @@ private struct LastAnswer {
         self.notifies = notifies
     }
 
-    func payloads(_ proof: OwnProof?, as identity: Identity) -> [Payload] {
+    func payloads(_ proof: OwnProof?, as identity: Identity?) -> [Payload] {
         guard let proof else {
             return IKEAuth.Response.child(child, configuration: configuration, notifies: notifies).payloads
         }
         return IKEAuth.Response.authenticated(
             IKEAuth.Response.Authenticated(
-                identity: IdentificationPayload(identity), certificates: proof.certificates,
+                identity: identity.map { IdentificationPayload($0) }, certificates: proof.certificates,
                 authentication: proof.authentication, configuration: configuration, child: child, notifies: notifies)
         ).payloads
     }
 }
 
 extension [Connection] {
-    /// Those that want as many rounds as a first request announces: one, or more. All of them where none does.
-    fileprivate func withRounds(_ request: IKEAuth.Request.Identified) -> [Connection] {
+    /// Those whose authentication a first request can begin: one without a proof asks for EAP, and it announces whether
+    /// more than one round follows. What suits none of them sorts out none.
+    fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [Connection] {
         let isMore = request.notifies.contains(.anotherAuthFollows)
-        let fitting = filter { $0.furtherRemote.isEmpty != isMore }
+        return preferring { ($0.remote.method == .eap) == (request.authentication == nil) }
+            .preferring { $0.furtherRemote.isEmpty != isMore }
+    }
+
+    private func preferring(_ isFitting: (Connection) -> Bool) -> [Connection] {
+        let fitting = filter(isFitting)
         return fitting.isEmpty ? self : fitting
     }
 }

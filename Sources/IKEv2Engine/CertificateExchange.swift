@@ -93,6 +93,8 @@ extension Connection.AuthenticationMethod {
     func covers(_ method: IKEMessages.AuthenticationMethod) -> Bool {
         switch self {
         case .sharedKey: method == .sharedKey
+        // It begins without an AUTH payload.
+        case .eap: false
         case .publicKey:
             [.rsaSignature, .ecdsa256, .ecdsa384, .ecdsa521, .digitalSignature].contains(method)
         }

@@ -184,7 +184,7 @@ final class IKESession {
             turn.tables.governor.closed(from: key.remote.address)
         }
         if phase.isEstablished, registered == nil, let local = context.localIdentity,
-            let remote = context.remoteIdentity
+            let remote = context.provenIdentity
         {
             registered = (local, remote)
             turn.tables.enter(context.id, local: local, remote: remote)
@@ -217,6 +217,7 @@ final class IKESession {
                 &turn)
         }
         context.giveUpAddresses(&turn)
+        context.closeEAP(&turn)
         for spi in context.heldSPIs { turn.tables.spis.release(spi) }
         context.heldSPIs = []
         context.stopKeepingAlive(&turn)

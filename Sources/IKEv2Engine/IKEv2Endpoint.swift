@@ -164,7 +164,7 @@ public final class IKEv2Endpoint {
     /// Two IKE SAs between the same identities: the connection says which of them stays.
     private func enforceUniqueness(of session: IKESession, _ turn: inout Turn) {
         let context = session.context
-        guard let local = context.localIdentity, let remote = context.remoteIdentity else { return }
+        guard let local = context.localIdentity, let remote = context.provenIdentity else { return }
         let policy = context.connection.uniqueness
         guard policy != .never else { return }
         for id in tables.established(local: local, remote: remote) where id != context.id {

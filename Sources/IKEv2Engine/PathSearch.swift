@@ -37,7 +37,7 @@ struct PathSearch: ~Copyable {
         case .noPath(let reason):
             return Self.failed(context, reason, &turn)
         case .proof, .verified, .falseProof, .nearMiss, .noSecret, .encapsulated, .publicKeyRefused, .mixed, .leased,
-            .noLease, .lastUse, .signed, .noPrivateKey, .certified, .untrusted:
+            .noLease, .lastUse, .eap, .signed, .noPrivateKey, .certified, .untrusted:
             return Self.failed(context, "the answer is not a path", &turn)
         }
     }

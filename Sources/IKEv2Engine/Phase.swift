@@ -25,6 +25,8 @@ enum Phase: ~Copyable {
     case verifying(VerifyingInitiator)
     /// An end proves more than one identity.
     case inRounds(RoundInitiator)
+    /// We prove ourselves by EAP.
+    case eapAsking(EAPInitiator)
 
     // The peer started it.
 
@@ -44,6 +46,8 @@ enum Phase: ~Copyable {
     case answering(AnsweringResponder)
     /// An end proves more than one identity.
     case answeringRounds(RoundResponder)
+    /// The initiator proves itself by EAP.
+    case eapAnswering(EAPResponder)
     /// We ask for the initiator's virtual addresses.
     case leasing(LeasingResponder)
 
@@ -109,6 +113,8 @@ enum Phase: ~Copyable {
             self = isRepeated ? .awaitingAuth(state) : state.receive(message, arrival, context, &turn)
         case .inRounds(let state): self = state.receive(message, arrival, context, &turn)
         case .answeringRounds(let state): self = state.receive(message, arrival, context, &turn)
+        case .eapAsking(let state): self = state.receive(message, arrival, context, &turn)
+        case .eapAnswering(let state): self = state.receive(message, arrival, context, &turn)
         case .established(let state): self = state.receive(message, arrival, context, &turn)
         case .leaving(let state): self = state.receive(message, arrival, context, &turn)
         case let other:
@@ -132,6 +138,8 @@ enum Phase: ~Copyable {
         case .leasing(let state): self = state.answer(answer, context, &turn)
         case .inRounds(let state): self = state.answer(answer, context, &turn)
         case .answeringRounds(let state): self = state.answer(answer, context, &turn)
+        case .eapAsking(let state): self = state.answer(answer, context, &turn)
+        case .eapAnswering(let state): self = state.answer(answer, context, &turn)
         case let other: self = other
         }
     }
@@ -150,6 +158,8 @@ enum Phase: ~Copyable {
         case .leasing(let state): self = state.overdue(context, &turn)
         case .inRounds(let state): self = state.overdue(context, &turn)
         case .answeringRounds(let state): self = state.overdue(context, &turn)
+        case .eapAsking(let state): self = state.overdue(context, &turn)
+        case .eapAnswering(let state): self = state.overdue(context, &turn)
         case .established(let state): self = state.overdue(context, &turn)
         case let other: self = other
         }
@@ -179,6 +189,7 @@ enum Phase: ~Copyable {
         case .leaving(let state): self = .closed(state.reason)
         case .authenticating(let state): self = state.gaveUp(refusal, context, &turn)
         case .inRounds(let state): self = state.gaveUp(refusal, context, &turn)
+        case .eapAsking(let state): self = state.gaveUp(refusal, context, &turn)
         default:
             context.refuse(refusal, &turn)
             self = .closed(.failed(refusal))
@@ -195,6 +206,7 @@ enum Phase: ~Copyable {
         case .authenticating(let state): self = state.leave(reason, context, &turn)
         case .verifying(let state): self = state.leave(reason, context, &turn)
         case .inRounds(let state): self = state.leave(reason, context, &turn)
+        case .eapAsking(let state): self = state.leave(reason, context, &turn)
         case .leaving(let state): self = .leaving(state)
         case .ended(let first): self = .ended(first)
         default: self = .closed(reason)

@@ -123,6 +123,8 @@ final class SessionContext {
     var remoteIdentity: Identity?
     /// Which rounds of authentication are done.
     var rounds = AuthenticationRounds()
+    /// What EAP has come to.
+    var eap = EAPProgress()
     /// What is known about the peer's signatures.
     var signatures = SignatureAgreement()
     /// What the peer proved its identity with.
@@ -258,6 +260,7 @@ final class SessionContext {
             responderSPI: responderSPI, path: path)
         summary.localIdentity = localIdentity
         summary.remoteIdentity = remoteIdentity
+        summary.remoteEAPIdentity = eap.peer
         summary.isBehindNAT = nat.isLocal
         summary.isPeerBehindNAT = nat.isRemote
         summary.algorithms = algorithms

@@ -31,6 +31,7 @@ extension SessionContext {
         next.peerIsStrongSwan = peerIsStrongSwan
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
+        next.eap.peer = eap.peer
         next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
         next.reauthentication = reauthentication

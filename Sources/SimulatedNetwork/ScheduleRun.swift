@@ -269,6 +269,7 @@ final class ScheduleRun {
             case .ask(let ticket, let query):
                 if let answer = provider.answer(query, for: host) { feed(.answer(ticket, answer), host) }
             case .release(let lease): provider.takeBack(lease, from: host)
+            case .forget: break
             case .publish: break
             }
         }

@@ -43,6 +43,8 @@ public struct SharedKeyProvider: Provider {
         case .encapsulate(let method, let value):
             return .encapsulation(method, to: value, entropy: &host.entropy)
         case .lease(let request): return Self.lease(request)
+        // Nobody here has an EAP method.
+        case .eap: return nil
         case .lastUse(let spis):
             return .lastUse(spis.compactMap { host.plane.counters(.inbound, spi: $0)?.lastUse }.max())
         }

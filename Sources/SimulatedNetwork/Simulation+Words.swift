@@ -38,6 +38,7 @@ extension Simulation {
         case .encapsulate(let method, _): "exchange keys by \(method)"
         case .lease(let request): "lease for \(request.identity)"
         case .lastUse(let spis): "last use of \(spis.count) SAs"
+        case .eap(let question): "EAP, \(question.message?.count ?? 0) octets"
         }
     }
 
@@ -59,6 +60,9 @@ extension Simulation {
         case .publicKeyRefused: "public value refused"
         case .leased(let lease): "lease \(lease.addresses)"
         case .noLease: "no lease"
+        case .eap(.send(let message)): "EAP, \(message.count) octets"
+        case .eap(.success): "EAP success"
+        case .eap(.failure): "EAP failure"
         case .lastUse(let last): "last use \(last.map(String.init(describing:)) ?? "never")"
         }
     }

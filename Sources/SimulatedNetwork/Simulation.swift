@@ -176,6 +176,7 @@ public final class Simulation {
         case .publish(let event):
             trace.note(now, host.name, "event \(event.kind)")
         case .release(let lease): provider.takeBack(lease, from: host)
+        case .forget: break
         }
     }
 

@@ -15,6 +15,14 @@ struct AuthenticationReader {
             method: method, identity: round.read("id", or: nil, IdentitySyntax.identity))
         let named = certificates(&round, "certs", "x509")
         let keys = publicKeys(&round)
+        if method == .eap { result.eap = eap(&round, isPeer: true) }
+        result.eapIdentity = round.read("eap_id", or: nil, IdentitySyntax.identity)
+        result.eapServer = round.read("aaa_id", or: nil, IdentitySyntax.pattern)
+        note(&round, ["eap_id", "aaa_id"], unless: method == .eap)
+        if method == .eap {
+            certify(&result, named)
+            return result
+        }
         guard method == .publicKey else { return result }
         result.rules = rules
         result.rawKeys = keys.map(\.info)
@@ -40,6 +48,17 @@ struct AuthenticationReader {
         result.certificates = candidates.map(\.der)
         confirm(&result, candidates, &round)
         return result
+    }
+
+    /// What EAP-TLS shows: what is named, else whatever there is a key for, those that bear the identity first.
+    private func certify(_ result: inout Connection.Authentication, _ named: [Certificate]) {
+        guard result.eap.methods.contains(.tls) else { return }
+        let loaded = directory.credentials
+        let candidates = (named.isEmpty ? loaded.certificates : named).filter { loaded.key(of: $0) != nil }
+        result.certificates = candidates.map(\.der)
+        if result.identity == nil, result.eap.methods == [.tls], let subject = candidates.first?.subject {
+            result.identity = Identity(subject)
+        }
     }
 
     /// Takes the certificate's subject for an identity that no certificate confirms, and says so.
@@ -74,7 +93,10 @@ struct AuthenticationReader {
         result.revocation = round.read("revocation", or: .relaxed) { text throws(ValueProblem) in
             try ValueSyntax.word(text, [("relaxed", .relaxed), ("strict", .strict), ("ifuri", .ifURI)])
         }
-        guard method == .publicKey else { return result }
+        if method == .eap { result.eap = eap(&round, isPeer: false) }
+        result.eapIdentity = round.read("eap_id", or: nil, IdentitySyntax.pattern)
+        note(&round, ["eap_id"], unless: method == .eap)
+        guard method == .publicKey || method == .eap else { return result }
         result.rules = rules
         result.certificates = pinned.map(\.der)
         result.rawKeys = keys.map(\.info)
@@ -83,7 +105,7 @@ struct AuthenticationReader {
         result.authorities = trusted.map(\.asAuthority)
         // They help to build chains, and are trusted by this round alone.
         directory.add(named, as: \.intermediates)
-        if trusted.isEmpty, pinned.isEmpty, keys.isEmpty {
+        if trusted.isEmpty, pinned.isEmpty, keys.isEmpty, method == .publicKey {
             round.diagnostics.warning(
                 round.view.location, "\(round.path): no authority, certificate or key of a peer is trusted",
                 remedy: "put the authority's certificate into the directory x509ca")
@@ -94,6 +116,22 @@ struct AuthenticationReader {
                 remedy: "name the peer with id = …")
         }
         return result
+    }
+
+    /// The EAP methods of a round.
+    private func eap(_ round: inout SectionReader, isPeer: Bool) -> EAPRules {
+        round.read("auth", or: EAPRules()) { text throws(ValueProblem) in
+            try EAPSyntax.rules(text.lowercased(), isPeer: isPeer)
+        }
+    }
+
+    private func note(_ round: inout SectionReader, _ keys: [String], unless hasEffect: Bool) {
+        guard !hasEffect else { return }
+        for key in keys where round.text(key) != nil {
+            round.diagnostics.note(
+                round.location(of: key), "\(round.path).\(key) has no effect: `auth` is not EAP",
+                remedy: "it may stay or go")
+        }
     }
 
     private func method(

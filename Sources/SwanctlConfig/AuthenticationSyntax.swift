@@ -1,7 +1,7 @@
 import GatewayModel
 import IPsecCrypto
 
-/// `auth` as swanctl.conf writes it: `psk`, `pubkey`, `rsa-3072-sha256-ecdsa-256`, `ike:rsa/pss-sha256`.
+/// `auth` as swanctl.conf writes it: `psk`, `pubkey`, `eap-mschapv2` (see ``EAPSyntax``), `rsa-3072-sha256-ecdsa-256`, `ike:rsa/pss-sha256`.
 enum AuthenticationSyntax {
     /// A round's method, and for signatures what is good enough.
     static func parse(
@@ -9,8 +9,9 @@ enum AuthenticationSyntax {
     ) throws(ValueProblem) -> (method: Connection.AuthenticationMethod, rules: SignatureRules) {
         let text = text.lowercased()
         if text == "psk" { return (.sharedKey, SignatureRules()) }
-        if ["eap", "xauth", "any", "ntlm"].contains(where: { text == $0 || text.hasPrefix($0 + "-") }) {
-            throw ValueProblem("auth = \(text) is not supported yet", remedy: "write auth = psk or auth = pubkey")
+        if EAPSyntax.concerns(text) { return (.eap, SignatureRules()) }
+        if ["xauth", "any", "ntlm"].contains(where: { text == $0 || text.hasPrefix($0 + "-") }) {
+            throw ValueProblem("auth = \(text) is not supported yet", remedy: "write auth = psk, pubkey or eap")
         }
         var rules = SignatureRules()
         var current: SignatureRules.Rule?
@@ -36,7 +37,7 @@ enum AuthenticationSyntax {
             } else {
                 throw ValueProblem(
                     "'\(text)': '\(word)' is no kind of key, size or hash",
-                    remedy: "write psk, pubkey, or kinds with sizes and hashes: rsa-3072-sha256-ecdsa-256-ed25519")
+                    remedy: "write psk, pubkey, eap, or kinds with sizes and hashes: rsa-3072-sha256-ecdsa-256-ed25519")
             }
         }
         close()

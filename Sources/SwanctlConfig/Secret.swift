@@ -9,6 +9,10 @@ public struct Secret: Sendable {
         case ike
         /// A post-quantum preshared key (RFC 8784), whose identity names the key and nobody.
         case ppk
+        /// A password for EAP.
+        case eap
+        /// A password's NT hash for EAP (RFC 2759 §8.3), 16 octets.
+        case ntlm
     }
 
     /// The section's name, `ike-hq`: what messages may say about it.
@@ -67,7 +71,7 @@ extension [Secret] {
 
 /// Makes ``Secret``s from the section `secrets`.
 ///
-/// It owns the meaning of `secrets.ike<suffix>` and `secrets.ppk<suffix>`. No message of its ever shows a secret.
+/// It owns the meaning of `secrets.ike<suffix>`, `ppk`, `eap` and `ntlm`. No message of its ever shows a secret.
 enum SecretReader {
     static func secrets(
         _ reader: inout SectionReader
@@ -95,6 +99,12 @@ enum SecretReader {
             }
             section.finish()
         }
+        for kind in [Secret.Kind.eap, .ntlm] {
+            for var section in reader.sections("\(kind.rawValue)<suffix>") {
+                if let secret = password(&section, kind) { secrets.append(secret) }
+                section.finish()
+            }
+        }
         reader.finish()
         return (secrets, passwords)
     }
@@ -114,6 +124,22 @@ enum SecretReader {
                 reader.location(of: "secret"), "\(reader.path).secret: \(error.message)", remedy: error.remedy)
             return nil
         }
+    }
+
+    /// A password for EAP, which belongs to somebody.
+    private static func password(_ reader: inout SectionReader, _ kind: Secret.Kind) -> Secret? {
+        guard let secret = secret(&reader, kind) else { return nil }
+        if secret.identities.isEmpty {
+            reader.diagnostics.error(
+                reader.view.location, "\(reader.path) has no id, so nobody can use it",
+                remedy: "add id = the name that its owner has in EAP")
+        }
+        if kind == .ntlm, secret.value.count != 16 {
+            reader.diagnostics.error(
+                reader.location(of: "secret"), "\(reader.path).secret: an NT hash has 16 octets",
+                remedy: "write secret = 0x and 32 digits")
+        }
+        return secret
     }
 
     private static func secret(_ reader: inout SectionReader, _ kind: Secret.Kind) -> Secret? {
@@ -145,7 +171,7 @@ enum SecretReader {
         }
         do {
             let value = try SecretSyntax.octets(written)
-            if value.count < 16 {
+            if value.count < 16, kind == .ike || kind == .ppk {
                 diagnostics.warning(
                     setting.location, "\(reader.path): a secret of \(value.count) octets can be guessed",
                     remedy: "take at least 16 octets of chance, for example from: openssl rand -base64 32")

@@ -67,6 +67,8 @@ extension Diagnosis {
                 ],
                 causes: [isForced ? "`encap = yes` here or at the peer" : "a NAT between the gateways"],
                 remedy: "Use ESP: replace `ah_proposals` with `esp_proposals` on both sides.")
+        case .eapFailed(let identity, let isPeer, let problem):
+            self.init(eap: problem, identity: identity, isPeer: isPeer)
         case .noConnection(let path):
             self.init(
                 code: "E-NO-CONNECTION", summary: "No connection is configured for this pair of addresses.",
@@ -322,6 +324,7 @@ extension Diagnosis {
         switch method {
         case .sharedKey: "pre-shared key"
         case .publicKey: "signature"
+        case .eap: "EAP method"
         }
     }
 

@@ -85,6 +85,12 @@ public struct DiagnosisCatalogue: Sendable {
         (.wrongMethod(expected: .sharedKey, received: 14, remote: peer), nil, .here),
         (.byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer([])), nil, .there),
         (.alreadyConnected(local: us, remote: peer), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .wrongPassword("carol")), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .unknownIdentity("carol")), nil, .here),
+        (.eapFailed(identity: us, isPeer: false, .refused(method: 26)), nil, .there),
+        (.eapFailed(identity: us, isPeer: false, .serverUnproven), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .noCommonMethod(ours: [.mschapv2], theirs: [4])), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .forbiddenIdentity("carol")), nil, .here),
         (.noChildProposal(child: "net", ours: esp, theirs: [Proposal(.esp, [.aes128, .sha256])]), "net", .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_AUTH", offer: offer(esp)), "net", .there),
         (

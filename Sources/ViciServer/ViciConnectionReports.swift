@@ -19,7 +19,9 @@ extension ViciReports {
                 section.set("unique", "UNIQUE_\(connection.uniqueness.rawValue)".uppercased())
                 if connection.dpdDelay > .zero { section.set("dpd_delay", connection.dpdDelay.wholeSeconds) }
                 section.setSection("local-1") {
-                    round(connection.local.identity?.description, connection.local.method, into: &$0)
+                    round(
+                        connection.local.identity?.description, connection.local.method, connection.local.eap,
+                        connection.local.eapIdentity?.description, into: &$0)
                 }
                 for (index, further) in connection.furtherLocal.enumerated() {
                     section.setSection("local-\(index + 2)") {
@@ -27,7 +29,9 @@ extension ViciReports {
                     }
                 }
                 section.setSection("remote-1") {
-                    round(Self.identity(connection.remote.identity), connection.remote.method, into: &$0)
+                    round(
+                        Self.identity(connection.remote.identity), connection.remote.method, connection.remote.eap,
+                        connection.remote.eapIdentity?.description, into: &$0)
                 }
                 for (index, further) in connection.furtherRemote.enumerated() {
                     section.setSection("remote-\(index + 2)") {
@@ -45,10 +49,15 @@ extension ViciReports {
 
     /// One authentication round of one end.
     private static func round(
-        _ identity: String?, _ method: Connection.AuthenticationMethod, into tree: inout ViciTree
+        _ identity: String?, _ method: Connection.AuthenticationMethod, _ eap: EAPRules, _ eapIdentity: String?,
+        into tree: inout ViciTree
     ) {
         if let identity { tree.set("id", identity) }
         tree.set("class", className(method))
+        if method == .eap {
+            if eap.methods.count == 1, let only = eap.methods.first { tree.set("eap-type", only) }
+            if let eapIdentity { tree.set("eap_id", eapIdentity) }
+        }
         for key in ["groups", "cert_policy", "certs", "cacerts"] { tree.setList(key, [String]()) }
     }
 
@@ -87,6 +96,7 @@ extension ViciReports {
         switch method {
         case .sharedKey: "pre-shared key"
         case .publicKey: "public key"
+        case .eap: "EAP"
         }
     }
 }

@@ -79,6 +79,7 @@ enum ViciReports {
         tree.set("remote-host", sa.path.remote.address)
         tree.set("remote-port", sa.path.remote.port)
         tree.set("remote-id", sa.remoteIdentity?.description ?? "%any")
+        if let name = sa.remoteEAPIdentity { tree.set("remote-eap-id", name) }
         if sa.isInitiator { tree.set("initiator", true) }
         tree.set("initiator-spi", Hex.encode(sa.initiatorSPI))
         tree.set("responder-spi", Hex.encode(sa.responderSPI))

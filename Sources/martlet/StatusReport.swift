@@ -39,6 +39,7 @@ struct StatusReport: Codable, Equatable {
         var remote: String
         var local_id: String?
         var remote_id: String?
+        var remote_eap_id: String?
         /// What the peer proved its identity with; nil for a shared key.
         var remote_certificate: CertificateStatus?
         var initiator: Bool
@@ -113,6 +114,7 @@ extension StatusReport.IKESAStatus {
         remote = "\(tree["remote-host"] ?? "?")[\(tree["remote-port"] ?? "?")]"
         local_id = tree["local-id"]
         remote_id = tree["remote-id"]
+        remote_eap_id = tree["remote-eap-id"]
         remote_certificate = tree.section("remote-certificate").map(StatusReport.CertificateStatus.init)
         initiator = tree["initiator"] == "yes"
         algorithms = tree.algorithms(["encr-alg", "integ-alg", "prf-alg", "dh-group"])

@@ -45,7 +45,10 @@ struct StatusScreen {
         ]
         if let nat = sa.nat { facts.append("NAT: \(nat)") }
         var lines = ["  " + facts.joined(separator: "  ")]
-        if let remote = sa.remote_id { lines.append("    '\(sa.local_id ?? "?")' with '\(remote)'") }
+        if let remote = sa.remote_id {
+            let name = sa.remote_eap_id.map { ", '\($0)' in EAP" } ?? ""
+            lines.append("    '\(sa.local_id ?? "?")' with '\(remote)'\(name)")
+        }
         if let certificate = sa.remote_certificate {
             let chain = certificate.chain.map { "'\($0)'" }.joined(separator: " issued by ")
             lines.append(

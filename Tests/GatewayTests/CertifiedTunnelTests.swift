@@ -67,7 +67,7 @@ import WireFormat
             remote = "auth = pubkey\n id = \(peer).example"
         }
 
-        func loaded() throws -> LoadedConfiguration {
+        func loaded(secrets: String = "") throws -> LoadedConfiguration {
             let isHQ = name == "hq"
             let (own, other) = isHQ ? ("127.0.0.1", "127.0.0.2") : ("127.0.0.2", "127.0.0.1")
             let (ours, theirs) = isHQ ? ("10.1.0.0/16", "10.2.0.0/16") : ("10.2.0.0/16", "10.1.0.0/16")
@@ -87,7 +87,9 @@ import WireFormat
                     } }
                 } }
                 secrets { ike { secret = "a shared secret of two sites"
-                } }
+                }
+                \(secrets)
+                }
                 """.utf8)
             return try LoadedConfiguration(path: "test.conf", source: FilesInMemory(all))
         }

@@ -54,6 +54,7 @@ import WireFormat
         case .untrusted(let problem): "untrusted \(problem)"
         case .leased, .noLease: "a lease"
         case .lastUse: "a moment"
+        case .eap: "a step of EAP"
         case nil: "nothing"
         }
     }

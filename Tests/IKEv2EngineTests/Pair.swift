@@ -26,6 +26,8 @@ final class Gateway {
     var questions: [(ticket: Ticket, query: Query)] = []
     /// Everything, in order.
     var effects: [Effect] = []
+    /// Who speaks EAP; nobody by default.
+    var converse: (EAPQuestion) -> EAPStep = { _ in .failure([], .unavailable("no method")) }
     /// What is lent to clients, in turn; empty for none.
     var lends: [Answer] = []
     /// When the last packet came.
@@ -51,7 +53,7 @@ final class Gateway {
             case .send(let datagram): outbox.append(datagram)
             case .ask(let ticket, let query): questions.append((ticket, query))
             case .release(let lease): released.append(lease)
-            case .plane, .publish: break
+            case .plane, .publish, .forget: break
             }
         }
         if answersAtOnce { answerAll() }
@@ -82,6 +84,7 @@ final class Gateway {
         case .encapsulate(let method, let value):
             return .encapsulation(method, to: value, entropy: &environment.entropy)
         case .lastUse: return .lastUse(lastUse)
+        case .eap(let question): return .eap(converse(question))
         case .lease: return lends.isEmpty ? .noLease("all are in use") : lends.removeFirst()
         }
     }

@@ -144,6 +144,7 @@ import WireFormat
         case .noInternalAnswer: "noInternalAnswer"
         case .untrusted: "untrusted"
         case .noPrivateKey: "noPrivateKey"
+        case .eapFailed: "eapFailed"
         }
     }
 }

@@ -1,6 +1,7 @@
 // What IPsecCrypto asks of OpenSSL 3 libcrypto, each question one call that answers 1 (done), 0 (refused) or, for a
 // constructor, an object or NULL. Nothing here keeps state of its own, and no secret is left on the stack.
 #pragma once
+#include "CIPsecLegacy.h"
 #include "CIPsecNames.h"
 #include "CIPsecPackets.h"
 #include <openssl/bn.h>

@@ -187,3 +187,5 @@ size_t martlet_container_write(
     const char *name, uint8_t *out, size_t room);
 
 #pragma clang assume_nonnull end
+
+#include "CTrustTLS.h"
