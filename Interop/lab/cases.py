@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, establish, extensible, extensions, fire, fit, hybrid,
+    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit, hybrid,
     imports, mobility, policies, reauthenticate, refusal, rekey, rounds, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
@@ -118,7 +118,7 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
-    for name, scenario, procedure in imports.all_rows():
+    for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
@@ -163,6 +163,7 @@ CI = {
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
     "martlet/ss import-cisco-crypto-map",
+    "martlet/ss peer-emit-strongswan",
     "martlet/ss cert ecdsa256",
     "ss/martlet cert rsa2048",
     "martlet/ss cert raw-keys",

@@ -32,6 +32,7 @@ public struct DiagnosisCatalogue: Sendable {
     /// All kinds, in the order of a tunnel's life.
     public static let entries: [Entry] =
         refusals.map { Entry(example: Diagnosis($0.refusal, child: $0.child), observer: $0.observer) }
+        + certificates(us: us, peer: peer)
         + Diagnosis.findings.map { Entry(example: $0, observer: .nobody) }
 
     /// The entry of this code; case does not matter, nor does a missing `E-`.
@@ -100,6 +101,18 @@ public struct DiagnosisCatalogue: Sendable {
         ),
         (.byPeer(notify: 38, name: "TS_UNACCEPTABLE", exchange: "IKE_AUTH", offer: offer(esp)), "net", .there),
         (.byPeer(notify: 35, name: "NO_ADDITIONAL_SAS", exchange: "CREATE_CHILD_SA", offer: offer(esp)), "net", .there),
+        (.authenticationHeaderNeedsPlainPath(child: "net", isForced: false), "net", .here),
+        (
+            .noLease(
+                identity: peer, wanted: [.unspecified(.v4)], reason: "all addresses of the pool 'clients' are lent"),
+            nil, .here
+        ),
+        (.noLease(identity: peer, wanted: [], reason: "it asks for none"), nil, .here),
+        (.noVirtualAddress(wanted: [.unspecified(.v4)]), nil, .there),
+        (
+            .byPeer(notify: 36, name: "INTERNAL_ADDRESS_FAILURE", exchange: "IKE_AUTH", offer: offer(esp)), nil, .there
+        ),
+        (.byPeer(notify: 37, name: "FAILED_CP_REQUIRED", exchange: "IKE_AUTH", offer: offer(esp)), nil, .there),
         (.choseWhatWasNotOffered(what: "aes128-sha1-modp1024"), nil, .here),
         (.malformed(exchange: "IKE_AUTH", reason: "the payload IDr is missing"), nil, .here),
         (.planeRefused(reason: "the route into the tunnel exists already"), "net", .here),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Clockwork
+import Dialects
 import Foundation
 import GatewayModel
 import LinuxSystem
@@ -63,17 +64,25 @@ struct Invite: ParsableCommand {
     var lan: [String]
     @Option(help: ArgumentHelp("The address at which it reaches us, when init found another.", valueName: "ADDRESS"))
     var address: String?
-    @Option(help: ArgumentHelp("Print the other end's configuration instead: strongswan.", valueName: "DIALECT"))
+    @Option(
+        help: ArgumentHelp(
+            "Print the other end's configuration instead, in one of the dialects of `martlet peer emit`.",
+            valueName: "DIALECT"))
     var dialect: String?
+    @Option(help: ArgumentHelp("The other end's address, which some dialects have to be told.", valueName: "ADDRESS"))
+    var theirAddress: String?
     @OptionGroup var site: SiteOptions
     @OptionGroup var start: StartOptions
 
     func run() throws {
         try SiteFiles.check(name)
         try Networks.check(lan)
-        guard dialect.map({ ["strongswan", "swanctl", "martlet"].contains($0) }) ?? true else {
-            throw ValidationError("--dialect is strongswan so far; its swanctl.conf is Martlet's as well.")
+        let isForeign = dialect.map { !["strongswan", "swanctl", "martlet"].contains($0) } ?? false
+        if isForeign, let dialect, PeerDialect(rawValue: dialect) == nil {
+            throw ValidationError(
+                "--dialect is one of \(PeerDialect.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
+        let theirs = try PeerFiles.address(theirAddress)
         let files = site.files
         guard files.exists else {
             throw CommandFailure("\(files.path) is not there yet: `martlet init NAME --lan CIDR` writes it.")
@@ -83,7 +92,11 @@ struct Invite: ParsableCommand {
             throw CommandFailure("'\(name)' was invited already (\(path)). Remove that file to invite it anew.")
         }
         var generator = SystemRandomNumberGenerator()
-        let key = Hex.encode((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        // Devices that take readable keys only get one of letters and digits, of 256 bits as well.
+        let key =
+            isForeign
+            ? Self.readableKey(&generator)
+            : "0x" + Hex.encode((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
         // The site's own name stands in the main file: it is read back with the tunnel in it.
         let draft = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: "draft", key: key))
         guard let connection = try files.loaded(with: [draft]).connections.first(where: { $0.name == name }),
@@ -93,15 +106,34 @@ struct Invite: ParsableCommand {
             throw CommandFailure("At which address does '\(name)' reach us? Say it with --address.")
         }
         let tunnel = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: gateway, key: key))
-        _ = try files.loaded(with: [tunnel])
+        let loaded = try files.loaded(with: [tunnel])
+        // What the other end can't be told is no invitation: nothing is written then.
+        var emitted: EmittedPeer?
+        if isForeign, let dialect, let made = loaded.connections.first(where: { $0.name == name }) {
+            emitted = try PeerFiles.emit(made, loaded, dialect: dialect, ours: IPAddress(own), theirs: theirs)
+        }
         try files.write([tunnel])
         let invitation = Invitation(
             gateway: gateway, address: own, networks: child.localSelectors.map(\.description), you: name,
-            your_networks: lan, key: key)
+            your_networks: lan, key: String(key.dropFirst(2)))
         FileHandle.standardError.write(Data("Wrote \(path). \(try start.take(files.path))\n".utf8))
+        if let emitted { return print(PeerFiles.text(emitted), terminator: "") }
         if dialect != nil { return print(SiteFiles.guest(invitation), terminator: "") }
         FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
         print(try invitation.line())
+    }
+}
+
+extension Invite {
+    /// 44 letters and digits, the first a letter: 256 bits and a little more, in what every device takes as a key.
+    private static func readableKey(_ generator: inout SystemRandomNumberGenerator) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        let all = letters + Array("0123456789")
+        return String(
+            (0..<44).map { index in
+                let choice = index == 0 ? letters : all
+                return choice[Int.random(in: 0..<choice.count, using: &generator)]
+            })
     }
 }
 

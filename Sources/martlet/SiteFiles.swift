@@ -79,7 +79,7 @@ struct SiteFiles {
           ike-\(guest) {
             id-1 = \(gateway)
             id-2 = \(guest)
-            secret = 0x\(key)
+            secret = \(key)
           }
         }
 

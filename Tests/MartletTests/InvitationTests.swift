@@ -35,7 +35,7 @@ import Testing
     @Test func bothFilesDescribeOneTunnel() throws {
         let main = SiteFiles.main(name: "hq", address: "198.51.100.1", networks: ["192.168.10.0/24"])
         let invited = SiteFiles.invited(
-            "branch", networks: invitation.your_networks, gateway: "hq", key: invitation.key)
+            "branch", networks: invitation.your_networks, gateway: "hq", key: "0x" + invitation.key)
         let here = try LoadedConfiguration(
             path: "/m/swanctl.conf",
             source: FilesInMemory(["/m/swanctl.conf": main, "/m/conf.d/branch.conf": invited]))

@@ -15,6 +15,21 @@ import Testing
         }
     }
 
+    /// Every code that stands in the sources of `Telemetry` can be explained.
+    @Test func everyCodeThatIsSaidIsInTheCatalogue() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Sources/Telemetry")
+        let files = try FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)
+        var said: Set<String> = []
+        for file in files where file.pathExtension == "swift" {
+            for match in try String(contentsOf: file, encoding: .utf8).matches(of: #/"(E-[A-Z0-9-]+)"/#) {
+                said.insert(String(match.1))
+            }
+        }
+        #expect(said.count > 50)
+        #expect(said.subtracting(DiagnosisCatalogue.entries.map(\.code)) == [])
+    }
+
     @Test func codesAreFoundHoweverWritten() {
         for text in ["E-SELECTORS", "e-selectors", "selectors"] {
             #expect(DiagnosisCatalogue.entry(text)?.code == "E-SELECTORS")
