@@ -21,8 +21,8 @@ final class ControlFacade: ViciHandler {
     var announced: [IKESAID: IKESASummary] = [:]
     /// The last IKE SA that was established in place of another one.
     var successor: IKESAID?
-    /// Child SAs that were announced as up, by connection, so that a replacement can be told from another one.
-    var installed: [String: [ChildSASummary]] = [:]
+    /// Child SAs that were announced as up, by IKE SA, so that a replacement can be told from another one.
+    var installed: [IKESAID: [ChildSASummary]] = [:]
     /// The last events, the oldest first, and where the next one goes once there are enough.
     var remembered: [Event] = []
     var oldestRemembered = 0
