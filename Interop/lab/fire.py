@@ -22,7 +22,7 @@ def under_fire(bench, options):
     stop = threading.Event()
     witness = threading.Thread(target=_witness, args=(gateway.socket, waits, stop), daemon=True)
     witness.start()
-    _load_many(gateway.socket, 1_000)
+    load_many(gateway.socket, 1_000)
     deaf = _deaf_reader(gateway.socket)
     _crowd(gateway.socket, 1_000)
     _large_messages(gateway.socket)
@@ -52,7 +52,7 @@ def ten_thousand(bench, options):
     facts = {}
     for gateway in bench.gateways:
         begin = time.monotonic()
-        _load_many(gateway.socket, CONNECTIONS)
+        load_many(gateway.socket, CONNECTIONS)
         loaded = time.monotonic()
         with Vici(gateway.socket, timeout=120) as client:
             count = len(client.listing("list-conns", "list-conn"))
@@ -81,7 +81,7 @@ def _connection(number):
     }}
 
 
-def _load_many(path, count):
+def load_many(path, count):
     with Vici(path, timeout=120) as client:
         for number in range(count):
             client.require("load-conn", _connection(number))

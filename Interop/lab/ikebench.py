@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 
-from . import measure
+from . import manybench, measure
 from .figures import OURS, PEER, Figures
 from .gateways import Martlet, missing
 from .network import PREFIX, Network, sweep
@@ -35,7 +35,7 @@ def main(arguments):
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     sweep()
     rows, loads, status = [], [], 0
-    for step in (_handshakes, _tunnels):
+    for step in (_handshakes, _many, _tunnels):
         try:
             rows += step(options, loads)
         except Failure as failure:
@@ -53,13 +53,14 @@ def _options(arguments):
     parser.add_argument("--handshakes", type=int, default=1000, help="handshakes in each round (1000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each gateway has its turn (3)")
     parser.add_argument("--outstanding", type=int, default=16, help="handshakes under way at once (16)")
+    parser.add_argument("--connections", type=int, default=10_000, help="connections loaded, IKE SAs listed (10000)")
     parser.add_argument("--tunnels", type=int, default=100_000, help="tunnels that are kept alive (100000)")
     release = os.path.join(ROOT, ".build/release")
     parser.add_argument("--martlet", default=os.path.join(release, "martlet"), help="the executable to measure")
     parser.add_argument(
         "--martlet-bench", default=os.path.join(release, "martlet-bench"), help="the executable with the harnesses")
     options = parser.parse_args(arguments)
-    if min(options.handshakes, options.rounds, options.outstanding, options.tunnels) < 1:
+    if min(options.handshakes, options.rounds, options.outstanding, options.tunnels, options.connections) < 1:
         parser.error("the numbers must be above zero")
     return options
 
@@ -93,6 +94,11 @@ def _handshakes(options, loads):
             f"≥ {bound}", at_least(bound),
             f"{ours:.0f} against {peer:.0f}; {1e6 / ours:.0f} against {1e6 / peer:.0f} µs each"))
     return rows
+
+
+def _many(options, loads):
+    """Control clients of both daemons, with much to load and to list."""
+    return manybench.rows(options, lambda text: _progress(text, loads))
 
 
 def _tunnels(options, loads):

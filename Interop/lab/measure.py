@@ -136,13 +136,18 @@ def handshakes(kind, group, network, directory, options, figures):
     figures.add(f"handshakes-memory/{group}", "MiB", kind, end.resident / 2**20)
 
 
-def _load(network, responder, options, first, count):
+def establish(network, responder, options, first, count):
+    """Brings so many IKE SAs up and leaves them there."""
+    return _load(network, responder, options, first, count, "--keep")
+
+
+def _load(network, responder, options, first, count, *more):
     """Drives the responder from the other side; returns the seconds that it took."""
     try:
         done = run(
             [options.martlet_bench, "handshakes", network.b.outer[4], "--count", count, "--first", first,
              "--outstanding", options.outstanding, "--ike", responder.ike, "--esp", "aes128gcm16",
-             "--secret", responder.secret], netns=network.a.netns, timeout=120 + count / 10)
+             "--secret", responder.secret, *more], netns=network.a.netns, timeout=120 + count / 10)
     except TimedOut as failure:
         # The message repeats the command line, and with it the key, which is of this run only.
         raise Failure(str(failure).replace(responder.secret, "…")) from None

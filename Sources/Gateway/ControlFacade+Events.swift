@@ -57,9 +57,7 @@ extension ControlFacade {
     /// A peer that agrees and deletes at once has a reason that it does not tell.
     private func noteShortLife(_ event: Event, _ reason: Event.CloseReason, _ summary: IKESASummary) {
         guard reason == .byPeer, let born = summary.established, event.time - born < .seconds(10) else { return }
-        let diagnosis = Diagnosis.deletedAtOnce(summary.connection)
-        shortLived[summary.connection] = ViciFailure(
-            code: diagnosis.code, text: diagnosis.text, remedy: diagnosis.remedy, time: event.time)
+        shortLived[summary.connection] = event.time
     }
 
     /// Puts the event into words for those who want to read them, and only then: most events have no reader.
@@ -94,6 +92,7 @@ extension ControlFacade {
         case .ikeStateChanged(_, .rekeyed):
             if let id = event.ikeSA { publishRekey(of: id, server) }
         case .ikeClosed(let reason):
+            if let id = event.ikeSA { installed[id] = nil }
             guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }), reason != .replaced else {
                 return
             }
@@ -106,7 +105,7 @@ extension ControlFacade {
             server.publish(.ikeUpdate(summary))
         case .childInstalled(let child): publishInstalled(child, event, server)
         case .childClosed(let child, let reason):
-            forget(child, event.connection)
+            if let id = event.ikeSA { forget(child, id) }
             if reason != .replaced { publish(child, isUp: false, event, server) }
         default: return
         }
@@ -115,10 +114,13 @@ extension ControlFacade {
     /// An IKE SA has a successor: the youngest of its connection.
     private func publishRekey(of id: IKESAID, _ server: ViciServer) {
         guard var old = gateway.ikeSA(id) ?? announced[id], announced.removeValue(forKey: id) != nil else { return }
-        let candidates = gateway.ikeSAIDs.reversed().prefix { $0 > id }.compactMap { gateway.ikeSA($0) }
-            .filter { $0.connection == old.connection && $0.state == .established }
+        let candidates = gateway.ikeSAs(of: old.connection).reversed().filter {
+            $0.id > id && $0.state == .established && $0.remoteIdentity == old.remoteIdentity
+        }
         guard let successor = candidates.first(where: { !$0.children.isEmpty }) ?? candidates.first else { return }
         announced[successor.id] = successor
+        // It has the children now.
+        if let children = installed.removeValue(forKey: id) { installed[successor.id, default: []] += children }
         counters.countIKERekey(weInitiated: successor.isInitiator, successor.connection)
         old.children = []
         server.publish(.ikeRekey(old: old, new: successor))
@@ -132,9 +134,9 @@ extension ControlFacade {
         let now = owner.children.first { $0.id == child.id }
         // One that lost the contest with the peer's own replacement is on its way out.
         if now?.state == .rekeyed { return }
-        defer { installed[owner.connection, default: []].append(child) }
+        defer { installed[owner.id, default: []].append(child) }
         // The one that it replaces is on its way out, or gone already by the time this is told.
-        let replaced = (installed[owner.connection] ?? []).last { earlier in
+        let replaced = (installed[owner.id] ?? []).last { earlier in
             earlier.name == child.name && earlier.id < child.id
                 && !owner.children.contains {
                     $0.id == earlier.id && ($0.state == .installed || $0.state == .rekeying)
@@ -146,14 +148,13 @@ extension ControlFacade {
         server.publish(.childRekey(old: replaced, new: child, of: owner, traffic))
     }
 
-    private func forget(_ child: ChildSASummary, _ connection: String?) {
-        guard let connection else { return }
-        installed[connection]?.removeAll { $0.id == child.id }
-        if installed[connection]?.isEmpty ?? false { installed[connection] = nil }
+    private func forget(_ child: ChildSASummary, _ owner: IKESAID) {
+        installed[owner]?.removeAll { $0.id == child.id }
+        if installed[owner]?.isEmpty ?? false { installed[owner] = nil }
     }
 
     private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: ViciServer) {
-        guard var owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
+        guard server.hasListeners("child-updown"), var owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
         if let now = gateway.ikeSA(owner.id) { owner = now } else { owner.state = .deleting }
         server.publish(.childUpDown(isUp: isUp, child, of: owner, traffic(of: child)))
     }

@@ -21,8 +21,9 @@ public struct Event: Hashable, Sendable {
         self.kind = kind
     }
 
-    /// What happened.
-    public enum Kind: Hashable, Sendable {
+    /// What happened. Indirect: events are handed on many times, and then one reference is copied instead of all that
+    /// they tell.
+    public indirect enum Kind: Hashable, Sendable {
         /// An IKE SA went from one state to another.
         case ikeStateChanged(from: IKESAState, to: IKESAState)
         /// The IKE SA is up.

@@ -39,9 +39,11 @@ public final class UserspacePlane: DataPlane {
     private let addresses: AddressKeeper?
     private var threads: [WorkerThread] = []
     private var register = AssociationRegister()
+    /// Whether changes of the kernel's wait for ``commitChanges()``.
+    var gathersChanges = false
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
-    private var entropy = SystemEntropy()
+    private var entropy = EntropyReserve()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
     /// An IKE message of so many octets goes through every path uncut.
@@ -171,6 +173,7 @@ public final class UserspacePlane: DataPlane {
     /// at all times does not leave in clear before its SAs are up.
     public func adoptBlocks(keeping kept: [IPPrefix], making made: [IPPrefix]) throws(PlaneError) {
         do { try routes?.adopt(keeping: kept, making: made) } catch { throw .system(error) }
+        try commitPolicies()
     }
 
     /// Waits until both threads have carried out everything that was asked so far; false when ten seconds are over first.
@@ -205,6 +208,11 @@ public final class UserspacePlane: DataPlane {
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        try carryOut(command)
+        try commit(command)
+    }
+
+    private func carryOut(_ command: PlaneCommand) throws {
         hasNewOrders = true
         switch command {
         case .install(let association):
@@ -221,7 +229,7 @@ public final class UserspacePlane: DataPlane {
         case .remove(.outbound, let spi, let child): try removeOutbound(spi, child)
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)
-        case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
+        case .unprotect(let child, let staysBlocked): unprotect(child, staysBlocked: staysBlocked)
         case .trap(let policy): try leaveTrap(policy)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
@@ -325,19 +333,24 @@ public final class UserspacePlane: DataPlane {
             return
         }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
-            // Half a protection is none: the Child SA fails, and with it what it had.
-            try? routes?.unprotect(child, staysBlocked: false)
-            transmitOrders.append(.unprotect(child))
-            protecting[child] = nil
+            abandon(child)
             throw .system(error)
         }
         protecting[child] = (selectors, found.handle)
         clear?.protect(child, local: selectors.local, remote: selectors.remote)
         refreshSpared()
-        if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
+        if let former = blocked.takeOver(selectors, by: child) { unblock(former) }
     }
 
-    private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
+    /// Takes back what was done for a Child SA whose protection failed.
+    func abandon(_ child: ChildSAID) {
+        routes?.unprotect(child, staysBlocked: false)
+        clear?.release(child)
+        transmitOrders.append(.unprotect(child))
+        protecting[child] = nil
+    }
+
+    private func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
         if domains.removeValue(forKey: child) != nil {
             // What is routed into the device goes nowhere else, blocked or not.
             protecting[child] = nil
@@ -346,12 +359,12 @@ public final class UserspacePlane: DataPlane {
             receiveOrders.append(.forget(child))
             return
         }
-        do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
+        routes?.unprotect(child, staysBlocked: staysBlocked)
         if staysBlocked {
             // What protects nothing has nothing that could stay blocked, or stays so already.
             guard let was = protecting.removeValue(forKey: child) else { return }
             transmitOrders.append(.block(child))
-            if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
+            if let former = blocked.block(was.selectors, by: child) { unblock(former) }
         } else {
             if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
             clear?.release(child)
@@ -365,10 +378,10 @@ public final class UserspacePlane: DataPlane {
     private func precedence(_ child: ChildSAID) -> UInt32 { precedences[child] ?? StandingPolicy.protectPriority }
 
     /// Another Child SA blocks or protects the same from now on.
-    private func unblock(_ former: ChildSAID) throws(PlaneError) {
+    private func unblock(_ former: ChildSAID) {
         transmitOrders.append(.unprotect(former))
         clear?.release(former)
-        do { try routes?.unprotect(former, staysBlocked: false) } catch { throw .system(error) }
+        routes?.unprotect(former, staysBlocked: false)
     }
 
     private func move(

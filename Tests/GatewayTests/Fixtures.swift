@@ -96,6 +96,18 @@ final class FakePlane: DataPlane {
     /// What it refuses, by the beginning of the command's name.
     var refuses: String?
     var onCommand: ((String) -> Void)?
+    /// Whether policies wait until changes are committed, and whether they are refused then.
+    var gathers = false
+    var refusesLate = false
+    private var waiting: [ChildSAID] = []
+
+    var hasChanges: Bool { !waiting.isEmpty }
+
+    func commitChanges() -> [PlaneRefusal] {
+        defer { waiting = [] }
+        if !waiting.isEmpty { onCommand?("commit") }
+        return refusesLate ? waiting.map { PlaneRefusal(child: $0, reason: "no room for a route") } : []
+    }
 
     func obey(_ command: PlaneCommand) throws {
         let name =
@@ -113,6 +125,7 @@ final class FakePlane: DataPlane {
             }
         commands.append(name)
         onCommand?(name)
+        if gathers, case .protect(let child, _, _, _) = command { waiting.append(child) }
         if let refuses, name.hasPrefix(refuses) { throw Refusal(description: "no room for \(name)") }
     }
 
@@ -189,21 +202,24 @@ final class NodePair {
     }
 
     /// Carries datagrams until nobody has any.
-    func run() {
+    func run(gathering: Bool = false) {
         for _ in 0..<100 where !hq.transport.sent.isEmpty || !branch.transport.sent.isEmpty {
             for (from, to) in [(hq, branch), (branch, hq)] {
                 let datagrams = from.transport.sent
                 from.transport.sent = []
-                for datagram in datagrams {
-                    to.gateway.handle(
-                        .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+                let take = {
+                    for datagram in datagrams {
+                        to.gateway.handle(
+                            .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+                    }
                 }
+                if gathering { to.gateway.gather(take) } else { take() }
             }
         }
     }
 
-    func initiate() {
+    func initiate(gathering: Bool = false) {
         hq.gateway.handle(.command(.initiate(connection: "branch", child: "net")))
-        run()
+        run(gathering: gathering)
     }
 }

@@ -89,6 +89,33 @@ private func selector(
         #expect(lookup.candidates(for: path).map(\.name) == ["host", "block", "here", "any", "any too"])
     }
 
+    /// A directory finds what a look at all connections finds, in the same order.
+    @Test func theDirectoryFindsTheSame() {
+        let patterns: [AddressPattern?] = [
+            nil, .any, .prefix(Pair.prefix("203.0.113.9/32")), .prefix(Pair.prefix("203.0.113.0/24")),
+            .prefix(Pair.prefix("203.0.113.8/32")), .prefix(Pair.prefix("0.0.0.0/0")),
+        ]
+        var connections: [Connection] = []
+        for (index, remote) in (patterns + patterns.reversed()).enumerated() {
+            for local in [nil, AddressPattern.prefix(Pair.prefix("192.0.2.1/32"))] {
+                var made = connection("c\(index % 9)", remote: remote, local: local)
+                if index == 3 { made.remoteAddresses.append(.prefix(Pair.prefix("198.51.100.1/32"))) }
+                connections.append(made)
+            }
+        }
+        let directory = ConnectionDirectory(connections)
+        for remote in ["203.0.113.9", "203.0.113.8", "198.51.100.1", "10.0.0.1"] {
+            for local in ["192.0.2.1", "192.0.2.7"] {
+                let path = Path(local: Endpoint(address(local), 500), remote: Endpoint(address(remote), 500))
+                #expect(directory.candidates(for: path) == ConnectionLookup(connections).candidates(for: path))
+            }
+        }
+        for name in ["c0", "c8", "nobody"] {
+            #expect(directory.connection(named: name) == connections.first { $0.name == name })
+            #expect(directory.has(name) == connections.contains { $0.name == name })
+        }
+    }
+
     @Test func theClosestIdentityWinsOverTheAddress() {
         let candidates = [
             connection("any"),

@@ -233,6 +233,46 @@ private final class Churn: Sendable {
         }
     }
 
+    @Test("Many changes in one go: what is refused is named, and keeps nothing else from being made")
+    func batch() throws {
+        try Support.withNamespace("batch") { _, route in
+            func block(_ number: UInt32, _ kind: Route.Kind = .blackhole, interface: UInt32? = nil) throws -> Route {
+                let prefix = try #require(IPPrefix(IPAddress(v4: 0x0a00_0000 + number << 8), length: 24))
+                return Route(to: prefix, kind: kind, table: 1220, interface: interface, protocolNumber: 99)
+            }
+            var batch = RouteBatch()
+            for number: UInt32 in 0..<300 { batch.add(try block(number)) }
+            // No such link; then one that is there already, and one that never was.
+            batch.add(try block(400, .unicast, interface: 4_000_000))
+            batch.add(try block(7))
+            batch.delete(try block(500))
+            for number: UInt32 in 0..<150 { batch.delete(try block(number)) }
+            let refused = try route.make(batch)
+            #expect(refused.map(\.place) == [300])
+            #expect(refused.first?.error.errno == .noSuchDevice)
+            #expect(try route.routes(.v4, table: 1220).count == 150)
+            #expect(try route.make(RouteBatch()).isEmpty)
+            // Nothing of an answer is left for the next one to find.
+            try route.add(try block(600))
+            #expect(try route.routes(.v4, table: 1220).count == 151)
+        }
+    }
+
+    @Test("A monitor that passes over one's own routes hears of all others")
+    func ignoringMonitor() throws {
+        try Support.withNamespace("ignore") { namespace, route in
+            let monitor = try namespace.run { try RouteMonitor(ignoringRoutesOf: 77) }
+            let block = try Support.prefix("203.0.113.0/24")
+            try route.add(Route(to: block, kind: .blackhole, table: 1220, protocolNumber: 77))
+            #expect(try !monitor.descriptor.wait(milliseconds: 100))
+            let other = Route(to: block, kind: .blackhole, table: 1221, protocolNumber: 78)
+            try route.add(other)
+            #expect(try monitor.changes() == [.route(other)])
+            try route.delete(other)
+            #expect(try monitor.changes() == [.routeRemoved(other)])
+        }
+    }
+
     @Test("A list that changes while it is read is read again, and whole")
     func interruptedList() throws {
         try Support.withNamespace("churn") { namespace, route in

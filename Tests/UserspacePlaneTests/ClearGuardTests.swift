@@ -122,6 +122,59 @@ private let sent = Atomic<UInt64>(0)
         try plane.stop()
     }
 
+    /// Blocks of one pair of lengths share a set; more pairs of lengths than there are sets for lie among the ranges.
+    @Test func blocksOfAllLengthsAreInForce() throws {
+        let sites = try Sites("lengths")
+        let plane = try sites.plane(sites.left)
+        let here = try socket(sites.left, port: 9)
+        let there = try socket(sites.right, port: 7)
+        let lengths = Array((8...30).reversed())
+        plane.beginChanges()
+        for (index, length) in lengths.enumerated() {
+            try sites.bringUp(
+                plane, sites.left, child: UInt32(index + 1), index: index + 1, local: ["10.1.0.0/16"],
+                remote: ["10.\(length < 15 ? 0 : 2).0.0/\(length)"])
+        }
+        #expect(plane.hasChanges)
+        #expect(plane.commitChanges().isEmpty)
+        #expect(!plane.hasChanges && plane.clearFailure == nil)
+        // Each of them covers the host; the last one that goes opens the way.
+        for index in lengths.indices {
+            if index % 5 == 2 || index == lengths.count - 1 {
+                #expect(try !arrives(from: there, at: here), "\(lengths[index...])")
+            }
+            try plane.obey(.unprotect(ChildSAID(rawValue: UInt32(index + 1)), staysBlocked: false))
+        }
+        #expect(try reaches(from: there, at: here))
+        #expect(plane.clearFailure == nil)
+        try plane.stop()
+    }
+
+    @Test func whatIsGatheredIsInForceAfterwards() throws {
+        let sites = try Sites("gather")
+        let plane = try sites.plane(sites.left)
+        let before = try sites.left.table()
+        plane.beginChanges()
+        try sites.bringUp(plane, sites.left, child: 1, index: 1)
+        try sites.bringUp(plane, sites.left, child: 2, index: 2, remote: ["10.9.0.0/24"])
+        try plane.obey(.unprotect(ChildSAID(rawValue: 2), staysBlocked: false))
+        #expect(try sites.left.table() == before)
+        #expect(plane.commitChanges().isEmpty)
+        let after = try sites.left.table()
+        #expect(after.contains("10.2.0.0/16 way") && after.contains("10.2.0.0/16 refusal"))
+        #expect(!after.contains { $0.hasPrefix("10.9.0.0") })
+        // A policy that is there already asks the kernel for nothing.
+        plane.beginChanges()
+        try sites.bringUp(plane, sites.left, child: 3, index: 3)
+        #expect(!plane.hasChanges)
+        #expect(plane.commitChanges().isEmpty)
+        // And at once where nobody gathers.
+        try plane.obey(.unprotect(ChildSAID(rawValue: 1), staysBlocked: false))
+        try plane.obey(.unprotect(ChildSAID(rawValue: 3), staysBlocked: false))
+        #expect(try !sites.left.table().contains("10.2.0.0/16 way"))
+        try plane.stop()
+    }
+
     @Test func overlappingPoliciesAreAllInForce() throws {
         let sites = try Sites("overlap")
         let plane = try sites.plane(sites.left)
