@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility,
-    policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    policies, reauthenticate, refusal, rekey, replays, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -106,6 +106,9 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
+    for name, scenario, procedure in replays.CASES:
+        # The left side is a script, which stands where a Martlet would.
+        cases.append(Case(f"client/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=120))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
