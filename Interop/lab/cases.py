@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit, hybrid,
-    imports, mobility, policies, reauthenticate, refusal, rekey, rounds, shapes, thousand, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
+    hybrid, imports, mobility, policies, reauthenticate, refusal, rekey, replays, rounds, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -120,6 +120,9 @@ def all_cases():
         timeout=400))
     for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
+    for name, scenario, procedure in replays.CASES:
+        # The left side is a script, which stands where a Martlet would.
+        cases.append(Case(f"client/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=120))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI

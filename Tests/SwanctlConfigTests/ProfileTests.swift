@@ -185,7 +185,8 @@ import Testing
     @Test func clientsLoadWithAPool() throws {
         let found = try connection(text("apple", "pools = p"))
         #expect(found.children.first?.rekeyTime == .hours(24))
-        #expect(try connection(text("android", "pools = p")).pools == ["p"])
+        let android = try connection(text("android", "pools = p"))
+        #expect(android.pools == ["p"] && android.sendsCertificate == .always)
         // Windows has certificates or EAP only.
         let windows = mistakes(text("windows", "pools = p"))
         #expect(windows.count == 2 && windows.allSatisfy { $0.contains("no pre-shared keys") }, "\(windows)")

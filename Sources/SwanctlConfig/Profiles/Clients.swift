@@ -68,7 +68,8 @@ extension PeerProfile {
             // Its first guess is group 16: naming that saves a round trip.
             "proposals": "aes256gcm16-prfsha512-modp4096, aes256-sha512-modp4096, chacha20poly1305-prfsha512-x25519, "
                 + "aes256gcm16-prfsha256-modp2048",
-            "dpd_delay": "300s", "rekey_time": "4h", "fragmentation": "yes",
+            // It asks nobody for a certificate, and needs the gateway's all the same.
+            "send_cert": "always", "dpd_delay": "300s", "rekey_time": "4h", "fragmentation": "yes",
         ],
         child: ["esp_proposals": "aes256gcm16, chacha20poly1305, aes256-sha256", "rekey_time": "2h"],
         rules: [needsPool])
