@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility,
-    policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    policies, reauthenticate, refusal, rekey, resources, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -64,6 +64,10 @@ def all_cases():
                 reauthenticate.renewed))
         if (left, right) == ("martlet", "martlet"):
             cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
+            for letter, who in (("a", "initiator"), ("b", "responder")):
+                cases.append(Case(
+                    f"{pair} workers-{who}", left, right, lambda letter=letter: resources.Resources(starter=letter),
+                    resources.spread))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

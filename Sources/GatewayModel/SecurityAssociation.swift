@@ -57,6 +57,8 @@ public struct SecurityAssociation: Sendable {
     /// The device that its inner packets come from and go to (``VirtualInterface/key(connection:child:)``); nil for the
     /// shared one.
     public var interface: String?
+    /// The worker whose own it is (RFC 9611), counted from 1; nil for one that serves all of them.
+    public var resource: Int?
 
     /// One direction of a Child SA.
     public init(
@@ -84,6 +86,7 @@ public struct SecurityAssociation: Sendable {
         limits = VolumeLimits()
         policyPriority = 0
         interface = nil
+        resource = nil
     }
 }
 
@@ -120,6 +123,9 @@ public enum SPILayout {
     public static let indexBits: UInt32 = 20
     /// The most SAs at once.
     public static let capacity = 1 << 20
+
+    /// The bits of the index.
+    public static let mask: UInt32 = 1 << indexBits - 1
 
     /// The table index of an inbound SPI.
     public static func index(of spi: UInt32) -> Int { Int(spi & (1 << indexBits - 1)) }

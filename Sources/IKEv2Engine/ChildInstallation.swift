@@ -15,6 +15,7 @@ struct ChildInstallation {
     let agreement: ChildAgreement
     private let inboundKeys: PacketKeys
     private let outboundKeys: PacketKeys
+    private let weInitiated: Bool
 
     /// Derives the keys; nil when the algorithms do not make a protection. `weInitiated` is about the exchange, not
     /// about the IKE SA.
@@ -28,6 +29,7 @@ struct ChildInstallation {
         guard let derived else { return nil }
         id = turn.tables.newChildSAID()
         self.agreement = agreement
+        self.weInitiated = weInitiated
         // The initiator's keys protect what the initiator sends (RFC 7296 §2.17).
         inboundKeys = weInitiated ? derived.responder : derived.initiator
         outboundKeys = weInitiated ? derived.initiator : derived.responder
@@ -63,6 +65,7 @@ struct ChildInstallation {
         turn.tables.refusals.clear(context.connection.name)
         turn.tables.acquires.cameUp(context.connection.name, agreement.template.name)
         context.publish(.childInstalled(child.summary), &turn)
+        if weInitiated, takesOver { context.wantMore(like: child, turn) }
     }
 
     private func association(
@@ -86,6 +89,7 @@ struct ChildInstallation {
         association.limits = agreement.template.volume.limits(
             bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())
         association.policyPriority = agreement.template.priority
+        association.resource = agreement.resource
         if agreement.template.interface != nil {
             association.interface = VirtualInterface.key(
                 connection: context.connection.name, child: agreement.template.name)
@@ -99,7 +103,7 @@ extension SessionContext {
     /// the Child SA is removed.
     func leaveTrap(_ child: ChildSA, _ reason: Event.CloseReason, _ turn: inout Turn) {
         let template = child.agreement.template
-        guard child.isProtecting, reason.leavesTrap(template) else { return }
+        guard child.isProtecting, child.agreement.resource == nil, reason.leavesTrap(template) else { return }
         var trap = StandingPolicy(
             connection: connection.name, child: template.name, action: .trap, local: child.agreement.localSelectors,
             remote: child.agreement.remoteSelectors)
@@ -112,6 +116,8 @@ extension SessionContext {
         guard var child = children.remove(id) else { return }
         turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI, of: id))
         turn.plane(.remove(.inbound, spi: child.agreement.inboundSPI, of: id))
+        // What is blocked of a group, the first of it blocks.
+        let staysBlocked = staysBlocked && child.agreement.resource == nil
         if child.isProtecting { turn.plane(.unprotect(id, staysBlocked: staysBlocked)) }
         turn.tables.spis.release(child.agreement.inboundSPI)
         timers.remove(.childExpiry(id))
@@ -122,6 +128,7 @@ extension SessionContext {
             default: false
             }
         }
+        endGroup(of: child, reason)
         child.state = .deleted
         publish(.childClosed(child.summary, reason), &turn)
     }

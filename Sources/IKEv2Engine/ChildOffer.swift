@@ -22,6 +22,10 @@ struct ChildOffer {
     let localSelectors: [TrafficSelector]
     /// Packets on the peer's side.
     let remoteSelectors: [TrafficSelector]
+    /// Whether we say that there may be more like it (RFC 9611 §4).
+    var announcesResources = false
+    /// Which of our resources it is for; see ``ChildAgreement/resource``.
+    var resource: Int?
 
     /// An offer; nil when all SPIs are in use. IKE_AUTH has no key exchange of its own, so `withKeyExchange` is false
     /// there (RFC 7296 §1.2).
@@ -42,6 +46,7 @@ struct ChildOffer {
         remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
         let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
         mode = isHostToHost ? template.mode : .tunnel
+        announcesResources = template.announcesResources(turn)
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
@@ -54,6 +59,8 @@ struct ChildOffer {
         proposals = possible
         localSelectors = old.localSelectors
         remoteSelectors = old.remoteSelectors
+        announcesResources = old.isGrouped
+        resource = old.resource
     }
 
     /// The three payloads.
@@ -69,7 +76,10 @@ struct ChildOffer {
     }
 
     /// The notifications that go with it.
-    var notifies: [NotifyPayload] { mode == .transport ? [NotifyPayload(.useTransportMode)] : [] }
+    var notifies: [NotifyPayload] {
+        (mode == .transport ? [NotifyPayload(.useTransportMode)] : [])
+            + (announcesResources ? [.resource(resource)] : [])
+    }
 
     /// Holds the peer's answer against the offer.
     func agreement(
@@ -99,6 +109,8 @@ struct ChildOffer {
             mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        agreement.isGrouped = announcesResources && notifies.contains(.saResourceInfo)
+        agreement.resource = resource
         return agreement
     }
 }

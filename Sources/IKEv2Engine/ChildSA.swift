@@ -21,6 +21,10 @@ struct ChildAgreement: Hashable {
     var remoteSelectors: [TrafficSelector]
     /// Whether the peer cannot take packets that are padded to hide how long they are (RFC 7296 §1.3.1).
     var refusesPadding = false
+    /// Whether both ends have said that there may be more like it, one for each of their resources (RFC 9611 §4).
+    var isGrouped = false
+    /// Which of our resources it is for, counted from 1; nil for the first of a group, which serves all.
+    var resource: Int?
 
     /// How its packets are fitted to the path.
     var tunnel: TunnelBehaviour {

@@ -100,6 +100,7 @@ import Testing
             "esp_proposals: proposal 'aes128': 'aes128' (character 1) needs an integrity algorithm beside it; add for example 'sha256'"
         ),
         ("hw_offload = yes", "hw_offload: hardware offload is not supported yet; write no or auto"),
+        ("per_cpu_sas = encap", "per_cpu_sas: UDP ports for each of them are not supported; write yes or no"),
         ("ipcomp = yes", "ipcomp: 'ipcomp' is not supported yet; remove it, or leave it at its default (no)"),
     ])
     func inChildren(_ line: String, _ message: String) {
