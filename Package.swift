@@ -59,7 +59,9 @@ let package = Package(
         floor("Clockwork"),
 
         // Grammar
-        .target(name: "CIPsecCrypto", linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("nettle")]),
+        .target(
+            name: "CIPsecCrypto",
+            linkerSettings: ["crypto", "hogweed", "nettle", "gmp"].map { .linkedLibrary($0) }),
         floor(
             "IPsecCrypto",
             ["CIPsecCrypto", "WireFormat", "Clockwork", .product(name: "Crypto", package: "swift-crypto")]),

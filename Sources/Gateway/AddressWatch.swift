@@ -17,9 +17,9 @@ final class AddressWatch {
     /// When what has changed is to be told; nil when nothing has.
     private(set) var due: Instant?
 
-    /// Passes over `table` and the link `device`.
-    init(table: UInt32, device: String) throws(SystemError) {
-        monitor = try RouteMonitor()
+    /// Passes over `table`, routes of our own protocol number, and the link `device`.
+    init(table: UInt32, routeProtocol: UInt8, device: String) throws(SystemError) {
+        monitor = try RouteMonitor(ignoringRoutesOf: routeProtocol)
         routes = try RouteSocket()
         self.table = table
         self.device = device

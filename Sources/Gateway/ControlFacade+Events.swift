@@ -57,9 +57,7 @@ extension ControlFacade {
     /// A peer that agrees and deletes at once has a reason that it does not tell.
     private func noteShortLife(_ event: Event, _ reason: Event.CloseReason, _ summary: IKESASummary) {
         guard reason == .byPeer, let born = summary.established, event.time - born < .seconds(10) else { return }
-        let diagnosis = Diagnosis.deletedAtOnce(summary.connection)
-        shortLived[summary.connection] = ViciFailure(
-            code: diagnosis.code, text: diagnosis.text, remedy: diagnosis.remedy, time: event.time)
+        shortLived[summary.connection] = event.time
     }
 
     /// Puts the event into words for those who want to read them, and only then: most events have no reader.

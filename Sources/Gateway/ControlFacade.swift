@@ -26,8 +26,8 @@ final class ControlFacade: ViciHandler {
     /// The last events, the oldest first, and where the next one goes once there are enough.
     var remembered: [Event] = []
     var oldestRemembered = 0
-    /// Peers that deleted what they had just agreed to, by connection.
-    var shortLived: [String: ViciFailure] = [:]
+    /// Peers that deleted what they had just agreed to, by connection, and when.
+    var shortLived: [String: Instant] = [:]
     /// What was counted.
     var counters = MessageCounters()
 
@@ -83,7 +83,11 @@ final class ControlFacade: ViciHandler {
         var failures: [String: ViciFailure] = [:]
         for connection in connections() {
             guard let last = gateway.lastRefusal(of: connection.name) else {
-                failures[connection.name] = shortLived[connection.name]
+                failures[connection.name] = shortLived[connection.name].map { time in
+                    let diagnosis = Diagnosis.deletedAtOnce(connection.name)
+                    return ViciFailure(
+                        code: diagnosis.code, text: diagnosis.text, remedy: diagnosis.remedy, time: time)
+                }
                 continue
             }
             failures[connection.name] = Self.failure(last.refusal, at: last.time)
@@ -119,7 +123,7 @@ final class ControlFacade: ViciHandler {
             server?.complete(ticket, .failure("limit of half-open IKE_SAs exceeded"))
             return
         }
-        let present = gateway.ikeSAs.filter { $0.connection == connection.name }
+        let present = gateway.ikeSAs(of: connection.name)
         let installed = present.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
             .map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.filter { $0.shunt == nil }.map(\.name)
@@ -160,23 +164,27 @@ final class ControlFacade: ViciHandler {
     }
 
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {
-        let all = gateway.ikeSAs
         switch target {
-        case .connection(let name): return (Set(all.filter { $0.connection == name }.map(\.id)), [])
-        case .ikeSA(let id): return (Set(all.filter { $0.id == id }.map(\.id)), [])
+        case .connection(let name): return (Set(gateway.ikeSAs(of: name).map(\.id)), [])
+        case .ikeSA(let id): return (gateway.ikeSA(id) == nil ? [] : [id], [])
         case .child(let name, let connection):
-            let owners = all.filter { connection == nil || $0.connection == connection }
+            let owners = connection.map { gateway.ikeSAs(of: $0) } ?? gateway.ikeSAs
             return ([], Set(owners.flatMap(\.children).filter { $0.name == name }.map(\.id)))
-        case .childSA(let id): return ([], Set(all.flatMap(\.children).filter { $0.id == id }.map(\.id)))
+        case .childSA(let id):
+            return ([], Set(gateway.ikeSAs.flatMap(\.children).filter { $0.id == id }.map(\.id)))
         }
     }
 
     /// The connection and the child that a request names; the child's name alone finds the first connection that has it.
     private func find(_ request: ViciInitiation) -> (Connection, String?)? {
-        let connections = connections()
-        let candidates = connections.filter { request.connection == nil || $0.name == request.connection }
-        guard let child = request.child else { return candidates.first.map { ($0, nil) } }
-        return candidates.first { $0.child(named: child) != nil }.map { ($0, child) }
+        store.apply()
+        guard let child = request.child else {
+            return request.connection.flatMap { gateway.connection(named: $0) }.map { ($0, nil) }
+        }
+        guard let name = request.connection else {
+            return gateway.configuration.connections.first { $0.child(named: child) != nil }.map { ($0, child) }
+        }
+        return gateway.connection(named: name).flatMap { $0.child(named: child) == nil ? nil : ($0, child) }
     }
 
     private static func failure(_ refusal: Refusal, at time: Instant) -> ViciFailure {

@@ -89,7 +89,9 @@ public final class Daemon {
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
         let log = log
-        watch = try AddressWatch(table: planeConfiguration.routeTable, device: options.tunName)
+        watch = try AddressWatch(
+            table: planeConfiguration.routeTable, routeProtocol: planeConfiguration.routeProtocol,
+            device: options.tunName)
         nameServers = NameServerKeeper(
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }

@@ -29,6 +29,9 @@ public final class Gateway {
     private var effects = Effects()
     private var inputs: [Input] = []
     private var isHandling = false
+    private var isGathering = false
+    /// What waits for the plane's changes.
+    private var held: [Effect] = []
     private var credentials: CredentialStore
     private var signatures: SignatureStore
     private let signing: (any SignatureService)?
@@ -121,6 +124,12 @@ public final class Gateway {
     /// One IKE SA; nil when it is gone.
     public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
 
+    /// The IKE SAs of a connection, the oldest first; no others are looked at.
+    public func ikeSAs(of connection: String) -> [IKESASummary] { endpoint.summaries(of: connection) }
+
+    /// The configured connection of this name.
+    public func connection(named name: String) -> Connection? { endpoint.connection(named: name) }
+
     /// What the engine holds: for statistics, and to see that nothing leaks.
     public var counts: IKEv2Endpoint.Counts { endpoint.counts }
 
@@ -150,8 +159,8 @@ public final class Gateway {
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
         leases.replace(loaded.pools)
-        planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))
+        planeRefusals = planeRefusals.filter { endpoint.connection(named: $0.key) != nil }
     }
 
     /// Time has passed.
@@ -167,6 +176,10 @@ public final class Gateway {
     public func handle(_ input: Input) {
         if !isHandling, let beforeInput { beforeInput() }
         inputs.append(input)
+        handleInputs()
+    }
+
+    private func handleInputs() {
         guard !isHandling else { return }
         isHandling = true
         defer { isHandling = false }
@@ -180,7 +193,29 @@ public final class Gateway {
         inputs.removeAll(keepingCapacity: true)
     }
 
+    /// Does `body`, and lets the plane make its changes of the system together after it. Nobody hears of what waits for
+    /// them, neither peers nor observers, before they are made.
+    func gather(_ body: () -> Void) {
+        plane.beginChanges()
+        isGathering = true
+        body()
+        isGathering = false
+        for refusal in plane.commitChanges() { refuse(refusal.child, refusal.reason) }
+        let waiting = held
+        held = []
+        for effect in waiting { obey(effect) }
+        if !inputs.isEmpty { handleInputs() }
+    }
+
     private func obey(_ effect: Effect) {
+        switch effect {
+        case .send, .publish:
+            if isGathering, !held.isEmpty || plane.hasChanges {
+                held.append(effect)
+                return
+            }
+        case .ask, .plane, .release: break
+        }
         switch effect {
         case .send(let datagram): transport.send(datagram)
         case .publish(let event): publish(event)

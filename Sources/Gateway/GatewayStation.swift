@@ -20,6 +20,8 @@ public final class GatewayStation {
     private let signing: SigningService
     private let paths: any PathFinder
     private var lastWake = Instant.zero
+    /// How many messages are dealt with before what comes of them goes out.
+    private static let together = 32
     private static let wakePause = Interval.milliseconds(5)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
@@ -42,12 +44,16 @@ public final class GatewayStation {
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
             clock: MonotonicClock.now, signing: signing)
-        try loop.add(signing.descriptor, .readable) { [unowned self] _ in gateway.drainSignatures() }
+        try loop.add(signing.descriptor, .readable) { [unowned self] _ in
+            gateway.gather { gateway.drainSignatures() }
+        }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         let names = try NameResolver()
         gateway.names = names
         try loop.add(names.descriptor, .readable) { [unowned self] _ in gateway.takeNames() }
-        loop.addDeadline({ [unowned self] in gateway.nextDeadline }, { [unowned self] in gateway.deadlineReached() })
+        loop.addDeadline(
+            { [unowned self] in gateway.nextDeadline },
+            { [unowned self] in gateway.gather { gateway.deadlineReached() } })
         // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
         // many a second share a wake-up.
         loop.addDeadline(
@@ -95,11 +101,20 @@ public final class GatewayStation {
 
     private func receive() {
         plane.acknowledge()
-        for message in plane.takeMessages() {
-            let socket: IKESocket = message.hadMarker ? .natTraversal : .plain
-            gateway.handle(.datagram(Datagram(message.bytes, path: message.path, socket: socket)))
-        }
-        gateway.drainPlane()
+        let messages = plane.takeMessages()
+        var start = 0
+        // Answers wait for the changes of the system that came before them: a few are gathered, not thousands.
+        repeat {
+            let end = min(start + Self.together, messages.count)
+            gateway.gather {
+                for message in messages[start..<end] {
+                    let socket: IKESocket = message.hadMarker ? .natTraversal : .plain
+                    gateway.handle(.datagram(Datagram(message.bytes, path: message.path, socket: socket)))
+                }
+                if end == messages.count { gateway.drainPlane() }
+            }
+            start = end
+        } while start < messages.count
     }
 }
 

@@ -22,7 +22,8 @@ public struct Event: Hashable, Sendable {
     }
 
     /// What happened.
-    public enum Kind: Hashable, Sendable {
+    // Indirect: events are handed on many times, and then one reference is copied instead of all that they tell.
+    public indirect enum Kind: Hashable, Sendable {
         /// An IKE SA went from one state to another.
         case ikeStateChanged(from: IKESAState, to: IKESAState)
         /// The IKE SA is up.

@@ -79,9 +79,36 @@ public protocol DataPlane: AnyObject {
     /// How many packets were dropped since the plane is there, by the reason's name, in a fixed order; reasons for which
     /// there were none are left out.
     func dropCounts() -> [DropCount]
+    /// From now on, changes that go to the system may wait until ``commitChanges()``: a plane makes many together for
+    /// less than one by one.
+    func beginChanges()
+    /// Whether changes wait. Whoever is told of what was done hears of it after they are made.
+    var hasChanges: Bool { get }
+    /// Makes the changes that wait; those that the system refuses.
+    func commitChanges() -> [PlaneRefusal]
+}
+
+/// What a data plane could not do for a Child SA, or for none of them.
+public struct PlaneRefusal: Hashable, Sendable {
+    /// Whose it was.
+    public let child: ChildSAID?
+    /// What and why.
+    public let reason: String
+
+    /// Something that was refused.
+    public init(child: ChildSAID?, reason: String) {
+        self.child = child
+        self.reason = reason
+    }
 }
 
 extension DataPlane {
+    /// A plane that does everything at once.
+    public func beginChanges() {}
+    /// A plane that does everything at once.
+    public var hasChanges: Bool { false }
+    /// A plane that does everything at once.
+    public func commitChanges() -> [PlaneRefusal] { [] }
     /// A plane that drops nothing by itself.
     public func dropCounts() -> [DropCount] { [] }
 }

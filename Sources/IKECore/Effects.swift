@@ -5,9 +5,9 @@ public enum Effect: Sendable {
     /// Send this datagram.
     case send(Datagram)
     /// Tell the data plane.
-    case plane(PlaneCommand)
+    indirect case plane(PlaneCommand)
     /// Answer this question, when there is an answer.
-    case ask(Ticket, Query)
+    indirect case ask(Ticket, Query)
     /// Take these addresses back: their client is gone.
     case release(Lease)
     /// This happened.
@@ -27,7 +27,8 @@ public struct Effects: Sendable {
 
     /// Takes out everything, in order.
     public mutating func take() -> [Effect] {
-        defer { list.removeAll(keepingCapacity: true) }
-        return list
+        var taken: [Effect] = []
+        swap(&taken, &list)
+        return taken
     }
 }

@@ -238,7 +238,7 @@ extension SessionContext {
     /// The connections that suit the path and the chosen IKE proposal; the likely one when none is configured any more.
     func candidates(_ turn: Turn) -> [Connection] {
         let chosen = algorithms.map { [$0] } ?? []
-        return ConnectionLookup(turn.configuration.connections).candidates(for: path).filter {
+        return turn.tables.directory.candidates(for: path).filter {
             Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
         }
     }

@@ -49,7 +49,7 @@ extension IKEv2Endpoint {
     /// A packet wants a child. It is told again while that lasts: a child that does not come up is tried ever more
     /// seldom. What is configured no longer may still have had packets on their way.
     private func acquire(_ name: String, _ child: String, _ turn: inout Turn) {
-        guard !tables.isShuttingDown, configuration.connection(named: name)?.child(named: child) != nil,
+        guard !tables.isShuttingDown, tables.directory.connection(named: name)?.child(named: child) != nil,
             tables.acquires.admits(name, child, now: turn.now)
         else { return }
         initiate(name, [child], &turn)
@@ -61,7 +61,7 @@ extension IKEv2Endpoint {
         _ name: String, _ children: [String]?, after revival: Revival? = nil, _ turn: inout Turn
     ) {
         guard !tables.isShuttingDown else { return }
-        guard let connection = configuration.connection(named: name) else {
+        guard let connection = tables.directory.connection(named: name) else {
             turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
             return
         }
@@ -83,7 +83,7 @@ extension IKEv2Endpoint {
         }
         // What waits for its next try need not wait any longer.
         names += tables.retries.take(name).filter { !names.contains($0) && connection.child(named: $0) != nil }
-        let present = inOrder.first { $0.context.connection.name == name && canTake(on: $0) }
+        let present = sessions(of: name).first { canTake(on: $0) }
         if let present {
             present.want(names, &turn)
             after(present, &turn)
@@ -116,7 +116,7 @@ extension IKEv2Endpoint {
         case .child(let child, let name): tables.retries.remove(child: child, of: name)
         case .ikeSA, .childSA: break
         }
-        for session in inOrder {
+        for session in sessions(for: target) {
             let context = session.context
             switch target {
             case .connection(let name) where context.connection.name == name: session.leave(.asked, &turn)
@@ -136,7 +136,7 @@ extension IKEv2Endpoint {
     }
 
     private func rekey(_ target: Command.Target, _ turn: inout Turn) {
-        for session in inOrder where session.isEstablished && !session.context.isReplaced {
+        for session in sessions(for: target) where session.isEstablished && !session.context.isReplaced {
             let context = session.context
             switch target {
             case .connection(let name) where context.connection.name == name: session.intend(.rekeyIKESA, &turn)
@@ -153,7 +153,18 @@ extension IKEv2Endpoint {
     }
 
     private func session(with child: ChildSAID) -> IKESession? {
-        inOrder.first { $0.context.children.child(child) != nil }
+        // A Child SA's number is one IKE SA's only: the order in which they are asked does not matter.
+        sessions.first { $0.value.context.children.child(child) != nil }?.value
+    }
+
+    /// The IKE SAs that a target may mean, the oldest first.
+    private func sessions(for target: Command.Target) -> [IKESession] {
+        switch target {
+        case .connection(let name), .child(_, .some(let name)): sessions(of: name)
+        case .ikeSA(let id): sessions[id].map { [$0] } ?? []
+        case .childSA(let id): session(with: id).map { [$0] } ?? []
+        case .child(_, nil): inOrder
+        }
     }
 }
 

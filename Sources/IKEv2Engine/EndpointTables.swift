@@ -6,6 +6,8 @@ import NetworkTypes
 ///
 /// It owns bookkeeping only. Nothing in it starts or ends an IKE SA, and no result depends on the order of a dictionary.
 final class EndpointTables {
+    /// The configured connections.
+    var directory = ConnectionDirectory()
     /// Inbound SPIs of Child SAs.
     var spis = SPIAllocator()
     /// Half-open IKE SAs that peers started.

@@ -37,13 +37,18 @@ public final class IKEv2Endpoint {
     private(set) var sessions: [IKESAID: IKESession] = [:]
     private var bySPI: [UInt64: IKESAID] = [:]
     private var byInitiation: [InitiationKey: IKESAID] = [:]
+    /// By the connection's name, the oldest first.
+    private var byConnection: [String: [IKESAID]] = [:]
     private var deadlines = DeadlineQueue<IKESAID>()
     private var tombstones = Tombstones()
     /// Unauthenticated answers that cost nothing but a datagram.
     private var courtesy = TokenBucket(rate: 50, burst: 100, now: .zero)
 
     /// An endpoint without any IKE SA.
-    public init(configuration: Configuration) { self.configuration = configuration }
+    public init(configuration: Configuration) {
+        self.configuration = configuration
+        tables.directory = ConnectionDirectory(configuration.connections)
+    }
 
     /// Takes one input and appends what is to be done.
     public func handle(_ input: Input, _ environment: inout Environment, _ effects: inout Effects) {
@@ -66,9 +71,13 @@ public final class IKEv2Endpoint {
         case .plane(let event): heed(event, &turn)
         case .localAddresses(let addresses): localAddressesChanged(addresses, &turn)
         case .configuration(let next):
+            // Limits alone are no reason to read ten thousand connections.
+            if next.connections != configuration.connections {
+                tables.directory = ConnectionDirectory(next.connections)
+            }
             configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
-            tables.retries.keep { next.connection(named: $0) != nil }
+            tables.retries.keep { tables.directory.has($0) }
             tables.acquires.forget()
         }
         swap(&turn.effects, &effects)
@@ -107,6 +116,19 @@ public final class IKEv2Endpoint {
     /// The last refusals that belong to no connection, the oldest first; at most 32.
     public var recentRefusals: [Event] { tables.refusals.unattributed }
 
+    /// The connection of this name, at a cost that does not grow with their number.
+    public func connection(named name: String) -> Connection? { tables.directory.connection(named: name) }
+
+    /// The IKE SAs of a connection, the oldest first.
+    public func summaries(of connection: String) -> [IKESASummary] {
+        sessions(of: connection).map { $0.context.summary }
+    }
+
+    /// The IKE SAs of a connection, the oldest first.
+    func sessions(of connection: String) -> [IKESession] {
+        (byConnection[connection] ?? []).compactMap { sessions[$0] }
+    }
+
     /// The IKE SAs, the oldest first.
     var inOrder: [IKESession] { sessions.sorted { $0.key < $1.key }.map { $0.value } }
 
@@ -136,6 +158,7 @@ public final class IKEv2Endpoint {
             newcomer.resume(&turn)
             enter(newcomer, &turn)
         }
+        file(context, under: context.connection.name)
         if let old = context.predecessor, sessions[old.id] != nil { deadlines.set(old.id, to: old.timers.earliest) }
         if session.isEstablished, !context.isUnique {
             context.isUnique = true
@@ -148,6 +171,7 @@ public final class IKEv2Endpoint {
         }
         guard sessions.removeValue(forKey: context.id) != nil else { return }
         deadlines.remove(context.id)
+        file(context, under: nil)
         bySPI[context.ownSPI] = nil
         if let initiation = session.initiation { byInitiation[initiation.key] = nil }
         if let expected = context.responses.expected, expected > 0, !context.responses.lastResponse.isEmpty {
@@ -158,6 +182,17 @@ public final class IKEv2Endpoint {
         if let revival = session.revival {
             revive(context.connection.name, revival, &turn)
         }
+    }
+
+    /// Keeps the register of names right: a responder learns late which connection its peer means.
+    private func file(_ context: SessionContext, under name: String?) {
+        guard context.filedUnder != name, name == nil || sessions[context.id] != nil else { return }
+        if let before = context.filedUnder {
+            byConnection[before]?.takeOut(context.id)
+            if byConnection[before]?.isEmpty ?? false { byConnection[before] = nil }
+        }
+        context.filedUnder = name
+        if let name { byConnection[name, default: []].putIn(context.id) }
     }
 
     /// Two IKE SAs between the same identities: the connection says which of them stays.
@@ -327,5 +362,27 @@ public final class IKEv2Endpoint {
         } else {
             replyCourteously(NotifyPayload(.invalidSyntax), to: header, arrival, &turn)
         }
+    }
+}
+
+/// Numbers in their order. New ones are nearly always the largest.
+extension [IKESAID] {
+    /// Where `id` is or belongs.
+    private func place(of id: IKESAID) -> Int {
+        var (lower, upper) = (0, count)
+        while lower < upper {
+            let middle = lower + (upper - lower) / 2
+            if self[middle] < id { lower = middle + 1 } else { upper = middle }
+        }
+        return lower
+    }
+
+    fileprivate mutating func putIn(_ id: IKESAID) {
+        if last.map({ $0 < id }) ?? true { append(id) } else { insert(id, at: place(of: id)) }
+    }
+
+    fileprivate mutating func takeOut(_ id: IKESAID) {
+        let place = place(of: id)
+        if place < count, self[place] == id { remove(at: place) }
     }
 }

@@ -51,7 +51,7 @@ enum InitResponder {
             return .answer(NotifyPayload(.cookie, wanted), nil, connection: nil)
         case .admit: break
         }
-        let candidates = ConnectionLookup(turn.configuration.connections).candidates(for: arrival.path)
+        let candidates = turn.tables.directory.candidates(for: arrival.path)
         guard let first = candidates.first else {
             return .answer(NotifyPayload(.noProposalChosen), .noConnection(arrival.path), connection: nil)
         }

@@ -103,9 +103,9 @@ extension IKEv2Endpoint {
             startSuccessor(of: session, &turn)
         }
         guard context.reauthentication.isSuccessor else { return }
-        let olds = inOrder.filter { old in
-            old.context.id != context.id && old.context.connection.name == context.connection.name
-                && old.context.reauthentication.isUnderWay && !old.context.reauthentication.isSuccessor
+        let olds = sessions(of: context.connection.name).filter { old in
+            old.context.id != context.id && old.context.reauthentication.isUnderWay
+                && !old.context.reauthentication.isSuccessor
         }
         if session.isEstablished {
             context.reauthentication.isSuccessor = false
@@ -126,7 +126,7 @@ extension IKEv2Endpoint {
     private func startSuccessor(of session: IKESession, _ turn: inout Turn) {
         let old = session.context
         // With another configuration now, that is what the peer is to agree to.
-        let connection = configuration.connection(named: old.connection.name) ?? old.connection
+        let connection = tables.directory.connection(named: old.connection.name) ?? old.connection
         let context = SessionContext(
             id: tables.newIKESAID(), isInitiator: true, connection: connection, path: old.path, socket: .plain,
             initiatorSPI: newSPI(&turn), responderSPI: 0, turn)

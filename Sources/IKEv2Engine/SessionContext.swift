@@ -59,6 +59,8 @@ final class SessionContext {
     let created: Instant
     /// The connection; as a responder the likely one, until the identities are known.
     var connection: Connection
+    /// The connection's name as the endpoint's register has it; nil while this IKE SA is not in it.
+    var filedUnder: String?
     /// Both ends.
     var path: Path
     /// Which of our sockets.

@@ -1,13 +1,15 @@
 import CIPsecCrypto
 public import Clockwork
+internal import Crypto
 public import WireFormat
 
 /// Our half of one key exchange: an ephemeral private value, and what its public value is on the wire.
 ///
-/// It owns the private value, as a secret or inside a key of libcrypto's; both are wiped when this object goes. The private value is
+/// It owns the private value, as a secret or inside a library's key; all are wiped when this object goes. The private value is
 /// made from the entropy it is given and nothing else, so that a seeded run repeats. It is used for one exchange only;
 /// it never decides which group is used. Making one and using it takes 40 µs to several milliseconds: not for a thread
-/// that has packets to send.
+/// that has packets to send. The work is done by whichever library is the fastest at it: X25519 by swift-crypto's, P-384
+/// and P-521 by nettle, all else by libcrypto.
 @safe
 public final class KeyAgreement: @unchecked Sendable {
     // `@unchecked`: nothing is changed once made; libcrypto's reference count is atomic.
@@ -98,61 +100,92 @@ extension KeyExchangeSpecification {
     }
 }
 
-/// Where a private value is kept: MODP's as a number, the others in a key of libcrypto's.
+/// A key of libcrypto's.
 @safe
-private final class PrivateHolder: @unchecked Sendable {
+private final class LibraryKey: @unchecked Sendable {
     // `@unchecked`: see KeyAgreement.
-    private let number: SecretBytes?
-    private let key: OpaquePointer?
-
-    init(number: SecretBytes) {
-        self.number = number
-        unsafe key = nil
-    }
+    let pointer: OpaquePointer
 
     /// Takes the key over.
     @unsafe
-    init(key: OpaquePointer) {
-        number = nil
-        unsafe self.key = key
-    }
+    init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
 
-    deinit {
-        // Ours alone; libcrypto wipes the private value in it.
-        if let key = unsafe key { unsafe martlet_key_free(key) }
-    }
+    // Ours alone; libcrypto wipes the private value in it.
+    deinit { unsafe martlet_key_free(pointer) }
+}
+
+/// Where a private value is kept: as a number, or in a key of a library's.
+private enum PrivateHolder: Sendable {
+    case number(SecretBytes)
+    case curve25519(Curve25519.KeyAgreement.PrivateKey)
+    case library(LibraryKey)
 
     /// Writes the shared secret; false when the peer's value is refused.
     func derive(_ peer: [UInt8], _ specification: KeyExchangeSpecification, _ output: inout MutableSpan<UInt8>) -> Bool
     {
-        if case .modp(_, let library, _) = specification {
-            guard let number else { return false }
-            return unsafe output.withUnsafeMutableBufferPointer { target in
-                number.withSpan { secret in
-                    unsafe secret.withUnsafeBufferPointer { source in
-                        unsafe peer.withUnsafeBufferPointer { theirs in
-                            guard let to = target.baseAddress, let from = source.baseAddress,
-                                let value = theirs.baseAddress
-                            else { return false }
-                            // Reads and writes exactly the octets that it is told of, during the call only.
-                            return unsafe martlet_modp_derive(
+        switch self {
+        case .number(let number): Self.derive(number, peer, specification, &output)
+        case .curve25519(let key): Self.derive(key, peer, &output)
+        case .library(let key): Self.derive(key, peer, specification, &output)
+        }
+    }
+
+    private static func derive(
+        _ number: SecretBytes, _ peer: [UInt8], _ specification: KeyExchangeSpecification,
+        _ output: inout MutableSpan<UInt8>
+    ) -> Bool {
+        unsafe output.withUnsafeMutableBufferPointer { target in
+            number.withSpan { secret in
+                unsafe secret.withUnsafeBufferPointer { source in
+                    unsafe peer.withUnsafeBufferPointer { theirs in
+                        guard let to = target.baseAddress, let from = source.baseAddress,
+                            let value = theirs.baseAddress
+                        else { return false }
+                        // Each reads and writes exactly the octets that it is told of, during the call only.
+                        return switch specification {
+                        case .modp(_, let library, _):
+                            unsafe martlet_modp_derive(
                                 library, from, source.count, value, theirs.count, to, target.count) == 1
+                        case .ecp(let library, _, _):
+                            unsafe martlet_curve_derive(
+                                library, from, source.count, value, theirs.count, to, target.count) == 1
+                        case .none, .x25519, .x448, .mlkem: false
                         }
                     }
                 }
             }
         }
-        guard let key = unsafe key, let peerKey = unsafe LibraryForm(specification).key(peer) else { return false }
-        defer { unsafe martlet_key_free(peerKey) }
+    }
+
+    /// An all-zero secret is an error of the library's (RFC 7748 §6.1).
+    private static func derive(
+        _ key: Curve25519.KeyAgreement.PrivateKey, _ peer: [UInt8], _ output: inout MutableSpan<UInt8>
+    ) -> Bool {
+        guard let theirs = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: peer),
+            let shared = try? key.sharedSecretFromKeyAgreement(with: theirs)
+        else { return false }
+        // Lent for the closure only.
+        return unsafe shared.withUnsafeBytes { octets in
+            guard octets.count == output.count else { return false }
+            for index in 0..<octets.count { unsafe output[index] = octets[index] }
+            return true
+        }
+    }
+
+    private static func derive(
+        _ key: LibraryKey, _ peer: [UInt8], _ specification: KeyExchangeSpecification,
+        _ output: inout MutableSpan<UInt8>
+    ) -> Bool {
+        guard let theirs = LibraryForm(specification).key(peer) else { return false }
         return unsafe output.withUnsafeMutableBufferPointer { target in
             guard let base = target.baseAddress else { return false }
             // libcrypto writes exactly `count` octets; both keys live until after the call.
-            return unsafe martlet_derive(key, peerKey, base, target.count) == 1
+            return unsafe martlet_derive(key.pointer, theirs.pointer, base, target.count) == 1
         }
     }
 }
 
-/// A group as libcrypto takes it.
+/// A group as the libraries take it.
 private struct LibraryForm {
     let specification: KeyExchangeSpecification
 
@@ -162,51 +195,66 @@ private struct LibraryForm {
 
     /// The public value in wire form, and what keeps the private one; nil when that is out of range.
     func pair(_ privateValue: SecretBytes) -> (publicValue: [UInt8], holder: PrivateHolder)? {
-        // An uncompressed point begins with an octet of its own that IKE leaves away.
-        let header = isCurve ? 1 : 0
+        if case .x25519 = specification { return Self.pair25519(privateValue) }
+        // libcrypto's uncompressed point begins with an octet of its own that IKE leaves away.
+        let header = isCurve && !isFast ? 1 : 0
         var output = [UInt8](repeating: 0, count: specification.publicValueLength + header)
         let holder = privateValue.withSpan { secret -> PrivateHolder? in
             unsafe secret.withUnsafeBufferPointer { source in
                 unsafe output.withUnsafeMutableBufferPointer { target in
                     guard let from = source.baseAddress, let to = target.baseAddress else { return nil }
-                    // Each call reads and writes exactly the octets it is told of; X25519's are 32 and 32, X448's 56 and 56.
+                    let (size, length) = (target.count, source.count)
+                    // Each call reads and writes exactly the octets it is told of; X448's are 56 and 56.
                     switch specification {
-                    case .none, .mlkem: return nil
+                    case .none, .mlkem, .x25519: return nil
                     case .modp(_, let library, _):
-                        let (size, length) = (target.count, source.count)
                         guard unsafe martlet_modp_public(library, from, length, to, size) == 1 else { return nil }
-                        return PrivateHolder(number: privateValue)
+                        return PrivateHolder.number(privateValue)
+                    case .ecp(let library, _, _) where isFast:
+                        guard unsafe martlet_curve_public(library, from, length, to, size) == 1 else { return nil }
+                        return PrivateHolder.number(privateValue)
                     case .ecp(let library, _, _):
-                        let (size, length) = (target.count, source.count)
                         guard unsafe martlet_ecp_public(library, from, length, to, size) == 1 else { return nil }
                         return unsafe martlet_ecp_key(library, to, size, from, length).map {
-                            unsafe PrivateHolder(key: $0)
+                            unsafe PrivateHolder.library(LibraryKey($0))
                         }
-                    case .x25519:
-                        guard source.count == 32, target.count == 32 else { return nil }
-                        return unsafe martlet_x25519_key(from, to).map { unsafe PrivateHolder(key: $0) }
                     case .x448:
-                        guard source.count == 56, target.count == 56 else { return nil }
-                        return unsafe martlet_x448_key(from, to).map { unsafe PrivateHolder(key: $0) }
+                        guard length == 56, size == 56 else { return nil }
+                        return unsafe martlet_x448_key(from, to).map { unsafe .library(LibraryKey($0)) }
                     }
                 }
             }
         }
-        return holder.map { (Array(output.dropFirst(header)), $0) }
+        return holder.map { (header == 0 ? output : Array(output.dropFirst(header)), $0) }
     }
 
-    /// libcrypto's key for a peer's public value; nil when it refuses it: a point that is not on the curve. The caller
-    /// frees it.
-    func key(_ publicValue: [UInt8]) -> OpaquePointer? {
+    /// Whether nettle does it.
+    private var isFast: Bool {
+        // Compares names; keeps nothing.
+        if case .ecp(let library, _, _) = specification { unsafe martlet_curve_is_fast(library) == 1 } else { false }
+    }
+
+    private static func pair25519(_ privateValue: SecretBytes) -> (publicValue: [UInt8], holder: PrivateHolder)? {
+        let key = privateValue.withSpan { secret in
+            unsafe secret.withUnsafeBytes { octets in
+                // The library copies the value into memory that it wipes.
+                unsafe try? Curve25519.KeyAgreement.PrivateKey(rawRepresentation: octets)
+            }
+        }
+        return key.map { (Array($0.publicKey.rawRepresentation), PrivateHolder.curve25519($0)) }
+    }
+
+    /// libcrypto's key for a peer's public value; nil when it refuses it: a point that is not on the curve.
+    func key(_ publicValue: [UInt8]) -> LibraryKey? {
         let encoded = isCurve ? [4] + publicValue : publicValue
         return unsafe encoded.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return nil }
             // libcrypto copies the value during the call.
-            switch specification {
-            case .none, .modp, .mlkem: return nil
-            case .ecp(let library, _, _): return unsafe martlet_ecp_key(library, base, buffer.count, nil, 0)
-            case .x25519: return buffer.count == 32 ? unsafe martlet_x25519_peer(base) : nil
-            case .x448: return buffer.count == 56 ? unsafe martlet_x448_peer(base) : nil
+            return switch specification {
+            case .none, .modp, .mlkem, .x25519: nil
+            case .ecp(let library, _, _):
+                unsafe martlet_ecp_key(library, base, buffer.count, nil, 0).map { unsafe LibraryKey($0) }
+            case .x448: buffer.count == 56 ? unsafe martlet_x448_peer(base).map { unsafe LibraryKey($0) } : nil
             }
         }
     }

@@ -38,6 +38,7 @@ public struct AddressRange: Hashable, Sendable {
 
     /// The fewest blocks that cover the range exactly, in order.
     public var prefixes: [IPPrefix] {
+        if let prefix { return [prefix] }
         var prefixes: [IPPrefix] = []
         var start = lower.bits
         while true {

@@ -42,22 +42,25 @@ public struct MessageCounters: Sendable {
     public mutating func countChildRekey(_ connection: String) { count("child-rekey", connection) }
 
     private mutating func count(_ name: String?, _ connection: String?) {
-        guard let name, let place = Self.places[name] else { return }
+        count(name.flatMap { Self.places[$0] }, connection)
+    }
+
+    private mutating func count(_ place: Int?, _ connection: String?) {
+        guard let place else { return }
         total[place] &+= 1
         if let connection { byConnection[connection, default: Self.nothing][place] &+= 1 }
     }
 
     /// The counter of a message; nil when no counter is its own.
-    private static func message(_ kind: Event.MessageKind) -> String? {
-        let exchange: String
-        switch kind.exchange {
-        case 34: exchange = "ike-init"
-        case 35: exchange = "ike-auth"
-        case 36: exchange = "create-child"
-        case 37: exchange = "info"
-        default: return nil
-        }
-        return "\(exchange)-\(kind.isSent ? "out" : "in")-\(kind.isResponse ? "resp" : "req")"
+    private static func message(_ kind: Event.MessageKind) -> Int? {
+        let exchange = Int(kind.exchange) - 34
+        guard exchange >= 0, exchange < 4 else { return nil }
+        return messagePlaces[exchange * 4 + (kind.isSent ? 2 : 0) + (kind.isResponse ? 1 : 0)]
+    }
+
+    /// For each exchange: requests and responses that came, then those that were sent.
+    private static let messagePlaces: [Int?] = ["ike-init", "ike-auth", "create-child", "info"].flatMap { exchange in
+        ["in-req", "in-resp", "out-req", "out-resp"].map { places["\(exchange)-\($0)"] }
     }
 
     /// All connections together, in the order of ``names``.

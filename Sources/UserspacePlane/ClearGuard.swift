@@ -19,8 +19,7 @@ final class ClearGuard {
     /// What is protected, and how many say so.
     private var counts: [ClearSelector: Int] = [:]
     private var selectors: [ChildSAID: [ClearSelector]] = [:]
-    /// What no set takes since it overlaps with another element: a rule each.
-    private var overlapping: [ClearSelector] = []
+    private var protection = ClearProtection()
     /// Policies that let through or drop, the first to be asked first.
     private var shunts: [StandingPolicy] = []
     /// Blocks of our own side that lie within a peer's.
@@ -57,12 +56,15 @@ final class ClearGuard {
         self.spared = spared
         guard install(), isChanged else { return }
         var batch = NetfilterBatch(table: Self.table)
+        // What waits may need sets that these rules would look into.
+        flush()
         addShunts(to: &batch)
-        addProtection(to: &batch)
+        addProtection(protection, to: &batch)
         commit(batch)
     }
 
-    /// Discards what comes in clear for these selectors, for this Child SA or policy, and for it nothing else any more.
+    /// Discards what comes in clear for these selectors, for this Child SA or policy, and for it nothing else any more;
+    /// from the next ``flush()`` on.
     func protect(_ key: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) {
         let wanted = ClearSelector.pairs(from: remote, to: local)
         let former = selectors.updateValue(wanted, forKey: key) ?? []
@@ -74,15 +76,15 @@ final class ClearGuard {
         // First what is new, so that nothing is open in between.
         for selector in wanted {
             counts[selector, default: 0] += 1
-            if counts[selector] == 1 { add(selector) }
+            if counts[selector] == 1 { protection.add(selector) }
         }
-        for selector in former where release(selector) { remove(selector) }
+        for selector in former where release(selector) { protection.remove(selector) }
     }
 
-    /// This Child SA or policy wants nothing discarded any more.
+    /// This Child SA or policy wants nothing discarded any more, from the next ``flush()`` on.
     func release(_ key: ChildSAID) {
         for selector in selectors.removeValue(forKey: key) ?? [] where release(selector) {
-            if isInstalled { remove(selector) }
+            if isInstalled { protection.remove(selector) }
         }
     }
 
@@ -90,7 +92,7 @@ final class ClearGuard {
     func removeAll() {
         counts = [:]
         selectors = [:]
-        overlapping = []
+        protection.forget()
         guard isInstalled else { return }
         var batch = NetfilterBatch(table: Self.table)
         batch.addTable()
@@ -108,31 +110,22 @@ final class ClearGuard {
         return count <= 1
     }
 
-    private func add(_ selector: ClearSelector) {
-        var batch = NetfilterBatch(table: Self.table)
-        batch.add(selector.element, to: selector.set)
-        do { try socket?.commit(batch) } catch {
-            // A set of ranges takes no element that overlaps with another.
-            overlapping.append(selector)
-            rewriteProtection()
-        }
-    }
+    /// Whether something was asked for that is not carried out yet.
+    var hasChanges: Bool { isInstalled && protection.isPending }
 
-    private func remove(_ selector: ClearSelector) {
-        if let index = overlapping.firstIndex(of: selector) {
-            overlapping.remove(at: index)
-            rewriteProtection()
-            return
-        }
-        var batch = NetfilterBatch(table: Self.table)
-        batch.remove(selector.element, from: selector.set)
-        commit(batch)
-    }
-
-    private func rewriteProtection() {
-        var batch = NetfilterBatch(table: Self.table)
-        addProtection(to: &batch)
-        commit(batch)
+    /// Carries out what was asked for since the last time; nothing is in force before. To be called before anybody is told
+    /// that it is.
+    func flush() {
+        guard isInstalled, let socket else { return }
+        do throws(SystemError) {
+            try protection.flush(
+                Self.table, { batch throws(SystemError) in try socket.commit(batch) },
+                rewrite: { current throws(SystemError) in
+                    var batch = NetfilterBatch(table: Self.table)
+                    addProtection(current, to: &batch)
+                    try socket.commit(batch)
+                })
+        } catch { if failure == nil { failure = error } }
     }
 
     private func commit(_ batch: NetfilterBatch) {
@@ -159,7 +152,8 @@ final class ClearGuard {
         batch.addChain("passing", at: .forward, priority: 1)
         addHooks(to: &batch)
         addShunts(to: &batch)
-        addProtection(to: &batch)
+        protection.forget()
+        addProtection(protection, to: &batch)
         do { try socket.commit(batch) } catch {
             failure = error
             return false
@@ -167,7 +161,7 @@ final class ClearGuard {
         isInstalled = true
         failure = nil
         for selector in counts.keys.sorted(by: { $0.element.lower.lexicographicallyPrecedes($1.element.lower) }) {
-            add(selector)
+            protection.add(selector)
         }
         return isInstalled
     }
@@ -249,10 +243,9 @@ final class ClearGuard {
         for pair in pairs { batch.addRule(to: chain, pair.steps + verdict) }
     }
 
-    private func addProtection(to batch: inout NetfilterBatch) {
+    private func addProtection(_ protection: ClearProtection, to batch: inout NetfilterBatch) {
         batch.flushChain("protected")
-        ClearSelector.addLookups(to: &batch, chain: "protected")
-        for selector in overlapping { batch.addRule(to: "protected", selector.steps + [.counter, .verdict(.drop)]) }
+        protection.addRules(to: &batch, chain: "protected")
         for policy in shunts where policy.action == .discard && policy.precedence >= StandingPolicy.protectPriority {
             add(policy, to: "protected", isLeaving: false, &batch)
         }

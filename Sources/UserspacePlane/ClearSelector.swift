@@ -49,7 +49,8 @@ struct ClearSelector: Hashable {
 
     private var family: IPAddress.Family { source.lower.family }
     private var takesAnyPort: Bool { sourcePorts == 0...UInt16.max && destinationPorts == 0...UInt16.max }
-    private var isAddressesOnly: Bool { ipProtocol == 0 && takesAnyPort }
+    /// Whether protocol and ports do not matter.
+    var isAddressesOnly: Bool { ipProtocol == 0 && takesAnyPort }
 
     // MARK: As an element of a set
 

@@ -1,3 +1,4 @@
+import ESPEngine
 import GatewayModel
 import LinuxSystem
 

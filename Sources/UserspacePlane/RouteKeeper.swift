@@ -8,7 +8,7 @@ import NetworkTypes
 /// removes the first with the device, whatever ended the process; the second stays. What is not for a tunnel although it
 /// lies within such a block has a route that sends it back to the other tables (`throw`): networks on our own side, and
 /// blocks that the configuration lets through. Blocks of several Child SAs are counted. It belongs to the control
-/// thread.
+/// thread. Changes are gathered, and are in force after ``flush()`` only: many of them cost little more than one.
 final class RouteKeeper {
     /// Who wants what for one block.
     private struct Block {
@@ -18,12 +18,27 @@ final class RouteKeeper {
         var isFound = false
         /// Asked for by the configuration: it stays whatever becomes of Child SAs.
         var isConfigured = false
-        var hasRoute = false
+        /// Whether the route that refuses is there, or on its way.
+        var isRefused = false
+        /// The route through the device; nil while there is none.
+        var way: Way?
+
+        /// A route through the device, as it was asked for.
+        struct Way: Equatable {
+            /// The address that the host speaks from; nil lets the kernel choose.
+            let source: IPAddress?
+        }
+
+        /// Something about it could not be done: whoever wants it next asks for all of it.
+        var isUncertain = false
 
         var isWanted: Bool { !protectors.isEmpty || !blockers.isEmpty || isFound || isConfigured }
     }
 
     private let socket: RouteSocket
+    /// What is to be changed and has not been yet, and for whom.
+    private var pending = RouteBatch()
+    private var owners: [ChildSAID?] = []
     private let addresses: OwnAddresses
     private let interface: UInt32
     private let configuration: PlaneConfiguration
@@ -57,6 +72,7 @@ final class RouteKeeper {
             for route in try socket.routes(family, table: configuration.routeTable) {
                 if isBlock(route) {
                     blocks[route.destination, default: Block()].isFound = true
+                    blocks[route.destination]?.isRefused = true
                     try addRule(family)
                 } else if isSpare(route) {
                     spared[route.destination] = []
@@ -74,7 +90,7 @@ final class RouteKeeper {
         }
         prefixes[child] = wanted
         // Before anything could lead our own side's packets to the peer.
-        try spare(child, Self.within(wanted, local))
+        spare(child, Self.within(wanted, local))
         for prefix in wanted {
             var block = blocks[prefix] ?? Block()
             block.protectors = block.protectors.filter { $0 != child } + [child]
@@ -84,32 +100,64 @@ final class RouteKeeper {
             blocks[prefix] = block
             try addRule(prefix.family)
             // First the refusal, then the way: there is no moment without one of them.
-            try socket.add(refusal(prefix), replace: true)
-            try addRoute(prefix, source: preferredSource(prefix.family, local))
-            blocks[prefix]?.hasRoute = true
+            refuse(prefix, for: child)
+            let wanted = Block.Way(source: try preferredSource(prefix.family, local))
+            if blocks[prefix]?.way != wanted || blocks[prefix]?.isUncertain == true {
+                change(child) { $0.add(way(prefix, source: wanted.source)) }
+            }
+            blocks[prefix]?.way = wanted
+            blocks[prefix]?.isUncertain = false
         }
-        for prefix in before where !wanted.contains(prefix) { try release(child, prefix, staysBlocked: false) }
+        for prefix in before where !wanted.contains(prefix) { release(child, prefix, staysBlocked: false) }
     }
 
     /// Ends this Child SA's part in its blocks.
-    func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(SystemError) {
+    func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
         let held = prefixes[child] ?? []
         if !staysBlocked { prefixes[child] = nil }
-        for prefix in held { try release(child, prefix, staysBlocked: staysBlocked) }
-        if !staysBlocked { try spare(child, []) }
+        for prefix in held { release(child, prefix, staysBlocked: staysBlocked) }
+        if !staysBlocked { spare(child, []) }
     }
 
     /// Sends these blocks back to the other tables for this Child SA, and no others any more.
-    func spare(_ child: ChildSAID, _ wanted: [IPPrefix]) throws(SystemError) {
+    func spare(_ child: ChildSAID, _ wanted: [IPPrefix]) {
         for prefix in wanted where spared[prefix]?.contains(child) != true {
-            if spared[prefix]?.isEmpty ?? true { try socket.add(wayBack(prefix), replace: true) }
+            if spared[prefix]?.isEmpty ?? true { change(child) { $0.add(wayBack(prefix)) } }
             sparedChanges += 1
             spared[prefix, default: []].append(child)
         }
+        if spared.isEmpty { return }
         for prefix in spared.keys.sorted() where !wanted.contains(prefix) && spared[prefix]?.contains(child) == true {
             spared[prefix]?.removeAll { $0 == child }
-            if spared[prefix]?.isEmpty == true { try stopSparing(prefix) }
+            if spared[prefix]?.isEmpty == true { stopSparing(prefix) }
         }
+    }
+
+    /// Whether changes were asked for that are not made yet.
+    var hasChanges: Bool { !pending.isEmpty }
+
+    /// Makes all changes that were asked for. The Child SAs for which something could not be done, and what; nil where it
+    /// was for none.
+    func flush() throws(SystemError) -> [(child: ChildSAID?, error: SystemError)] {
+        guard !pending.isEmpty else { return [] }
+        let (batch, children) = (pending, owners)
+        pending = RouteBatch()
+        owners = []
+        var failures: [(child: ChildSAID?, error: SystemError)] = []
+        for (place, error) in try socket.make(batch) {
+            let child = children[place]
+            guard error.errno == .invalidArgument, batch[place].preferredSource != nil else {
+                failures.append((child, error))
+                continue
+            }
+            // The address may have gone, or not be usable yet: then the kernel chooses.
+            do { try socket.add(way(batch[place].destination, source: nil), replace: true) } catch {
+                failures.append((child, error))
+            }
+        }
+        // What is not there has to be asked for again.
+        for place in 0..<(failures.isEmpty ? 0 : batch.count) { blocks[batch[place].destination]?.isUncertain = true }
+        return failures
     }
 
     /// Removes blocks that were found at the start, or made here before, and are neither of `kept` nor of `made`; makes
@@ -122,58 +170,62 @@ final class RouteKeeper {
             blocks[prefix]?.isConfigured = configured.contains(prefix)
             // What is no longer to be made, but still somebody's, waits for that one as if it had been found.
             blocks[prefix]?.isFound = (block.isFound || block.isConfigured) && wanted.contains(prefix)
-            try settle(prefix)
+            settle(prefix, for: nil)
         }
         for prefix in made where blocks[prefix] == nil {
             blocks[prefix] = Block(isConfigured: true)
             try addRule(prefix.family)
-            try socket.add(refusal(prefix), replace: true)
+            refuse(prefix, for: nil)
         }
         for prefix in spared.keys.sorted() where spared[prefix]?.isEmpty == true {
-            if !blocks.keys.contains(where: { $0.contains(prefix) }) { try stopSparing(prefix) }
+            if !blocks.keys.contains(where: { $0.contains(prefix) }) { stopSparing(prefix) }
         }
     }
 
     /// Removes all that is ours.
     func removeAll() throws(SystemError) {
         for prefix in blocks.keys.sorted() {
-            blocks[prefix] = Block(hasRoute: blocks[prefix]?.hasRoute ?? false)
-            try settle(prefix)
+            blocks[prefix] = Block(isRefused: true, way: blocks[prefix]?.way)
+            settle(prefix, for: nil)
         }
-        for prefix in spared.keys.sorted() { try stopSparing(prefix) }
+        for prefix in spared.keys.sorted() { stopSparing(prefix) }
         prefixes = [:]
+        if let failure = try flush().first { throw failure.error }
         for family in IPAddress.Family.allCases where families.contains(family) { try socket.delete(rule(family)) }
         families = []
     }
 
     // MARK: One block
 
-    private func release(_ child: ChildSAID, _ prefix: IPPrefix, staysBlocked: Bool) throws(SystemError) {
+    private func release(_ child: ChildSAID, _ prefix: IPPrefix, staysBlocked: Bool) {
         blocks[prefix]?.protectors.removeAll { $0 == child }
         blocks[prefix]?.blockers.removeAll { $0 == child }
         if staysBlocked { blocks[prefix]?.blockers.append(child) }
-        try settle(prefix)
+        settle(prefix, for: child)
     }
 
     /// Removes what nobody wants any more.
-    private func settle(_ prefix: IPPrefix) throws(SystemError) {
+    private func settle(_ prefix: IPPrefix, for child: ChildSAID?) {
         guard let block = blocks[prefix] else { return }
-        if block.protectors.isEmpty, block.hasRoute {
-            try socket.delete(way(prefix, source: nil))
-            blocks[prefix]?.hasRoute = false
+        if block.protectors.isEmpty, block.way != nil {
+            change(child) { $0.delete(way(prefix, source: nil)) }
+            blocks[prefix]?.way = nil
         }
         if !block.isWanted {
-            try socket.delete(refusal(prefix))
+            change(child) { $0.delete(refusal(prefix)) }
             blocks[prefix] = nil
         }
     }
 
-    private func addRoute(_ prefix: IPPrefix, source: IPAddress?) throws(SystemError) {
-        do { try socket.add(way(prefix, source: source), replace: true) } catch {
-            // The address may have gone, or not be usable yet: then the kernel chooses.
-            guard source != nil, error.errno == .invalidArgument else { throw error }
-            try socket.add(way(prefix, source: nil), replace: true)
-        }
+    private func refuse(_ prefix: IPPrefix, for child: ChildSAID?) {
+        guard blocks[prefix]?.isRefused != true || blocks[prefix]?.isUncertain == true else { return }
+        change(child) { $0.add(refusal(prefix)) }
+        blocks[prefix]?.isRefused = true
+    }
+
+    private func change(_ child: ChildSAID?, _ body: (inout RouteBatch) -> Void) {
+        body(&pending)
+        owners.append(child)
     }
 
     private func addRule(_ family: IPAddress.Family) throws(SystemError) {
@@ -204,10 +256,10 @@ final class RouteKeeper {
             protocolNumber: configuration.routeProtocol)
     }
 
-    private func stopSparing(_ prefix: IPPrefix) throws(SystemError) {
+    private func stopSparing(_ prefix: IPPrefix) {
         spared[prefix] = nil
         sparedChanges += 1
-        try socket.delete(wayBack(prefix))
+        change(nil) { $0.delete(wayBack(prefix)) }
     }
 
     /// The blocks of our own side that lie within one of the peer's, and are not all of it.

@@ -22,7 +22,7 @@ extension UserspacePlane {
             let policy = entry.policy
             let isWanted = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : wanted.contains(policy)
             let stays = isWanted && entry.domain == domain(of: policy)
-            if !stays { try withdraw(entry) }
+            if !stays { withdraw(entry) }
         }
         for key in self.dormant.keys.sorted() { clear?.release(key) }
         self.dormant = [:]
@@ -36,6 +36,7 @@ extension UserspacePlane {
             clear?.protect(key, local: policy.local, remote: policy.remote)
         }
         refreshShunts()
+        try commitPolicies()
     }
 
     /// Tells the guard when our own networks within peers' are others.
@@ -65,7 +66,7 @@ extension UserspacePlane {
         }
         if former.contains(where: { $0.policy == policy }) { return }
         try stand(policy, isLeftBehind: true)
-        for entry in former { try withdraw(entry) }
+        for entry in former { withdraw(entry) }
     }
 
     private func stand(_ policy: StandingPolicy, isLeftBehind: Bool) throws(PlaneError) {
@@ -85,12 +86,12 @@ extension UserspacePlane {
             case .trap:
                 try routes?.protect(entry.key, local: policy.local, remote: policy.remote)
                 clear?.protect(entry.key, local: policy.local, remote: policy.remote)
-            case .bypass: try routes?.spare(entry.key, policy.blocksFromAnywhere)
+            case .bypass: routes?.spare(entry.key, policy.blocksFromAnywhere)
             case .block: clear?.protect(entry.key, local: policy.local, remote: policy.remote)
             case .discard: break
             }
         } catch {
-            try? withdraw(entry)
+            withdraw(entry)
             throw .system(error)
         }
     }
@@ -99,9 +100,10 @@ extension UserspacePlane {
         interfaces.entries[VirtualInterface.key(connection: policy.connection, child: policy.child)]?.domain ?? 0
     }
 
-    private func withdraw(_ entry: StandingRegister.Entry) throws(PlaneError) {
+    /// Takes a policy out.
+    func withdraw(_ entry: StandingRegister.Entry) {
         standing.remove(entry)
-        do { try routes?.unprotect(entry.key, staysBlocked: false) } catch { throw .system(error) }
+        routes?.unprotect(entry.key, staysBlocked: false)
         hasNewOrders = true
         transmitOrders.append(.unprotect(entry.key))
         clear?.release(entry.key)

@@ -17,10 +17,10 @@ public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
     let receiveOrders: OrderFan<ReceiveOrder>
     let transmitOrders: OrderFan<TransmitOrder>
-    private let inbox: ControlInbox
-    private let failures = PlaneFailure()
+    let inbox: ControlInbox
+    let failures = PlaneFailure()
     /// Of each packet thread.
-    private var dropCounters: [DropCounters] = []
+    var dropCounters: [DropCounters] = []
     let routes: RouteKeeper?
     let clear: ClearGuard?
     /// Devices of children's own.
@@ -37,11 +37,13 @@ public final class UserspacePlane: DataPlane {
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
     private let addresses: AddressKeeper?
-    private var threads: [WorkerThread] = []
+    var threads: [WorkerThread] = []
     private var register: AssociationRegister
+    /// Whether changes of the kernel's wait for ``commitChanges()``.
+    var gathersChanges = false
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
-    private var entropy = SystemEntropy()
+    private var entropy = EntropyReserve()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
     /// An IKE message of so many octets goes through every path uncut.
@@ -92,48 +94,6 @@ public final class UserspacePlane: DataPlane {
         }
         // Where it cannot be, the workers pass packets to each other.
         if workers > 1 { try? sockets.spread(over: workers) }
-    }
-
-    /// Starts the two threads of a worker.
-    private func start(
-        _ index: Int, _ port: any PacketPort, _ sockets: PlaneSockets, _ configuration: PlaneConfiguration
-    ) throws(SystemError) {
-        let (receiveDrops, transmitDrops) = (DropCounters(), DropCounters())
-        dropCounters += [receiveDrops, transmitDrops]
-        let receiver = Handover(
-            try ReceiveWorker(
-                orders: receiveOrders, index: index, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
-                drops: receiveDrops, now: MonotonicClock.now()))
-        let transmitter = Handover(
-            try TransmitWorker(
-                orders: transmitOrders, index: index, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                makesTrains: configuration.offload == .automatic,
-                bypassMark: routes == nil ? nil : configuration.mark, failure: failures))
-        let suffix = index == 0 ? "" : "-\(index)"
-        threads.append(
-            try WorkerThread(name: "martlet-receive" + suffix) {
-                guard var worker = receiver.take() else { return }
-                worker.run()
-            })
-        threads.append(
-            try WorkerThread(name: "martlet-send" + suffix) {
-                guard var worker = transmitter.take() else { return }
-                worker.run()
-            })
-    }
-
-    /// A device that leaves as much undone as this kernel's can.
-    static func device(
-        _ name: String, _ offload: PlaneConfiguration.Offload, multiQueue: Bool = false
-    ) throws(SystemError) -> TunDevice {
-        guard offload == .automatic,
-            let tun = try? TunDevice(nameTemplate: name, virtioHeader: true, multiQueue: multiQueue)
-        else { return try TunDevice(nameTemplate: name, multiQueue: multiQueue) }
-        let all: TunOffload = [.checksum, .tcp4, .tcp6, .tcpECN]
-        for wanted in [all.union([.udp4, .udp6]), all, [.checksum, .tcp4, .tcp6]] {
-            if (try? tun.setOffload(wanted)) != nil { break }
-        }
-        return tun
     }
 
     deinit { stopThreads() }
@@ -191,20 +151,7 @@ public final class UserspacePlane: DataPlane {
     /// at all times does not leave in clear before its SAs are up.
     public func adoptBlocks(keeping kept: [IPPrefix], making made: [IPPrefix]) throws(PlaneError) {
         do { try routes?.adopt(keeping: kept, making: made) } catch { throw .system(error) }
-    }
-
-    /// Waits until both threads have carried out everything that was asked so far; false when ten seconds are over first.
-    @discardableResult
-    public func settle() -> Bool {
-        var milestones: [Milestone] = []
-        for worker in receiveOrders.queues.indices {
-            guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
-            receiveOrders.queues[worker].append(.reach(received))
-            transmitOrders.queues[worker].append(.reach(transmitted))
-            milestones += [received, transmitted]
-        }
-        wakeWorkers()
-        return milestones.allSatisfy { $0.wait(milliseconds: 10_000) }
+        try commitPolicies()
     }
 
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
@@ -229,6 +176,11 @@ public final class UserspacePlane: DataPlane {
 
     /// Obeys one command; throws ``PlaneError``.
     public func obey(_ command: PlaneCommand) throws {
+        try carryOut(command)
+        try commit(command)
+    }
+
+    private func carryOut(_ command: PlaneCommand) throws {
         hasNewOrders = true
         switch command {
         case .install(let association):
@@ -242,7 +194,7 @@ public final class UserspacePlane: DataPlane {
         case .remove(.outbound, let spi, let child): try removeOutbound(spi, child)
         case .protect(let child, let local, let remote, let spi):
             try protect(child, PolicySelectors(local: local, remote: remote), spi)
-        case .unprotect(let child, let staysBlocked): try unprotect(child, staysBlocked: staysBlocked)
+        case .unprotect(let child, let staysBlocked): unprotect(child, staysBlocked: staysBlocked)
         case .trap(let policy): try leaveTrap(policy)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)
         case .keepAlive(let path, let interval):
@@ -349,19 +301,24 @@ public final class UserspacePlane: DataPlane {
             return
         }
         do { try routes?.protect(child, local: selectors.local, remote: selectors.remote) } catch {
-            // Half a protection is none: the Child SA fails, and with it what it had.
-            try? routes?.unprotect(child, staysBlocked: false)
-            transmitOrders.append(.unprotect(child))
-            protecting[child] = nil
+            abandon(child)
             throw .system(error)
         }
         protecting[child] = (selectors, found.handle)
         clear?.protect(child, local: selectors.local, remote: selectors.remote)
         refreshSpared()
-        if let former = blocked.takeOver(selectors, by: child) { try unblock(former) }
+        if let former = blocked.takeOver(selectors, by: child) { unblock(former) }
     }
 
-    private func unprotect(_ child: ChildSAID, staysBlocked: Bool) throws(PlaneError) {
+    /// Takes back what was done for a Child SA whose protection failed.
+    func abandon(_ child: ChildSAID) {
+        routes?.unprotect(child, staysBlocked: false)
+        clear?.release(child)
+        transmitOrders.append(.unprotect(child))
+        protecting[child] = nil
+    }
+
+    private func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
         if domains.removeValue(forKey: child) != nil {
             // What is routed into the device goes nowhere else, blocked or not.
             protecting[child] = nil
@@ -370,12 +327,12 @@ public final class UserspacePlane: DataPlane {
             receiveOrders.append(.forget(child))
             return
         }
-        do { try routes?.unprotect(child, staysBlocked: staysBlocked) } catch { throw .system(error) }
+        routes?.unprotect(child, staysBlocked: staysBlocked)
         if staysBlocked {
             // What protects nothing has nothing that could stay blocked, or stays so already.
             guard let was = protecting.removeValue(forKey: child) else { return }
             transmitOrders.append(.block(child))
-            if let former = blocked.block(was.selectors, by: child) { try unblock(former) }
+            if let former = blocked.block(was.selectors, by: child) { unblock(former) }
         } else {
             if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
             clear?.release(child)
@@ -389,10 +346,10 @@ public final class UserspacePlane: DataPlane {
     private func precedence(_ child: ChildSAID) -> UInt32 { precedences[child] ?? StandingPolicy.protectPriority }
 
     /// Another Child SA blocks or protects the same from now on.
-    private func unblock(_ former: ChildSAID) throws(PlaneError) {
+    private func unblock(_ former: ChildSAID) {
         transmitOrders.append(.unprotect(former))
         clear?.release(former)
-        do { try routes?.unprotect(former, staysBlocked: false) } catch { throw .system(error) }
+        routes?.unprotect(former, staysBlocked: false)
     }
 
     private func move(
@@ -427,13 +384,5 @@ public final class UserspacePlane: DataPlane {
 
     private func endpoints(_ use: PlaneSockets.Use) -> [Endpoint] {
         sockets.entries.filter { $0.use == use }.map { $0.socket.localEndpoint }
-    }
-
-    private func stopThreads() {
-        receiveOrders.append(.stop)
-        transmitOrders.append(.stop)
-        wakeWorkers()
-        for thread in threads { thread.join() }
-        threads = []
     }
 }

@@ -46,20 +46,7 @@ static inline void martlet_digest_free(EVP_MD_CTX *context) { EVP_MD_CTX_free(co
 
 static inline void martlet_key_free(EVP_PKEY *key) { EVP_PKEY_free(key); }
 
-// X25519 (RFC 7748).
-static inline EVP_PKEY *_Nullable martlet_x25519_key(const uint8_t *private_value, uint8_t *public_value) {
-    size_t length = 32;
-    EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_value, 32);
-    if (key && EVP_PKEY_get_raw_public_key(key, public_value, &length) == 1 && length == 32) return key;
-    EVP_PKEY_free(key);
-    ERR_clear_error();
-    return NULL;
-}
-static inline EVP_PKEY *_Nullable martlet_x25519_peer(const uint8_t *public_value) {
-    return EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, public_value, 32);
-}
-
-// The same for X448.
+// X448 (RFC 7748).
 static inline EVP_PKEY *_Nullable martlet_x448_key(const uint8_t *private_value, uint8_t *public_value) {
     size_t length = 56;
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(NULL, "X448", NULL, private_value, 56);
@@ -89,6 +76,17 @@ int martlet_ecp_public(
 // The shared secret in a group of numbers, padded to the modulus; `length` octets. 0 unless 1 < peer < p - 1 and, where
 // the group has a small subgroup of order q, the peer's value lies in it (RFC 6989 §2.2).
 int martlet_modp_derive(
+    const char *group, const uint8_t *private_value, size_t private_length, const uint8_t *peer, size_t peer_length,
+    uint8_t *secret, size_t length);
+
+// The curves that nettle computes: whether a curve is one of them, the public value (x and y) for a private one, the
+// shared secret (x). 0 when the private value is out of range or the peer's point is not on the curve. Nothing keeps a
+// secret.
+int martlet_curve_is_fast(const char *group);
+int martlet_curve_public(
+    const char *group, const uint8_t *private_value, size_t private_length, uint8_t *public_value,
+    size_t public_length);
+int martlet_curve_derive(
     const char *group, const uint8_t *private_value, size_t private_length, const uint8_t *peer, size_t peer_length,
     uint8_t *secret, size_t length);
 

@@ -149,6 +149,8 @@ int martlet_tun_set_vnet_header_size(int descriptor, int size);
 
 int martlet_netlink_open(int protocol);
 int martlet_netlink_join(int socket, uint32_t group);
+// Routes of this protocol are no event of this socket's.
+int martlet_netlink_ignore_routes(int socket, uint8_t protocol);
 int64_t martlet_netlink_send(int socket, const void *bytes, size_t count);
 /// The length of the next message, which may be more than `capacity`: then it is still there, to be read again. The
 /// sender's port is 0 for the kernel.

@@ -95,9 +95,10 @@ public struct NetfilterBatch: Sendable {
         }
     }
 
-    /// Makes a set. With several fields, its elements are ranges of each of them.
-    public mutating func addSet(_ name: String, _ fields: [Field]) {
-        let isConcatenation = fields.count > 1
+    /// Makes a set. With several fields, its elements are ranges of each of them, unless it is `exact`: then they are
+    /// values, which it finds and takes in and out at the same small cost however many there are.
+    public mutating func addSet(_ name: String, _ fields: [Field], exact: Bool = false) {
+        let isConcatenation = fields.count > 1 && !exact
         append(9, .create) { body in
             body.attribute(2, text: name)
             // NFT_SET_INTERVAL and NFT_SET_CONCAT.
@@ -156,6 +157,12 @@ public struct NetfilterBatch: Sendable {
             }
         }
     }
+
+    /// So many changes at once are no trouble to the kernel.
+    public static let goodSize = 256
+
+    /// How many changes there are.
+    public var count: Int { requests.count }
 
     fileprivate static func padded(_ length: Int) -> Int { (length + 3) / 4 * 4 }
 

@@ -38,6 +38,8 @@ public enum NetfilterExpression: Hashable, Sendable {
     case payload(Base, offset: Int, length: Int, register: Int)
     /// Loads octets of IPv6's fragment header; ends the rule where the packet has none.
     case fragmentHeader(offset: Int, length: Int, register: Int)
+    /// Keeps of the registers from this one on the bits that are set here.
+    case mask([UInt8], register: Int)
     /// Ends the rule unless the register starts with these octets.
     case equals([UInt8], register: Int)
     /// Ends the rule unless the register's value is from one to another, network order.
@@ -67,6 +69,12 @@ public enum NetfilterExpression: Hashable, Sendable {
                 data.attribute(2, [44])
                 data.netfilterNumber(3, UInt32(clamping: offset))
                 data.netfilterNumber(4, UInt32(clamping: length))
+            case .mask(let bits, let register):
+                data.netfilterNumber(1, Self.number(register))
+                data.netfilterNumber(2, Self.number(register))
+                data.netfilterNumber(3, UInt32(clamping: bits.count))
+                data.nested(4) { $0.attribute(1, bits) }
+                data.nested(5) { $0.attribute(1, [UInt8](repeating: 0, count: bits.count)) }
             case .equals(let value, let register):
                 data.netfilterNumber(1, Self.number(register))
                 data.netfilterNumber(2, 0)
@@ -92,6 +100,7 @@ public enum NetfilterExpression: Hashable, Sendable {
         case .meta: "meta"
         case .payload: "payload"
         case .fragmentHeader: "exthdr"
+        case .mask: "bitwise"
         case .equals: "cmp"
         case .within: "range"
         case .isIn: "lookup"

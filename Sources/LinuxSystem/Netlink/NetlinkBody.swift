@@ -28,12 +28,14 @@ public struct NetlinkBody: Hashable, Sendable {
 
     /// Appends an attribute whose contents `body` writes.
     public mutating func attribute(_ type: UInt16, _ body: (inout NetlinkBody) -> Void) {
-        var contents = NetlinkBody()
-        body(&contents)
-        overflowed = overflowed || contents.overflowed || contents.bytes.count + 4 > Int(UInt16.max)
-        uint16(UInt16(truncatingIfNeeded: contents.bytes.count + 4))
+        let start = bytes.count
+        uint16(0)
         uint16(type)
-        append(contents.bytes)
+        body(&self)
+        let length = bytes.count - start
+        overflowed = overflowed || length > Int(UInt16.max)
+        let said = UInt16(truncatingIfNeeded: length).littleEndian
+        for index in 0..<2 { bytes[start + index] = UInt8(truncatingIfNeeded: said >> (8 * index)) }
         zeros(-bytes.count & 3)
     }
 

@@ -46,13 +46,21 @@ public struct NetlinkRequest: Hashable, Sendable {
     /// The message as it goes to the kernel: 16 octets of header (length, type, flags, sequence number, port 0), then the
     /// body.
     public func encoded(sequence: UInt32) -> [UInt8] {
-        var message = NetlinkBody()
-        message.uint32(UInt32(truncatingIfNeeded: body.bytes.count + 16))
-        message.uint16(type)
-        message.uint16(flags.union(.request).rawValue)
-        message.uint32(sequence)
-        message.uint32(0)
-        message.append(body.bytes)
-        return message.bytes
+        var message: [UInt8] = []
+        encode(into: &message, sequence: sequence, acknowledged: false)
+        return message
+    }
+
+    /// Appends the message, which has a whole number of four octets; `acknowledged`: an answer is wanted in any case.
+    func encode(into message: inout [UInt8], sequence: UInt32, acknowledged: Bool) {
+        var header = NetlinkBody()
+        header.uint32(UInt32(truncatingIfNeeded: body.bytes.count + 16))
+        header.uint16(type)
+        header.uint16(flags.union(acknowledged ? [.request, .acknowledge] : .request).rawValue)
+        header.uint32(sequence)
+        header.uint32(0)
+        message.append(contentsOf: header.bytes)
+        message.append(contentsOf: body.bytes)
+        message.append(contentsOf: repeatElement(0, count: -body.bytes.count & 3))
     }
 }

@@ -25,6 +25,13 @@ public final class NetlinkSocket {
         _ = try checked(martlet_netlink_join(descriptor.number, group), "NETLINK_ADD_MEMBERSHIP", "group \(group)")
     }
 
+    /// Does not hear of routes of this protocol, whoever makes them: they do not wake anybody.
+    func ignoreRoutes(of protocolNumber: UInt8) throws(SystemError) {
+        _ = try checked(
+            martlet_netlink_ignore_routes(descriptor.number, protocolNumber), "SO_ATTACH_FILTER",
+            "routes of protocol \(protocolNumber)")
+    }
+
     /// Asks for room for `octets` of messages, above the system's limit where we may.
     public func setReceiveBuffer(_ octets: Int) throws(SystemError) {
         _ = try checked(martlet_option_receive_buffer(descriptor.number, Int32(clamping: octets)), "SO_RCVBUF")
@@ -85,6 +92,63 @@ public final class NetlinkSocket {
             guard ended else { continue }
             if let refusal { throw refusal }
             return
+        }
+    }
+
+    /// Sends `requests` together, in order, and waits until the kernel has done with all of them; what it refuses keeps
+    /// it from none of the others. Returns the refused ones by their places.
+    func performEach(
+        _ requests: [NetlinkRequest], call: String, context: (Int) -> String
+    ) throws(SystemError) -> [(place: Int, error: SystemError)] {
+        var refused: [(place: Int, error: SystemError)] = []
+        var start = 0
+        while start < requests.count {
+            // Each refusal takes room of the socket's: not too many at once.
+            let end = min(start + 128, requests.count)
+            try performEach(requests[start..<end], call: call, context: context, &refused)
+            start = end
+        }
+        return refused
+    }
+
+    private func performEach(
+        _ requests: ArraySlice<NetlinkRequest>, call: String, context: (Int) -> String,
+        _ refused: inout [(place: Int, error: SystemError)]
+    ) throws(SystemError) {
+        let first = sequence &+ 1 > 0xffff_0000 ? 1 : sequence + 1
+        let last = first + UInt32(requests.count - 1)
+        sequence = last
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(requests.count * 96)
+        for (place, request) in zip(requests.indices, requests) {
+            if request.body.overflowed {
+                throw SystemError(call: call, errno: .messageTooLong, context: context(place))
+            }
+            let number = first + UInt32(place - requests.startIndex)
+            // The last one answers for all; what is refused answers by itself.
+            request.encode(into: &bytes, sequence: number, acknowledged: number == last)
+        }
+        // The array lives for the length of the call.
+        let result = unsafe bytes.withUnsafeBytes { bytes in
+            unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
+        }
+        _ = try checked(result, call, context(requests.startIndex))
+        while true {
+            guard let messages = try receive(call: call, context: context(requests.startIndex)) else {
+                guard try descriptor.wait(milliseconds: 5000) else {
+                    throw SystemError(call: call, errno: .timedOut, context: context(requests.startIndex))
+                }
+                continue
+            }
+            var ended = false
+            for message in messages where message.type == 2 && (first...last).contains(message.sequence) {
+                let place = requests.startIndex + Int(message.sequence - first)
+                do throws(SystemError) { try check(message, call: call, context: context(place)) } catch {
+                    refused.append((place, error))
+                }
+                ended = ended || message.sequence == last
+            }
+            if ended { return }
         }
     }
 

@@ -197,9 +197,6 @@ extension RouteSocket {
     /// Removes the route that agrees in all that `route` names.
     @discardableResult
     public func delete(_ route: Route) throws(SystemError) -> Removal {
-        // ENODEV, ENOENT: the link or the table went away, and the route with it.
-        try remove(
-            route.request(25, []), call: "RTM_DELROUTE", context: route.description,
-            absent: [.noSuchProcess, .noSuchEntry, .noSuchDevice])
+        try remove(route.request(25, []), call: "RTM_DELROUTE", context: route.description, absent: Self.absent)
     }
 }

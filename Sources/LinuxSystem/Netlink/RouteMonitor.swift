@@ -36,9 +36,11 @@ public final class RouteMonitor {
         case addresses
     }
 
-    /// For the calling thread's network namespace.
-    public init(_ scope: Scope = .everything) throws(SystemError) {
+    /// For the calling thread's network namespace. Routes of the protocol `ignored` are no changes: who makes many of
+    /// them does not want to be woken for each.
+    public init(_ scope: Scope = .everything, ignoringRoutesOf ignored: UInt8? = nil) throws(SystemError) {
         netlink = try NetlinkSocket(family: 0)
+        if let ignored { try netlink.ignoreRoutes(of: ignored) }
         try netlink.setReceiveBuffer(1 << 20)
         // IPv4 addresses, IPv6 addresses; links, IPv4 routes, IPv6 routes.
         let groups: [UInt32] = scope == .addresses ? [5, 9] : [5, 9, 1, 7, 11]
