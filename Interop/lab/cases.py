@@ -5,7 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, policies, reauthenticate, refusal, rekey, replays, rounds, shapes, thousand, zero)
+    hybrid, imports, mobility, policies, reauthenticate, refusal, rekey, replays, resources, rounds, shapes, thousand,
+    zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -64,6 +65,10 @@ def all_cases():
                 reauthenticate.renewed))
         if (left, right) == ("martlet", "martlet"):
             cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
+            for letter, who in (("a", "initiator"), ("b", "responder")):
+                cases.append(Case(
+                    f"{pair} workers-{who}", left, right, lambda letter=letter: resources.Resources(starter=letter),
+                    resources.spread))
         for refused in refusal.REFUSALS:
             cases.append(Case(
                 f"{pair} {refused.name}", left, right, refused.scenario,

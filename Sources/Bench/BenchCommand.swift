@@ -12,7 +12,7 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             Prints lines `name value unit ratio`. `Interop/bench` measures whole gateways, side by side with strongSwan.
             """,
-        subcommands: [Engine.self, Handshakes.self, Plane.self, Tunnels.self, Planes.self, Lean.self])
+        subcommands: [Engine.self, Handshakes.self, Plane.self, Tunnels.self, Planes.self, Lean.self, Crowd.self])
 }
 
 /// One figure.

@@ -99,6 +99,17 @@ final class PlanePair {
         try near.obey(.protect(ChildSAID(rawValue: UInt32(child + 1)), local: local, remote: remote, spi: outbound.spi))
     }
 
+    /// Puts in so many tunnels, the routes and sets of many at a time, as a gateway's control loop does it.
+    func install(_ count: Int) throws {
+        for start in stride(from: 0, to: count, by: 256) {
+            near.beginChanges()
+            far.beginChanges()
+            for index in start..<min(start + 256, count) { try install(spi: index, child: index) }
+            let refused = near.commitChanges() + far.commitChanges()
+            if let first = refused.first { throw Broken(description: "\(first)") }
+        }
+    }
+
     /// Takes the SAs of a tunnel under an SPI out.
     func remove(spi: Int, child: Int) throws {
         let (number, id) = (SPILayout.spi(index: spi, chance: 77), ChildSAID(rawValue: UInt32(child + 1)))

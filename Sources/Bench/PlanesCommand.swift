@@ -58,7 +58,7 @@ struct Planes: ParsableCommand {
 
     private func carry(_ pair: PlanePair) throws {
         let before = ProcessInformation.residentOctets ?? 0
-        for index in 0..<tunnels { try pair.install(spi: index, child: index) }
+        try pair.install(tunnels)
         try pair.settle()
         let after = ProcessInformation.residentOctets ?? 0
         // An outbound SA and its policies here, an inbound one there: of few of them, what everything takes is more.

@@ -1,6 +1,7 @@
 #include "CCount.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 
 // The C library's own, under the names by which its malloc may be replaced.
@@ -67,4 +68,9 @@ martlet_counts martlet_count(void) {
         __atomic_load_n(&allocations, __ATOMIC_RELAXED), __atomic_load_n(&martlet_retains, __ATOMIC_RELAXED),
         __atomic_load_n(&martlet_releases, __ATOMIC_RELAXED)};
     return counts;
+}
+
+uint64_t martlet_allocated(void) {
+    struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
 }

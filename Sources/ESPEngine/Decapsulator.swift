@@ -63,6 +63,15 @@ struct Decapsulator: ~Copyable {
     /// The highest sequence number that was authentic.
     var highestSequence: UInt64 { window.highest }
 
+    /// Asks the processor for the keys, the window and the counters, which are about to be used.
+    @inline(__always)
+    func anticipate() {
+        // `self` holds a reference for as long as it lives; the counters outlive it.
+        unsafe cipher._withUnsafeGuaranteedRef { $0.anticipate() }
+        unsafe PacketCipher.anticipate(UnsafeRawPointer(counters))
+        window.anticipate()
+    }
+
     /// A payload that was authentic.
     struct Payload {
         /// Where it is.

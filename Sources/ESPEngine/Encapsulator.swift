@@ -68,6 +68,14 @@ struct Encapsulator: ~Copyable {
         SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength, isTransport: isTransport)
     }
 
+    /// Asks the processor for the keys and the counters, which are about to be used.
+    @inline(__always)
+    func anticipate() {
+        // `self` holds a reference for as long as it lives; the counters outlive it.
+        unsafe cipher._withUnsafeGuaranteedRef { $0.anticipate() }
+        unsafe PacketCipher.anticipate(UnsafeRawPointer(counters))
+    }
+
     /// Whether both ciphers remember their keys, and have the same.
     func hasKeys(of other: borrowing Encapsulator) -> Bool {
         // Both hold a reference for as long as they live.

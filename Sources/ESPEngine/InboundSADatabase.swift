@@ -1,6 +1,7 @@
 public import Clockwork
 public import GatewayModel
 import IPPackets
+import IPsecCrypto
 public import NetworkTypes
 
 /// The inbound SAs, found by the index in their SPI, and the one `open` of the project.
@@ -90,6 +91,23 @@ public struct InboundSADatabase: ~Copyable {
     public mutating func move(spi: UInt32, remote: Endpoint) {
         guard let found = unsafe place(of: spi) else { return }
         unsafe found.pointee.remote = remote
+    }
+
+    /// A packet of this SPI is about to be opened: among many SAs, what it needs is fetched meanwhile. First for all packets
+    /// that came together, then for each of them with `keys`.
+    @inline(__always)
+    public func anticipate(spi: UInt32, keys: Bool) {
+        let index = SPILayout.index(of: spi)
+        guard index < owners.count, let found = unsafe places[index] else { return }
+        guard !keys else {
+            unsafe found.pointee.anticipate()
+            return
+        }
+        // An address that is not read.
+        let address = UnsafeRawPointer(found)
+        for line in stride(from: 0, to: MemoryLayout<Decapsulator>.size, by: 64) {
+            unsafe PacketCipher.anticipate(address + line)
+        }
     }
 
     /// Opens the ESP packet at `packet`, which came from `remote`, in place. Whatever is dropped is counted. For SAs in

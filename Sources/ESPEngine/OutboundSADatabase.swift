@@ -95,6 +95,18 @@ public struct OutboundSADatabase: ~Copyable {
         return unsafe found.pointee.shape
     }
 
+    /// So many SAs and their keys stay in a processor's cache by themselves.
+    public static let few = 64
+
+    /// An SA is about to be used: among many, what it needs is fetched meanwhile.
+    @inline(__always)
+    public func anticipate(_ handle: OutboundHandle) {
+        let index = Int(handle.slot)
+        // As in `shape(of:)`.
+        guard count > Self.few, index >= 0, index < owners.count, let found = unsafe places[index] else { return }
+        unsafe found.pointee.anticipate()
+    }
+
     /// Seals the inner packet at `inner` in place; `buffer` needs room around it (see ``headroom``, ``tailroom``).
     /// Whatever is dropped is counted.
     public mutating func seal(

@@ -81,10 +81,11 @@ public struct PolicyDatabase: ~Copyable {
     }
 
     /// Pairs every local selector with every remote one of its family, in place of what this Child SA's policies said
-    /// before. The change is whole between two packets, not within one.
+    /// before. The change is whole between two packets, not within one. Among equals those that are preferred come before
+    /// newer ones that are not.
     public mutating func set(
         _ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector], action: Action,
-        precedence: UInt32 = StandingPolicy.protectPriority
+        precedence: UInt32 = StandingPolicy.protectPriority, isPreferred: Bool = false
     ) throws(SAError) {
         let count = Self.entryCount(local: local, remote: remote)
         guard count <= Self.maximumEntries else { throw .tooManySelectors(count, limit: Self.maximumEntries) }
@@ -97,7 +98,8 @@ public struct PolicyDatabase: ~Copyable {
         }
         for (local, remote) in pairs {
             for prefix in remote.addresses.prefixes {
-                made.append(add(prefix, CompiledSelector(local), CompiledSelector(remote), action, precedence))
+                made.append(
+                    add(prefix, CompiledSelector(local), CompiledSelector(remote), action, precedence, isPreferred))
             }
         }
         places[child] = made
@@ -190,7 +192,7 @@ public struct PolicyDatabase: ~Copyable {
 
     private mutating func add(
         _ prefix: IPPrefix, _ local: CompiledSelector, _ remote: CompiledSelector, _ action: Action,
-        _ precedence: UInt32
+        _ precedence: UInt32, _ isPreferred: Bool
     ) -> Place {
         var width: UInt8 = 0
         if local.takesAnyProtocol && remote.takesAnyProtocol { width += 4 }
@@ -199,7 +201,8 @@ public struct PolicyDatabase: ~Copyable {
         nextOrder += 1
         let entry = Entry(
             local: local, remote: remote, action: action,
-            rank: (precedence, Self.rank(action), width, .max - nextOrder), next: -1)
+            // Those that are preferred count as newer than all others.
+            rank: (precedence, Self.rank(action), width, (isPreferred ? .max / 2 : .max) - nextOrder), next: -1)
         let index: Int32
         if let reused = free.popLast() {
             entries[Int(reused)] = entry

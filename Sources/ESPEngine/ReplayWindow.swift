@@ -1,3 +1,5 @@
+import IPsecCrypto
+
 /// Which sequence numbers have been seen (RFC 4303 §3.4.3), as a ring of words that is never shifted (RFC 6479).
 ///
 /// It owns the ring and the highest number that was accepted. It is asked before the integrity check and told only
@@ -32,6 +34,17 @@ public struct ReplayWindow: Sendable {
         if sequence > highest { return true }
         guard highest - sequence < UInt64(size) else { return false }
         return ring[place(of: sequence)] & (1 << (sequence & 63)) == 0
+    }
+
+    /// Asks the processor for the newest part of the ring.
+    @inline(__always)
+    func anticipate() {
+        guard size > 0 else { return }
+        unsafe ring.withUnsafeBufferPointer { ring in
+            // An address within the array, which is not read.
+            guard let base = ring.baseAddress else { return }
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base + newest))
+        }
     }
 
     /// Marks `sequence`, whose packet is authentic, as seen; true when it is higher than all before.

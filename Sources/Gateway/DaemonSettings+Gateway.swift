@@ -13,6 +13,7 @@ extension PlaneConfiguration {
         if let table = settings.routingTable { routeTable = table }
         if let priority = settings.routingTablePriority { rulePriority = priority }
         virtualAddressDevice = settings.virtualAddressDevice
+        workers = settings.workers
     }
 }
 
@@ -25,6 +26,7 @@ extension Configuration {
         if let threshold = settings.cookieThreshold { limits.cookieThreshold = threshold }
         if let threshold = settings.blockThreshold { limits.halfOpenPerAddress = threshold }
         if let interval = settings.retryInitiateInterval, interval > .zero { limits.retryInitiateInterval = interval }
+        resources = settings.workers
         natTraversalPort = settings.natTraversalPort
         plainPorts = (settings.port == 500 ? [500] : [500, settings.port]).filter { $0 != settings.natTraversalPort }
     }

@@ -30,6 +30,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var replayWindow: Int
     /// Whether HMAC-SHA2-256 is cut to 96 bits, as kernels before Linux 2.6.33 and their likes do.
     public var truncatesSHA256: Bool
+    /// Whether each worker of the data plane is to have a Child SA of its own (RFC 9611), where the peer agrees.
+    public var usesPerResourceSAs: Bool
     /// How its packets are fitted to the path.
     public var tunnel: TunnelBehaviour
     /// How much it may carry.
@@ -63,6 +65,7 @@ public struct ChildTemplate: Hashable, Sendable {
         randTime = .minutes(6)
         replayWindow = Self.defaultReplayWindow
         truncatesSHA256 = false
+        usesPerResourceSAs = false
         tunnel = TunnelBehaviour()
         volume = VolumeLifetime()
         shunt = nil

@@ -60,6 +60,8 @@ public struct SecurityAssociation: Sendable {
     /// The CPI under which its payloads are compressed by DEFLATE, where that makes them shorter (RFC 3173): the peer's
     /// for what we send, ours for what we receive; nil when they never are. With ESP only.
     public var compressionIndex: UInt16?
+    /// The worker whose own it is (RFC 9611), counted from 1; nil for one that serves all of them.
+    public var resource: Int?
 
     /// One direction of a Child SA.
     public init(
@@ -88,6 +90,7 @@ public struct SecurityAssociation: Sendable {
         policyPriority = 0
         interface = nil
         compressionIndex = nil
+        resource = nil
     }
 }
 
@@ -138,6 +141,9 @@ public enum SPILayout {
     public static let indexBits: UInt32 = 20
     /// The most SAs at once.
     public static let capacity = 1 << 20
+
+    /// The bits of the index.
+    public static let mask: UInt32 = 1 << indexBits - 1
 
     /// The table index of an inbound SPI.
     public static func index(of spi: UInt32) -> Int { Int(spi & (1 << indexBits - 1)) }

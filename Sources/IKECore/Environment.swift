@@ -31,6 +31,8 @@ public struct Configuration: Hashable, Sendable {
     public var prefersUDPEncapsulation: Bool
     /// Our UDP port of ``IKESocket/natTraversal``.
     public var natTraversalPort: UInt16
+    /// Workers of the data plane, each of which may have Child SAs of its own (RFC 9611).
+    public var resources: Int
     /// Ports, ours and peers', on which messages carry no non-ESP marker: 500 on any real network.
     public var plainPorts: [UInt16]
 
@@ -41,6 +43,7 @@ public struct Configuration: Hashable, Sendable {
         prefersUDPEncapsulation = true
         natTraversalPort = 4500
         plainPorts = [500]
+        resources = 1
     }
 
     /// The connection of this name.

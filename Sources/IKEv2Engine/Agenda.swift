@@ -12,6 +12,8 @@ enum Intent: Hashable {
     case deleteOrphan(UInt32, SecurityProtocol)
     /// Make a Child SA from the template of this name.
     case createChild(String)
+    /// Make one more Child SA like this one, for another of our resources.
+    case createBeside(ChildSAID)
     /// Make an IKE SA in place of this one.
     case rekeyIKESA
     /// Make a Child SA in place of this one.
@@ -32,7 +34,7 @@ enum Intent: Hashable {
         switch self {
         case .deleteIKESA: 0
         case .deleteChild, .deleteOrphan: 1
-        case .createChild, .rekeyChild, .rekeyIKESA: 3
+        case .createChild, .createBeside, .rekeyChild, .rekeyIKESA: 3
         case .updateAddresses, .checkRoute, .announceAddresses, .redirect: 2
         case .probe: 4
         }
@@ -51,7 +53,7 @@ enum Intent: Hashable {
         switch self {
         case .deleteIKESA: "IKE_DELETE"
         case .deleteChild, .deleteOrphan: "CHILD_DELETE"
-        case .createChild: "CHILD_CREATE"
+        case .createChild, .createBeside: "CHILD_CREATE"
         case .rekeyChild: "CHILD_REKEY"
         case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"

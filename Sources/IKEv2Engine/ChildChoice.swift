@@ -85,7 +85,9 @@ enum ChildChoice {
                 continue
             }
             let wire = offered.proposals[selection.offeredIndex]
-            return try choice(candidate, selection.proposal, wire, notifies, translation, context, &turn)
+            let membership = try candidate.membership(notifies, replacing: old, context, turn)
+            return try choice(
+                candidate, selection.proposal, wire, notifies, translation, membership, context, &turn)
         }
         let nothing = Rejection(
             notify: NotifyPayload(.tsUnacceptable),
@@ -97,7 +99,8 @@ enum ChildChoice {
 
     private static func choice(
         _ candidate: Candidate, _ proposal: Proposal, _ wire: Offered.Entry, _ notifies: [NotifyPayload],
-        _ translation: TransportMode.Translation?, _ context: SessionContext, _ turn: inout Turn
+        _ translation: TransportMode.Translation?, _ membership: ResourceMembership,
+        _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
         guard let spi = context.children.hasRoom ? context.takeSPI(&turn) : nil else {
             throw Rejection(
@@ -114,6 +117,8 @@ enum ChildChoice {
             remoteSelectors: candidate.remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         agreement.compression = context.compression(candidate.template, proposal, notifies, &turn)
+        agreement.isGrouped = membership.isGrouped
+        agreement.resource = membership.resource
         let negotiation = ChildNegotiation(
             securityAssociation: SecurityAssociationPayload([
                 WireProposal(number: wire.number, proposal, spi: WireProposal.octets(spi))
@@ -125,7 +130,8 @@ enum ChildChoice {
         return Choice(
             agreement: agreement, negotiation: negotiation,
             notifies: (isTransport ? [NotifyPayload(.useTransportMode)] : [])
-                + (agreement.compression.map { [CompressionOffer(index: $0.inbound).notify] } ?? []))
+                + (agreement.compression.map { [CompressionOffer(index: $0.inbound).notify] } ?? [])
+                + membership.notifies)
     }
 
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the
@@ -208,6 +214,19 @@ enum ChildChoice {
             ours = (old.localSelectors, old.remoteSelectors)
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
             remote = SelectorNarrowing.intersection(configured: ours.remote, offered: offered.initiatorSelectors)
+        }
+
+        /// Which of a group's Child SAs it would be.
+        func membership(
+            _ notifies: [NotifyPayload], replacing old: ChildAgreement?, _ context: SessionContext, _ turn: Turn
+        ) throws(Rejection) -> ResourceMembership {
+            if let old { return ResourceMembership(replacing: old, notifies) }
+            let membership = ResourceMembership(template, local: local, remote: remote, notifies, context, turn)
+            if let membership { return membership }
+            throw Rejection(
+                notify: NotifyPayload(.tsMaxQueue),
+                refusal: .planeRefused(reason: "there is a Child SA for each of our \(turn.configuration.resources) workers"),
+                child: template.name)
         }
 
         func selectorsDisjoint(_ offered: Offered) -> Rejection {

@@ -15,6 +15,7 @@ struct ChildInstallation {
     let agreement: ChildAgreement
     private let inboundKeys: PacketKeys
     private let outboundKeys: PacketKeys
+    private let weInitiated: Bool
 
     /// Derives the keys; nil when the algorithms do not make a protection. `weInitiated` is about the exchange, not
     /// about the IKE SA.
@@ -28,6 +29,7 @@ struct ChildInstallation {
         guard let derived else { return nil }
         id = turn.tables.newChildSAID()
         self.agreement = agreement
+        self.weInitiated = weInitiated
         // The initiator's keys protect what the initiator sends (RFC 7296 §2.17).
         inboundKeys = weInitiated ? derived.responder : derived.initiator
         outboundKeys = weInitiated ? derived.initiator : derived.responder
@@ -62,6 +64,7 @@ struct ChildInstallation {
         turn.tables.refusals.clear(context.connection.name)
         turn.tables.acquires.cameUp(context.connection.name, agreement.template.name)
         context.publish(.childInstalled(child.summary), &turn)
+        if weInitiated, takesOver { context.wantMore(like: child, turn) }
     }
 
     private func association(
@@ -88,6 +91,7 @@ struct ChildInstallation {
             direction == .inbound ? $0.inbound : $0.outbound
         }
         association.policyPriority = agreement.template.priority
+        association.resource = agreement.resource
         if agreement.template.interface != nil {
             association.interface = VirtualInterface.key(
                 connection: context.connection.name, child: agreement.template.name)
@@ -101,7 +105,7 @@ extension SessionContext {
     /// the Child SA is removed.
     func leaveTrap(_ child: ChildSA, _ reason: Event.CloseReason, _ turn: inout Turn) {
         let template = child.agreement.template
-        guard child.isProtecting, reason.leavesTrap(template) else { return }
+        guard child.isProtecting, child.agreement.resource == nil, reason.leavesTrap(template) else { return }
         var trap = StandingPolicy(
             connection: connection.name, child: template.name, action: .trap, local: child.agreement.localSelectors,
             remote: child.agreement.remoteSelectors)
@@ -128,6 +132,8 @@ extension SessionContext {
             if next.state == .installed || next.state == .rekeying { lead(to: next.id, &turn) }
         }
         turn.plane(.remove(.outbound, spi: child.agreement.outboundSPI, of: id))
+        // What is blocked of a group, the first of it blocks.
+        let staysBlocked = staysBlocked && child.agreement.resource == nil
         turn.plane(
             reason == .replaced
                 ? .retire(spi: child.agreement.inboundSPI, of: id)
@@ -142,6 +148,7 @@ extension SessionContext {
             default: false
             }
         }
+        endGroup(of: child, reason)
         child.state = .deleted
         publish(.childClosed(child.summary, reason), &turn)
     }

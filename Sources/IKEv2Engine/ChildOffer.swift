@@ -24,6 +24,10 @@ struct ChildOffer {
     let remoteSelectors: [TrafficSelector]
     /// The CPI under which we would take compressed payloads; nil when we offer none.
     let compressionIndex: UInt16?
+    /// Whether we say that there may be more like it (RFC 9611 §4).
+    var announcesResources = false
+    /// Which of our resources it is for; see ``ChildAgreement/resource``.
+    var resource: Int?
 
     /// An offer; nil when all SPIs are in use. IKE_AUTH has no key exchange of its own, so `withKeyExchange` is false
     /// there (RFC 7296 §1.2).
@@ -45,6 +49,7 @@ struct ChildOffer {
         let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
         mode = isHostToHost ? template.mode : .tunnel
         compressionIndex = context.compressionIndex(template, proposals, &turn)
+        announcesResources = template.announcesResources(turn)
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
@@ -58,6 +63,8 @@ struct ChildOffer {
         localSelectors = old.localSelectors
         remoteSelectors = old.remoteSelectors
         compressionIndex = context.compressionIndex(template, proposals, &turn)
+        announcesResources = old.isGrouped
+        resource = old.resource
     }
 
     /// The three payloads.
@@ -76,6 +83,7 @@ struct ChildOffer {
     var notifies: [NotifyPayload] {
         (mode == .transport ? [NotifyPayload(.useTransportMode)] : [])
             + (compressionIndex.map { [CompressionOffer(index: $0).notify] } ?? [])
+            + (announcesResources ? [.resource(resource)] : [])
     }
 
     /// Holds the peer's answer against the offer.
@@ -107,6 +115,8 @@ struct ChildOffer {
             remoteSelectors: remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         agreement.compression = try compression(notifies, proposal)
+        agreement.isGrouped = announcesResources && notifies.contains(.saResourceInfo)
+        agreement.resource = resource
         return agreement
     }
 }

@@ -23,6 +23,10 @@ struct ChildAgreement: Hashable {
     var refusesPadding = false
     /// Under which CPIs payloads are compressed; nil when they are not.
     var compression: CompressionIndices?
+    /// Whether both ends have said that there may be more like it, one for each of their resources (RFC 9611 §4).
+    var isGrouped = false
+    /// Which of our resources it is for, counted from 1; nil for the first of a group, which serves all.
+    var resource: Int?
 
     /// How its packets are fitted to the path.
     var tunnel: TunnelBehaviour {

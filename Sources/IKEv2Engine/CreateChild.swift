@@ -38,6 +38,17 @@ struct CreateChild: Exchange {
         context.childRival = nil
     }
 
+    /// The offer of one more like this one, for a resource that has none; nil when it is gone, or all have one.
+    init?(besides id: ChildSAID, _ context: SessionContext, _ turn: inout Turn) {
+        guard let child = context.children.child(id), child.state == .installed, !context.isToBeClosed(id),
+            context.children.hasRoom,
+            let resource = context.freeResource(like: child.agreement, of: turn.configuration.resources),
+            var offer = ChildOffer(replacing: child.agreement, context, &turn)
+        else { return nil }
+        offer.resource = resource
+        self.init(offer, group: offer.firstGroup, isRetry: false, old: nil, &turn)
+    }
+
     private init?(
         _ offer: ChildOffer, group: Transform?, isRetry: Bool,
         old: (id: ChildSAID, spi: UInt32, securityProtocol: SecurityProtocol)?, _ turn: inout Turn
@@ -108,6 +119,8 @@ struct CreateChild: Exchange {
         let error = notifies.firstError
         context.withdraw(offer, peerInstalledIt: false, &turn)
         if let old { context.childNotReplaced(old.id, error?.type, &turn) }
+        // The others carry on without it, until one of them is replaced (RFC 9611 §4).
+        if old == nil, offer.resource != nil { return }
         // That both ends were about something is no refusal.
         let isPassing = error?.type == .temporaryFailure || error?.type == .childSANotFound
         if old != nil, isPassing || error?.type == .stateNotFound { return }

@@ -47,6 +47,7 @@ extension Intent {
         case .deleteChild(let id, let reason): DeleteChild(id, reason, context, &turn)
         case .deleteOrphan(let spi, let securityProtocol): DeleteOrphan(spi: spi, securityProtocol: securityProtocol)
         case .createChild(let name): CreateChild(name, context, &turn)
+        case .createBeside(let id): CreateChild(besides: id, context, &turn)
         case .rekeyIKESA: RekeyIKE(context, &turn)
         case .rekeyChild(let id): CreateChild(replacing: id, context, &turn)
         case .probe: Probe(context.connection)

@@ -41,6 +41,12 @@ struct ChildReader {
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)
         }
+        child.usesPerResourceSAs = reader.read("per_cpu_sas", or: false) { text throws(ValueProblem) in
+            guard text.lowercased() != "encap" else {
+                throw ValueProblem("UDP ports for each of them are not supported", remedy: "write yes or no")
+            }
+            return try ValueSyntax.bool(text)
+        }
         // Falls back to software elsewhere, which is where we start.
         _ = reader.read("hw_offload", or: false) { text throws(ValueProblem) in
             guard

@@ -30,6 +30,10 @@ public struct DaemonSettings: Hashable, Sendable {
     public var routingTablePriority: UInt32?
     /// The link that gets virtual addresses; nil for the TUN device.
     public var virtualAddressDevice: String?
+    /// Pairs of packet threads of the data plane.
+    public var workers = 1
+    /// The most of them.
+    static let mostWorkers = 64
     /// How long the first pause is before a connection that did not come up is tried again.
     public var retryInitiateInterval: Interval?
     /// Whether a reauthenticated IKE SA is up before its predecessor ends.
@@ -77,6 +81,7 @@ enum DaemonSettingsReader {
         ("fragment_size", "1280"),
         ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
         ("follow_redirects", "yes"),
+        ("workers", "1"),
     ]
 
     /// The table of `name`, in the form that section readers want.
@@ -155,6 +160,9 @@ enum DaemonSettingsReader {
             "make_before_break", or: settings.makesBeforeBreaking, ValueSyntax.bool)
         settings.followsRedirects = reader.read(
             "follow_redirects", or: settings.followsRedirects, ValueSyntax.bool)
+        settings.workers = reader.read("workers", or: settings.workers) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 1...DaemonSettings.mostWorkers)
+        }
         _ = reader.read("threads", or: 16) { text throws(ValueProblem) in try ValueSyntax.number(text, in: 1...10_000) }
         if reader.setting("threads") != nil {
             reader.diagnostics.note(

@@ -16,12 +16,20 @@ struct AssociationRegister {
     private var inbound: [Int: any InstalledAssociation] = [:]
     /// By SPI: peers choose them, so two may be the same.
     private var outbound: [UInt32: [Outbound]] = [:]
-    private var freeSlots: [Int32] = []
-    private var nextSlot: Int32 = 0
+    /// By worker: an SA's slot says whose it is (see ``OrderFan``).
+    private var freeSlots: [[Int32]]
+    private var nextSlots: [Int32]
+    private var outboundCount = 0
     private var nextSerial: UInt32 = 0
 
     /// SAs of both directions.
-    var count: Int { inbound.count + Int(nextSlot) - freeSlots.count }
+    var count: Int { inbound.count + outboundCount }
+
+    /// For so many workers.
+    init(workers: Int) {
+        freeSlots = Array(repeating: [], count: workers)
+        nextSlots = (0..<workers).map { Int32($0) }
+    }
 
     // MARK: Inbound
 
@@ -48,24 +56,27 @@ struct AssociationRegister {
 
     // MARK: Outbound
 
-    /// Where an SA with this SPI goes: a slot of its own, or that of the one that it replaces.
-    mutating func makeHandle(_ spi: UInt32, _ child: ChildSAID) throws(SAError) -> OutboundHandle {
+    /// Where an SA with this SPI goes: a slot of its own among those of `worker`, or that of the one that it replaces.
+    mutating func makeHandle(_ spi: UInt32, _ child: ChildSAID, worker: Int) throws(SAError) -> OutboundHandle {
         nextSerial &+= 1
         if let there = outbound(spi, child) { return OutboundHandle(slot: there.handle.slot, serial: nextSerial) }
-        if let slot = freeSlots.popLast() { return OutboundHandle(slot: slot, serial: nextSerial) }
-        guard Int(nextSlot) < OutboundSADatabase.capacity else { throw .tableFull }
-        defer { nextSlot += 1 }
-        return OutboundHandle(slot: nextSlot, serial: nextSerial)
+        if let slot = freeSlots[worker].popLast() { return OutboundHandle(slot: slot, serial: nextSerial) }
+        let slot = nextSlots[worker]
+        guard Int(slot) < OutboundSADatabase.capacity else { throw .tableFull }
+        nextSlots[worker] += Int32(nextSlots.count)
+        return OutboundHandle(slot: slot, serial: nextSerial)
     }
 
     /// Gives back a slot that nothing was put in.
     mutating func discard(_ handle: OutboundHandle, _ spi: UInt32, _ child: ChildSAID) {
-        if outbound(spi, child) == nil { freeSlots.append(handle.slot) }
+        if outbound(spi, child) == nil { free(handle.slot) }
     }
 
     mutating func add(_ association: some InstalledAssociation, _ handle: OutboundHandle) {
+        let before = outbound[association.spi]?.count ?? 0
         outbound[association.spi, default: []].removeAll { $0.child == association.child }
         outbound[association.spi, default: []].append(Outbound(association: association, handle: handle))
+        outboundCount += (outbound[association.spi]?.count ?? 0) - before
     }
 
     func outbound(_ spi: UInt32, _ child: ChildSAID) -> Outbound? {
@@ -77,8 +88,11 @@ struct AssociationRegister {
     mutating func remove(_ found: Outbound) {
         outbound[found.association.spi]?.removeAll { $0.handle == found.handle }
         if outbound[found.association.spi]?.isEmpty == true { outbound[found.association.spi] = nil }
-        freeSlots.append(found.handle.slot)
+        outboundCount -= 1
+        free(found.handle.slot)
     }
+
+    private mutating func free(_ slot: Int32) { freeSlots[Int(slot) % freeSlots.count].append(slot) }
 
     func outbound(of child: ChildSAID) -> [Outbound] {
         outbound.values.flatMap { $0 }.filter { $0.child == child }.sorted { $0.handle.slot < $1.handle.slot }

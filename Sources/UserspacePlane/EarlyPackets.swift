@@ -13,6 +13,18 @@ struct EarlyPackets {
         var bytes: [UInt8]
         let packet: Range<Int>
         let arrival: PacketArrival
+
+        /// A copy of a packet.
+        init(_ packet: RawSpan, _ arrival: PacketArrival) {
+            let room = InboundSADatabase.headroom
+            bytes = [UInt8](repeating: 0, count: room)
+            bytes.reserveCapacity(room + packet.byteCount)
+            let octets = Span<UInt8>(_bytes: packet)
+            for index in octets.indices { bytes.append(octets[index]) }
+            self.packet = room..<bytes.count
+            // The header that it came with is not kept: what it said is.
+            self.arrival = PacketArrival(path: arrival.path, trafficClass: arrival.trafficClass)
+        }
     }
 
     private var waiting: [(spi: UInt32, kept: Kept)] = []
@@ -36,14 +48,7 @@ struct EarlyPackets {
     /// Keeps a packet of this SPI; false when there is no room for it.
     mutating func keep(_ packet: RawSpan, _ spi: UInt32, _ arrival: PacketArrival) -> Bool {
         guard waiting.count < Self.most, packet.byteCount <= Self.largest else { return false }
-        let room = InboundSADatabase.headroom
-        var bytes = [UInt8](repeating: 0, count: room)
-        bytes.reserveCapacity(room + packet.byteCount)
-        let octets = Span<UInt8>(_bytes: packet)
-        for index in octets.indices { bytes.append(octets[index]) }
-        // The header that it came with is not kept: what it said is.
-        let arrival = PacketArrival(path: arrival.path, trafficClass: arrival.trafficClass)
-        waiting.append((spi, Kept(bytes: bytes, packet: room..<bytes.count, arrival: arrival)))
+        waiting.append((spi, Kept(packet, arrival)))
         return true
     }
 

@@ -43,6 +43,20 @@ final class OrderQueue<Order: Sendable>: Sendable {
         }
     }
 
+    /// The same, but what finds the queue half full is not taken, and nobody waits: for what may be lost. The owner is
+    /// woken at once.
+    func offer(_ order: Order) -> Bool {
+        let isIn = orders.withLock { orders in
+            guard orders.count < capacity / 2 else { return false }
+            orders.append(order)
+            return true
+        }
+        guard isIn else { return false }
+        isPending.store(true, ordering: .releasing)
+        wake()
+        return true
+    }
+
     /// Wakes the owner if there is something that it has not taken out; one call of the system for any number.
     func wake() {
         guard hasOrders, !isSignalled.exchange(true, ordering: .acquiringAndReleasing) else { return }

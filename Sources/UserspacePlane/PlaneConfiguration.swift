@@ -8,6 +8,17 @@ public struct PlaneConfiguration: Sendable {
         case tun(name: String)
         /// Something in the process; nothing in the kernel is changed.
         case port(any PacketPort)
+        /// The same, one for each worker.
+        case ports([any PacketPort])
+
+        /// One for each of so many workers; none for a device, which has queues.
+        func ports(_ workers: Int) -> [any PacketPort] {
+            switch self {
+            case .tun: []
+            case .port(let port): Array(repeating: port, count: workers)
+            case .ports(let ports): ports.isEmpty ? [] : (0..<workers).map { ports[$0 % ports.count] }
+            }
+        }
     }
 
     /// Whether the kernel may hand over and take packets that are still to be cut, and trains of datagrams.
@@ -43,6 +54,9 @@ public struct PlaneConfiguration: Sendable {
     public var discardsClear: Bool
     /// The link that gets virtual addresses; nil for the TUN device.
     public var virtualAddressDevice: String?
+    /// Pairs of packet threads. With more than one, each has a queue of the device and sockets of its own; every SA belongs
+    /// to one of them, and those with a ``GatewayModel/SecurityAssociation/resource`` spread one tunnel's packets.
+    public var workers: Int
     /// Octets asked for as buffer of each socket, each way.
     public var socketBuffer: Int
 
@@ -59,6 +73,7 @@ public struct PlaneConfiguration: Sendable {
         rulePriority = 220
         routeProtocol = 77
         discardsClear = true
+        workers = 1
         socketBuffer = 4 << 20
     }
 

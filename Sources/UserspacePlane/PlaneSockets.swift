@@ -1,3 +1,4 @@
+import GatewayModel
 import IPPackets
 import LinuxSystem
 import NetworkTypes
@@ -38,10 +39,12 @@ struct PlaneSockets: Sendable {
     init(_ configuration: PlaneConfiguration) throws(SystemError) {
         var options = SocketOptions()
         options.mark = configuration.mark
+        var shared = options
+        shared.sharePort = configuration.workers > 1
         var made: [Entry] = []
         for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
             for endpoint in endpoints {
-                let socket = try UDPSocket.bind(endpoint, options: options)
+                let socket = try UDPSocket.bind(endpoint, options: use == .shared ? shared : options)
                 // Without it, every datagram comes alone.
                 if configuration.offload == .automatic, use == .shared { _ = socket.enableReceiveTrains() }
                 made.append(Entry(socket: socket, use: use))
@@ -67,6 +70,36 @@ struct PlaneSockets: Sendable {
             try entry.socket.setSendBuffer(configuration.socketBuffer)
         }
         entries = made
+    }
+
+    /// The sockets of a further worker: those for ESP in UDP are its own, at the same ports, the others the first one's,
+    /// which it never reads. To be called in the order of the workers.
+    init(besides first: PlaneSockets, _ configuration: PlaneConfiguration) throws(SystemError) {
+        var options = SocketOptions()
+        options.mark = configuration.mark
+        options.sharePort = true
+        var made: [Entry] = []
+        for entry in first.entries {
+            guard entry.use == .shared else {
+                made.append(entry)
+                continue
+            }
+            let socket = try UDPSocket.bind(entry.socket.localEndpoint, options: options)
+            if configuration.offload == .automatic { _ = socket.enableReceiveTrains() }
+            try socket.setPathMTUPolicy(.fragment)
+            try socket.keepErrors()
+            try socket.setReceiveBuffer(configuration.socketBuffer)
+            try socket.setSendBuffer(configuration.socketBuffer)
+            made.append(Entry(socket: socket, use: .shared))
+        }
+        entries = made
+    }
+
+    /// Spreads what comes in over the workers, by the index in the SPI. To be called when all have their sockets.
+    func spread(over workers: Int) throws(SystemError) {
+        for entry in entries where entry.use == .shared {
+            try (entry.socket as? UDPSocket)?.spread(over: workers, mask: SPILayout.mask)
+        }
     }
 
     /// The socket to send ESP from this end with; nil when there is none.

@@ -20,6 +20,10 @@ enum ReceiveOrder: Sendable {
     case direct(ChildSAID, to: UInt64)
     /// It is gone.
     case forget(ChildSAID)
+    /// An IKE message has come to another worker: what comes next may be for an SA that is on its way.
+    case expect
+    /// A packet of this worker's that came to another.
+    case stray(EarlyPackets.Kept)
     case reach(Milestone)
     case stop
 }
@@ -34,8 +38,11 @@ struct ReceiveWorker: ~Copyable {
     /// What was dropped; those of `associations`, without a reference to count for each packet.
     private let drops: DropCounters
     private let orders: OrderQueue<ReceiveOrder>
+    /// All workers' orders, where there are several, and which of them this one is.
+    private let crew: [OrderQueue<ReceiveOrder>]
+    private let index: Int
     /// Where what is heard about paths goes.
-    private let sender: OrderQueue<TransmitOrder>
+    private let sender: OrderFan<TransmitOrder>
     let inbox: ControlInbox
     private let sockets: PlaneSockets
     let batch: DatagramBatch
@@ -62,13 +69,16 @@ struct ReceiveWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<ReceiveOrder>, sender: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets,
+        orders fan: OrderFan<ReceiveOrder>, index worker: Int, sender: OrderFan<TransmitOrder>, inbox: ControlInbox,
+        sockets: PlaneSockets,
         port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
+        let orders = fan.queues[worker]
         let poller = try Poller(capacity: 16)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
-        for (index, entry) in sockets.entries.enumerated() {
+        // What only one can read, the first reads.
+        for (index, entry) in sockets.entries.enumerated() where worker == 0 || entry.use == .shared {
             try poller.add(entry.socket.descriptor, token: UInt64(index), .readable)
         }
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
@@ -77,6 +87,8 @@ struct ReceiveWorker: ~Copyable {
         self.drops = drops
         self.poller = poller
         self.orders = orders
+        crew = fan.queues.count > 1 ? fan.queues : []
+        index = worker
         self.sender = sender
         self.inbox = inbox
         self.sockets = sockets
@@ -124,6 +136,13 @@ struct ReceiveWorker: ~Copyable {
             case .closeDomain(let number): exits[number] = nil
             case .direct(let child, let number): directions[child] = number
             case .forget(let child): if !retired.forget(child) { directions[child] = nil }
+            case .expect: early.open(MonotonicClock.now())
+            case .stray(var kept):
+                unsafe kept.bytes.withUnsafeMutableBytes { bytes in
+                    // The array's own memory, which stays where it is until what was opened has been delivered.
+                    unsafe open(bytes, kept.packet, kept.arrival, MonotonicClock.now())
+                    flush()
+                }
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
@@ -154,12 +173,27 @@ struct ReceiveWorker: ~Copyable {
             guard obey() else { return false }
             let now = MonotonicClock.now()
             if !early.isEmpty { for _ in 0..<early.expire(now) { associations.drops.count(.unknownSPI) } }
+            if entry.use == .shared, associations.count > OutboundSADatabase.few { anticipate(count) }
             for index in 0..<count { take(index, entry, now) }
             // What is joined lies in the batch.
             flush()
             if count < batch.capacity { break }
         }
         return true
+    }
+
+    /// Has the processor fetch what so many datagrams of the batch need, all at the same time.
+    @inline(never)
+    private func anticipate(_ count: Int) {
+        for keys in [false, true] {
+            for index in 0..<count where batch[index].length >= ESPHeader.length && !batch[index].truncated {
+                // The batch owns this memory, and nothing else uses the slot until the next receive call.
+                let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(batch.memory(of: index)))
+                guard batch[index].start + ESPHeader.length <= slot.byteCount else { continue }
+                let packet = slot.extracting(batch[index].start..<(batch[index].start + ESPHeader.length))
+                associations.anticipate(spi: packet.spi, keys: keys)
+            }
+        }
     }
 
     /// Takes what routers say about our packets, so that the poller does not tell of it for ever.
@@ -235,6 +269,7 @@ struct ReceiveWorker: ~Copyable {
     ) {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
+        if !crew.isEmpty, pass(slot.bytes.extracting(packet), arrival) { return }
         if early.isOpen(now), keepEarly(slot.bytes.extracting(packet), arrival) { return }
         if associations.wantsReclaim { flush() }
         do throws(DropReason) {
@@ -254,6 +289,17 @@ struct ReceiveWorker: ~Copyable {
             guard error == .unknownSPI, unknownSPIs.take(now: now) else { return }
             inbox.put(.unknownSPI(slot.bytes.extracting(packet).spi, arrival.path))
         }
+    }
+
+    /// Whether the packet's SA belongs to another worker, which has it now: the kernel joins packets of several SAs, and
+    /// raw sockets are the first worker's.
+    @inline(never)
+    private func pass(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+        guard packet.byteCount >= ESPHeader.length else { return false }
+        let owner = SPILayout.index(of: packet.spi) % crew.count
+        guard owner != index else { return false }
+        if !crew[owner].offer(.stray(EarlyPackets.Kept(packet, arrival))) { drops.count(.truncated) }
+        return true
     }
 
     /// Hands a packet to a child's own device, with the next ``flush()`` at the latest.
@@ -305,6 +351,7 @@ struct ReceiveWorker: ~Copyable {
     /// Hands an IKE message to the control thread, or drops it when that has too much to do.
     private mutating func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool, _ now: Instant) {
         early.open(now)
+        for (worker, queue) in crew.enumerated() where worker != index { _ = queue.offer(.expect) }
         let octets = Span<UInt8>(_bytes: message)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(octets.count)

@@ -29,6 +29,8 @@ enum TransmitOrder: Sendable {
     case block(ChildSAID)
     case unprotect(ChildSAID)
     case keepAlive(Way, every: Interval)
+    /// A packet as a device gave it, which another worker has read and this one is to seal.
+    case relayed([UInt8])
     case reach(Milestone)
     case stop
 }
@@ -53,6 +55,9 @@ struct TransmitWorker: ~Copyable {
     /// Until when the packet in hand may wait, when it waited before.
     private var heldUntil: Instant?
     private let orders: OrderQueue<TransmitOrder>
+    /// All workers' orders, where there are several, and which of them this one is.
+    private let crew: [OrderQueue<TransmitOrder>]
+    private let index: Int
     private let inbox: ControlInbox
     private let sockets: PlaneSockets
     private let port: any PacketPort
@@ -77,9 +82,10 @@ struct TransmitWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders: OrderQueue<TransmitOrder>, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
+        orders fan: OrderFan<TransmitOrder>, index: Int, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
         drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
     ) throws(SystemError) {
+        let orders = fan.queues[index]
         let poller = try Poller(capacity: 64)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
         try poller.add(port.descriptor, token: 0, .readable)
@@ -93,6 +99,8 @@ struct TransmitWorker: ~Copyable {
         report = InnerReport(to: port, now: MonotonicClock.now())
         self.poller = poller
         self.orders = orders
+        crew = fan.queues.count > 1 ? fan.queues : []
+        self.index = index
         self.inbox = inbox
         self.sockets = sockets
         self.port = port
@@ -164,6 +172,10 @@ struct TransmitWorker: ~Copyable {
                 for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
             case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())
             case .keepAlive(let way, let interval): keepAlives.set(way, every: interval, now: MonotonicClock.now())
+            case .relayed(let bytes):
+                // Octets have no padding: a span of them is a raw span. SAs change between trains only.
+                carry(unsafe bytes.span.bytes, port.headerSize, nil, MonotonicClock.now())
+                train.send()
             case .reach(let milestone): milestone.reach()
             case .stop: return false
             }
@@ -234,7 +246,12 @@ struct TransmitWorker: ~Copyable {
         }
         let handle: OutboundHandle
         switch domain == nil ? policies.verdict(for: fields) : domain?.policies.verdict(for: fields) ?? .none {
-        case .protect(let found): handle = found
+        case .protect(let found):
+            handle = found
+            if !crew.isEmpty, OutboundOwner.worker(slot: found.slot, among: crew.count) != index {
+                relay(bytes, to: OutboundOwner.worker(slot: found.slot, among: crew.count))
+                return
+            }
         case .block:
             associations.drops.count(.blocked)
             return
@@ -252,6 +269,7 @@ struct TransmitWorker: ~Copyable {
             authenticate(packet, fields, plan, handle, now)
             return
         }
+        associations.anticipate(handle)
         if shape.isTransport, FragmentAssembly.isFragment(packet) {
             assemble(packet, fields, handle, shape, now)
             return
@@ -289,6 +307,16 @@ struct TransmitWorker: ~Copyable {
             if inner > length { slot.clear((body + length)..<(body + inner)) }
             guard seal(&slot, body..<(body + inner), handle, now, batch) else { return }
         }
+    }
+
+    /// The SA belongs to another worker, which alone may number its packets.
+    @inline(never)
+    private func relay(_ bytes: RawSpan, to worker: Int) {
+        let octets = Span<UInt8>(_bytes: bytes)
+        var copy: [UInt8] = []
+        copy.reserveCapacity(octets.count)
+        for index in octets.indices { copy.append(octets[index]) }
+        if !crew[worker].offer(.relayed(copy)) { associations.drops.count(.noRoom) }
     }
 
     /// Octets of the header that stays behind in transport mode; nil when the packet cannot go so, which is counted.
@@ -370,8 +398,14 @@ struct TransmitWorker: ~Copyable {
         // The control thread has counted the entries.
         do {
             guard domain > 0 else {
+                // Its own come before those of the first worker, which serve all.
+                var isOwn = false
+                if index > 0, case .protect(let handle) = action {
+                    isOwn = OutboundOwner.worker(slot: handle.slot, among: crew.count) == index
+                }
                 try policies.set(
-                    child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence)
+                    child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence,
+                    isPreferred: isOwn)
                 return
             }
             owners[child] = domain

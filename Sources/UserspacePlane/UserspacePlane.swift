@@ -15,12 +15,12 @@ public import NetworkTypes
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
     private let sockets: PlaneSockets
-    let receiveOrders: OrderQueue<ReceiveOrder>
-    let transmitOrders: OrderQueue<TransmitOrder>
-    private let inbox: ControlInbox
-    private let failures = PlaneFailure()
-    private let receiveDrops = DropCounters()
-    private let transmitDrops = DropCounters()
+    let receiveOrders: OrderFan<ReceiveOrder>
+    let transmitOrders: OrderFan<TransmitOrder>
+    let inbox: ControlInbox
+    let failures = PlaneFailure()
+    /// Of each packet thread.
+    var dropCounters: [DropCounters] = []
     let routes: RouteKeeper?
     let clear: ClearGuard?
     /// Devices of children's own.
@@ -37,8 +37,8 @@ public final class UserspacePlane: DataPlane {
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
     private let addresses: AddressKeeper?
-    private var threads: [WorkerThread] = []
-    private var register = AssociationRegister()
+    var threads: [WorkerThread] = []
+    private var register: AssociationRegister
     /// Whether changes of the kernel's wait for ``commitChanges()``.
     var gathersChanges = false
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
@@ -52,20 +52,22 @@ public final class UserspacePlane: DataPlane {
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
         sockets = try PlaneSockets(configuration)
-        receiveOrders = try OrderQueue()
-        transmitOrders = try OrderQueue()
+        let workers = max(configuration.workers, 1)
+        receiveOrders = try OrderFan(workers: workers)
+        transmitOrders = try OrderFan(workers: workers)
+        register = AssociationRegister(workers: workers)
         inbox = try ControlInbox()
         interfaces = VirtualInterfaces(configuration)
-        let port: any PacketPort
+        var ports: [any PacketPort]
         switch configuration.inside {
-        case .port(let given):
-            port = given
+        case .port, .ports:
+            ports = configuration.inside.ports(workers)
             routes = nil
             clear = nil
             addresses = nil
             links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
-            let tun = try Self.device(name, configuration.offload)
+            let tun = try Self.device(name, configuration.offload, multiQueue: workers > 1)
             let socket = try RouteSocket()
             try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket)
             if tun.hasVirtioHeader {
@@ -82,40 +84,16 @@ public final class UserspacePlane: DataPlane {
             addresses = AddressKeeper(socket, interface: home ?? interface)
             links = LinkFit(
                 try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
-            port = tun
+            ports = [tun]
+            for _ in 1..<workers { ports.append(try tun.openQueue()) }
             clear = configuration.discardsClear ? ClearGuard(configuration, devices: [tun.name]) : nil
         }
-        let receiver = Handover(
-            try ReceiveWorker(
-                orders: receiveOrders, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
-                drops: receiveDrops, now: MonotonicClock.now()))
-        let transmitter = Handover(
-            try TransmitWorker(
-                orders: transmitOrders, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,
-                makesTrains: configuration.offload == .automatic,
-                bypassMark: routes == nil ? nil : configuration.mark, failure: failures))
-        threads.append(
-            try WorkerThread(name: "martlet-receive") {
-                guard var worker = receiver.take() else { return }
-                worker.run()
-            })
-        threads.append(
-            try WorkerThread(name: "martlet-send") {
-                guard var worker = transmitter.take() else { return }
-                worker.run()
-            })
-    }
-
-    /// A device that leaves as much undone as this kernel's can.
-    static func device(_ name: String, _ offload: PlaneConfiguration.Offload) throws(SystemError) -> TunDevice {
-        guard offload == .automatic, let tun = try? TunDevice(nameTemplate: name, virtioHeader: true) else {
-            return try TunDevice(nameTemplate: name)
+        for (index, port) in ports.enumerated() {
+            let own = index == 0 ? sockets : try PlaneSockets(besides: sockets, configuration)
+            try start(index, port, own, configuration)
         }
-        let all: TunOffload = [.checksum, .tcp4, .tcp6, .tcpECN]
-        for wanted in [all.union([.udp4, .udp6]), all, [.checksum, .tcp4, .tcp6]] {
-            if (try? tun.setOffload(wanted)) != nil { break }
-        }
-        return tun
+        // Where it cannot be, the workers pass packets to each other.
+        if workers > 1 { try? sockets.spread(over: workers) }
     }
 
     deinit { stopThreads() }
@@ -139,7 +117,7 @@ public final class UserspacePlane: DataPlane {
     public var clearFailure: SystemError? { clear?.failure }
 
     /// How many packets were dropped for a reason.
-    public func drops(_ reason: DropReason) -> UInt64 { receiveDrops[reason] + transmitDrops[reason] }
+    public func drops(_ reason: DropReason) -> UInt64 { dropCounters.reduce(0) { $0 + $1[reason] } }
 
     /// How many packets were dropped, by reason.
     public func dropCounts() -> [DropCount] {
@@ -174,16 +152,6 @@ public final class UserspacePlane: DataPlane {
     public func adoptBlocks(keeping kept: [IPPrefix], making made: [IPPrefix]) throws(PlaneError) {
         do { try routes?.adopt(keeping: kept, making: made) } catch { throw .system(error) }
         try commitPolicies()
-    }
-
-    /// Waits until both threads have carried out everything that was asked so far; false when ten seconds are over first.
-    @discardableResult
-    public func settle() -> Bool {
-        guard let received = try? Milestone(), let transmitted = try? Milestone() else { return false }
-        receiveOrders.append(.reach(received))
-        transmitOrders.append(.reach(transmitted))
-        wakeWorkers()
-        return received.wait(milliseconds: 10_000) && transmitted.wait(milliseconds: 10_000)
     }
 
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
@@ -279,7 +247,10 @@ public final class UserspacePlane: DataPlane {
         let fit = links.fit(association.path, association.encapsulation)
         let behaviour = association.tunnel.withoutHiddenPorts(association)
         do throws(SAError) {
-            let handle = try register.makeHandle(association.spi, association.child)
+            // Its own worker's, where it has one; but a device of a child's own is the first worker's.
+            let worker = association.interface == nil ? association.resource ?? 0 : 0
+            let handle = try register.makeHandle(
+                association.spi, association.child, worker: worker % transmitOrders.queues.count)
             let shape: SealedShape
             do throws(SAError) {
                 if association.securityProtocol == .ah {
@@ -416,13 +387,5 @@ public final class UserspacePlane: DataPlane {
 
     private func endpoints(_ use: PlaneSockets.Use) -> [Endpoint] {
         sockets.entries.filter { $0.use == use }.map { $0.socket.localEndpoint }
-    }
-
-    private func stopThreads() {
-        receiveOrders.append(.stop)
-        transmitOrders.append(.stop)
-        wakeWorkers()
-        for thread in threads { thread.join() }
-        threads = []
     }
 }

@@ -36,6 +36,7 @@ import Testing
                     close_action = start
                     dpd_action = restart
                     replay_window = 128
+                    per_cpu_sas = yes
                     hw_offload = auto
                     copy_df = yes
                     mode = tunnel
@@ -64,6 +65,7 @@ import Testing
             child.localSelectors.map(\.description) == ["10.1.0.0/16[tcp/80]", "dynamic[udp]", "10.9.0.1..10.9.0.7"])
         #expect(child.remoteSelectors.map(\.description) == ["10.2.0.0/16", "fd00::/8[ipv6-icmp/128]"])
         #expect(child.rekeyTime == .minutes(30) && child.lifeTime == .minutes(40))
+        #expect(child.usesPerResourceSAs)
         #expect(child.randTime == .minutes(10) && connection.randTime == connection.overTime)
         #expect(child.startAction == .trapAndStart)
         #expect(child.closeAction == .start && child.dpdAction == .start)

@@ -113,6 +113,7 @@ import Testing
             "ipcomp: compressed packets show by their length what tfc_padding hides; "
                 + "remove tfc_padding, or write ipcomp = no"
         ),
+        ("per_cpu_sas = encap", "per_cpu_sas: UDP ports for each of them are not supported; write yes or no"),
     ])
     func inChildren(_ line: String, _ message: String) {
         #expect(errors(connection("", child: line)) == ["12:13: error: connections.gw.children.net.\(message)"])

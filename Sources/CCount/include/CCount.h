@@ -12,3 +12,5 @@ typedef struct {
 int martlet_counts_references(void);
 // What all threads have done so far.
 martlet_counts martlet_count(void);
+// Octets that are allocated at this moment, as the C library's allocator counts them, its own headers included.
+uint64_t martlet_allocated(void);

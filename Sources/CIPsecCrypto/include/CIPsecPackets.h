@@ -67,6 +67,10 @@ typedef struct martlet_gcm martlet_gcm;
 martlet_gcm *_Nullable martlet_gcm_new(
     int seal, const uint8_t *key, int key_length, const uint8_t *salt, int salt_length, int iv_length, int tag_length);
 void martlet_gcm_free(martlet_gcm *gcm);
+// Asks the processor to have the key at hand soon.
+void martlet_gcm_prefetch(const martlet_gcm *gcm);
+// The same for anything.
+static inline void martlet_prefetch(const void *_Nullable address) { __builtin_prefetch(address); }
 // Whether both have the same key and salt and go the same way, in constant time.
 int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second);
 // In place. `high` is the high half of an extended sequence number, which goes between the two words of ESP's header,

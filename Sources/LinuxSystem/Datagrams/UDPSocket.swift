@@ -31,6 +31,14 @@ public final class UDPSocket: DatagramSocket {
             descriptor: descriptor, family: family, localEndpoint: try boundEndpoint(descriptor, else: endpoint))
     }
 
+    /// Spreads datagrams over the `count` sockets that share this one's port (``SocketOptions/sharePort``), in the order
+    /// in which they were bound: each goes to the one whose number is its first 32 bits, masked, modulo `count`; what is
+    /// shorter goes to the first.
+    public func spread(over count: Int, mask: UInt32) throws(SystemError) {
+        _ = try checked(
+            martlet_option_spread(descriptor.number, mask, UInt32(clamping: count)), "SO_ATTACH_REUSEPORT_CBPF")
+    }
+
     /// Lets the kernel join datagrams of one size between the same ends into a train (UDP_GRO): then every buffer must
     /// have room for 65,535 octets. False when the kernel cannot; nothing changes then.
     public func enableReceiveTrains() -> Bool { martlet_option_udp_gro(descriptor.number, true) == 0 }
