@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility,
+    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility, nat,
     policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
@@ -55,7 +55,7 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
-        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES]:
+        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES, *nat.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
