@@ -5,7 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility, nat,
-    policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    policies, reauthenticate, refusal, rekey, shapes, thousand, wiretap,
+    zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -55,7 +56,7 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
-        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES, *nat.CASES]:
+        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES, *nat.CASES, *wiretap.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):

@@ -29,7 +29,7 @@ final class PlaneProperty: Property {
                 }
             case .plane: hasChanged = true
             case .publish: hasChanged = true
-            case .ask, .release: break
+            case .ask, .release, .expose: break
             }
         }
         if hasChanged { compare(moment.host, &report) }

@@ -270,6 +270,7 @@ final class ScheduleRun {
                 if let answer = provider.answer(query, for: host) { feed(.answer(ticket, answer), host) }
             case .release(let lease): provider.takeBack(lease, from: host)
             case .publish: break
+            case .expose: problem = problem ?? "keys came out although nobody asked for them"
             }
         }
     }

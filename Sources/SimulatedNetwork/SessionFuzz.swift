@@ -166,6 +166,7 @@ public final class SessionFuzz {
             case .ask(let ticket, let query): questions.append((host.index, ticket, query))
             case .publish: digest.absorb(UInt64(1))
             case .release(let lease): provider.takeBack(lease, from: host)
+            case .expose: problem = problem ?? "keys came out although nobody asked for them"
             }
         }
         let census = host.engine.census

@@ -176,6 +176,7 @@ public final class Simulation {
         case .publish(let event):
             trace.note(now, host.name, "event \(event.kind)")
         case .release(let lease): provider.takeBack(lease, from: host)
+        case .expose: report.violation("no entry", host, "keys came out although nobody asked for them")
         }
     }
 
