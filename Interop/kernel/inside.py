@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.processes import Daemon, Failure, TimedOut, run  # noqa: E402  (the path must be set first)
 
-from kernel import negotiated, static  # noqa: E402
+from kernel import moving, negotiated, static  # noqa: E402
 from kernel.network import Network  # noqa: E402
 from kernel.planes import StaticPlane  # noqa: E402
 
@@ -62,7 +62,7 @@ class Guest:
 
 
 def all_cases():
-    return static.cases(Case) + negotiated.cases(Case)
+    return static.cases(Case) + negotiated.cases(Case) + moving.cases(Case)
 
 
 def main(arguments):

@@ -15,7 +15,8 @@ class Bench:
 
     def __init__(self, left, right, scenario, directory, network=None):
         self.scenario = scenario
-        self.network = network or (RoutedNetwork(scenario.narrow) if scenario.narrow else Network())
+        self.network = network or scenario.network or (
+            RoutedNetwork(scenario.narrow) if scenario.narrow else Network())
         self.directory = directory
         self.left = KINDS[left](self.network.a, directory)
         self.right = KINDS[right](self.network.b, directory)

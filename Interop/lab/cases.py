@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, policies, reauthenticate, refusal, rekey, replays, resources, rounds, shapes, thousand,
-    zero)
+    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, rounds, shapes,
+    thousand, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -56,7 +56,8 @@ def all_cases():
         cases.append(Case(f"{pair} rekey-ike", left, right, Scenario, rekey.ike))
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
-        for name, scenario, procedure, pairings in [*policies.CASES, *extensions.CASES, *rounds.CASES]:
+        for name, scenario, procedure, pairings in [
+                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):

@@ -1,8 +1,10 @@
 """Extensions of IKEv2 that ride along: fragments, a post-quantum preshared key, IKE SAs that begin without a child."""
 
 import re
+import time
 from dataclasses import dataclass
 
+from .network import ping
 from .processes import Failure, eventually
 from .scenario import CHILD, CONNECTION, Scenario
 
@@ -109,6 +111,108 @@ def ppk_optional(bench, options):
     _finish(bench)
 
 
+@dataclass
+class CookieScenario(ExtendedScenario):
+    """The responder asks for a cookie as soon as one IKE SA is half open."""
+
+    def prepare(self, gateway, other):
+        if gateway.kind == "strongswan":
+            gateway.settings = "cookie_threshold = 1\n  half_open_timeout = 5"
+
+    def configuration(self, side, other):
+        return super().configuration(side, other) + "martlet {\n  cookie_threshold = 1\n  half_open_timeout = 5\n}\n"
+
+
+#: Sends IKE_SA_INIT requests of nobody's, who never goes on: AES-GCM-128, PRF-HMAC-SHA-256, X25519.
+_STRANGER = """
+import os, socket, struct, sys
+def payload(following, body):
+    return struct.pack("!BBH", following, 0, 4 + len(body)) + body
+transforms = (struct.pack("!BBHBBHHH", 3, 0, 12, 1, 0, 20, 0x800e, 128) + struct.pack("!BBHBBH", 3, 0, 8, 2, 0, 5)
+              + struct.pack("!BBHBBH", 0, 0, 8, 4, 0, 31))
+proposal = struct.pack("!BBHBBBB", 0, 0, 8 + len(transforms), 1, 1, 0, 3) + transforms
+wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+wire.bind((sys.argv[1], 5555))
+for _ in range(int(sys.argv[3])):
+    body = (payload(34, proposal) + payload(40, struct.pack("!HH", 31, 0) + os.urandom(32))
+            + payload(0, os.urandom(32)))
+    wire.sendto(os.urandom(8) + bytes(8) + struct.pack("!BBBBII", 33, 0x20, 34, 8, 0, 28 + len(body)) + body,
+                (sys.argv[2], 500))
+"""
+
+
+def cookies(bench, options):
+    """A stranger leaves the responder with half-open IKE SAs; who comes then has to show a cookie, and gets in."""
+    bench.set_up()
+    side, other = bench.left.side, bench.right.side
+    side.run(["python3", "-c", _STRANGER, side.outer[4], other.outer[4], 3]).require()
+    eventually(lambda: bench.right.sas(), 5, "the responder has half-open IKE SAs")
+    time.sleep(0.5)
+    bench.left.initiate().require()
+    _require_said(bench, r"IKE_SA_INIT request 0 \[ N\(COOKIE\)")
+    # The strangers' IKE SAs end by themselves.
+    eventually(lambda: len(bench.right.sas()) == 1, 15, "the half-open IKE SAs are gone", interval=0.5)
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.require_counted()
+    _finish(bench)
+
+
+def two_children(bench, options):
+    """A second child of the same IKE SA, of other networks; each is rekeyed and ended by itself."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.left.swanctl("--initiate", "--child", "other", "--timeout", 10, timeout=20).require()
+    bench.require_up(count=1)
+    for gateway in bench.gateways:
+        names = sorted(child["name"] for child in gateway.children())
+        if names != [CHILD, "other"]:
+            raise Failure(f"{gateway.name} has the children {names}")
+    a, b = bench.network.a, bench.network.b
+    for here, there in ((a, b), (b, a)):
+        for family in (4, 6):
+            if ping(here, there.inner[family], source=here.inner[family]) != 3:
+                raise Failure(f"no ping over IPv{family} from side {here.letter}")
+    counted = {child["name"]: int(child["packets-in"]) for child in bench.right.children()}
+    if min(counted.values()) < 3:
+        raise Failure(f"the two children carried {counted}")
+    for gateway in bench.gateways:
+        before = {child["name"]: child["spi-in"] for child in bench.left.children()}
+        gateway.swanctl("--rekey", "--child", "other").require()
+
+        def replaced(before=before):
+            now = {child["name"]: child["spi-in"] for child in bench.left.children()}
+            return len(bench.left.children()) == 2 and now["other"] != before["other"] and now[CHILD] == before[CHILD]
+
+        eventually(replaced, 10, f"{gateway.name} rekeys the second child and nothing else")
+        bench.require_up(count=1)
+    bench.left.swanctl("--terminate", "--child", "other", "--timeout", 10).require()
+    eventually(lambda: [child["name"] for child in bench.right.children()] == [CHILD], 5, "the second child has ended")
+    if ping(a, b.inner[4], source=a.inner[4]) != 3:
+        raise Failure("the first child ended too")
+    _finish(bench)
+
+
+@dataclass
+class TwoChildren(ExtendedScenario):
+    """IPv4 in one child, IPv6 in the other."""
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        mine = self.settings(side, other)
+        local, remote = mine.local_ts.split(","), mine.remote_ts.split(",")
+        for both, one in ((mine.local_ts, local[0]), (mine.remote_ts, remote[0])):
+            text = text.replace(f"_ts = {both}\n", f"_ts = {one}\n")
+        head = f"      {CHILD} {{\n"
+        return text.replace(head, f"""      other {{
+        local_ts = {local[1]}
+        remote_ts = {remote[1]}
+        esp_proposals = {mine.esp}
+      }}
+{head}""")
+
+
 def childless(bench, options):
     """The IKE SA comes first, and the child in an exchange of its own."""
     bench.set_up()
@@ -154,6 +258,8 @@ _PPK = '  ppk-lab {\n    id-1 = ppk.lab\n    secret = "post quantum, pre shared,
 
 #: (name, scenario, procedure, pairings that have it)
 CASES = [
+    ("cookies", CookieScenario, cookies, CONTROLLED),
+    ("two-children", TwoChildren, two_children, CONTROLLED | {("martlet", "martlet")}),
     # strongSwan's user-space plane wants an address of its own in each of its own networks: they are Martlet's.
     ("fragments", lambda: ExtendedScenario(networks=190), fragments, {("martlet", "strongswan")}),
     ("fragments", lambda: ExtendedScenario(networks=190, networks_side="b"), fragments, {("strongswan", "martlet")}),

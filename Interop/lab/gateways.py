@@ -182,10 +182,13 @@ class Martlet(Gateway):
 
     kind = "martlet"
     executable = None
+    #: More words of the command line.
+    more = ()
 
     def command(self):
         level = ["--log", "0"] if self.is_quiet else []
-        return [self.executable, "run", "--config", self.configuration_file, "--vici", self.uri, *level], {}
+        return [
+            self.executable, "run", "--config", self.configuration_file, "--vici", self.uri, *level, *self.more], {}
 
     def load(self):
         """The daemon reads its configuration itself; this waits until it says so."""

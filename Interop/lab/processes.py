@@ -104,6 +104,10 @@ class Daemon:
         except subprocess.TimeoutExpired:
             raise TimedOut(f"`{self.command}` did not end within {timeout} s") from None
 
+    def send(self, number):
+        """Sends a signal."""
+        self._process.send_signal(number)
+
     def stop(self, timeout=10, with_signal=signal.SIGTERM):
         """Asks the process to end and waits; past the time it is killed and that is a failure."""
         if not self.running:

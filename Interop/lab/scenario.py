@@ -64,6 +64,11 @@ class Scenario:
     #: The side whose link to the router in the middle is narrow; None for no router.
     narrow: str = None
 
+    @property
+    def network(self):
+        """A network of its own; None for the usual two sides."""
+        return None
+
     def settings(self, side, other):
         both = {
             "local_id": f"{side.letter}.lab", "remote_id": f"{other.letter}.lab",

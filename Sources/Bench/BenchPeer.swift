@@ -110,7 +110,7 @@ final class BenchPeer {
                 case .send(let datagram): outbox.append(datagram)
                 case .ask(let ticket, let query): inputs.append(.answer(ticket, answer(query)))
                 case .publish(let event): observe(event)
-                case .plane, .release, .forget: break
+                case .plane, .release, .forget, .expose: break
                 }
             }
         }

@@ -153,6 +153,10 @@ int martlet_open_new(const char *path, uint32_t mode) {
     return MARTLET_TRY(open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode));
 }
 
+int martlet_open_appending(const char *path, uint32_t mode) {
+    return MARTLET_TRY(open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode));
+}
+
 int martlet_open_directory(const char *path) {
     return MARTLET_TRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }

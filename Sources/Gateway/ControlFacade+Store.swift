@@ -65,7 +65,7 @@ extension ControlFacade {
         store.apply()
         return gateway.pools.map { pool in
             ViciPool(
-                name: pool.name, base: pool.base, size: UInt64(clamping: pool.size),
+                name: pool.name, base: pool.baseAddress, size: UInt64(clamping: pool.size),
                 leases: pool.entries.map {
                     ViciPool.Lease(
                         address: $0.address.description, identity: $0.identity.description, isOnline: $0.isOnline)

@@ -28,6 +28,8 @@ public final class Daemon {
         public var usesOffload: Bool
         /// Whether packets may be encrypted by something faster than libcrypto.
         public var usesAccelerator: Bool
+        /// The directory that gets the keys of all SAs, for reading captures; nil, as it should be, for none.
+        public var keyDirectory: String?
 
         /// What the command line says.
         public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
@@ -37,6 +39,7 @@ public final class Daemon {
             self.logLevel = logLevel
             usesOffload = true
             usesAccelerator = true
+            keyDirectory = nil
         }
     }
 
@@ -96,6 +99,10 @@ public final class Daemon {
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
+        if let directory = options.keyDirectory {
+            station.gateway.keyReader = try SavedKeys(in: directory) { log.line("DMN", $0) }
+            log.line("DMN", "INSECURE: the keys of all tunnels are written to \(directory) (--save-keys)")
+        }
         try prepare()
     }
 

@@ -112,6 +112,12 @@ public final class Gateway {
         set { environment.tellsMessages = newValue }
     }
 
+    /// Who gets the keys of all SAs, to read captures with; nobody, unless somebody insisted (`--save-keys`). Keys that
+    /// were made before are not told.
+    var keyReader: (any KeyReader)? {
+        didSet { environment.exposesKeys = keyReader != nil }
+    }
+
     /// The time on the engine's clock.
     public var now: Instant { clock() }
 
@@ -228,6 +234,7 @@ public final class Gateway {
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)
         case .forget(let conversation): conversations.forget(conversation)
+        case .expose(let keys): keyReader?.read(keys)
         }
     }
 
@@ -277,6 +284,7 @@ public final class Gateway {
         switch command {
         case .install(let association):
             child = association.child
+            keyReader?.read(association)
             // What is refused below, or not even tried, is not there to be removed.
             absent.insert(Direction(direction: association.direction, spi: association.spi, child: association.child))
         case .protect(let id, _, _, _), .move(let id, _, _): child = id

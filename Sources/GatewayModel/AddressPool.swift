@@ -165,6 +165,9 @@ public struct PoolSummary: Hashable, Sendable {
     public var name: String
     /// Its addresses, as the configuration writes them.
     public var base: String
+    /// What a control client is told: the first address that the configuration writes, without the block's length or the
+    /// range's end, as swanctl's readers expect it.
+    public var baseAddress: String { String(base.prefix { $0 != "/" && $0 != "-" && $0 != " " }) }
     /// How many there are; Int.max when there are more than that.
     public var size: Int
     /// How many are in use.

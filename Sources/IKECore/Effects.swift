@@ -14,6 +14,8 @@ public enum Effect: Sendable {
     case forget(EAPQuestion.Conversation)
     /// This happened.
     case publish(Event)
+    /// An IKE SA uses these keys from now on. Only while ``Environment/exposesKeys`` says so.
+    case expose(ExposedKeys)
 }
 
 /// What an engine wants done, in order: the order is part of the meaning.

@@ -10,12 +10,15 @@ public struct Environment {
     /// Whether anybody wants to hear of every message that comes and goes (`Event.Kind.sent`, `.received`): putting one
     /// into words costs more than parsing it.
     public var tellsMessages: Bool
+    /// Whether the keys of IKE SAs are put out as effects, for reading captures. Never, unless somebody insists.
+    public var exposesKeys: Bool
 
     /// An environment.
     public init(now: Instant, entropy: any Entropy) {
         self.now = now
         self.entropy = entropy
         tellsMessages = true
+        exposesKeys = false
     }
 }
 

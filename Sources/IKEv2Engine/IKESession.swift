@@ -55,6 +55,7 @@ final class IKESession {
     /// An IKE SA in place of another, between two ends that know each other.
     static func replacing(_ context: SessionContext, _ keys: SessionKeys, _ turn: inout Turn) -> IKESession {
         let session = IKESession(context, .established(Established(keys: keys)))
+        turn.expose(keys, context)
         context.establish(&turn)
         session.settle(&turn)
         return session

@@ -206,6 +206,7 @@ struct InitInitiator: ~Copyable {
         } catch {
             return Self.failed(.badKeyExchange(group: agreement.group, reason: error.description), context, &turn)
         }
+        turn.expose(keys, context)
         context.algorithms = chosen
         context.publish(.ikeProposalChosen(chosen), &turn)
         context.nat = NATDetection.found(

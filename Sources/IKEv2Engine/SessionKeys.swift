@@ -1,4 +1,5 @@
 import Clockwork
+import IKECore
 import IKEMessages
 import IPsecCrypto
 import WireFormat
@@ -88,6 +89,15 @@ final class SessionKeys {
         try message.openFragment(with: opening)
     }
 
+    /// What seals and what opens, for ``ExposedKeys`` and for nothing else.
+    func exposed(_ context: SessionContext) -> ExposedKeys {
+        let (initiator, responder) =
+            context.isInitiator ? (sealing.keys, opening.keys) : (opening.keys, sealing.keys)
+        return ExposedKeys(
+            initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, encryption: suite.encryption,
+            integrity: suite.integrity, initiator: initiator, responder: responder)
+    }
+
     /// Octets that the encrypted payload's body has at least, whatever is in it.
     static func smallestBody(_ suite: KeySchedule.Suite) -> Int {
         // An identity and a proof with their headers make 16 octets; an ICV has at least 8.
@@ -100,7 +110,7 @@ final class SessionKeys {
 struct DirectionCipher: SKCipher {
     private let encryption: Transform
     private let integrity: Transform?
-    private let keys: PacketKeys
+    let keys: PacketKeys
     private let direction: PacketCipher.Direction
     let ivLength: Int
     let icvLength: Int

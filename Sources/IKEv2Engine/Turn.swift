@@ -23,6 +23,11 @@ struct Turn {
     /// Tells the data plane.
     mutating func plane(_ command: PlaneCommand) { effects.append(.plane(command)) }
 
+    /// Puts out the keys that an IKE SA uses from now on, if somebody insists on it.
+    mutating func expose(_ keys: SessionKeys, _ context: SessionContext) {
+        if environment.exposesKeys { effects.append(.expose(keys.exposed(context))) }
+    }
+
     /// Says that something happened.
     mutating func publish(_ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil) {
         effects.append(.publish(Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)))

@@ -29,7 +29,7 @@ final class PlaneProperty: Property {
                 }
             case .plane: hasChanged = true
             case .publish: hasChanged = true
-            case .ask, .release, .forget: break
+            case .ask, .release, .forget, .expose: break
             }
         }
         if hasChanged { compare(moment.host, &report) }

@@ -271,6 +271,7 @@ final class ScheduleRun {
             case .release(let lease): provider.takeBack(lease, from: host)
             case .forget: break
             case .publish: break
+            case .expose: problem = problem ?? "keys came out although nobody asked for them"
             }
         }
     }

@@ -167,6 +167,7 @@ public final class SessionFuzz {
             case .publish: digest.absorb(UInt64(1))
             case .release(let lease): provider.takeBack(lease, from: host)
             case .forget: break
+            case .expose: problem = problem ?? "keys came out although nobody asked for them"
             }
         }
         let census = host.engine.census

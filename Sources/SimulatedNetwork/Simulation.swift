@@ -177,6 +177,7 @@ public final class Simulation {
             trace.note(now, host.name, "event \(event.kind)")
         case .release(let lease): provider.takeBack(lease, from: host)
         case .forget: break
+        case .expose: report.violation("no entry", host, "keys came out although nobody asked for them")
         }
     }
 

@@ -58,11 +58,27 @@ struct Run: ParsableCommand {
             "Who encrypts packets: auto takes Intel's ipsec-mb where it is installed.", valueName: "WHICH"))
     var crypto = Crypto.auto
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the keys of all tunnels to DIR, as Wireshark reads them. Needs --insecure.", valueName: "DIR"))
+    var saveKeys: String?
+
+    @Flag(help: "Yes, whoever has the saved keys may read everything (for --save-keys only).")
+    var insecure = false
+
     /// Shared with whoever started us, and never closed.
     private static let standardError = Descriptor(owning: 2)
 
     func validate() throws {
         guard (0...3).contains(log) else { throw ValidationError("--log is 0 to 3.") }
+        guard saveKeys == nil || insecure else {
+            throw ValidationError(
+                "--save-keys writes the keys of all tunnels to a file: whoever gets it can read and forge all that they"
+                    + " carry. If that is what you want, add --insecure.")
+        }
+        guard saveKeys != nil || !insecure else {
+            throw ValidationError("--insecure is for --save-keys only; nothing else here can be made insecure with it.")
+        }
     }
 
     func run() throws {
@@ -71,6 +87,7 @@ struct Run: ParsableCommand {
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
         options.usesOffload = offload == .auto
         options.usesAccelerator = crypto == .auto
+        options.keyDirectory = saveKeys
         do {
             try Daemon(options) { line in output.write(line) }.run()
         } catch {

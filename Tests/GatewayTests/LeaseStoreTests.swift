@@ -34,6 +34,12 @@ import Testing
 
     private static func addresses(_ lease: Lease?) -> [String] { lease?.addresses.map(\.description) ?? [] }
 
+    /// As swanctl shows it: no length, no end.
+    @Test(arguments: [("10.3.0.0/28", "10.3.0.0"), ("10.3.0.1-10.3.0.9", "10.3.0.1"), ("fd03::/120", "fd03::")])
+    func aPoolsBaseIsAnAddress(written: String, told: String) {
+        #expect(PoolSummary(name: "p", base: written, size: 1, online: 0, offline: 0, entries: []).baseAddress == told)
+    }
+
     @Test func addressesAreLentFromTheLowestOn() throws {
         var store = LeaseStore([try Self.pool("p", "10.3.0.1", "10.3.0.3")])
         let carol = Self.ask(&store, Self.carol)

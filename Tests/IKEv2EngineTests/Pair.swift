@@ -34,6 +34,8 @@ final class Gateway {
     var lastUse: Instant?
     /// What was given back.
     var released: [Lease] = []
+    /// Keys that came out.
+    var exposed: [ExposedKeys] = []
     /// Datagrams that wait to be taken out.
     var outbox: [Datagram] = []
 
@@ -53,6 +55,7 @@ final class Gateway {
             case .send(let datagram): outbox.append(datagram)
             case .ask(let ticket, let query): questions.append((ticket, query))
             case .release(let lease): released.append(lease)
+            case .expose(let keys): exposed.append(keys)
             case .plane, .publish, .forget: break
             }
         }

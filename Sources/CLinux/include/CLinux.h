@@ -216,6 +216,7 @@ struct martlet_file_identity {
 
 int martlet_open_reading(const char *path);
 int martlet_open_new(const char *path, uint32_t mode);
+int martlet_open_appending(const char *path, uint32_t mode);
 int martlet_open_directory(const char *path);
 int martlet_sync(int descriptor);
 int martlet_change_mode_of(int descriptor, uint32_t mode);

@@ -80,6 +80,16 @@ public enum RawFile {
         try syncDirectory(of: path)
     }
 
+    /// Opens the file at `path` so that what is written goes to its end; one that is not there is made. The file gets
+    /// `mode` whatever the umask and whatever it had. A symbolic link is refused (ELOOP).
+    public static func openAppending(_ path: String, mode: UInt32 = 0o600) throws(SystemError) -> Descriptor {
+        try checkedText(path, "open")
+        // A checked string, ended by a zero for the length of the call.
+        let descriptor = Descriptor(owning: try checked(unsafe martlet_open_appending(path, mode), "open", path))
+        _ = try checked(martlet_change_mode_of(descriptor.number, mode), "fchmod", path)
+        return descriptor
+    }
+
     /// Removes the file at `path`; false when there was none.
     @discardableResult
     public static func remove(_ path: String) throws(SystemError) -> Bool {

@@ -1,0 +1,226 @@
+"""What Wireshark sees of a whole life with the keys that `martlet run --save-keys` wrote: every kind of message, by name."""
+
+import os
+import re
+import shutil
+import time
+
+from .extensions import ExtendedScenario
+from .hybrid import SUITES as HYBRIDS
+from .processes import Failure, eventually, last_lines, run
+from .scenario import CHILD, CONNECTION, SUITES
+
+#: Payloads by number (RFC 7296 §3.2, RFC 7383 §2.5), as this file calls them.
+PAYLOADS = {
+    33: "SA", 34: "KE", 35: "IDi", 36: "IDr", 37: "CERT", 38: "CERTREQ", 39: "AUTH", 40: "Ni/Nr", 41: "N", 42: "D",
+    43: "V", 44: "TSi", 45: "TSr", 46: "SK", 47: "CP", 48: "EAP", 53: "SKF",
+}
+EXCHANGES = {34: "IKE_SA_INIT", 35: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL", 43: "IKE_INTERMEDIATE"}
+
+
+class Message:
+    """One IKE message as tshark tells it."""
+
+    def __init__(self, line):
+        exchange, flag, number, payloads, notifies, frame = line.split("\t")
+        self.exchange = EXCHANGES.get(int(exchange.split(",")[0]), exchange)
+        self.is_response = flag.split(",")[0] in ("1", "True")
+        self.number = int(number.split(",")[0], 0)
+        self.payloads = [PAYLOADS.get(int(word), word) for word in payloads.split(",") if word]
+        self.notifies = [int(word) for word in notifies.split(",") if word]
+        self.frame = int(frame)
+
+    @property
+    def inside(self):
+        """What was encrypted: all payloads after the encrypted one's own."""
+        for word in ("SK", "SKF"):
+            if word in self.payloads:
+                return self.payloads[self.payloads.index(word) + 1:]
+        return self.payloads
+
+    def __repr__(self):
+        kind = "response" if self.is_response else "request"
+        return f"{self.frame}: {self.exchange} {kind} {self.number} [ {' '.join(self.payloads)} ]"
+
+
+def watched(bench, options):
+    """A tunnel's whole life in one capture, and all of it can be read with the saved keys."""
+    martlet = next(gateway for gateway in bench.gateways if gateway.kind == "martlet")
+    keys = os.path.join(bench.directory, "keys")
+    refused = run([martlet.executable, "run", "--config", "/nowhere", "--save-keys", keys], timeout=10)
+    if refused.code == 0 or "--insecure" not in refused.text or os.path.exists(keys):
+        raise Failure(f"--save-keys without --insecure was not refused: {last_lines(refused.text)}")
+    martlet.more = ["--save-keys", keys, "--insecure"]
+    bench.set_up()
+    capture = os.path.join(bench.directory, "capture.pcap")
+    side = bench.network.a
+    tap = bench.helper(
+        ["tcpdump", "-i", side.device, "-w", capture, "-U", "-B", "16384", "-Z", "root",
+         "udp port 500 or udp port 4500"], side, "tcpdump")
+    eventually(lambda: "listening on" in tap.output(), 5, "tcpdump listens")
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_pings()
+    for gateway in bench.gateways:
+        for target in (("--child", CHILD), ("--ike", CONNECTION)):
+            before = _spis(bench)
+            gateway.swanctl("--rekey", *target).require()
+            eventually(lambda before=before: before - _spis(bench), 10, f"{gateway.name} has other SPIs after --rekey")
+            bench.require_up(count=1)
+    bench.require_pings()
+    # Liveness: nothing passes for longer than both wait.
+    time.sleep(5)
+    bench.left.terminate().require()
+    bench.require_down()
+    time.sleep(0.5)
+    tap.stop()
+    if not re.search(r"\b0 packets dropped by kernel", tap.output()):
+        raise Failure(f"the capture is not whole: {last_lines(tap.output())}")
+    for name in ("ikev2_decryption_table", "esp_sa"):
+        if os.stat(os.path.join(keys, name)).st_mode & 0o077:
+            raise Failure(f"others may read {name}")
+    note = judge(bench, capture, keys)
+    if "INSECURE" not in martlet.log_text():
+        raise Failure("the log does not say that keys are saved")
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+    return note
+
+
+def judge(bench, capture, keys):
+    """Reads the capture with tshark; every encrypted message must show its payloads."""
+    messages = _read(capture, keys)
+    tables = _generations(keys)
+    hidden = [message for message in messages if message.exchange != "IKE_SA_INIT" and _is_hidden(message)]
+    # With several key exchanges an IKE SA has several sets of keys, of which Wireshark takes one: one pass for each.
+    for table in tables:
+        if not hidden:
+            break
+        again = {message.frame: message for message in _read(capture, table)}
+        hidden = [message for message in hidden if _is_hidden(again[message.frame])]
+        messages = [again[message.frame] if _is_hidden(message) else message for message in messages]
+    if hidden:
+        raise Failure(f"tshark can't read {len(hidden)} of {len(messages)} messages: {hidden[:3]}")
+    seen = _require_all(bench, messages)
+    blind = _read(capture, None)
+    if any(not _is_hidden(message) for message in blind if message.exchange != "IKE_SA_INIT"):
+        raise Failure("without the keys tshark reads messages too: the check shows nothing")
+    icmp = _packets(capture, keys)
+    if icmp < 24:
+        raise Failure(f"tshark sees {icmp} pings inside ESP of 24")
+    if _packets(capture, None):
+        raise Failure("without the keys tshark sees pings too")
+    return f"{len(messages)} messages and {icmp} pings read: {', '.join(seen)}"
+
+
+def _is_hidden(message):
+    """An empty INFORMATIONAL has nothing inside; a fragment but the last one has nothing to show by itself."""
+    if message.exchange == "INFORMATIONAL" or "SKF" in message.payloads:
+        return False
+    return not message.inside
+
+
+def _require_all(bench, messages):
+    """Every exchange of this life was there, with what it is about."""
+    def some(name, is_response, *payloads, notify=None):
+        found = [message for message in messages
+                 if message.exchange == name and message.is_response == is_response
+                 and all(payload in message.payloads for payload in payloads)
+                 and (notify is None or notify in message.notifies)]
+        if not found:
+            raise Failure(f"tshark shows no {name} {'response' if is_response else 'request'} with {payloads} {notify}")
+        return found
+
+    seen = []
+    for is_response in (False, True):
+        some("IKE_SA_INIT", is_response, "SA", "KE", "Ni/Nr", "N")
+        some("IKE_AUTH", is_response, "IDr" if is_response else "IDi", "AUTH", "SA", "TSi", "TSr")
+        # A Child SA's replacement, which a request names by N(REKEY_SA), and an IKE SA's, which has no selectors.
+        some("CREATE_CHILD_SA", is_response, "SA", "Ni/Nr", "TSi", "TSr", notify=None if is_response else 16393)
+        replaced = [message for message in some("CREATE_CHILD_SA", is_response, "SA", "Ni/Nr", "KE")
+                    if "TSi" not in message.payloads]
+        if len(replaced) < 2:
+            raise Failure(f"tshark shows {len(replaced)} replacements of the IKE SA where there were two")
+        some("INFORMATIONAL", is_response)
+    some("INFORMATIONAL", False, "D")
+    seen += ["IKE_SA_INIT", "IKE_AUTH", "CREATE_CHILD_SA", "INFORMATIONAL with D"]
+    if bench.scenario.networks:
+        fragments = [message for message in messages if "SKF" in message.payloads]
+        whole = [message for message in fragments if message.exchange == "IKE_AUTH" and "TSr" in message.payloads]
+        if len(fragments) < 8 or {message.is_response for message in whole} != {False, True}:
+            raise Failure(f"tshark joins no IKE_AUTH of {len(fragments)} fragments: {fragments[:4]}")
+        seen.append(f"{len(fragments)} fragments")
+    if "ke1_" in bench.scenario.suite.ike:
+        for is_response in (False, True):
+            some("IKE_INTERMEDIATE", is_response, "KE")
+        seen.append("IKE_INTERMEDIATE")
+    return seen
+
+
+def _profile(keys):
+    """A Wireshark profile for one run of tshark."""
+    return {"WIRESHARK_CONFIG_DIR": keys} if keys else {"WIRESHARK_CONFIG_DIR": "/nonexistent"}
+
+
+def _read(capture, keys):
+    fields = ["isakmp.exchangetype", "isakmp.flag_response", "isakmp.messageid", "isakmp.typepayload",
+              "isakmp.notify.msgtype", "frame.number"]
+    done = run(
+        ["tshark", "-r", capture, "-Y", "isakmp", "-T", "fields", *[word for field in fields for word in ("-e", field)]],
+        timeout=60, env=_profile(keys)).require()
+    return [Message(line) for line in done.out.splitlines() if line.split("\t")[0]]
+
+
+def _packets(capture, keys):
+    done = run(
+        ["tshark", "-r", capture, "-o", "esp.enable_encryption_decode:TRUE", "-Y", "icmp.type == 8 or icmpv6.type == 128",
+         "-T", "fields", "-e", "esp.spi"], timeout=60, env=_profile(keys)).require()
+    return len([line for line in done.out.splitlines() if line.strip()])
+
+
+def _generations(keys):
+    """Directories with one set of keys for each IKE SA: the first ones, the second ones, and so on."""
+    with open(os.path.join(keys, "ikev2_decryption_table"), encoding="utf-8") as source:
+        lines = [line for line in source if not line.startswith("#")]
+    counts, generations = {}, []
+    for line in lines:
+        spis = ",".join(line.split(",")[:2])
+        number = counts[spis] = counts.get(spis, 0) + 1
+        while len(generations) < number:
+            generations.append([])
+        generations[number - 1].append(line)
+    found = []
+    for number, generation in enumerate(generations if len(generations) > 1 else []):
+        place = f"{keys}-{number}"
+        shutil.rmtree(place, ignore_errors=True)
+        os.makedirs(place)
+        with open(os.path.join(place, "ikev2_decryption_table"), "w", encoding="utf-8") as sink:
+            sink.writelines(generation)
+        found.append(place)
+    return found
+
+
+def _spis(bench):
+    return {facts["initiator-spi"] for _, facts in bench.left.sas()} | {
+        child["spi-in"] for child in bench.left.children()}
+
+
+class LivelyScenario(ExtendedScenario):
+    """With liveness requests every two seconds."""
+
+    def configuration(self, side, other):
+        return super().configuration(side, other).replace("    mobike = no\n", "    mobike = no\n    dpd_delay = 2s\n")
+
+
+EVERYBODY = {("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet", "martlet")}
+_CBC = next(suite for suite in SUITES if suite.name.startswith("aes256-sha256"))
+
+#: (name, scenario, procedure, pairings that have it)
+CASES = [
+    ("wireshark", LivelyScenario, watched, EVERYBODY),
+    ("wireshark-cbc", lambda: LivelyScenario(suite=_CBC), watched, {("martlet", "strongswan")}),
+    ("wireshark-fragments", lambda: LivelyScenario(networks=190), watched, {("martlet", "strongswan")}),
+    ("wireshark-fragments", lambda: LivelyScenario(networks=190, networks_side="b"), watched,
+     {("strongswan", "martlet")}),
+    ("wireshark-intermediate", lambda: LivelyScenario(suite=HYBRIDS[0]), watched, {("martlet", "martlet")}),
+]
