@@ -25,7 +25,9 @@ extension ViciReports {
                 }
                 for (index, further) in connection.furtherLocal.enumerated() {
                     section.setSection("local-\(index + 2)") {
-                        round(further.identity?.description, further.method, into: &$0)
+                        round(
+                            further.identity?.description, further.method, further.eap,
+                            further.eapIdentity?.description, into: &$0)
                     }
                 }
                 section.setSection("remote-1") {
@@ -35,7 +37,9 @@ extension ViciReports {
                 }
                 for (index, further) in connection.furtherRemote.enumerated() {
                     section.setSection("remote-\(index + 2)") {
-                        round(Self.identity(further.identity), further.method, into: &$0)
+                        round(
+                            Self.identity(further.identity), further.method, further.eap,
+                            further.eapIdentity?.description, into: &$0)
                     }
                 }
                 section.setSection("children") { children in
