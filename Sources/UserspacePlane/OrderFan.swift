@@ -64,7 +64,7 @@ extension ReceiveOrder: FannedOrder {
         switch self {
         case .install(let association): SPILayout.index(of: association.spi) % count
         case .authenticate: 0
-        case .remove, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .expect, .stray, .stop: nil
+        case .remove, .retire, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .expect, .stray, .stop: nil
         }
     }
 }
