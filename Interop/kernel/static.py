@@ -22,11 +22,10 @@ def carry(guest, tunnel, traffic=0, extra=None):
         for side, address, source in tunnel.targets():
             guest.network.require_ping(side, address, source)
         note = _compare(guest, plane, tunnel)
-        if tunnel.protocol == "esp":
-            # Longer than any link here takes: cut before or after, and joined again.
-            for side, address, source in tunnel.targets():
-                guest.network.require_ping(side, address, source, count=2, size=4000)
-            note += "; 4,000 octets as well"
+        # Longer than any link here takes: cut before or after, and joined again.
+        for side, address, source in tunnel.targets():
+            guest.network.require_ping(side, address, source, count=2, size=4000)
+        note += "; 4,000 octets as well"
         if extra:
             note += "; " + extra(guest)
         if traffic:
@@ -136,6 +135,15 @@ def tunnel_in_transport(kind):
     return procedure
 
 
+def options(guest):
+    """Pings whose IP headers have options, both ways: ESP and AH stand behind these."""
+    for side, address in (("a", OUTER["b"][4]), ("b", OUTER["a"][4])):
+        done = run(["ping", "-n", "-R", "-c", 3, "-i", 0.1, "-W", 3, address], netns=side, timeout=30)
+        if " 3 received" not in done.out or "RR:" not in done.out:
+            raise Failure(f"with a recorded route from {side}: {done.text.strip()[-160:]}")
+    return "pings with options both ways"
+
+
 def cases(Case):
     """(name, procedure) of all of them."""
     found = []
@@ -165,6 +173,10 @@ def cases(Case):
             f"kernel esn {suite.name}",
             lambda guest, s=suite, p=protocol: carry(guest, StaticTunnel(s, protocol=p), traffic=guest.seconds),
             smoke=suite.name == "aes128gcm16-esn"))
+    for protocol, suite in (("esp", main), ("ah", Suite(None, next(each for each in MACS if each.word == "sha256")))):
+        found.append(Case(
+            f"kernel {protocol} transport with options", lambda guest, p=protocol, s=suite: carry(
+                guest, StaticTunnel(s, mode="transport", protocol=p), extra=options), smoke=protocol == "esp"))
     for kind in ("gre", "ipip"):
         found.append(Case(f"kernel esp transport carries {kind}", tunnel_in_transport(kind), smoke=kind == "gre"))
     found.append(Case("kernel rekey under traffic", rekey, smoke=True))

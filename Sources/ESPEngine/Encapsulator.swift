@@ -148,6 +148,45 @@ struct Encapsulator: ~Copyable {
         return packet
     }
 
+    /// Seals what follows the headers of the whole packet at `packet`, and puts the ESP header between: behind IPv4
+    /// options, and behind the IPv6 extension headers that routers look at (RFC 4303 §3.1.1). Returns where the packet
+    /// is then, which begins ``headroom`` octets earlier.
+    mutating func sealWhole(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, by compressor: inout PayloadCompressor,
+        random: inout UnpredictableOctets, now: Instant
+    ) throws(DropReason) -> Range<Int> {
+        guard packet.lowerBound >= headroom, packet.upperBound <= buffer.byteCount, !packet.isEmpty else {
+            throw .noRoom
+        }
+        guard !volume.isExhausted else { throw .volumeExhausted }
+        let chain: HeaderChain
+        do {
+            chain = try HeaderChain(parsing: buffer.bytes.extracting(packet), upToAH: false)
+        } catch { throw .malformedPacket }
+        guard !chain.isFragment else { throw .fragmentInTransport }
+        guard chain.totalLength == packet.count, packet.count + headroom + tailroom <= 65_535 else { throw .tooBig }
+        let start = packet.lowerBound - headroom
+        var payload = (packet.lowerBound + chain.length)..<packet.upperBound
+        var nextHeader = chain.nextHeader
+        buffer.move(packet.lowerBound..<(packet.lowerBound + chain.length), to: start)
+        if var habit {
+            compressor.compress(&buffer, &payload, &nextHeader, &habit)
+            self.habit = habit
+        }
+        let sealed = try seal(&buffer, payload: payload, nextHeader: nextHeader, random: &random)
+        let whole = start..<sealed.upperBound
+        let said = chain.family == .v4 ? whole.count : whole.count - IPv6Header.length
+        buffer.put(IPProtocolNumber.esp.rawValue, at: start + chain.nextHeaderField)
+        buffer.put(UInt16(truncatingIfNeeded: said), at: start + (chain.family == .v4 ? 2 : 4))
+        if chain.family == .v4, buffer.bytes.uint16(at: start + 4) == 0 {
+            // It may be cut, and its fragments have to be told from those of others.
+            buffer.put(UInt16(truncatingIfNeeded: sequence.last % 0xffff) + 1, at: start + 4)
+        }
+        TransportArrival.sumHeader(&buffer, start..<(start + chain.length))
+        volume.count(unsafe counters.pointee.carried(packet.count, now: now))
+        return whole
+    }
+
     /// Puts any payload into an ESP packet around it, and returns where that is.
     mutating func seal(
         _ buffer: inout MutableRawSpan, payload: Range<Int>, nextHeader: IPProtocolNumber,

@@ -155,7 +155,7 @@ public final class OutboundAH: @unchecked Sendable {
         buffer.put(field, at: start + (chain.family == .v4 ? 2 : 4))
         if chain.family == .v4, buffer.bytes.uint16(at: start + 4) == 0, buffer.bytes.uint8(at: start + 6) & 0x40 == 0 {
             // The kernel would replace an identification of zero behind our back.
-            buffer.put(UInt16(1), at: start + 4)
+            buffer.put(UInt16(truncatingIfNeeded: number % 0xffff) + 1, at: start + 4)
         }
         try write(&buffer, at: start + chain.length, chain.nextHeader, length, number)
         return (start..<inner.upperBound, start + chain.length)

@@ -141,6 +141,29 @@ public struct OutboundSADatabase: ~Copyable {
         }
     }
 
+    /// Seals what follows the headers of the whole packet at `packet`, for SAs in transport mode; `buffer` needs room
+    /// before and behind it (see ``headroom``, ``tailroom``). What comes out is a whole IP packet again. Whatever is
+    /// dropped is counted.
+    public mutating func sealWhole(
+        _ buffer: inout MutableRawSpan, packet: Range<Int>, by handle: OutboundHandle, now: Instant
+    ) throws(DropReason) -> Sealed {
+        do throws(DropReason) {
+            let index = Int(handle.slot)
+            // The pointer is used before anything can change the table.
+            guard index >= 0, index < owners.count, let found = unsafe places[index],
+                unsafe found.pointee.serial == handle.serial
+            else { throw .noSA }
+            let whole = unsafe try found.pointee.sealWhole(
+                &buffer, packet: packet, by: &compressor, random: &random, now: now)
+            return Sealed(
+                packet: whole, isRunningOut: unsafe found.pointee.takeExhaustionWarning(),
+                mark: unsafe found.pointee.takeVolumeMark())
+        } catch {
+            drops.count(error)
+            throw error
+        }
+    }
+
     /// Room that any SA needs before the inner packet: SPI, sequence number, the longest IV.
     public static let headroom = 24
     /// Room that any SA needs after it: padding, trailer, the longest ICV.

@@ -4,7 +4,8 @@ public import NetworkTypes
 /// What transport mode takes out of a packet of ours: everything behind its IP header (RFC 4303 §3.1.1).
 ///
 /// It owns the decision whether a packet can travel so. The outer header is written by whoever sends it, so a packet whose
-/// own header says more than addresses and a protocol is refused rather than sent without it.
+/// own header says more than addresses and a protocol is refused rather than sent without it; where that header can be
+/// sent, ``OutboundSADatabase/sealWhole(_:packet:by:now:)`` keeps it.
 public struct TransportHeader: Hashable, Sendable {
     /// Octets of the IP header that stay behind.
     public let length: Int
@@ -33,6 +34,19 @@ public struct TransportHeader: Hashable, Sendable {
             default: break
             }
         }
+    }
+}
+
+extension TransportHeader {
+    /// Whether the packet at the start of `packet` has IPv4 options, or IPv6 extension headers that come before ESP
+    /// (RFC 4303 §3.1.1): it can travel with its own IP header only.
+    @inline(__always)
+    public static func hasOptions(_ packet: RawSpan) -> Bool {
+        guard packet.byteCount >= IPv4Header.minimumLength else { return false }
+        let first = packet.uint8(at: 0)
+        if first >> 4 == 4 { return first & 15 > 5 }
+        let next = packet.uint8(at: 6)
+        return next == 0 || next == 43
     }
 }
 

@@ -9,6 +9,8 @@ public struct TunnelRules: Hashable, Sendable {
     public let innerMTU: Int
     /// The longest inner packet for which one outer packet has room, in octets.
     public let capacity: Int
+    /// The longest outer packet, in octets, its IP header included.
+    public let pathMTU: Int
     /// What TCP's segments are held to.
     public let clamp: SegmentSizeClamp
     /// What the outer header says.
@@ -28,7 +30,8 @@ public struct TunnelRules: Hashable, Sendable {
     /// For SAs of this `shape` on a path of this family, in UDP or not, that takes packets of `pathMTU` octets.
     public init(_ behaviour: TunnelBehaviour, shape: SealedShape, isV6: Bool, inUDP: Bool, pathMTU: Int) {
         let header = isV6 ? IPv6Header.length : IPv4Header.minimumLength
-        let room = max(pathMTU, Self.leastPathMTU) - header - (inUDP ? UDPHeader.length : 0)
+        self.pathMTU = max(pathMTU, Self.leastPathMTU)
+        let room = self.pathMTU - header - (inUDP ? UDPHeader.length : 0)
         // In transport mode a packet's own header goes outside.
         capacity = shape.capacity(within: room) + (shape.isTransport ? header : 0)
         innerMTU = min(capacity, behaviour.mtu ?? .max)

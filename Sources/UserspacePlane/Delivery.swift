@@ -2,7 +2,8 @@ import ESPEngine
 import IPPackets
 import LinuxSystem
 
-/// Inner packets on their way to the port: TCP segments that follow each other are joined where the port can take that.
+/// Inner packets on their way to the port: TCP segments and UDP datagrams that follow each other are joined where the port
+/// can take that.
 ///
 /// It owns the list of pieces, never their octets: these stay where they were opened until ``flush()``. Packets are
 /// handed over in the order in which they came.
@@ -11,11 +12,14 @@ struct Delivery: ~Copyable {
     private let port: any PacketPort
     private let drops: DropCounters
     private let hasHeader: Bool
+    private let joinsDatagrams: Bool
     /// How often the port refused a joined packet; after that nothing is joined any more.
     private var refusals = 0
     private let header = PacketMemory(VirtioHeader.length)
     private let pieces = GatherList(capacity: TCPTrain.maximumCount + 1)
+    // One of the two at most.
     private var train: TCPTrain?
+    private var datagrams: UDPTrain?
     // The packet that the train began with. The batch that it lies in is not used again before `flush()`.
     private var first: UnsafeMutableRawBufferPointer
 
@@ -25,6 +29,7 @@ struct Delivery: ~Copyable {
         self.port = port
         self.drops = drops
         hasHeader = port.headerSize == VirtioHeader.length
+        joinsDatagrams = hasHeader && port.takesDatagramTrains
         unsafe first = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }
 
@@ -47,12 +52,24 @@ struct Delivery: ~Copyable {
                 return
             }
             flush()
+        } else if datagrams != nil {
+            // As above.
+            let start = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(first))
+            if let payload = datagrams?.take(bytes, after: start) {
+                unsafe append(UnsafeRawBufferPointer(rebasing: packet[payload...]))
+                if datagrams?.isOpen == false { flush() }
+                return
+            }
+            flush()
         }
         // The worker's own memory, and the caller's.
         unsafe append(UnsafeRawBufferPointer(header.all))
         unsafe append(UnsafeRawBufferPointer(packet))
         if refusals < Self.patience, let made = TCPTrain(bytes) {
             train = made
+            unsafe first = packet
+        } else if joinsDatagrams, refusals < Self.patience, let made = UDPTrain(bytes) {
+            datagrams = made
             unsafe first = packet
         } else {
             write(VirtioHeader(), packets: 1)
@@ -61,11 +78,17 @@ struct Delivery: ~Copyable {
 
     /// Hands over what was held back.
     mutating func flush() {
-        guard let ended = train else { return }
-        // See `first`.
-        var start = unsafe MutableRawSpan(_unsafeBytes: first)
-        write(ended.finish(&start, at: 0), packets: ended.count)
-        train = nil
+        if let ended = train {
+            // See `first`.
+            var start = unsafe MutableRawSpan(_unsafeBytes: first)
+            write(ended.finish(&start, at: 0), packets: ended.count)
+            train = nil
+        } else if let ended = datagrams {
+            // As above.
+            var start = unsafe MutableRawSpan(_unsafeBytes: first)
+            write(ended.finish(&start, at: 0), packets: ended.count)
+            datagrams = nil
+        }
     }
 
     private func append(_ piece: UnsafeRawBufferPointer) {

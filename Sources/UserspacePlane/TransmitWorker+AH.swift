@@ -17,6 +17,10 @@ extension TransmitWorker {
             associations.drops.count(.noSA)
             return
         }
+        if association.isTransport, FragmentAssembly.isFragment(packet) {
+            authenticateAssembled(packet, handle, association, now)
+            return
+        }
         let rules = tunnels[Int(handle.slot)]
         let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
         for index in 0..<plan.count {
@@ -54,9 +58,13 @@ extension TransmitWorker {
             associations.drops.count(.tooBig)
             report.tooBig(piece, fields, mtu: mtu, now: now)
             return false
-        // AH can only be cut before, since what is sent with its header is never cut after.
         case .cut, .whole:
-            guard !association.isTransport, let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
+            if association.isTransport {
+                authenticateWhole(piece, handle, association, now)
+                return true
+            }
+            // In a tunnel it is cut before, which leaves the peer nothing to put together.
+            guard let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
                 associations.drops.count(.tooBig)
                 return true
             }

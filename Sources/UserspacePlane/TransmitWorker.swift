@@ -69,6 +69,10 @@ struct TransmitWorker: ~Copyable {
     var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
     let scratch = PacketMemory(Self.stagingSize)
+    /// Where a packet lies that leaves with its own IP header, and before it is cut.
+    let whole = PacketMemory(65_536 + 512)
+    /// What the fragments of one IPv6 packet have in common.
+    var identification = UInt32.random(in: .min ... .max)
     /// Packets that the kernel cut before it could know that they go in transport mode.
     var assembly = FragmentAssembly()
     private var exit: BypassExit
@@ -274,6 +278,10 @@ struct TransmitWorker: ~Copyable {
             assemble(packet, fields, handle, shape, now)
             return
         }
+        if shape.isTransport, TransportHeader.hasOptions(packet) {
+            carryWhole(packet, fields, plan, handle, shape, now)
+            return
+        }
         let place = Int(handle.slot)
         let rules = tunnels[place]
         guard plan.length(of: 0) <= rules.innerMTU else {
@@ -346,11 +354,20 @@ struct TransmitWorker: ~Copyable {
     @inline(__always)
     mutating func take(_ sealed: OutboundSADatabase.Sealed, _ handle: OutboundHandle) {
         train.append(sealed.packet.count)
+        note(sealed, handle)
+    }
+
+    /// Who should know of an SA's state is told.
+    @inline(__always)
+    mutating func note(_ sealed: OutboundSADatabase.Sealed, _ handle: OutboundHandle) {
         if sealed.isRunningOut { inbox.put(.sequenceExhausted(children[Int(handle.slot)])) }
         if let mark = sealed.mark {
             inbox.put(.volumeReached(children[Int(handle.slot)], mark), always: mark == .hard)
         }
     }
+
+    /// The socket for packets that have their IP headers.
+    func headerSocket(_ local: Endpoint) -> Int? { sockets.index(forAHFrom: local) }
 
     /// A packet wants an SA that is not there: it waits a moment, and somebody is told.
     @inline(never)

@@ -59,6 +59,18 @@ struct TransportModeTests {
             return Array(buffer[sealed.packet])
         }
 
+        /// Seals a packet with its own headers.
+        func sealWhole(_ packet: [UInt8]) throws(DropReason) -> [UInt8] {
+            let head = OutboundSADatabase.headroom
+            var buffer = [UInt8](repeating: 0xee, count: head) + packet
+            buffer += [UInt8](repeating: 0xee, count: OutboundSADatabase.tailroom)
+            var span = buffer.mutableSpan
+            var raw = unsafe span.mutableBytes
+            let sealed = try outbound.sealWhole(
+                &raw, packet: head..<(head + packet.count), by: handle, now: Fixtures.now)
+            return Array(buffer[sealed.packet])
+        }
+
         /// Opens a packet that came with this IP header, or with none that the socket shows.
         func open(_ packet: [UInt8], header: [UInt8] = [], along way: Path? = nil) throws(DropReason) -> [UInt8] {
             let start = InboundSADatabase.headroom + header.count
@@ -247,5 +259,49 @@ struct TransportModeTests {
         let fields = try unsafe PacketSelectorFields(parsing: opened.span.bytes)
         #expect(fields.source == (try Fixtures.address(pair.0)) && fields.ipProtocol == .udp)
         #expect(fields.length == inner.count)
+    }
+
+    /// ESP stands behind IPv4's options, which every router may look at (RFC 4303 §3.1.1).
+    @Test func optionsStayInFrontOfESP() throws {
+        let hosts = try Hosts("192.0.2.1", "192.0.2.2")
+        let plain = try Fixtures.packet(from: "192.0.2.1", to: "192.0.2.2", payload: Array(0..<100))
+        // Record route, one place; then the end.
+        let options: [UInt8] = [7, 7, 4, 0, 0, 0, 0, 0]
+        var packet = Array(plain.prefix(20)) + options + plain.dropFirst(20)
+        packet[0] = 0x47
+        packet[3] = UInt8(packet.count)
+        #expect(throws: DropReason.headerNotCarried) { try hosts.seal(packet) }
+        #expect(unsafe TransportHeader.hasOptions(packet.span.bytes))
+        #expect(unsafe !TransportHeader.hasOptions(plain.span.bytes))
+        let whole = try hosts.sealWhole(packet)
+        let header = try unsafe IPv4Header(parsing: whole.span.bytes)
+        #expect(header.headerLength == 28 && header.ipProtocol == .esp && header.totalLength == whole.count)
+        #expect(Array(whole[20..<28]) == options)
+        #expect(unsafe OnesSum.of(whole.span.bytes.extracting(0..<28)) == 0xffff)
+        let opened = try hosts.open(Array(whole.dropFirst(28)), header: Array(whole.prefix(28)))
+        #expect(opened.count == packet.count && Array(opened.dropFirst(20)) == Array(packet.dropFirst(20)))
+        #expect(opened[9] == 17 && opened[0] == 0x47)
+        #expect(hosts.sender.counters.bytes == UInt64(packet.count))
+    }
+
+    /// Hop-by-hop options and routing stay in front of ESP; destination options behind them go inside.
+    @Test(arguments: [UInt8(0), 43]) func extensionHeadersForRoutersStayInFrontOfESP(_ type: UInt8) throws {
+        let hosts = try Hosts("2001:db8::1", "2001:db8::2")
+        let plain = try Fixtures.packet(from: "2001:db8::1", to: "2001:db8::2", payload: Array(0..<100))
+        // One of eight octets that says nothing, then destination options, then UDP.
+        let outside: [UInt8] = [60, 0, type == 43 ? 254 : 1, type == 43 ? 0 : 4, 0, 0, 0, 0]
+        let inside: [UInt8] = [17, 0, 1, 4, 0, 0, 0, 0]
+        var packet = Array(plain.prefix(40)) + outside + inside + plain.dropFirst(40)
+        packet[5] = UInt8(packet.count - 40)
+        packet[6] = type
+        #expect(throws: DropReason.headerNotCarried) { try hosts.seal(packet) }
+        #expect(unsafe TransportHeader.hasOptions(packet.span.bytes))
+        let whole = try hosts.sealWhole(packet)
+        #expect(whole[6] == type && whole[40] == 50 && Array(whole[41..<48]) == Array(outside.dropFirst()))
+        #expect(Int(whole[4]) << 8 | Int(whole[5]) == whole.count - 40)
+        // The host has looked at what was in front, and its socket shows none of it.
+        let opened = try hosts.open(Array(whole.dropFirst(48)))
+        #expect(Array(opened.dropFirst(40)) == inside + plain.dropFirst(40))
+        #expect(opened[6] == 60)
     }
 }

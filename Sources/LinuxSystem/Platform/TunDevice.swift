@@ -1,5 +1,6 @@
 internal import CLinux
 public import NetworkTypes
+internal import Synchronization
 
 /// What the kernel may leave to us when it hands packets over with a virtio header (TUN_F_…).
 public struct TunOffload: OptionSet, Hashable, Sendable {
@@ -37,6 +38,11 @@ public final class TunDevice: Sendable {
     public let hasVirtioHeader: Bool
     /// Octets of the virtio header in front of each packet: 10 or 0.
     public var headerSize: Int { hasVirtioHeader ? 10 : 0 }
+    private let offloads = Atomic<UInt32>(0)
+    /// Whether this kernel cuts trains of UDP that it is given: it does when it would give us some.
+    public var takesDatagramTrains: Bool {
+        TunOffload(rawValue: offloads.load(ordering: .relaxed)).isSuperset(of: [.udp4, .udp6])
+    }
 
     /// Makes a device in the calling thread's network namespace, or joins the one that has this name. `nameTemplate`
     /// (15 octets at most) may hold one `%d`, which the kernel replaces by the first free number.
@@ -65,12 +71,15 @@ public final class TunDevice: Sendable {
 
     /// Another queue of the same device, which must have been made with `multiQueue`.
     public func openQueue() throws(SystemError) -> TunDevice {
-        try TunDevice(nameTemplate: name, virtioHeader: hasVirtioHeader, multiQueue: true)
+        let queue = try TunDevice(nameTemplate: name, virtioHeader: hasVirtioHeader, multiQueue: true)
+        queue.offloads.store(offloads.load(ordering: .relaxed), ordering: .relaxed)
+        return queue
     }
 
     /// Says what the kernel may leave to us. Needs the virtio header. ``SystemError`` EINVAL: this kernel knows less.
     public func setOffload(_ offload: TunOffload) throws(SystemError) {
         _ = try checked(martlet_tun_set_offload(descriptor.number, offload.rawValue), "TUNSETOFFLOAD", name)
+        offloads.store(offload.rawValue, ordering: .relaxed)
     }
 
     /// Whether the device outlives its queues. It does not, unless somebody asks for it.
