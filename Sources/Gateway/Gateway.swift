@@ -205,7 +205,7 @@ public final class Gateway {
 
     /// Does `body`, and lets the plane make its changes of the system together after it. Nobody hears of what waits for
     /// them, neither peers nor observers, before they are made.
-    func gather(_ body: () -> Void) {
+    public func gather(_ body: () -> Void) {
         plane.beginChanges()
         isGathering = true
         body()

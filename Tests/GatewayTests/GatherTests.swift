@@ -1,4 +1,5 @@
 import GatewayModel
+import IKECore
 import Testing
 
 @testable import Gateway
