@@ -43,7 +43,7 @@ let package = Package(
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
                 "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
-                "SwanctlConfig", "Dialects",
+                "Fetching", "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -95,6 +95,9 @@ let package = Package(
                 "Clockwork",
             ]),
 
+        .target(name: "CFetch", linkerSettings: [.linkedLibrary("curl")]),
+        floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
+
         // House
         floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
@@ -104,7 +107,8 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "UserspacePlane",
+                "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust", "Fetching",
+                "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
                 "NetworkTypes",
                 "Clockwork", "WireFormat",
@@ -183,6 +187,7 @@ let package = Package(
         tests(
             "TrustTests", ["Trust", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat"],
             resources: [.copy("Vectors")]),
+        tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "UserspacePlaneTests",
@@ -193,7 +198,7 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "IKEMessages",
+                "Gateway", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust", "Fetching", "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",
             ]),

@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, imports, mobility,
-    policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    policies, reauthenticate, refusal, rekey, revocation, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -93,6 +93,10 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right, checked in (("strongswan", "martlet", "a"), ("martlet", "strongswan", "b")):
+        for name, scenario in revocation.rows(checked):
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:

@@ -94,6 +94,7 @@ public final class Daemon {
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
+        facade.revocation = station.revocation
         try prepare()
     }
 

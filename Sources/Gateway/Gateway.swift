@@ -80,7 +80,7 @@ public final class Gateway {
         configuration = settings
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        signatures = SignatureStore(loaded, loaded.settings.revocation)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
@@ -148,7 +148,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(loaded.credentials, connections: loaded.connections)
+        signatures = SignatureStore(loaded, loaded.settings.revocation)
         leases.replace(loaded.pools)
         planeRefusals = planeRefusals.filter { configuration.connection(named: $0.key) != nil }
         handle(.configuration(configuration))

@@ -30,6 +30,7 @@ struct FloorPlan {
             "GatewayModel": .thought, "IKECore": .thought, "IKEv2Engine": .thought, "ESPEngine": .thought,
             "CTrust": .thought, "Trust": .thought, "Dialects": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
+            "CFetch": .hands, "Fetching": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
             "CCount": .doors, "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
         ],
@@ -41,6 +42,7 @@ struct FloorPlan {
             "CPackets": ["IPPackets"],
             "CCount": ["martlet-bench"],
             "CTrust": ["Trust"],
+            "CFetch": ["Fetching"],
             "CLinux": ["LinuxSystem", "UserspacePlane"],
         ])
 
