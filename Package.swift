@@ -43,7 +43,7 @@ let package = Package(
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
                 "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem",
-                "UserspacePlane",
+                "UserspacePlane", "Fetching",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
@@ -102,6 +102,9 @@ let package = Package(
                 "Clockwork",
             ]),
 
+        .target(name: "CFetch", linkerSettings: [.linkedLibrary("curl")]),
+        floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
+
         // House
         floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
@@ -112,6 +115,7 @@ let package = Package(
             "Gateway",
             [
                 "IKEv2Engine", "EAPEngine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
+                "Fetching",
                 "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
                 "NetworkTypes",
@@ -193,6 +197,7 @@ let package = Package(
             resources: [.copy("Vectors")]),
         tests(
             "EAPEngineTests", ["EAPEngine", "Trust", "GatewayModel", "IPsecCrypto", "Clockwork", "WireFormat"]),
+        tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "UserspacePlaneTests",
@@ -203,7 +208,7 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "EAPEngine", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
+                "Gateway", "EAPEngine", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
                 "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",

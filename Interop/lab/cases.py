@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, rounds, shapes,
-    thousand, wiretap, zero)
+    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
+    shapes, thousand, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -107,6 +107,10 @@ def all_cases():
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(
         "ss/martlet-loaded swanctl-drives", "strongswan", "martlet-loaded", Scenario, control.drive, timeout=120))
+    for left, right, checked in (("strongswan", "martlet", "a"), ("martlet", "strongswan", "b")):
+        for name, scenario in revocation.rows(checked):
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:

@@ -41,6 +41,9 @@ class CertificateScenario(Scenario):
     pki: bool = False
     #: The right side's policy.
     revocation: str = "relaxed"
+    #: Whose certificate says where to ask about it, and in what words (lines of openssl's extensions).
+    checked: str = "a"
+    places: str = ""
 
     def identity(self, side):
         """As whom a side speaks: as swanctl.conf writes it, and as a subjectAltName."""
@@ -77,6 +80,8 @@ class CertificateScenario(Scenario):
             names = "DNS:somebody.else"
         days = -1 if self.wrong == "expired" and letter == "a" else 30
         more = "extendedKeyUsage=codeSigning\n" if self.wrong == "purpose" and letter == "a" else ""
+        if letter == self.checked:
+            more += self.places
         kind = "rsa1024" if self.wrong == "weak" and letter == "a" else self.kind
         own = pki.peer(letter, kind, issuer, f"/C=CH/O=lab/CN={letter}.lab", names, more, days)
         folders = {name: os.path.join(gateway.directory, name)
@@ -151,7 +156,7 @@ class CertificateScenario(Scenario):
         if is_local:
             own = "" if self.storage == "pkcs12" else "\n      certs = own.pem"
             return f"auth = {self.local_auth}{own}\n      id = \"{self.identity(side)[0]}\""
-        policy = f"\n      revocation = {self.revocation}" if self.crl and side.letter == "a" else ""
+        policy = f"\n      revocation = {self.revocation}" if (self.crl or self.places) and side.letter == self.checked else ""
         return f"auth = {self.remote_auth}\n      id = \"{self.expected(side)}\"{policy}"
 
     def configuration(self, side, other):

@@ -140,6 +140,18 @@ int martlet_chain_revocation(
     return asked ? question.result : X509_V_ERR_UNSPECIFIED;
 }
 
+int martlet_crl_is_plain(X509_CRL *list) {
+    int count = X509_CRL_get_ext_count(list);
+    for (int index = 0; index < count; index++) {
+        X509_EXTENSION *extension = X509_CRL_get_ext(list, index);
+        if (!extension) return 0;
+        int name = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+        if (name == NID_issuing_distribution_point) return 0;
+        if (X509_EXTENSION_get_critical(extension) && name != NID_delta_crl) return 0;
+    }
+    return 1;
+}
+
 const char *martlet_chain_words(int result) { return X509_verify_cert_error_string(result); }
 
 int martlet_certificate_signed_by(X509 *certificate, X509 *issuer) {

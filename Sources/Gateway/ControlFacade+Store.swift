@@ -1,5 +1,6 @@
 import GatewayModel
 import IKECore
+import IPsecCrypto
 import NetworkTypes
 import SwanctlConfig
 import Telemetry
@@ -29,7 +30,20 @@ extension ControlFacade {
 
     func names(of kind: ViciItem.Kind) -> [String] { store.names(of: kind) }
 
-    func certificates() -> [ViciCertificate] { store.certificates }
+    func certificates() -> [ViciCertificate] {
+        let held = store.certificates
+        let fetched = revocation?.lists.map { list in
+            ViciCertificate(
+                type: "X509_CRL", flag: nil, hasPrivateKey: false, data: list.der, subject: list.issuer?.description)
+        }
+        return held + (fetched ?? []).filter { list in !held.contains { $0.data == list.data } }
+    }
+
+    func flushCertificates(_ type: String?) {
+        let type = type?.uppercased()
+        revocation?.flush(
+            lists: type == nil || type == "X509_CRL", answers: type == nil || type == "OCSP_RESPONSE")
+    }
 
     func authorities() -> [ViciAuthority] {
         store.whole.authorities.map { authority in

@@ -31,6 +31,9 @@ final class ControlFacade: ViciHandler {
     /// What was counted.
     var counters = MessageCounters()
 
+    /// Who has fetched revocation lists; nil where nobody does.
+    var revocation: RevocationService?
+
     /// The server that carries outcomes; set once it is there.
     var server: ViciServer?
 

@@ -103,6 +103,7 @@ public final class Daemon {
             station.gateway.keyReader = try SavedKeys(in: directory) { log.line("DMN", $0) }
             log.line("DMN", "INSECURE: the keys of all tunnels are written to \(directory) (--save-keys)")
         }
+        facade.revocation = station.revocation
         try prepare()
     }
 

@@ -85,8 +85,7 @@ public final class Gateway {
         configuration = settings
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(
-            loaded.credentials, connections: loaded.connections, secrets: loaded.secrets, conversations: conversations)
+        signatures = SignatureStore(loaded, conversations)
         leases = LeaseStore(loaded.pools)
         endpoint = IKEv2Endpoint(configuration: configuration)
         environment = Environment(now: clock(), entropy: EntropyReserve())
@@ -166,8 +165,7 @@ public final class Gateway {
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connectionsWithKeys
         credentials = CredentialStore(loaded.secrets)
-        signatures = SignatureStore(
-            loaded.credentials, connections: loaded.connections, secrets: loaded.secrets, conversations: conversations)
+        signatures = SignatureStore(loaded, conversations)
         leases.replace(loaded.pools)
         handle(.configuration(configuration))
         planeRefusals = planeRefusals.filter { endpoint.connection(named: $0.key) != nil }

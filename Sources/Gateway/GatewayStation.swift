@@ -18,6 +18,8 @@ public final class GatewayStation {
     private let loop: ControlLoop
     private let transport: PlaneTransport
     private let signing: SigningService
+    /// Who finds out whether certificates are revoked.
+    let revocation: RevocationService
     private let paths: any PathFinder
     private var lastWake = Instant.zero
     /// How many messages are dealt with before what comes of them goes out.
@@ -39,7 +41,9 @@ public final class GatewayStation {
         self.loop = loop
         self.paths = paths
         transport = PlaneTransport(plane)
-        let signing = try SigningService(moment: { WallClock.now() })
+        let revocation = try RevocationService(moment: { WallClock.now() })
+        self.revocation = revocation
+        let signing = try SigningService(moment: { WallClock.now() }, revocation: revocation)
         self.signing = signing
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,

@@ -11,18 +11,29 @@ import Trust
 /// certificate are good. It never hands a key out, and is not changed once made: another thread may use it.
 final class SignatureStore: Sendable {
     let credentials: Credentials
+    private let authorities: [AuthoritySection]
+    private let settings: RevocationSettings
     /// Certificates by their DER, so that a connection's need not be parsed each time. Never gone through.
     let parsed: [[UInt8]: Certificate]
     private let passwords: EAPPasswords
     private let conversations: EAPStore
 
+    /// A store with what a configuration holds. `conversations` outlive it.
+    convenience init(_ loaded: LoadedConfiguration, _ conversations: EAPStore = EAPStore()) {
+        self.init(
+            loaded.credentials, connections: loaded.connections, secrets: loaded.secrets, conversations: conversations,
+            authorities: loaded.authorities, settings: loaded.settings.revocation)
+    }
+
     /// A store with the credentials of a configuration.
-    /// `conversations` outlive a configuration.
     init(
         _ credentials: Credentials = Credentials(), connections: [Connection] = [], secrets: [Secret] = [],
-        conversations: EAPStore = EAPStore()
+        conversations: EAPStore = EAPStore(), authorities: [AuthoritySection] = [],
+        settings: RevocationSettings = RevocationSettings()
     ) {
         self.credentials = credentials
+        self.authorities = authorities
+        self.settings = settings
         passwords = EAPPasswords(secrets)
         self.conversations = conversations
         var parsed: [[UInt8]: Certificate] = [:]
@@ -51,13 +62,38 @@ final class SignatureStore: Sendable {
         }
     }
 
-    /// Answers such a question; `moment` is the time of day in seconds since 1970. Takes milliseconds.
-    func answer(_ query: Query, at moment: Int64) -> Answer? {
+    /// What looking into a question gives.
+    enum Finding {
+        /// This, or nothing.
+        case answer(Answer?)
+        /// The peer is believed, unless its certificates are revoked: somebody has to ask.
+        case open(RevocationCase)
+    }
+
+    /// Looks into a question about a signature; `moment` is the time of day in seconds since 1970. Takes milliseconds.
+    func consider(_ query: Query, at moment: Int64) -> Finding {
         switch query {
-        case .prove(let proof): prove(proof)
+        case .prove(let proof): .answer(prove(proof))
         case .verify(let proof, _): verify(proof, at: moment)
-        case .eap(let question): conversations.answer(question, passwords, EAPCredentials(self, question, at: moment))
-        default: nil
+        case .eap(let question):
+            .answer(conversations.answer(question, passwords, EAPCredentials(self, question, at: moment)))
+        default: .answer(nil)
+        }
+    }
+
+    /// Answers a question from what is loaded, and asks nobody.
+    func answer(_ query: Query, at moment: Int64) -> Answer? {
+        switch consider(query, at: moment) {
+        case .answer(let answer): return answer
+        case .open(let open):
+            var facts = open.facts
+            do throws(CertificateProblem) {
+                facts.revocation = try RevocationCheck(lists: open.lists).judge(
+                    open.chain, open.policy, moment: moment)
+                return .certified(facts)
+            } catch {
+                return .untrusted(error)
+            }
         }
     }
 
@@ -137,26 +173,8 @@ final class SignatureStore: Sendable {
 
     // MARK: The peer's
 
-    /// What lists say about a peer that is believed otherwise: ours, and those that it sent itself.
-    private func revocation(
-        _ trusted: PeerVerifier.Trusted, _ policy: RevocationPolicy, at moment: Int64
-    ) -> Answer {
-        let sent = trusted.attachments.filter { $0.encoding == .revocationList }.prefix(4)
-        let check = RevocationCheck(
-            lists: credentials.revocationLists + sent.compactMap { try? RevocationList(file: $0.data) })
-        var facts = trusted.facts
-        // Without a list and without a demand for one there is nothing to tell.
-        if check.lists.isEmpty, policy == .relaxed { return .certified(facts) }
-        do throws(CertificateProblem) {
-            facts.revocation = try check.judge(trusted.chain, policy, moment: moment)
-            return .certified(facts)
-        } catch {
-            return .untrusted(error)
-        }
-    }
-
-    private func verify(_ proof: Query.Proof, at moment: Int64) -> Answer {
-        guard let evidence = proof.evidence else { return .falseProof }
+    private func verify(_ proof: Query.Proof, at moment: Int64) -> Finding {
+        guard let evidence = proof.evidence else { return .answer(.falseProof) }
         let required = evidence.required
         let verifier = PeerVerifier(
             pinned: required.certificates.compactMap { parsed[$0] ?? (try? Certificate(der: $0)) },
@@ -171,11 +189,12 @@ final class SignatureStore: Sendable {
             let trusted = try verifier.verify(
                 proof.signer, signed: proof.octets, evidence.authentication, evidence.certificates,
                 agreedHashes: evidence.hashesAgreed, at: moment)
-            return revocation(trusted, required.revocation, at: moment)
+            let open = RevocationCase(trusted, required.revocation, credentials, authorities, settings)
+            return open.isIdle ? .answer(.certified(trusted.facts)) : .open(open)
         } catch {
             switch error {
-            case .problem(let problem): return .untrusted(problem)
-            case .falseProof, .method: return .falseProof
+            case .problem(let problem): return .answer(.untrusted(problem))
+            case .falseProof, .method: return .answer(.falseProof)
             }
         }
     }

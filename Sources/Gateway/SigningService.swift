@@ -24,9 +24,12 @@ final class SigningService: SignatureService {
     /// Readable when there are answers.
     var descriptor: Descriptor { desk.done.descriptor }
 
-    /// Starts the thread; `moment` gives the time of day in seconds since 1970.
-    init(moment: @escaping @Sendable () -> Int64) throws(SystemError) {
-        let desk = Desk(work: try Wakeup(), done: try Wakeup())
+    /// Starts the thread; `moment` gives the time of day in seconds since 1970. Without `revocation` nobody is asked
+    /// whether certificates are revoked: what is loaded has to do.
+    init(
+        moment: @escaping @Sendable () -> Int64, revocation: RevocationService? = nil
+    ) throws(SystemError) {
+        let desk = Desk(work: try Wakeup(), done: try Wakeup(), revocation: revocation)
         self.desk = desk
         thread = try WorkerThread(name: "signatures") { desk.run(moment) }
     }
@@ -60,10 +63,30 @@ final class SigningService: SignatureService {
         private let papers = Mutex(Papers())
         private let work: Wakeup
         let done: Wakeup
+        private let revocation: RevocationService?
 
-        init(work: Wakeup, done: Wakeup) {
+        init(work: Wakeup, done: Wakeup, revocation: RevocationService?) {
             self.work = work
             self.done = done
+            self.revocation = revocation
+        }
+
+        /// An answer that came later.
+        private func give(_ ticket: Ticket, _ answer: Answer) {
+            papers.withLock { $0.answers.append((ticket, answer)) }
+            done.signal()
+        }
+
+        /// The answer to a question; nil when it comes later, or never.
+        private func answer(_ question: Question, _ moment: Int64) -> Answer? {
+            guard let revocation else { return question.store.answer(question.query, at: moment) }
+            switch question.store.consider(question.query, at: moment) {
+            case .answer(let answer): return answer
+            case .open(let open):
+                // Weakly: who asks on our behalf belongs to us.
+                revocation.judge(open) { [weak self] in self?.give(question.ticket, $0) }
+                return nil
+            }
         }
 
         func put(_ question: Question) {
@@ -96,7 +119,7 @@ final class SigningService: SignatureService {
                 }
                 if isClosed { return }
                 for question in questions {
-                    let answer = question.store.answer(question.query, at: moment())
+                    let answer = answer(question, moment())
                     let goesOn = papers.withLock { papers in
                         if let answer { papers.answers.append((question.ticket, answer)) }
                         return !papers.isClosed

@@ -43,6 +43,9 @@ public struct DaemonSettings: Hashable, Sendable {
     /// The control socket, as `unix://PATH`.
     public var controlSocket: String?
 
+    /// How it is found out whether certificates are revoked.
+    public var revocation = RevocationSettings()
+
     /// This field's defaults.
     public init() {}
 
@@ -82,13 +85,15 @@ enum DaemonSettingsReader {
         ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
         ("follow_redirects", "yes"),
         ("workers", "1"),
+        ("cache_crls", "no"),
     ]
 
     /// The table of `name`, in the form that section readers want.
     private static func known(_ name: String) -> KnownKeys.Entry {
         let socket = KnownKeys.Entry(pattern: "socket", defaultValue: "", children: [])
         let vici = KnownKeys.Entry(pattern: "vici", defaultValue: nil, children: [socket])
-        let plugins = KnownKeys.Entry(pattern: "plugins", defaultValue: nil, children: [vici])
+        let plugins = KnownKeys.Entry(
+            pattern: "plugins", defaultValue: nil, children: [vici, RevocationSettings.known])
         return KnownKeys.Entry(
             pattern: name, defaultValue: nil,
             children: keys.map { KnownKeys.Entry(pattern: $0.name, defaultValue: $0.fallback, children: []) } + [
@@ -170,6 +175,7 @@ enum DaemonSettingsReader {
                 "\(reader.path).threads has no effect: one thread keeps the tunnels and never waits",
                 remedy: "it may stay or go")
         }
+        settings.revocation.read(&reader)
         if var plugins = reader.section("plugins"), var vici = plugins.section("vici") {
             settings.controlSocket = vici.read("socket", or: settings.controlSocket) { text throws(ValueProblem) in
                 guard text.hasPrefix("unix://"), text.count > 7 else {

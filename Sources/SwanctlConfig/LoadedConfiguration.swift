@@ -28,6 +28,7 @@ public struct LoadedConfiguration: Sendable {
         diagnostics.isComplete = diagnostics.errors.isEmpty
         let directory = CertificateDirectory(source, beside: path, diagnostics: diagnostics)
         try self.init(parser.tree, directory, files: parser.files, diagnostics: diagnostics, isFragment: false)
+        settings.revocation.settle(beside: path)
     }
 
     /// Reads settings that came without a file; `origin` stands in for its name in messages. What sections mean together

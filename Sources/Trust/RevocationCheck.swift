@@ -24,8 +24,12 @@ public struct RevocationCheck: Sendable {
     }
 
     /// What is known about the certificate at `index` of a chain, which may not be the last: nobody vouches for that.
-    /// `moment` is in seconds since 1970.
-    public func status(of chain: [Certificate], at index: Int, moment: Int64) -> Status {
+    /// `moment` is in seconds since 1970. `isSigned` may know already whose signature is on a list, which takes long to
+    /// find out for a large one.
+    public func status(
+        of chain: [Certificate], at index: Int, moment: Int64,
+        isSigned: (RevocationList, Certificate) -> Bool = { $0.isSigned(by: $1) }
+    ) -> Status {
         guard chain.indices.contains(index), chain.indices.contains(index + 1) else {
             return .unknown(reason: "nobody has issued it")
         }
@@ -39,15 +43,18 @@ public struct RevocationCheck: Sendable {
             return .unknown(reason: "there is no revocation list of '\(certificate.issuerName)'")
         }
         // A peer may send lists: a false one must not come between us and a true one.
-        let signed = relevant.filter { $0.isSigned(by: chain[index + 1]) }
-        guard let first = signed.first, let listed = LibraryLists(signed), let certificates = CertificateList(chain)
-        else {
+        let signed = relevant.filter { isSigned($0, chain[index + 1]) }
+        guard let first = signed.first else {
             return .unknown(reason: "the signature of the revocation list of '\(certificate.issuerName)' is false")
         }
         // libcrypto looks at delta lists only where a certificate points to them.
         let changes = signed.filter { $0.base != nil && moment >= $0.validity.from && moment <= $0.validity.next }
         if changes.contains(where: { $0.holds(certificate) }) {
             return .revoked(source: "the delta revocation list of '\(certificate.issuerName)'")
+        }
+        if signed.allSatisfy(\.isPlain) { return plainStatus(certificate, chain[index + 1], signed, moment) }
+        guard let listed = LibraryLists(signed), let certificates = CertificateList(chain) else {
+            return .unknown(reason: "out of memory")
         }
         // All live until after the call, which changes none.
         let result = unsafe martlet_chain_revocation(
@@ -65,6 +72,26 @@ public struct RevocationCheck: Sendable {
             // libcrypto's words are a constant that ends in a zero octet.
             return .unknown(reason: "\(source) can't be used: \(unsafe String(cString: martlet_chain_words(result)))")
         }
+    }
+
+    /// What lists say that speak about everything of their issuer's: libcrypto would look through the whole of each
+    /// again to check its signature, for every certificate.
+    private func plainStatus(
+        _ certificate: Certificate, _ issuer: Certificate, _ signed: [RevocationList], _ moment: Int64
+    ) -> Status {
+        let full = signed.filter { $0.base == nil }
+        let source = "the revocation list of '\(certificate.issuerName)'"
+        guard issuer.keyUsage.map({ $0 & 0x02 != 0 }) ?? true else {
+            return .unknown(reason: "'\(issuer.name)' may not sign revocation lists")
+        }
+        // What a list that is out of date holds is revoked all the same.
+        if full.contains(where: { $0.holds(certificate) }) { return .revoked(source: source) }
+        if full.contains(where: { $0.validity.from <= moment && moment <= $0.validity.next }) {
+            return .good(source: source)
+        }
+        if full.isEmpty { return .unknown(reason: "there is no full revocation list of '\(certificate.issuerName)'") }
+        let isOld = full.contains { $0.validity.next < moment }
+        return .unknown(reason: "\(source) is \(isOld ? "out of date" : "from the future")")
     }
 
     /// Judges a trusted chain.

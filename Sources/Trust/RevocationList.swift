@@ -8,8 +8,6 @@ public import IPsecCrypto
 public final class RevocationList: @unchecked Sendable {
     // `@unchecked`: libcrypto's list is looked up under its own locks and not changed once made.
     let library: OpaquePointer
-    /// Its DER.
-    public let der: [UInt8]
     /// Who issued it.
     public let issuer: DistinguishedName?
     /// From when and until when it speaks, in seconds since 1970; the end is Int64.max where none is given.
@@ -20,6 +18,8 @@ public final class RevocationList: @unchecked Sendable {
     public let base: Int64?
     /// Certificates in it.
     public let count: Int
+    /// Whether it speaks about everything that its issuer has issued, and says nothing that needs libcrypto's judgement.
+    let isPlain: Bool
 
     /// One certificate that is revoked.
     public struct Entry: Hashable, Sendable {
@@ -49,15 +49,11 @@ public final class RevocationList: @unchecked Sendable {
     init(adopting library: OpaquePointer) throws(TrustError) {
         var (from, next, number, base): (Int64, Int64, Int64, Int64) = (0, 0, -1, -1)
         var entries: Int32 = 0
-        let der = unsafe LibraryBytes.written(limit: 64 << 20) { out, room in
-            unsafe martlet_crl_der(library, out, room)
-        }
-        guard unsafe martlet_crl_facts(library, &from, &next, &number, &base, &entries) == 1, let der else {
+        guard unsafe martlet_crl_facts(library, &from, &next, &number, &base, &entries) == 1 else {
             unsafe martlet_crl_free(library)
             throw .noRevocationList
         }
         unsafe self.library = library
-        self.der = der
         issuer = unsafe LibraryBytes.written { out, room in
             unsafe martlet_crl_issuer(library, out, room)
         }.flatMap { DistinguishedName(der: $0) }
@@ -65,6 +61,12 @@ public final class RevocationList: @unchecked Sendable {
         self.number = number < 0 ? nil : number
         self.base = base < 0 ? nil : base
         count = Int(entries)
+        isPlain = unsafe martlet_crl_is_plain(library) == 1
+    }
+
+    /// Its DER, made anew each time: a list may be large.
+    public var der: [UInt8] {
+        unsafe LibraryBytes.written(limit: 128 << 20) { out, room in unsafe martlet_crl_der(library, out, room) } ?? []
     }
 
     deinit {

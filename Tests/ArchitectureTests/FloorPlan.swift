@@ -30,6 +30,7 @@ struct FloorPlan {
             "GatewayModel": .thought, "IKECore": .thought, "IKEv2Engine": .thought, "ESPEngine": .thought,
             "CDeflate": .thought, "CTrust": .thought, "Trust": .thought, "EAPEngine": .thought, "Dialects": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
+            "CFetch": .hands, "Fetching": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
             "CCount": .doors, "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
         ],
@@ -42,6 +43,7 @@ struct FloorPlan {
             "CDeflate": ["ESPEngine"],
             "CCount": ["martlet-bench"],
             "CTrust": ["Trust"],
+            "CFetch": ["Fetching"],
             "CLinux": ["LinuxSystem", "UserspacePlane"],
         ])
 

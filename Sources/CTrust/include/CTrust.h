@@ -133,6 +133,35 @@ martlet_revocation_lists *_Nullable martlet_crls_new(void);
 void martlet_crls_free(martlet_revocation_lists *lists);
 int martlet_crls_add(martlet_revocation_lists *lists, X509_CRL *list);
 
+// Whether a list's scope is everything that its issuer has issued, and nothing in it is critical that is not looked at
+// elsewhere: no issuing distribution point, no other critical extension.
+int martlet_crl_is_plain(X509_CRL *list);
+
+// ---- OCSP (RFC 6960) ----
+
+// What an answer says, or what is wrong with it.
+enum {
+    MARTLET_OCSP_GOOD = 0,
+    MARTLET_OCSP_REVOKED = 1,
+    MARTLET_OCSP_UNKNOWN = 2,
+    MARTLET_OCSP_MALFORMED = 3,
+    MARTLET_OCSP_REFUSED = 4,
+    MARTLET_OCSP_WRONG_SIGNER = 5,
+    MARTLET_OCSP_WRONG_NONCE = 6,
+    MARTLET_OCSP_WRONG_CERTIFICATE = 7,
+    MARTLET_OCSP_STALE = 8
+};
+
+// A request about one certificate in DER; its length, 0 when it can't be made or does not fit.
+size_t martlet_ocsp_request(
+    X509 *certificate, X509 *issuer, const uint8_t *nonce, size_t nonce_length, uint8_t *out, size_t room);
+// What an answer says about a certificate at a moment in seconds since 1970. It is to be signed by the issuer, by whom it
+// has delegated, or by one of `responders`. An answer with another nonce is refused, one without any is not. `from` and
+// `until` are the status's own.
+int martlet_ocsp_judge(
+    const uint8_t *der, size_t length, X509 *certificate, X509 *issuer, martlet_certificates *responders,
+    const uint8_t *_Nullable nonce, size_t nonce_length, int64_t moment, int64_t *from, int64_t *until);
+
 // ---- Chains ----
 
 // Builds and checks the chain of `leaf` (RFC 5280 §6) at a moment in seconds since 1970. `policies` are dotted

@@ -1,0 +1,127 @@
+"""Revocation asked of servers: lists by HTTP and OCSP responders, good, bad and absent, under each policy."""
+
+import os
+import re
+from dataclasses import dataclass, field
+
+from .authority import Authority, Issued
+from .certified import CertificateScenario
+from .processes import Daemon, Failure, eventually, run
+
+LISTS, RESPONDER = 8088, 8089
+PLACES = {
+    "crl": f"crlDistributionPoints=URI:http://127.0.0.1:{LISTS}/lab.crl\n",
+    "ocsp": f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{RESPONDER}/\n",
+    "section": "",
+}
+
+
+@dataclass
+class Asked(CertificateScenario):
+    """The Martlet of the pair checks the other's certificate, which is `checked`'s."""
+
+    #: crl, ocsp, or section: where only the configuration's authority says where to ask.
+    by: str = "crl"
+    #: What the server says: good, revoked, stale, missing, wrong-signer, delegated.
+    says: str = "good"
+    private: bool = True
+    servers: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.places = PLACES[self.by]
+
+    def prepare(self, gateway, other):
+        super().prepare(gateway, other)
+        if gateway.side.letter != self.checked:
+            return
+        place = os.path.join(os.path.dirname(gateway.directory), "pki")
+        pki, root, own = Authority(place), Issued(place, "root"), Issued(place, self.checked)
+        web = os.path.join(place, "web")
+        os.makedirs(web, exist_ok=True)
+        log = os.path.join(place, "server.log")
+        netns = other.side.netns
+        if self.by in ("crl", "section"):
+            if self.says != "missing":
+                path = os.path.join(place, "lab.pem")
+                pki.crl(root, path, [own] if self.says == "revoked" else [], self.says == "stale")
+                run(["openssl", "crl", "-in", path, "-outform", "DER", "-out", os.path.join(web, "lab.crl")]).require()
+            self.servers.append(Daemon(
+                ["python3", "-m", "http.server", str(LISTS), "--bind", "127.0.0.1", "--directory", web], log, netns))
+        elif self.says != "missing":
+            signer = root
+            if self.says == "wrong-signer":
+                signer = pki.ca("impostor")
+            if self.says == "delegated":
+                signer = pki.peer("responder", "ecdsa256", root, "/C=CH/O=lab/CN=responder", "DNS:ocsp.lab",
+                                  "extendedKeyUsage=OCSPSigning\n")
+            index = os.path.join(place, "index")
+            serial = run(["openssl", "x509", "-in", own.certificate, "-noout", "-serial"]).require().out
+            serial = serial.strip().split("=")[1]
+            state = "R\t300101000000Z\t250101000000Z" if self.says == "revoked" else "V\t300101000000Z\t"
+            with open(index, "w", encoding="utf-8") as sink:
+                sink.write(f"{state}\t{serial}\tunknown\t/C=CH/O=lab/CN={self.checked}.lab\n")
+            self.servers.append(Daemon(
+                ["openssl", "ocsp", "-index", index, "-port", str(RESPONDER), "-rsigner", signer.certificate,
+                 "-rkey", signer.key, "-CA", root.certificate, "-nmin", "30", "-ignore_err"], log, netns))
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        if other.letter == self.checked:
+            if self.private:
+                text += "martlet {\n  plugins {\n    revocation {\n      private_addresses = yes\n    }\n  }\n}\n"
+            if self.by == "section":
+                text += (f"authorities {{\n  lab {{\n    cacert = root.pem\n"
+                         f"    crl_uris = http://127.0.0.1:{LISTS}/lab.crl\n  }}\n}}\n")
+        return text
+
+    def is_up(self):
+        """Whether the peer is to be let in, and what Martlet has to say about it."""
+        if self.says == "revoked":
+            return False, "has been revoked"
+        if self.says in ("good", "delegated") and (self.private or self.by == "section"):
+            return True, "not revoked|proved its identity"
+        words = {"stale": "out of date", "missing": "answers 404|no way there", "wrong-signer": "may not answer"}
+        reason = words.get(self.says, "private address")
+        return self.revocation == "relaxed", reason if self.revocation != "relaxed" else "proved its identity"
+
+
+def judged(bench, options):
+    """Up or refused as the server's word and the policy say; a refusal names the reason."""
+    scenario = bench.scenario
+    try:
+        bench.set_up()
+        checker = next(gateway for gateway in bench.gateways if gateway.kind == "martlet")
+        wanted, words = scenario.is_up()
+        attempt = bench.left.initiate()
+        if wanted:
+            attempt.require()
+            bench.require_up(count=1)
+            bench.require_pings()
+        elif any(gateway.children() for gateway in bench.gateways if gateway.kind == "martlet"):
+            raise Failure(f"the tunnel came up: {attempt.text[-200:]}")
+        eventually(lambda: re.search(words, checker.log_text()), 3, f"{checker.name} says {words!r}")
+        bench.network.require_nothing_plain()
+        if wanted:
+            bench.left.terminate().require()
+            bench.require_down()
+        bench.require_clean_stop()
+        bench.require_secrets_kept()
+        found = re.findall(rf".*(?:{words}).*", checker.log_text())
+        return found[-1][-160:] if found else ""
+    finally:
+        for server in scenario.servers:
+            server.kill()
+
+
+def rows(checked):
+    """All that a Martlet may hear about `checked`'s certificate."""
+    table = [("crl", says, policy) for says in ("good", "revoked", "stale", "missing")
+             for policy in ("strict", "ifuri", "relaxed")]
+    table += [("ocsp", says, policy) for says in ("good", "delegated", "revoked", "wrong-signer", "missing")
+              for policy in ("strict", "ifuri", "relaxed")]
+    table += [("section", "good", "strict"), ("section", "revoked", "relaxed")]
+    for by, says, policy in table:
+        yield f"revocation {by} {says} {policy}", lambda by=by, says=says, policy=policy: Asked(
+            by=by, says=says, revocation=policy, checked=checked)
+    yield "revocation crl private-address strict", lambda: Asked(
+        by="crl", says="good", revocation="strict", checked=checked, private=False)
