@@ -222,7 +222,7 @@ public final class Gateway {
                 held.append(effect)
                 return
             }
-        case .ask, .plane, .release: break
+        case .ask, .plane, .release, .forget, .expose: break
         }
         switch effect {
         case .send(let datagram): transport.send(datagram)
