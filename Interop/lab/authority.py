@@ -45,8 +45,8 @@ class Authority:
             f"keyUsage=critical,digitalSignature\nsubjectAltName={names}\nsubjectKeyIdentifier=hash\n"
             f"authorityKeyIdentifier=keyid\n{more}", days)
 
-    def crl(self, issuer, path, revoked=(), is_stale=False):
-        """A revocation list of `issuer` with these certificates in it, at `path`."""
+    def crl(self, issuer, path, revoked=(), is_stale=False, others=0):
+        """A revocation list of `issuer` with these certificates in it, and so many others, at `path`."""
         base = os.path.join(self.directory, f"{issuer.name}.db")
         config = base + ".cnf"
         with open(config, "w", encoding="utf-8") as sink:
@@ -54,14 +54,16 @@ class Authority:
                        f"default_crl_days = 30\ndefault_md = sha256\ncrl_extensions = names\n"
                        # Without its issuer's key identifier, strongSwan does not find a list.
                        f"[names]\nauthorityKeyIdentifier = keyid:always\n")
-        for name, text in ((base, ""), (base + ".number", "01\n"), (base + ".attr", "unique_subject = no\n")):
+        strangers = "".join(
+            f"R\t300101000000Z\t250101000000Z\t7F{number:014X}\tunknown\t/CN={number}\n" for number in range(others))
+        for name, text in ((base, strangers), (base + ".number", "01\n"), (base + ".attr", "unique_subject = no\n")):
             with open(name, "w", encoding="utf-8") as sink:
                 sink.write(text)
         keys = ["-config", config, "-keyfile", issuer.key, "-cert", issuer.certificate]
         for each in revoked:
             run(["openssl", "ca", *keys, "-revoke", each.certificate]).require()
         times = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"] if is_stale else []
-        run(["openssl", "ca", *keys, "-gencrl", *times, "-out", path]).require()
+        run(["openssl", "ca", *keys, "-gencrl", *times, "-out", path], timeout=100).require()
 
     def issue(self, name, kind, issuer, subject, extensions, days=30):
         issued = self.key(name, kind)

@@ -2,13 +2,17 @@
 
 import os
 import re
+import time
 from dataclasses import dataclass, field
 
 from .authority import Authority, Issued
 from .certified import CertificateScenario
 from .processes import Daemon, Failure, eventually, run
+from .usage import usage
 
 LISTS, RESPONDER = 8088, 8089
+#: Certificates in a list of more than 20 MB.
+HUGE = 800_000
 PLACES = {
     "crl": f"crlDistributionPoints=URI:http://127.0.0.1:{LISTS}/lab.crl\n",
     "ocsp": f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{RESPONDER}/\n",
@@ -43,7 +47,8 @@ class Asked(CertificateScenario):
         if self.by in ("crl", "section"):
             if self.says != "missing":
                 path = os.path.join(place, "lab.pem")
-                pki.crl(root, path, [own] if self.says == "revoked" else [], self.says == "stale")
+                pki.crl(root, path, [own] if self.says == "revoked" else [], self.says == "stale",
+                        HUGE if self.says == "huge" else 0)
                 run(["openssl", "crl", "-in", path, "-outform", "DER", "-out", os.path.join(web, "lab.crl")]).require()
             self.servers.append(Daemon(
                 ["python3", "-m", "http.server", str(LISTS), "--bind", "127.0.0.1", "--directory", web], log, netns))
@@ -78,7 +83,7 @@ class Asked(CertificateScenario):
         """Whether the peer is to be let in, and what Martlet has to say about it."""
         if self.says == "revoked":
             return False, "has been revoked"
-        if self.says in ("good", "delegated") and (self.private or self.by == "section"):
+        if self.says in ("good", "delegated", "huge") and (self.private or self.by == "section"):
             return True, "not revoked|proved its identity"
         words = {"stale": "out of date", "missing": "answers 404|no way there", "wrong-signer": "may not answer"}
         reason = words.get(self.says, "private address")
@@ -101,16 +106,41 @@ def judged(bench, options):
             raise Failure(f"the tunnel came up: {attempt.text[-200:]}")
         eventually(lambda: re.search(words, checker.log_text()), 3, f"{checker.name} says {words!r}")
         bench.network.require_nothing_plain()
+        if scenario.says == "huge":
+            facts = _weigh(bench, checker)
         if wanted:
             bench.left.terminate().require()
             bench.require_down()
         bench.require_clean_stop()
         bench.require_secrets_kept()
+        if scenario.says == "huge":
+            return facts
         found = re.findall(rf".*(?:{words}).*", checker.log_text())
         return found[-1][-160:] if found else ""
     finally:
         for server in scenario.servers:
             server.kill()
+
+
+def _weigh(bench, checker):
+    """A list of more than 20 MB: what it costs, and that a second handshake does not fetch it again."""
+    size = os.path.getsize(os.path.join(os.path.dirname(checker.directory), "pki", "web", "lab.crl"))
+    if size < 20 << 20:
+        raise Failure(f"the list has {size} octets only")
+    with open(os.path.join(os.path.dirname(checker.directory), "pki", "server.log"), encoding="utf-8") as source:
+        fetched = source.read().count("GET /lab.crl")
+    bench.left.terminate().require()
+    bench.require_down()
+    before = time.monotonic()
+    bench.left.initiate().require()
+    again = time.monotonic() - before
+    with open(os.path.join(os.path.dirname(checker.directory), "pki", "server.log"), encoding="utf-8") as source:
+        if source.read().count("GET /lab.crl") != fetched:
+            raise Failure("a list that holds was fetched again")
+    resident = usage(checker.daemon.pid)
+    if resident.highest > 1 << 30:
+        raise Failure(f"{checker.name} took {resident.highest >> 20} MB")
+    return f"{size >> 20} MB, {resident.highest >> 20} MB resident at most, up again in {again:.2f} s"
 
 
 def rows(checked):
@@ -123,5 +153,6 @@ def rows(checked):
     for by, says, policy in table:
         yield f"revocation {by} {says} {policy}", lambda by=by, says=says, policy=policy: Asked(
             by=by, says=says, revocation=policy, checked=checked)
+    yield "revocation crl huge strict", lambda: Asked(by="crl", says="huge", revocation="strict", checked=checked)
     yield "revocation crl private-address strict", lambda: Asked(
         by="crl", says="good", revocation="strict", checked=checked, private=False)
