@@ -137,6 +137,9 @@ ENCAP_SOCKET = '''
 import socket, time
 found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 found.setsockopt(socket.IPPROTO_UDP, 100, 2)
+# What comes here is no clear packet for a policy to discard, nor what leaves one to protect (IP_XFRM_POLICY).
+for direction in (0, 1):
+    found.setsockopt(socket.IPPROTO_IP, 17, bytes(40) + b"\\x02\\0" + bytes(118) + bytes([direction]) + bytes(7))
 found.bind(("0.0.0.0", 4500))
 time.sleep(3600)
 '''

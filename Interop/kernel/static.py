@@ -14,10 +14,11 @@ def carry(guest, tunnel, traffic=0, extra=None):
     plane = StaticPlane(guest.directory)
     socket = None
     try:
+        # The socket's own policies need what the first SA loads.
+        tunnel.install_in_kernel(guest.network)
         if tunnel.udp:
             socket = Daemon(["python3", "-c", ENCAP_SOCKET], guest.path("encap"), netns="b")
             time.sleep(1)
-        tunnel.install_in_kernel(guest.network)
         plane.load([tunnel.line()])
         for side, address, source in tunnel.targets():
             guest.network.require_ping(side, address, source)
