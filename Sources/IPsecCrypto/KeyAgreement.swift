@@ -157,7 +157,7 @@ private enum PrivateHolder: Sendable {
         }
     }
 
-    /// An all-zero secret is an error of the library's (RFC 7748 §6.1).
+    /// Refuses values that force the secret to be zero (RFC 7748 §6.1): the library lets them pass.
     private static func derive(
         _ key: Curve25519.KeyAgreement.PrivateKey, _ peer: [UInt8], _ output: inout MutableSpan<UInt8>
     ) -> Bool {
@@ -167,8 +167,12 @@ private enum PrivateHolder: Sendable {
         // Lent for the closure only.
         return unsafe shared.withUnsafeBytes { octets in
             guard octets.count == output.count else { return false }
-            for index in 0..<octets.count { unsafe output[index] = octets[index] }
-            return true
+            var bits: UInt8 = 0
+            for index in 0..<octets.count {
+                unsafe output[index] = octets[index]
+                bits |= output[index]
+            }
+            return bits != 0
         }
     }
 
