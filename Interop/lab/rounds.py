@@ -33,7 +33,7 @@ class RoundScenario(CertificateScenario):
         shutil.copy(user.key, os.path.join(gateway.directory, "private", "user.pem"))
         shutil.copy(user.certificate, os.path.join(gateway.directory, "x509", "user.pem"))
 
-    def _kinds(self, side):
+    def kinds(self, side):
         return self.rounds_a if side.letter == "a" else self.rounds_b
 
     @staticmethod
@@ -46,7 +46,7 @@ class RoundScenario(CertificateScenario):
         return f"auth = pubkey{certs}\n      id = {name}"
 
     def _sections(self, side, name):
-        kinds = self._kinds(side)
+        kinds = self.kinds(side)
         if name == "local" and side.letter == self.lazy:
             kinds = kinds[:-1]
         return "\n".join(
@@ -72,8 +72,8 @@ def authenticated(bench, options):
     for gateway in bench.gateways:
         if gateway.kind == "strongswan":
             proofs = len(re.findall(r"authentication of '.*' with .* successful", gateway.log_text()))
-            wanted = len(bench.scenario._kinds(bench.other(gateway).side)) + len(bench.scenario._kinds(gateway.side))
-            if proofs < wanted:
+            wanted = len(bench.scenario.kinds(bench.other(gateway).side))
+            if proofs != wanted:
                 raise Failure(f"{gateway.name} saw {proofs} proofs, not {wanted}")
     bench.require_pings()
     bench.require_counted()
@@ -167,14 +167,21 @@ _OURS = {("strongswan", "martlet"), ("martlet", "martlet")}
 
 #: (name, scenario, procedure, pairings that have it)
 CASES = [
-    ("rounds psk+cert", RoundScenario, authenticated, _CONTROLLED),
+    ("rounds cert+psk", lambda: RoundScenario(rounds_a=("cert", "psk"), rounds_b=("cert", "psk")),
+     authenticated, _CONTROLLED),
     ("rounds cert+user", lambda: RoundScenario(rounds_a=("cert", "user"), rounds_b=("cert", "user")),
      authenticated, _CONTROLLED),
     ("rounds initiator-only", lambda: RoundScenario(rounds_b=("cert",)), authenticated, _CONTROLLED),
-    ("rounds responder-only", lambda: RoundScenario(rounds_a=("psk",)), authenticated, _CONTROLLED),
+    ("rounds responder-only", lambda: RoundScenario(rounds_a=("cert",), rounds_b=("cert", "user")), authenticated,
+     _CONTROLLED),
+    # An initiator of strongSwan's that begins with a shared key takes no further round of the responder's, not even of
+    # its own kind.
+    ("rounds psk+cert", RoundScenario, authenticated, {("martlet", "strongswan"), ("martlet", "martlet")}),
     ("rounds left-out", lambda: RoundScenario(lazy="a"), left_out, _CONTROLLED),
     ("redirect init", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n    redirect_at = init\n"),
      sent_away, _OURS),
-    ("redirect auth", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n"), sent_away, _OURS),
+    # strongSwan 5.9.8 follows this one and ends with "double free detected".
+    ("redirect auth", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n"), sent_away,
+     {("martlet", "martlet")}),
     ("redirect active", RedirectScenario, sent_away_connected, _CONTROLLED),
 ]

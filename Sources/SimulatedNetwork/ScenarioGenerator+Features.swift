@@ -54,7 +54,9 @@ extension ScenarioGenerator {
     }
 
     /// The middle gateway sends the first one's clients to the last (RFC 5685).
-    mutating func addRedirection(_ gateways: inout [Scenario.Gateway], _ keys: inout [String: SecretBytes]) -> Scenario.Pair {
+    mutating func addRedirection(
+        _ gateways: inout [Scenario.Gateway], _ keys: inout [String: SecretBytes]
+    ) -> Scenario.Pair {
         var pair = connect(0, 2, &gateways, &keys)
         pair.bothWays = false
         let name = pair.connection
@@ -63,7 +65,8 @@ extension ScenarioGenerator {
         let moment: Redirection.Moment = dice.chance(0.5) ? .initiation : .authentication
         served.redirection = Redirection(to: .address(gateways[2].publicAddress), at: moment)
         gateways[1].configuration.connections.append(served)
-        gateways[0].configuration.connections[0].remoteAddresses = [.prefix(IPPrefix(host: gateways[1].publicAddress))]
+        let first = gateways[1].publicAddress
+        gateways[0].configuration.connections[0].remoteAddresses = [.prefix(IPPrefix(host: first))]
         keys[SharedKeyProvider.name(host: gateways[1].name, connection: name)] =
             keys[SharedKeyProvider.name(host: gateways[2].name, connection: name)]
         return pair

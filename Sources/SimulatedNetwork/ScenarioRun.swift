@@ -70,7 +70,9 @@ public struct ScenarioRun {
         let forbidden = scenario.pairs.filter { $0.outcome == .neverEstablished }.map { $0.connection }
         let childless = scenario.pairs.filter { $0.outcome == .neverAChild }.map { $0.connection }
         var properties: [any Property] = [
-            AnswerProperty(patience: scenario.answerTimeout.scaled(by: 2) + scenario.halfOpenTimeout + .seconds(1)),
+            AnswerProperty(
+                patience: scenario.answerTimeout.scaled(by: scenario.profile == .extended ? 4 : 2)
+                    + scenario.halfOpenTimeout + .seconds(1)),
             PlaneProperty(hosts: hosts),
             CommandProperty(bound: scenario.initiationBound),
             AcquireProperty(),

@@ -23,7 +23,10 @@ import Testing
         [Piece(number: 1, total: 9, content: [1]), Piece(number: 2, total: 3, content: [1])],
         [Piece(number: 1, total: 2, content: [1, 2]), Piece(number: 1, total: 2, content: [9, 9])],
         [Piece(number: 1, total: 2, content: []), Piece(number: 2, total: 2, content: [])],
-        [Piece(number: 2, total: 2, content: [0xff, 0xff, 0xff, 0xff]), Piece(number: 1, total: 2, content: [44, 0])],
+        [
+            Piece(number: 2, total: 2, content: [0xff, 0xff, 0xff, 0xff]),
+            Piece(number: 1, total: 2, content: [44, 0]),
+        ],
     ]
 
     /// An honest IKE_AUTH still gets in, unless the train was a whole message, which is judged as one.
