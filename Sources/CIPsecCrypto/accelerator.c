@@ -1,5 +1,3 @@
-#include "accelerator.h"
-
 #include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -19,11 +17,14 @@
 
 #ifdef HAS_IPSEC_MB
 
-struct accelerated_gcm {
+// As many SAs as there may be, there is one of these for each: 1,024 octets, and nothing beside them.
+struct martlet_gcm {
     struct gcm_key_data key __attribute__((aligned(64)));  // The round keys and the powers of the hash key.
-    struct gcm_context_data state;
     aes_gcm_enc_dec_t run;
+    uint8_t salt[4], salt_length;
+    uint8_t tag_length;
 };
+_Static_assert(sizeof(struct martlet_gcm) == 1024, "a key fills 16 cache lines");
 
 // Made once and never freed: of it only pointers to functions are used, which any thread may call.
 static IMB_MGR *_Nullable manager;
@@ -59,9 +60,11 @@ static IMB_MGR *_Nullable library(void) { return CRYPTO_THREAD_run_once(&once, p
 
 int martlet_accelerator_available(void) { return library() != NULL; }
 
-accelerated_gcm *_Nullable accelerated_gcm_new(int seal, const uint8_t *key, int key_length) {
+martlet_gcm *_Nullable martlet_gcm_new(
+    int seal, const uint8_t *key, int key_length, const uint8_t *salt, int salt_length, int iv_length, int tag_length) {
     const IMB_MGR *mb = library();
-    if (!mb) return NULL;
+    if (!mb || salt_length < 0 || salt_length > 4 || salt_length + iv_length != 12 || tag_length < 4 || tag_length > 16)
+        return NULL;
     aes_gcm_pre_t expand;
     aes_gcm_enc_dec_t run;
     switch (key_length) {
@@ -71,31 +74,67 @@ accelerated_gcm *_Nullable accelerated_gcm_new(int seal, const uint8_t *key, int
     default: return NULL;
     }
     void *memory = NULL;
-    if (posix_memalign(&memory, 64, sizeof(accelerated_gcm)) != 0) return NULL;
-    accelerated_gcm *gcm = memory;
+    if (posix_memalign(&memory, 64, sizeof(martlet_gcm)) != 0) return NULL;
+    martlet_gcm *gcm = memory;
     memset(gcm, 0, sizeof *gcm);
     gcm->run = run;
+    gcm->tag_length = (uint8_t)tag_length;
+    gcm->salt_length = (uint8_t)salt_length;
+    memcpy(gcm->salt, salt, (size_t)salt_length);
     expand(key, &gcm->key);
     return gcm;
 }
 
-void accelerated_gcm_free(accelerated_gcm *gcm) {
+void martlet_gcm_free(martlet_gcm *gcm) {
     OPENSSL_cleanse(gcm, sizeof *gcm);
     free(gcm);
 }
 
-void accelerated_gcm_seal(
-    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
-    size_t text_length, uint8_t *tag, size_t tag_length) {
-    gcm->run(&gcm->key, &gcm->state, text, text, text_length, nonce, data, data_length, tag, tag_length);
+int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second) {
+    return first->run == second->run && first->salt_length == second->salt_length
+           && (CRYPTO_memcmp(first->key.expanded_keys, second->key.expanded_keys, sizeof first->key.expanded_keys)
+               | CRYPTO_memcmp(first->salt, second->salt, sizeof first->salt))
+                  == 0;
 }
 
-int accelerated_gcm_open(
-    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
-    size_t text_length, const uint8_t *tag, size_t tag_length) {
-    uint8_t computed[16];
-    gcm->run(&gcm->key, &gcm->state, text, text, text_length, nonce, data, data_length, computed, sizeof computed);
-    return CRYPTO_memcmp(computed, tag, tag_length) == 0;
+// What the library works in while it runs: each thread's own, and nothing in it outlives the next packet.
+static _Thread_local struct gcm_context_data state;
+
+static inline void run(
+    const martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,
+    size_t text_length, uint8_t *tag, size_t tag_length) {
+    uint8_t nonce[12], extended[12];
+    memcpy(nonce, gcm->salt, 4);
+    if (gcm->salt_length == 4)  // ESP's and IKE's (RFC 4106 §4, RFC 5282 §4).
+        memcpy(nonce + 4, iv, 8);
+    else
+        memcpy(nonce + gcm->salt_length, iv, (size_t)(12 - gcm->salt_length));
+    if (high >= 0) {
+        memcpy(extended, data, 4);
+        for (int i = 0; i < 4; i++) extended[4 + i] = (uint8_t)((uint32_t)high >> (24 - 8 * i));
+        memcpy(extended + 8, data + 4, 4);
+        data = extended;
+        data_length = sizeof extended;
+    }
+    gcm->run(&gcm->key, &state, text, text, text_length, nonce, data, data_length, tag, tag_length);
+}
+
+void martlet_gcm_seal(
+    martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,
+    size_t text_length, uint8_t *tag) {
+    run(gcm, iv, data, data_length, high, text, text_length, tag, gcm->tag_length);
+}
+
+int martlet_gcm_open(
+    martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,
+    size_t text_length, const uint8_t *tag) {
+    uint8_t computed[16], wrong = 0;
+    run(gcm, iv, data, data_length, high, text, text_length, computed, sizeof computed);
+    // In constant time: the number of octets is the algorithm's, and no branch depends on them.
+    for (int i = 0; i < gcm->tag_length; i++) wrong |= computed[i] ^ tag[i];
+    if (!wrong) return 1;
+    OPENSSL_cleanse(text, text_length);
+    return 0;
 }
 
 // ---- AES-CBC with an HMAC, many packets at a time ----
@@ -237,18 +276,19 @@ int martlet_batch_finish(martlet_batch *batch) { return 0; }
 
 int martlet_accelerator_available(void) { return 0; }
 
-accelerated_gcm *_Nullable accelerated_gcm_new(int seal, const uint8_t *key, int key_length) { return NULL; }
-
+martlet_gcm *_Nullable martlet_gcm_new(
+    int seal, const uint8_t *key, int key_length, const uint8_t *salt, int salt_length, int iv_length, int tag_length) {
+    return NULL;
+}
 // Nobody has one.
-void accelerated_gcm_free(accelerated_gcm *gcm) {}
-
-void accelerated_gcm_seal(
-    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
-    size_t text_length, uint8_t *tag, size_t tag_length) {}
-
-int accelerated_gcm_open(
-    accelerated_gcm *gcm, const uint8_t *nonce, const uint8_t *data, size_t data_length, uint8_t *text,
-    size_t text_length, const uint8_t *tag, size_t tag_length) {
+void martlet_gcm_free(martlet_gcm *gcm) {}
+int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second) { return 0; }
+void martlet_gcm_seal(
+    martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,
+    size_t text_length, uint8_t *tag) {}
+int martlet_gcm_open(
+    martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,
+    size_t text_length, const uint8_t *tag) {
     return 0;
 }
 

@@ -8,12 +8,11 @@
 #include <openssl/params.h>
 #include <openssl/provider.h>
 
-#include "accelerator.h"
 #include "chain.h"
 
 #pragma clang assume_nonnull begin
 
-enum { COMPOSED_CCM = 4, SERPENT = 5, TWOFISH = 6, ACCELERATED_GCM = 7 };
+enum { COMPOSED_CCM = 4, SERPENT = 5, TWOFISH = 6 };
 
 struct martlet_cipher {
     int kind, seal, nonce_length, tag_length;
@@ -21,7 +20,6 @@ struct martlet_cipher {
     struct chain chain;                 // For a composed CCM.
     void *_Nullable block;              // nettle's schedule of round keys.
     size_t block_size;
-    accelerated_gcm *_Nullable gcm;
 };
 
 OSSL_LIB_CTX *_Nullable martlet_legacy_library(void) {
@@ -46,7 +44,6 @@ void martlet_cipher_free(martlet_cipher *cipher) {
     EVP_CIPHER_CTX_free(cipher->context);
     chain_free(&cipher->chain);
     OPENSSL_clear_free(cipher->block, cipher->block_size);
-    if (cipher->gcm) accelerated_gcm_free(cipher->gcm);
     OPENSSL_clear_free(cipher, sizeof *cipher);
 }
 
@@ -74,19 +71,6 @@ martlet_cipher *_Nullable martlet_cipher_new(
     if (done && kind == MARTLET_PLAIN) done = EVP_CIPHER_CTX_set_padding(context, 0) == 1;
     if (done && EVP_CipherInit_ex2(context, NULL, key, NULL, seal, NULL) == 1) return cipher;
     return refuse(cipher);
-}
-
-martlet_cipher *_Nullable martlet_accelerated_gcm_new(
-    int seal, const uint8_t *key, int key_length, int nonce_length, int tag_length) {
-    if (nonce_length != 12 || tag_length < 4 || tag_length > 16) return NULL;
-    accelerated_gcm *gcm = accelerated_gcm_new(seal, key, key_length);
-    if (!gcm) return NULL;
-    martlet_cipher *cipher = make(ACCELERATED_GCM, seal, nonce_length, tag_length);
-    if (cipher)
-        cipher->gcm = gcm;
-    else
-        accelerated_gcm_free(gcm);
-    return cipher;
 }
 
 martlet_cipher *_Nullable martlet_ccm_new(
@@ -266,11 +250,6 @@ static int evp_open(
 int martlet_aead_seal(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag) {
-    if (cipher->gcm) {
-        accelerated_gcm_seal(
-            cipher->gcm, nonce, data, (size_t)data_length, text, (size_t)text_length, tag, (size_t)cipher->tag_length);
-        return 1;
-    }
     if (cipher->kind == COMPOSED_CCM) return ccm_seal(cipher, nonce, data, data_length, text, text_length, tag);
     return evp_seal(cipher, nonce, data, data_length, iv, iv_length, text, text_length, tag);
 }
@@ -279,10 +258,7 @@ int martlet_aead_open(
     martlet_cipher *cipher, const uint8_t *nonce, const uint8_t *data, int data_length, const uint8_t *iv, int iv_length,
     uint8_t *text, int text_length, uint8_t *tag) {
     int done;
-    if (cipher->gcm)
-        done = accelerated_gcm_open(
-            cipher->gcm, nonce, data, (size_t)data_length, text, (size_t)text_length, tag, (size_t)cipher->tag_length);
-    else if (cipher->kind == COMPOSED_CCM)
+    if (cipher->kind == COMPOSED_CCM)
         done = ccm_open(cipher, nonce, data, data_length, text, text_length, tag);
     else
         done = evp_open(cipher, nonce, data, data_length, iv, iv_length, text, text_length, tag);

@@ -3,18 +3,16 @@ import NetworkTypes
 
 /// A traffic selector in the shape that a packet is compared with: numbers only, nothing to count references of.
 struct CompiledSelector {
-    private let lower: UInt128
-    private let upper: UInt128
-    private let family: IPAddress.Family
+    private let lower: IPAddress
+    private let upper: IPAddress
     private let ipProtocol: UInt8
     private let portLower: UInt16
     private let portUpper: UInt16
     private let needsHiddenPorts: Bool
 
     init(_ selector: TrafficSelector) {
-        lower = selector.addresses.lower.bits
-        upper = selector.addresses.upper.bits
-        family = selector.family
+        lower = selector.addresses.lower
+        upper = selector.addresses.upper
         ipProtocol = selector.ipProtocol.rawValue
         switch selector.ports {
         case .range(let range):
@@ -33,7 +31,7 @@ struct CompiledSelector {
     /// Whether one end of a packet is selected.
     @inline(__always)
     func matches(_ address: IPAddress, _ packetProtocol: UInt8, _ port: UInt16?) -> Bool {
-        guard address.family == family, lower <= address.bits, address.bits <= upper,
+        guard address.family == lower.family, lower.bits <= address.bits, address.bits <= upper.bits,
             ipProtocol == 0 || ipProtocol == packetProtocol
         else { return false }
         if takesAnyPort { return true }

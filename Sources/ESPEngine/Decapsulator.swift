@@ -17,9 +17,11 @@ struct Decapsulator: ~Copyable {
     private let isTransport: Bool
     private let isInUDP: Bool
     private let isExtended: Bool
-    private let ivLength: Int
-    private let icvLength: Int
-    private let blockLength: Int
+    // There are as many of these as there are SAs: small fields are kept small.
+    private let octets: (iv: UInt8, icv: UInt8, block: UInt8)
+    private var ivLength: Int { Int(octets.iv) }
+    private var icvLength: Int { Int(octets.icv) }
+    private var blockLength: Int { Int(octets.block) }
     private var window: ReplayWindow
     private var volume: VolumeMeter
     private let rules: ArrivalRules
@@ -42,9 +44,9 @@ struct Decapsulator: ~Copyable {
         self.isTransport = isTransport
         self.isInUDP = isInUDP
         self.isExtended = isExtended
-        ivLength = cipher.ivLength
-        icvLength = cipher.icvLength
-        blockLength = cipher.blockLength
+        octets = (
+            UInt8(clamping: cipher.ivLength), UInt8(clamping: cipher.icvLength), UInt8(clamping: cipher.blockLength)
+        )
         self.window = window
         volume = VolumeMeter(limits)
         self.rules = rules

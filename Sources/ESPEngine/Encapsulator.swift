@@ -15,9 +15,11 @@ struct Encapsulator: ~Copyable {
     private let isTransport: Bool
     private let isExtended: Bool
     private var ivSource: IVSource
-    private let ivLength: Int
-    private let icvLength: Int
-    private let alignment: Int
+    // There are as many of these as there are SAs: small fields are kept small.
+    private let octets: (iv: UInt8, icv: UInt8, alignment: UInt8)
+    private var ivLength: Int { Int(octets.iv) }
+    private var icvLength: Int { Int(octets.icv) }
+    private var alignment: Int { Int(octets.alignment) }
     private var sequence: OutboundSequence
     private var warned = false
     private var volume: VolumeMeter
@@ -35,9 +37,10 @@ struct Encapsulator: ~Copyable {
         self.serial = serial
         self.isTransport = isTransport
         self.isExtended = isExtended
-        ivLength = cipher.ivLength
-        icvLength = cipher.icvLength
-        alignment = max(cipher.blockLength, ESPHeader.alignment)
+        octets = (
+            UInt8(clamping: cipher.ivLength), UInt8(clamping: cipher.icvLength),
+            UInt8(clamping: max(cipher.blockLength, ESPHeader.alignment))
+        )
         // Stream ciphers count; block ciphers in CBC must not be predicted.
         ivSource = cipher.ivLength == 0 ? .none : cipher.blockLength == 1 ? .counter(start: ivStart) : .unpredictable
         sequence = OutboundSequence(extended: isExtended, last: lastSequence)
@@ -60,6 +63,14 @@ struct Encapsulator: ~Copyable {
     /// How large its packets are.
     var shape: SealedShape {
         SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength, isTransport: isTransport)
+    }
+
+    /// Whether both ciphers remember their keys, and have the same.
+    func hasKeys(of other: borrowing Encapsulator) -> Bool {
+        // Both hold a reference for as long as they live.
+        unsafe cipher._withUnsafeGuaranteedRef { own in
+            unsafe other.cipher._withUnsafeGuaranteedRef { own.hasKeys(of: $0) }
+        }
     }
 
     /// Goes on with the numbers and IVs of another one with the same keys, so that none is used twice.

@@ -17,8 +17,8 @@ public final class OutboundSA: @unchecked Sendable {
     public let child: ChildSAID
     /// Tells it from every other SA that had or will have its place.
     public let serial: UInt32
-    /// For two SAs with the same SPI: whether they have the same keys.
-    private let keys: PacketKeys
+    /// For two SAs with the same SPI: whether they have the same keys. Nil when the cipher can tell.
+    private let keys: PacketKeys?
     // Both are made in `init` and freed in `deinit`, the encapsulator first.
     let encapsulator: UnsafeMutablePointer<Encapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -45,7 +45,7 @@ public final class OutboundSA: @unchecked Sendable {
         spi = association.spi
         child = association.child
         self.serial = serial
-        self.keys = keys
+        self.keys = cipher.remembersKeys ? nil : keys
         unsafe live = .allocate(capacity: 1)
         unsafe live.initialize(to: LiveCounters())
         unsafe encapsulator = .allocate(capacity: 1)
@@ -72,6 +72,9 @@ public final class OutboundSA: @unchecked Sendable {
 
     /// Whether both have the same keys, so that one of them may not count from the start.
     func hasKeys(of other: OutboundSA) -> Bool {
-        keys.encryption == other.keys.encryption && keys.integrity == other.keys.integrity
+        guard let keys, let others = other.keys else {
+            return unsafe encapsulator.pointee.hasKeys(of: other.encapsulator.pointee)
+        }
+        return keys.encryption == others.encryption && keys.integrity == others.integrity
     }
 }

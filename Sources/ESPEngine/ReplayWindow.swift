@@ -8,7 +8,8 @@ public struct ReplayWindow: Sendable {
     /// The highest number that was accepted; 0 before the first.
     public private(set) var highest: UInt64
     private var ring: [UInt64]
-    private let mask: UInt64
+    /// Where in the ring the word of ``highest`` lies.
+    private var newest = 0
 
     /// The largest window.
     public static let maximumSize = 32_768
@@ -19,14 +20,9 @@ public struct ReplayWindow: Sendable {
         self.size = size
         self.highest = highest
         // One word more than the window covers, so that the newest word can be cleared while the oldest still counts.
-        var words = 1
-        while size > 0, words < (size + 63) / 64 + 1 { words *= 2 }
-        ring = [UInt64](repeating: highest == 0 ? 0 : .max, count: words)
-        mask = UInt64(words - 1)
-        if highest > 0 {
-            // Numbers after `highest` in its own word are still to come.
-            ring[Int(highest >> 6 & mask)] = .max >> (63 - highest & 63)
-        }
+        ring = [UInt64](repeating: highest == 0 ? 0 : .max, count: size > 0 ? (size + 63) / 64 + 1 : 0)
+        // Numbers after `highest` in its own word are still to come.
+        if highest > 0, size > 0 { ring[0] = .max >> (63 - highest & 63) }
     }
 
     /// Whether `sequence` has neither been seen nor lies before the window.
@@ -35,7 +31,7 @@ public struct ReplayWindow: Sendable {
         guard sequence > 0 else { return false }
         if sequence > highest { return true }
         guard highest - sequence < UInt64(size) else { return false }
-        return ring[Int(sequence >> 6 & mask)] & (1 << (sequence & 63)) == 0
+        return ring[place(of: sequence)] & (1 << (sequence & 63)) == 0
     }
 
     /// Marks `sequence`, whose packet is authentic, as seen; true when it is higher than all before.
@@ -47,13 +43,21 @@ public struct ReplayWindow: Sendable {
             return advances
         }
         if advances {
-            let steps = min((sequence >> 6) - (highest >> 6), mask + 1)
-            for step in 0..<steps { ring[Int(((sequence >> 6) - step) & mask)] = 0 }
+            for _ in 0..<min((sequence >> 6) - (highest >> 6), UInt64(ring.count)) {
+                newest = newest + 1 == ring.count ? 0 : newest + 1
+                ring[newest] = 0
+            }
             highest = sequence
         } else if highest - sequence >= UInt64(size) {
             return false
         }
-        ring[Int(sequence >> 6 & mask)] |= 1 << (sequence & 63)
+        ring[place(of: sequence)] |= 1 << (sequence & 63)
         return advances
+    }
+
+    /// Where the word of a number lies that is in the window.
+    private func place(of sequence: UInt64) -> Int {
+        let place = newest - Int((highest >> 6) - (sequence >> 6))
+        return place < 0 ? place + ring.count : place
     }
 }

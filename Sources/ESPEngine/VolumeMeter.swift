@@ -4,7 +4,8 @@ import GatewayModel
 ///
 /// It owns the limits and which of them were told. It never counts packets itself.
 struct VolumeMeter {
-    private let limits: VolumeLimits
+    // As many as there are SAs: numbers, and no optional ones, `.max` for no limit.
+    private let (softPackets, hardPackets, softBytes, hardBytes): (UInt64, UInt64, UInt64, UInt64)
     /// The next of the limits that is to be told.
     private var (nextPackets, nextBytes): (UInt64, UInt64)
     private var mark: VolumeMark?
@@ -12,10 +13,11 @@ struct VolumeMeter {
     private(set) var isExhausted = false
 
     init(_ limits: VolumeLimits) {
-        self.limits = limits
+        (softPackets, hardPackets) = (limits.softPackets ?? .max, limits.hardPackets ?? .max)
+        (softBytes, hardBytes) = (limits.softBytes ?? .max, limits.hardBytes ?? .max)
         // A soft limit above the hard one is never come to.
-        nextPackets = min(limits.softPackets ?? .max, limits.hardPackets ?? .max)
-        nextBytes = min(limits.softBytes ?? .max, limits.hardBytes ?? .max)
+        nextPackets = min(softPackets, hardPackets)
+        nextBytes = min(softBytes, hardBytes)
     }
 
     /// So much has been carried by now.
@@ -34,21 +36,19 @@ struct VolumeMeter {
 
     @inline(never)
     private mutating func pass(_ carried: (packets: UInt64, bytes: UInt64)) {
-        if carried.packets >= limits.hardPackets ?? .max || carried.bytes >= limits.hardBytes ?? .max {
+        if carried.packets >= hardPackets || carried.bytes >= hardBytes {
             isExhausted = true
             mark = .hard
             (nextPackets, nextBytes) = (.max, .max)
         } else {
             mark = .soft
             // Told again from time to time: a rekeying may come to nothing.
-            nextPackets = Self.next(after: carried.packets, limits.softPackets, limits.hardPackets, least: 1024)
-            nextBytes = Self.next(after: carried.bytes, limits.softBytes, limits.hardBytes, least: 1 << 20)
+            nextPackets = Self.next(after: carried.packets, softPackets, hardPackets, least: 1024)
+            nextBytes = Self.next(after: carried.bytes, softBytes, hardBytes, least: 1 << 20)
         }
     }
 
-    private static func next(after now: UInt64, _ soft: UInt64?, _ hard: UInt64?, least: UInt64) -> UInt64 {
-        let hard = hard ?? .max
-        guard let soft else { return hard }
+    private static func next(after now: UInt64, _ soft: UInt64, _ hard: UInt64, least: UInt64) -> UInt64 {
         // What has not come to its soft limit yet still has it before it.
         guard now >= soft else { return min(soft, hard) }
         let (again, overflow) = now.addingReportingOverflow(max(soft / 16, least))

@@ -19,18 +19,22 @@ public final class PacketCipher: @unchecked Sendable {
     }
 
     /// Octets of the IV that each packet carries.
-    public let ivLength: Int
+    public var ivLength: Int { Int(octets.iv) }
     /// Octets of the ICV that each packet carries.
-    public let icvLength: Int
+    public var icvLength: Int { Int(octets.icv) }
     /// What the text's length must be a multiple of; 1 for a stream cipher. (ESP wants 4 at least: the caller's matter.)
-    public let blockLength: Int
+    public var blockLength: Int { Int(octets.block) }
     /// Whether one algorithm does both encryption and integrity.
     public let isAEAD: Bool
     /// Which way packets go through.
     public let direction: Direction
 
     private let hasImplicitIV: Bool
-    private let saltLength: Int
+    // There may be as many of these as there are SAs: small fields are kept small.
+    private let octets: (iv: UInt8, icv: UInt8, block: UInt8, salt: UInt8)
+    private var saltLength: Int { Int(octets.salt) }
+    /// AES-GCM by ipsec-mb, which then does all there is to do, and keeps the salt.
+    private let accelerated: OpaquePointer?
     private let cipher: OpaquePointer?
     private let mac: OpaquePointer?
     /// Keys for a ``PacketBatch``, where this cipher can be a part of one.
@@ -85,14 +89,21 @@ public final class PacketCipher: @unchecked Sendable {
             throw .keyLength(
                 names.integrity ?? names.encryption, expected: integrity?.keyLength ?? 0, had: keys.integrity.count)
         }
-        ivLength = shape.ivLength
-        icvLength = integrity?.icvLength ?? shape.icvLength
-        blockLength = shape.blockLength
+        octets = (
+            UInt8(clamping: shape.ivLength), UInt8(clamping: integrity?.icvLength ?? shape.icvLength),
+            UInt8(clamping: shape.blockLength), UInt8(clamping: shape.saltLength)
+        )
         isAEAD = shape.isAEAD
         hasImplicitIV = shape.hasImplicitIV
-        saltLength = shape.saltLength
         self.direction = direction
 
+        if let made = unsafe shape.makeAccelerated(key: keys.encryption, direction) {
+            unsafe accelerated = made
+            // It builds its nonces elsewhere: what stands for the memory is never used.
+            unsafe (cipher, mac, lane, scratch) = (nil, nil, nil, UnsafeMutablePointer(made))
+            return
+        }
+        unsafe accelerated = nil
         // Freed in `deinit`; overwritten there, since it holds the salt.
         unsafe scratch = .allocate(capacity: Self.scratchLength)
         unsafe scratch.initialize(repeating: 0, count: Self.scratchLength)
@@ -112,11 +123,24 @@ public final class PacketCipher: @unchecked Sendable {
 
     deinit {
         // Everything here was made by `init` and belongs to nobody else.
+        if let accelerated = unsafe accelerated {
+            unsafe martlet_gcm_free(accelerated)
+            return
+        }
         unsafe scratch.update(repeating: 0, count: Self.scratchLength)
         unsafe scratch.deallocate()
         if let cipher = unsafe cipher { unsafe martlet_cipher_free(cipher) }
         if let mac = unsafe mac { unsafe martlet_mac_free(mac) }
         if let lane = unsafe lane { unsafe martlet_lane_free(lane) }
+    }
+
+    /// Whether ``hasKeys(of:)`` can tell without the keys that this was made with.
+    public var remembersKeys: Bool { unsafe accelerated != nil }
+
+    /// Whether both were made with the same keys, for the same way; false when one of them does not remember its own.
+    public func hasKeys(of other: PacketCipher) -> Bool {
+        guard let own = unsafe accelerated, let others = unsafe other.accelerated else { return false }
+        return unsafe martlet_gcm_equal(own, others) == 1
     }
 
     /// Octets of keying material that one direction takes; nil when the two do not make a protection: an unknown
@@ -159,6 +183,22 @@ public final class PacketCipher: @unchecked Sendable {
             // All ranges were checked against the buffer, which outlives the closure.
             guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
             let words = unsafe base + text.lowerBound
+            if let gcm = unsafe accelerated {
+                let data = unsafe base + associatedData.lowerBound
+                let high = extraAssociatedData.map { Int64($0) } ?? -1
+                guard hasImplicitIV else {
+                    unsafe martlet_gcm_seal(
+                        gcm, base + iv.lowerBound, data, associatedData.count, high, words, text.count, base + icv)
+                    return true
+                }
+                var number = unsafe implicitIV(data, extraAssociatedData)
+                unsafe withUnsafeBytes(of: &number) { octets in
+                    guard let octets = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+                    unsafe martlet_gcm_seal(
+                        gcm, octets, data, associatedData.count, high, words, text.count, base + icv)
+                }
+                return true
+            }
             if isAEAD {
                 guard let cipher = unsafe cipher else { return false }
                 unsafe makeNonce(base + iv.lowerBound)
@@ -230,6 +270,22 @@ public final class PacketCipher: @unchecked Sendable {
             // All ranges were checked against the buffer, which outlives the closure.
             guard let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
             let words = unsafe base + text.lowerBound
+            if let gcm = unsafe accelerated {
+                let data = unsafe base + associatedData.lowerBound
+                let high = extraAssociatedData.map { Int64($0) } ?? -1
+                guard hasImplicitIV else {
+                    return unsafe martlet_gcm_open(
+                        gcm, base + iv.lowerBound, data, associatedData.count, high, words, text.count, base + icv) == 1
+                }
+                var number = unsafe implicitIV(data, extraAssociatedData)
+                return unsafe withUnsafeBytes(of: &number) { octets in
+                    guard let octets = unsafe octets.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+                        return false
+                    }
+                    return unsafe martlet_gcm_open(
+                        gcm, octets, data, associatedData.count, high, words, text.count, base + icv) == 1
+                }
+            }
             if isAEAD {
                 guard let cipher = unsafe cipher else { return false }
                 unsafe makeNonce(base + iv.lowerBound)
@@ -267,6 +323,13 @@ public final class PacketCipher: @unchecked Sendable {
     @inline(__always)
     private func makeNonce(_ iv: UnsafePointer<UInt8>) {
         unsafe (scratch + saltLength).update(from: iv, count: ivLength)
+    }
+
+    /// The sequence number, of 64 bits, in network order (RFC 8750 §4). Unsafe: `header` must point at ESP's 8 octets.
+    @inline(__always)
+    private func implicitIV(_ header: UnsafePointer<UInt8>, _ high: UInt32?) -> UInt64 {
+        let low = unsafe UnsafeRawPointer(header + 4).loadUnaligned(as: UInt32.self).bigEndian
+        return (UInt64(high ?? 0) << 32 | UInt64(low)).bigEndian
     }
 
     /// Puts the sequence number, of 64 bits, behind the salt (RFC 8750 §4). Unsafe: `header` must point at ESP's 8 octets.

@@ -45,6 +45,20 @@ struct PacketShape {
     /// Octets of salt and IV together, which go into a packet cipher's own 16.
     var nonceLength: Int { saltLength + (hasImplicitIV ? 8 : ivLength) }
 
+    /// AES-GCM by ipsec-mb; nil where this is another algorithm, or ipsec-mb not to be had. The caller frees it.
+    func makeAccelerated(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
+        guard usesAccelerator, isGCM, aead?.mode == .stream else { return nil }
+        return unsafe key.withSpan { span in
+            unsafe span.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress, buffer.count == keyLength + saltLength else { return nil }
+                // The library takes what it needs of key and salt during the call.
+                return unsafe martlet_gcm_new(
+                    direction == .seal ? 1 : 0, base, Int32(keyLength), base + keyLength, Int32(saltLength),
+                    Int32(hasImplicitIV ? 8 : ivLength), Int32(icvLength))
+            }
+        }
+    }
+
     /// A keyed context; nil for NULL encryption or when the library refuses. The caller frees it.
     func makeContext(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
         guard nonceLength <= 16, !isAEAD || nonceLength > 0, !isNull else { return nil }
@@ -102,11 +116,6 @@ struct PacketShape {
             return algorithms.count == 2
                 ? unsafe martlet_ccm_new(algorithm.pointer, algorithms[1].pointer, seal, key, nonce, tag) : nil
         case .stream:
-            if isGCM, usesAccelerator,
-                let accelerated = unsafe martlet_accelerated_gcm_new(seal, key, Int32(keyLength), nonce, tag)
-            {
-                return unsafe accelerated
-            }
             kind = MARTLET_AEAD
         case .ccm: kind = MARTLET_CCM
         case .gmac: kind = MARTLET_GMAC

@@ -14,16 +14,21 @@ public struct IPAddress: Hashable, Comparable, Sendable {
         public var byteCount: Int { bitWidth / 8 }
     }
 
+    // Two words, not a number of 128 bits: that would want to lie at a multiple of 16 octets, and everything with an
+    // address in it would be a third larger.
+    @usableFromInline let high: UInt64
+    @usableFromInline let low: UInt64
+    /// The address as a number; for IPv4 only the low 32 bits are used.
+    @inlinable public var bits: UInt128 { UInt128(high) << 64 | UInt128(low) }
     /// Which of the two.
     public let family: Family
-    /// The address as a number; for IPv4 only the low 32 bits are used.
-    public let bits: UInt128
 
     /// The address of `family` whose number is `bits`; higher bits than the family has are dropped.
     @inlinable
     public init(_ family: Family, bits: UInt128) {
         self.family = family
-        self.bits = family == .v4 ? bits & 0xffff_ffff : bits
+        high = family == .v4 ? 0 : UInt64(truncatingIfNeeded: bits >> 64)
+        low = UInt64(truncatingIfNeeded: family == .v4 ? bits & 0xffff_ffff : bits)
     }
 
     /// The IPv4 address with these four octets, first octet highest.

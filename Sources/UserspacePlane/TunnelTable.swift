@@ -15,18 +15,28 @@ struct PathFit: Hashable, Sendable {
 
 /// For each outbound SA, what is done to its packets before they are sealed, and what was learnt of its path since.
 ///
-/// It owns numbers, and belongs to the thread that transmits. What was learnt is forgotten after ten minutes
-/// (RFC 1191 §6.3), and then tried again by the packets themselves.
+/// It owns numbers, and belongs to the thread that transmits. Most SAs are alike, so each has only the number of a kind,
+/// and the few kinds stay in the cache. What was learnt is forgotten after ten minutes (RFC 1191 §6.3), and then tried
+/// again by the packets themselves.
 struct TunnelTable {
-    private struct Origin {
+    /// All that decides what is done to packets.
+    private struct Kind: Hashable {
         var behaviour: TunnelBehaviour
         var fit: PathFit
         var shape: SealedShape
-        var remote: IPAddress
+        /// What was learnt of the path; nil for nothing.
+        var learnt: Int?
     }
 
     private var rules: [TunnelRules] = []
-    private var origins: [Origin] = []
+    private var kinds: [Kind] = []
+    /// SAs of a kind; one that has none may become another.
+    private var users: [Int] = []
+    private var numbers: [Kind: Int32] = [:]
+    private var free: [Int32] = []
+    /// By place: the kind, -1 for none, and where the peer is.
+    private var places: [Int32] = []
+    private var remotes: [IPAddress] = []
     private var learnt: [IPAddress: (mtu: Int, until: Instant)] = [:]
     /// When the next of what was learnt is to be forgotten.
     private(set) var next: Instant?
@@ -35,51 +45,87 @@ struct TunnelTable {
 
     /// What is done to the packets of the SA at `place`, which is there.
     @inline(__always)
-    subscript(_ place: Int) -> TunnelRules { rules[place] }
+    subscript(_ place: Int) -> TunnelRules { rules[Int(places[place])] }
+
+    /// How many kinds there are.
+    var kindCount: Int { numbers.count }
 
     /// An SA is there.
     mutating func install(
         _ place: Int, _ behaviour: TunnelBehaviour, _ fit: PathFit, _ shape: SealedShape, remote: IPAddress
     ) {
-        let origin = Origin(behaviour: behaviour, fit: fit, shape: shape, remote: remote)
-        while origins.count <= place {
-            origins.append(origin)
-            rules.append(made(origin))
+        while places.count <= place {
+            places.append(-1)
+            remotes.append(remote)
         }
-        origins[place] = origin
-        rules[place] = made(origin)
+        remotes[place] = remote
+        set(place, Kind(behaviour: behaviour, fit: fit, shape: shape, learnt: learnt[remote]?.mtu))
     }
 
     /// An SA's path is another one.
     mutating func move(_ place: Int, _ fit: PathFit, remote: IPAddress) {
-        guard origins.indices.contains(place) else { return }
-        origins[place].fit = fit
-        origins[place].remote = remote
-        rules[place] = made(origins[place])
+        guard places.indices.contains(place), places[place] >= 0 else { return }
+        var kind = kinds[Int(places[place])]
+        kind.fit = fit
+        kind.learnt = learnt[remote]?.mtu
+        remotes[place] = remote
+        set(place, kind)
     }
 
     /// Packets to `remote` may have `mtu` octets; true when that is news.
     @discardableResult
     mutating func learn(_ remote: IPAddress, _ mtu: Int, now: Instant) -> Bool {
-        let places = origins.indices.filter { origins[$0].remote == remote }
+        let found = places.indices.filter { places[$0] >= 0 && remotes[$0] == remote }
         // What is wider than the way out is no news, and what nobody sends to is none of our business.
-        guard places.contains(where: { mtu < origins[$0].fit.mtu }) else { return false }
+        guard found.contains(where: { mtu < kinds[Int(places[$0])].fit.mtu }) else { return false }
         learnt[remote] = (mtu, now + Self.memory)
         next = learnt.values.map(\.until).min()
-        for place in places { rules[place] = made(origins[place]) }
+        for place in found { refresh(place) }
         return true
     }
 
     /// Forgets what was learnt long ago.
     mutating func forget(now: Instant) {
-        learnt = learnt.filter { $0.value.until > now }
+        let gone = Set(learnt.filter { $0.value.until <= now }.keys)
+        for remote in gone { learnt[remote] = nil }
         next = learnt.values.map(\.until).min()
-        for place in origins.indices { rules[place] = made(origins[place]) }
+        for place in places.indices where places[place] >= 0 && gone.contains(remotes[place]) { refresh(place) }
     }
 
-    private func made(_ origin: Origin) -> TunnelRules {
-        TunnelRules(
-            origin.behaviour, shape: origin.shape, isV6: origin.fit.isV6, inUDP: origin.fit.inUDP,
-            pathMTU: min(origin.fit.mtu, learnt[origin.remote]?.mtu ?? .max))
+    private mutating func refresh(_ place: Int) {
+        var kind = kinds[Int(places[place])]
+        kind.learnt = learnt[remotes[place]]?.mtu
+        set(place, kind)
+    }
+
+    private mutating func set(_ place: Int, _ kind: Kind) {
+        let number = number(of: kind)
+        users[Int(number)] += 1
+        let former = places[place]
+        places[place] = number
+        guard former >= 0 else { return }
+        users[Int(former)] -= 1
+        guard users[Int(former)] == 0 else { return }
+        numbers[kinds[Int(former)]] = nil
+        free.append(former)
+    }
+
+    private mutating func number(of kind: Kind) -> Int32 {
+        if let number = numbers[kind] { return number }
+        let made = TunnelRules(
+            kind.behaviour, shape: kind.shape, isV6: kind.fit.isV6, inUDP: kind.fit.inUDP,
+            pathMTU: min(kind.fit.mtu, kind.learnt ?? .max))
+        let number: Int32
+        if let reused = free.popLast() {
+            number = reused
+            (rules[Int(number)], kinds[Int(number)], users[Int(number)]) = (made, kind, 0)
+        } else {
+            number = Int32(kinds.count)
+            rules.append(made)
+            kinds.append(kind)
+            users.append(0)
+        }
+        numbers[kind] = number
+        return number
     }
 }
