@@ -9,7 +9,7 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop interop-pq guest scapy sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,10 @@ interop: build ## Runs Martlet against strongSwan in network namespaces (root; C
 
 interop-pq: build ## Runs the cases with ML-KEM against the newest strongSwan, which it unpacks below .build (root).
 	Interop/run --only pq-
+
+scenarios: build ## Plays scenario directories with Martlet in either place (root; SCENARIOS='DIR --only NAME').
+	Interop/play $(SCENARIOS)
+
 guest: build ## Runs Martlet against a real kernel's ESP and AH, in User-Mode Linux (GUEST='--smoke' or '--only NAME').
 	Interop/guest $(GUEST)
 

@@ -68,6 +68,9 @@ def moves(initiator, wanted):
     """The initiator goes to another address and back under pings both ways; the same SAs go on from there."""
     def procedure(guest):
         side = "a" if initiator == "martlet" else "b"
+        if side == "b":
+            # Or else strongSwan takes whichever of its paths answers first, and that may be over IPv6.
+            guest.network.ip("b", f"addr del {OUTER['b'][6]}/64 dev vb")
         try:
             with Pair(guest, wanted) as pair:
                 mover = pair.left if side == "a" else pair.right
@@ -94,6 +97,8 @@ def moves(initiator, wanted):
                 pair.terminate(mover)
                 return f"there and back, {lost[0]} and {lost[1]} of {COUNT} pings lost"
         finally:
+            if side == "b":
+                guest.network.ip("b", f"addr add {OUTER['b'][6]}/64 dev vb nodad", may_fail=True)
             guest.network.ip(side, f"addr del {ELSEWHERE[side]}/24 dev v{side}", may_fail=True)
             guest.network.ip(side, f"addr add {OUTER[side][4]}/24 dev v{side}", may_fail=True)
             guest.network.ip("b", f"route replace {NETS['a'][4]} via {OUTER['a'][4]} src {INNER['b'][4]}", may_fail=True)
@@ -116,18 +121,15 @@ def _require_in_kernel(guest, pair):
 
 
 def _translate(side, ports):
-    """A translator in the host's own namespace: what leaves it from port 4500 gets another one."""
-    rules = f"""
-    table ip box {{
-      chain leave {{
-        type nat hook postrouting priority 100; policy accept;
-        udp sport {{ 500, 4500 }} masquerade to :{ports} random
-      }}
-    }}
-    """
-    for module in ("nf_tables", "nft_chain_nat", "nft_masq", "nf_conntrack_netlink"):
+    """A translator in the host's own namespace: what leaves it gets another port. By the older tables: Debian's kernel for
+    User-Mode Linux has no nf_tables for IPv4."""
+    for module in ("iptable_nat", "xt_MASQUERADE", "xt_tcpudp", "xt_multiport", "nf_conntrack_netlink"):
         run(["modprobe", module])
-    run(["nft", "-f", "-"], netns=side, stdin=rules).require()
+    run([*_TABLES, "-A", *_RULE, "--to-ports", ports, "--random"], netns=side).require()
+
+
+_TABLES = ["iptables-legacy", "-t", "nat"]
+_RULE = ["POSTROUTING", "-p", "udp", "--match", "multiport", "--sports", "500,4500", "-j", "MASQUERADE"]
 
 
 def rebound(initiator, wanted):
@@ -167,7 +169,7 @@ def rebound(initiator, wanted):
                 pair.terminate(hidden)
                 return f"ports {', '.join(ports)}; {lost[0]} and {lost[1]} of {COUNT} pings lost"
         finally:
-            run(["nft", "delete", "table", "ip", "box"], netns=side)
+            run([*_TABLES, "-F"], netns=side)
     return procedure
 
 

@@ -91,19 +91,18 @@ def judge(bench, capture, keys):
     """Reads the capture with tshark; every encrypted message must show its payloads."""
     messages = _read(capture, keys)
     tables = _generations(keys)
-    hidden = [message for message in messages if message.exchange != "IKE_SA_INIT" and _is_hidden(message)]
-    # With several key exchanges an IKE SA has several sets of keys, of which Wireshark takes one: one pass for each.
-    for table in tables:
-        if not hidden:
-            break
+    # With several key exchanges an IKE SA has several sets of keys, of which Wireshark takes one: IKE_INTERMEDIATE is read
+    # with those that it was sent under, the rest with the last.
+    for number, table in enumerate(tables):
         again = {message.frame: message for message in _read(capture, table)}
-        hidden = [message for message in hidden if _is_hidden(again[message.frame])]
-        messages = [again[message.frame] if _is_hidden(message) else message for message in messages]
+        messages = [again[message.frame] if message.exchange == "IKE_INTERMEDIATE" and message.number == number + 1
+                    else message for message in messages]
+    hidden = [message for message in messages if message.exchange != "IKE_SA_INIT" and _is_hidden(message)]
     if hidden:
         raise Failure(f"tshark can't read {len(hidden)} of {len(messages)} messages: {hidden[:3]}")
     seen = _require_all(bench, messages)
     blind = _read(capture, None)
-    if any(not _is_hidden(message) for message in blind if message.exchange != "IKE_SA_INIT"):
+    if any(message.inside for message in blind if message.exchange != "IKE_SA_INIT"):
         raise Failure("without the keys tshark reads messages too: the check shows nothing")
     icmp = _packets(capture, keys)
     if icmp < 24:
@@ -163,7 +162,7 @@ def _profile(keys):
 
 
 def _read(capture, keys):
-    fields = ["isakmp.exchangetype", "isakmp.flag_response", "isakmp.messageid", "isakmp.typepayload",
+    fields = ["isakmp.exchangetype", "isakmp.flag_r", "isakmp.messageid", "isakmp.typepayload",
               "isakmp.notify.msgtype", "frame.number"]
     done = run(
         ["tshark", "-r", capture, "-Y", "isakmp", "-T", "fields", *[word for field in fields for word in ("-e", field)]],

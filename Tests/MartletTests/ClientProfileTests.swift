@@ -77,11 +77,14 @@ struct ClientProfileTests {
     func apple() throws {
         try Self.with("auth = eap-mschapv2\n      eap_id = %any") { loaded, connection in
             let text = try AppleProfile(facts: try Self.facts(loaded, connection)).text()
-            let list = try PropertyListSerialization.propertyList(from: Data(text.utf8), format: nil)
+            // No place for the format that was found: nothing is written.
+            let list = unsafe try PropertyListSerialization.propertyList(from: Data(text.utf8), format: nil)
             let whole = try #require(list as? [String: Any])
             let payloads = try #require(whole["PayloadContent"] as? [[String: Any]])
-            #expect(payloads.map { $0["PayloadType"] as? String } == ["com.apple.security.root", "com.apple.vpn.managed"])
-            #expect(payloads.first?["PayloadContent"] as? Data == loaded.credentials.authorities.first.map { Data($0.der) })
+            #expect(
+                payloads.map { $0["PayloadType"] as? String } == ["com.apple.security.root", "com.apple.vpn.managed"])
+            #expect(
+                payloads.first?["PayloadContent"] as? Data == loaded.credentials.authorities.first.map { Data($0.der) })
             let tunnel = try #require(payloads.last?["IKEv2"] as? [String: Any])
             #expect(tunnel["RemoteAddress"] as? String == "vpn.example.net")
             #expect(tunnel["RemoteIdentifier"] as? String == "vpn.example.net")

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayModel
 import Trust
 
 /// A configuration profile for iOS, iPadOS and macOS (`.mobileconfig`), as Apple's device management documents it.

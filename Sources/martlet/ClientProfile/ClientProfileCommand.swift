@@ -41,7 +41,8 @@ struct ClientProfileCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The configuration file.", valueName: "FILE"))
     var config = "/etc/martlet/swanctl.conf"
     @Option(
-        help: ArgumentHelp("Where clients reach the gateway: a name that stands in its certificate.", valueName: "HOST"))
+        help: ArgumentHelp("Where clients reach the gateway: a name that stands in its certificate.", valueName: "HOST")
+    )
     var server: String?
     @Option(help: ArgumentHelp("What the connection is called on the device.", valueName: "TEXT"))
     var title: String?

@@ -9,7 +9,7 @@ struct StableIdentifier {
 
     /// From these words, in this order.
     init(of words: [String]) {
-        let octets = words.flatMap { Array($0.utf8) + [0] }
+        let octets: [UInt8] = Array(words.joined(separator: "\0").utf8)
         let key = SecretBytes(Array("martlet client profile".utf8))
         var bytes = Array((PRF(.prfsha256)?.compute(key: key, octets).exposedBytes() ?? []).prefix(16))
         bytes += Array(repeating: 0, count: 16 - bytes.count)

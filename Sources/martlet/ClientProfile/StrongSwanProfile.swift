@@ -1,5 +1,8 @@
 import Foundation
+import GatewayModel
+import IPsecCrypto
 import NetworkTypes
+import Trust
 
 /// A profile for the strongSwan app on Android (`.sswan`): JSON as its documentation describes it.
 struct StrongSwanProfile {
@@ -110,7 +113,8 @@ struct ClientSettings {
         let families = Set(facts.networks.map(\.family))
         let addresses =
             families.isEmpty
-            ? "0.0.0.0" : [families.contains(.v4) ? "0.0.0.0" : nil, families.contains(.v6) ? "::" : nil]
+            ? "0.0.0.0"
+            : [families.contains(.v4) ? "0.0.0.0" : nil, families.contains(.v6) ? "::" : nil]
                 .compactMap { $0 }.joined(separator: ", ")
         var lines = [
             "# Written by `martlet client-profile`.", "connections {", "  \(connection.name) {", "    version = 2",

@@ -1,5 +1,7 @@
 import Foundation
+import GatewayModel
 import NetworkTypes
+import Trust
 
 /// A PowerShell script that makes the VPN connection of Windows 10 and 11.
 ///
@@ -38,7 +40,8 @@ struct WindowsScript {
             lines.append("# The authority: \(Self.comment(authority.name))")
             lines.append("$file = New-TemporaryFile")
             lines.append(
-                "[IO.File]::WriteAllBytes($file, [Convert]::FromBase64String(\(Self.quoted(Self.base64(authority.der)))))")
+                "[IO.File]::WriteAllBytes($file, [Convert]::FromBase64String(\(Self.quoted(Self.base64(authority.der)))))"
+            )
             lines.append("Import-Certificate -FilePath $file -CertStoreLocation Cert:\\LocalMachine\\Root | Out-Null")
             lines.append("Remove-Item $file")
         }
