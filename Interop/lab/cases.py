@@ -4,14 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-<<<<<<< HEAD
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
     hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
     shapes, thousand, wiretap, zero)
-=======
-    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, imports, mobility,
-    nat, policies, reauthenticate, refusal, rekey, shapes, thousand, wiretap, zero)
->>>>>>> h/lab
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
