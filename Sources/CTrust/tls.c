@@ -61,6 +61,8 @@ static SSL_CTX *_Nullable make_context(
     SSL_CTX_set_security_level(context, level);
     SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    // strongSwan's server does not know RFC 5746. Nobody here renegotiates, and AUTH is bound to this session's key.
+    SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_max_cert_list(context, LONGEST_CHAIN);

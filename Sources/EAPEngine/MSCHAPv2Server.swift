@@ -18,8 +18,6 @@ struct MSCHAPv2Server: EAPServerMethod {
         case challenged([UInt8], identifier: UInt8)
         /// The peer has proved itself, and hears our proof.
         case proved(SecretBytes)
-        /// The peer hears that it failed.
-        case failed(EAPProblem)
     }
 
     /// For the peer of this name; `ownName` is the server's.
@@ -48,7 +46,6 @@ struct MSCHAPv2Server: EAPServerMethod {
             guard answered == number else { return .failed(.malformed("an MSCHAPv2 response to another challenge")) }
             return judge(challenge, peerChallenge, response, said, number, &surroundings)
         case (.proved(let key), .successSeen): return .done(MethodResult(key: key))
-        case (.failed(let problem), _): return .failed(problem)
         default: return .failed(.malformed("an MSCHAPv2 message out of turn"))
         }
     }
@@ -79,9 +76,7 @@ struct MSCHAPv2Server: EAPServerMethod {
             } else {
                 .wrongPassword(EAPText.name(name))
             }
-        stage = .failed(problem)
-        let fresh = Hex.encode(surroundings.entropy.bytes(16)).uppercased()
-        let text = "E=691 R=0 C=\(fresh) V=3 M=Authentication failed"
-        return .request(MSCHAPv2Message.failure(identifier: number, text: Array(text.utf8)).data)
+        // EAP-Failure follows at once: a failure packet of MSCHAPv2's own would only offer another try.
+        return .failed(problem)
     }
 }

@@ -110,7 +110,7 @@ struct PEAPPeer: PeerTunnel {
     ) throws(EAPProblem) -> [UInt8] {
         if let isSuccess = try PEAPMessage.result(in: octets, .request) {
             // The server's word counts when what is inside is done, and not before.
-            guard isSuccess else { throw .refused(method: EAPMethod.peap.rawValue) }
+            guard isSuccess else { return PEAPMessage.result(.response, octets[1], isSuccess: false) }
             guard inner.isReady else { throw .malformed("PEAP: success before what is inside was done") }
             isDone = true
             return PEAPMessage.result(.response, octets[1], isSuccess: true)

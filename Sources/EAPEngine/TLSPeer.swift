@@ -34,6 +34,8 @@ struct TLSPeer: EAPPeerMethod {
         case promised
         case tunnel
         case done
+        /// The server has objected by an alert: it says so in EAP next.
+        case refused
     }
 
     /// Nothing is inside of EAP-TLS.
@@ -68,7 +70,11 @@ struct TLSPeer: EAPPeerMethod {
         case (.acknowledgement, _) where framing.hasMore: return .response(framing.next())
         case (.whole(let records), .handshake): return handshake(records, &surroundings)
         case (.whole(let records), .promised):
-            guard session.opened(records) == [0] else {
+            guard let octets = session.opened(records) else {
+                stage = .refused
+                return .response([0])
+            }
+            guard octets == [0] else {
                 return .failed(.tls("the server does not confirm its success"))
             }
             stage = .done
@@ -88,7 +94,11 @@ struct TLSPeer: EAPPeerMethod {
         var output = session.takeOutput()
         switch progress {
         case .going: return output.isEmpty ? .failed(.tls("a record that leads nowhere")) : send(output)
-        case .failed(let reason): return .failed(.tls(reason))
+        case .failed(let reason):
+            // Who has an alert of its own to send objects itself; else the server did, and says so in EAP next.
+            guard output.isEmpty else { return .failed(.tls(reason)) }
+            stage = .refused
+            return .response([0])
         case .done: break
         }
         do throws(CertificateProblem) {

@@ -50,9 +50,9 @@ struct AuthenticationReader {
         return result
     }
 
-    /// What EAP-TLS shows: what is named, else whatever there is a key for, those that bear the identity first.
+    /// What TLS inside EAP shows: what is named, else whatever there is a key for, those that bear the identity first.
     private func certify(_ result: inout Connection.Authentication, _ named: [Certificate]) {
-        guard result.eap.methods.contains(.tls) else { return }
+        guard result.eap.methods.contains(where: \.provesServer) else { return }
         let loaded = directory.credentials
         let candidates = (named.isEmpty ? loaded.certificates : named).filter { loaded.key(of: $0) != nil }
         result.certificates = candidates.map(\.der)
