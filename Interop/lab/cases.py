@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensions, fire, fit, hybrid,
-    imports, mobility, policies, reauthenticate, refusal, rekey, shapes, thousand, zero)
+    imports, mobility, policies, reauthenticate, refusal, rekey, shapes, thousand, updown, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -106,7 +106,7 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
-    for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS]:
+    for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS, *updown.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:

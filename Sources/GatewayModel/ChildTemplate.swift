@@ -42,6 +42,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var priority: UInt32
     /// The device that it has for itself; nil when it shares the gateway's, with routes for its selectors.
     public var interface: VirtualInterface?
+    /// The program that is told when its tunnel comes up and goes down: its path and its arguments; empty for none.
+    public var updown: [String]
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -66,6 +68,7 @@ public struct ChildTemplate: Hashable, Sendable {
         shunt = nil
         priority = 0
         interface = nil
+        updown = []
     }
 
     /// What becomes of packets that are not tunnelled.
