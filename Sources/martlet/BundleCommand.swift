@@ -183,7 +183,10 @@ enum Redaction {
                 if character == "\"" { isQuoted = false }
             } else if character == "\"" {
                 isQuoted = true
-            } else if character.isNewline || character == "#" || character == "}" {
+            } else if character == "#" {
+                // Nobody knows what was noted beside it.
+                return rest.drop { !$0.isNewline }
+            } else if character.isNewline || character == "}" {
                 return rest
             }
             rest.removeFirst()
