@@ -6,7 +6,7 @@ from typing import Callable
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
     hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, thousand, wiretap, zero)
+    shapes, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -128,7 +128,7 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
-    for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS]:
+    for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS, *updown.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
     for name, scenario, procedure in replays.CASES:
         # The left side is a script, which stands where a Martlet would.

@@ -32,6 +32,7 @@ def four_commands(bench, options):
                 raise Failure(f"{answered} of 3 pings answered from side {here.letter}")
         network.require_nothing_plain()
         _refusals(bench, line)
+        _foreign(bench)
         _no_secret_in_logs(bench)
         return "init, invite, one paste, join, up"
     finally:
@@ -73,6 +74,28 @@ def _refusals(bench, line):
         done = _martlet(bench, side, "join", *arguments, *_socket(bench, side))
         if done.code != 1 or word not in done.err:
             raise Failure(f"join of {word} ended with {done.code}: {done.text}")
+
+
+def _foreign(bench):
+    """An invitation in a router's language: what it is told matches what was written here, key included."""
+    side = bench.network.a
+    own = ["--config", _path(bench, side, "swanctl.conf")]
+    text = _martlet(
+        bench, side, "invite", "third", "--lan", "10.77.0.0/16", "--dialect", "cisco-ios", "--their-address",
+        "10.99.0.77", "--address", side.outer[4], "--log-file", _path(bench, side, "log"),
+        *_socket(bench, side)).require().out
+    router = _path(bench, side, "third.cfg")
+    with open(router, "w", encoding="utf-8") as sink:
+        sink.write(text)
+    checked = _martlet(bench, side, "peer", "check", router, "--tunnel", "third", *own).require().out
+    if "nothing stands in the way" not in checked:
+        raise Failure(f"what a router is told does not match: {checked}")
+    refused = _martlet(
+        bench, side, "invite", "fourth", "--lan", "10.78.0.0/16", "--dialect", "cisco-ios", "--address", side.outer[4],
+        *_socket(bench, side))
+    if refused.code != 1 or "--their-address" not in refused.err or os.path.exists(
+            _path(bench, side, "conf.d/fourth.conf")):
+        raise Failure(f"an invitation without the router's address ended with {refused.code}: {refused.text}")
 
 
 def _no_secret_in_logs(bench):

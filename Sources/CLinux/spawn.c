@@ -13,7 +13,7 @@
 
 #include "CLinux.h"
 
-static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
+static const char *const every_environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"};
 
 // Whether the child has ended within the time; it is not reaped.
 static bool ends(pid_t child, int milliseconds) {
@@ -39,8 +39,8 @@ static bool ends(pid_t child, int milliseconds) {
 }
 
 int martlet_run_program(
-    const char *packed, size_t packed_count, const uint8_t *input, size_t input_count, int milliseconds,
-    int *status) {
+    const char *packed, size_t packed_count, const char *settings, size_t settings_count, const uint8_t *input,
+    size_t input_count, int milliseconds, int *status) {
     const char *arguments[33];
     size_t count = 0;
     for (size_t at = 0; at < packed_count; at += strlen(packed + at) + 1) {
@@ -49,6 +49,13 @@ int martlet_run_program(
     }
     if (count == 0) return -EINVAL;
     arguments[count] = NULL;
+    const char *environment[67] = {every_environment[0], every_environment[1]};
+    size_t variables = 2;
+    for (size_t at = 0; at < settings_count; at += strlen(settings + at) + 1) {
+        if (variables == 66) return -E2BIG;
+        environment[variables++] = settings + at;
+    }
+    environment[variables] = NULL;
     int ends_of_pipe[2];
     if (pipe2(ends_of_pipe, O_CLOEXEC) < 0) return -errno;
     // All of it fits into the pipe, so that writing never waits; what does not is refused by the caller.
@@ -80,7 +87,8 @@ int martlet_run_program(
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
         pid_t child = 0;
-        number = posix_spawn(&child, arguments[0], &actions, &attributes, (char *const *)arguments, environment);
+        number = posix_spawn(&child, arguments[0], &actions, &attributes, (char *const *)arguments,
+            (char *const *)environment);
         posix_spawnattr_destroy(&attributes);
         if (number == 0) {
             bool ended = ends(child, milliseconds);

@@ -58,6 +58,7 @@ public final class Daemon {
     private let store: ConfigurationStore
     private let notification: ServiceNotification?
     private let nameServers: NameServerKeeper
+    private let updown: UpdownHooks
     private let watch: AddressWatch
     private var stopping: Instant?
     private var failure: DaemonFailure?
@@ -97,6 +98,10 @@ public final class Daemon {
             device: options.tunName)
         nameServers = NameServerKeeper(
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
+        let gateway = station.gateway
+        updown = UpdownHooks(
+            connection: { [unowned gateway] in gateway.configuration.connection(named: $0) },
+            ikeSA: { [unowned gateway] in gateway.ikeSA($0) }, say: { log.line("CHD", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
         if let directory = options.keyDirectory {
@@ -133,6 +138,7 @@ public final class Daemon {
     private func end() -> Bool {
         server.stop()
         nameServers.stop()
+        updown.stop()
         do { try station.plane.stop() } catch {
             log.line(
                 "DMN",
@@ -170,6 +176,7 @@ public final class Daemon {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
+        gateway.observe { [unowned self] event in updown.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
@@ -207,6 +214,7 @@ public final class Daemon {
     private func lookAtPlane() {
         nextLook = MonotonicClock.now() + Self.lookInterval
         nameServers.report()
+        updown.report()
         guard failure == nil, let error = station.plane.failure else { return }
         failure = DaemonFailure(description: "the TUN device can't be used any more: \(error)")
         log.line("DMN", "stopping: \(error)")

@@ -46,6 +46,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var interface: VirtualInterface?
     /// Whether payloads are to be compressed where the peer can do that too (RFC 3173, DEFLATE).
     public var compresses: Bool
+    /// The program that is told when its tunnel comes up and goes down: its path and its arguments; empty for none.
+    public var updown: [String]
 
     /// The window where nothing is configured: 2,048 packets, since 32 (as swanctl has it) loses packets on fast links.
     public static let defaultReplayWindow = 2048
@@ -72,6 +74,7 @@ public struct ChildTemplate: Hashable, Sendable {
         priority = 0
         interface = nil
         compresses = false
+        updown = []
     }
 
     /// What becomes of packets that are not tunnelled.

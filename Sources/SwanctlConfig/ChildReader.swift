@@ -35,6 +35,7 @@ struct ChildReader {
         child.interface = interface()
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
+        child.updown = reader.read("updown", or: [], Self.program)
         child.volume = TunnelReader.volume(&reader)
         child.compresses = compression(child)
         actions(&child)
@@ -57,6 +58,25 @@ struct ChildReader {
         }
         reader.finish()
         return child
+    }
+
+    /// A program and its arguments. There is no shell that would take anything else apart.
+    private static func program(_ text: String) throws(ValueProblem) -> [String] {
+        let words = text.split(separator: " ").map(String.init)
+        guard let path = words.first else { return [] }
+        guard path.hasPrefix("/") else {
+            throw ValueProblem(
+                "'\(path)' is not the path of a program",
+                remedy: path == "ipsec"
+                    ? "remove it: Martlet sets up routes and its guard itself" : "write it from / on")
+        }
+        if let odd = text.first(where: { "|&;<>$`\"'*?()\\".contains($0) || $0 == "\t" || $0.isNewline }) {
+            throw ValueProblem(
+                "'\(odd)' means something to a shell only, and no shell reads this",
+                remedy: "put the commands into a file that can be executed, and name that")
+        }
+        guard words.count <= 32 else { throw ValueProblem("there are more than 31 arguments", remedy: "use fewer") }
+        return words
     }
 
     /// ESP unless only AH is named; both, ESP first, when both are.
