@@ -124,7 +124,7 @@ private final class CrowdedEngine {
             next = (next + 40_503) % count
             let to = UInt32(0x0a80_0000 + next)
             let isCarried = try buffer.withSlot(0) { span in
-                let inner = Self.start..<(Self.start + size)
+                let inner = Self.start..<(Self.start + packet.count)
                 for index in packet.indices {
                     span.storeBytes(of: packet[index], toByteOffset: Self.start + index, as: UInt8.self)
                 }
