@@ -43,7 +43,7 @@ let package = Package(
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
                 "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "LinuxSystem", "UserspacePlane",
-                "SwanctlConfig",
+                "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
     ],
@@ -80,6 +80,9 @@ let package = Package(
             "ESPEngine",
             ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
 
+        // Other programs' configurations: read into swanctl.conf, written for the other end of a tunnel
+        floor("Dialects", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
+
         // On the edge of Thought: libcrypto's X.509, no input or output of its own
         .target(name: "CTrust", linkerSettings: [.linkedLibrary("crypto")]),
         floor("Trust", ["CTrust", "WireFormat", "NetworkTypes", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
@@ -113,8 +116,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Gateway", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel", "Trust",
-                "LinuxSystem",
+                "Gateway", "SwanctlConfig", "Dialects", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel",
+                "Trust", "LinuxSystem",
                 "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
@@ -170,6 +173,10 @@ let package = Package(
             "SwanctlConfigTests",
             ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
+            "DialectsTests",
+            ["Dialects", "SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"],
+            resources: [.copy("Samples")]),
+        tests(
             "IKEv2EngineTests",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
@@ -197,7 +204,7 @@ let package = Package(
         tests(
             "MartletTests",
             [
-                "martlet", "SwanctlConfig", "Trust", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel",
+                "martlet", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem", "GatewayModel",
                 "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),

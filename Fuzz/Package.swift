@@ -31,6 +31,7 @@ let package = Package(
         fuzzer("FuzzESP"),
         fuzzer("FuzzCertificate"),
         fuzzer("FuzzContainer"),
+        fuzzer("FuzzDialects"),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, mobility,
-    policies, reauthenticate, refusal, rekey, resources, shapes, thousand, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, establish, extensions, fire, fit, hybrid, imports,
+    mobility, policies, reauthenticate, refusal, rekey, resources, shapes, thousand, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -110,6 +110,8 @@ def all_cases():
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))
+    for name, scenario, procedure in imports.all_rows():
+        cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
@@ -152,6 +154,7 @@ CI = {
     "martlet/ss no-common-ike-proposal",
     "ss/martlet disjoint-selectors",
     "martlet/ss swanctl-shapes",
+    "martlet/ss import-cisco-crypto-map",
     "martlet/ss cert ecdsa256",
     "ss/martlet cert rsa2048",
     "martlet/ss cert raw-keys",

@@ -34,7 +34,8 @@ struct MartletCommand: ParsableCommand {
         version: MartletVersion.current,
         subcommands: [
             Run.self, Up.self, Down.self, Status.self, Rekey.self, Watch.self, Log.self, Check.self, Explain.self,
-            Doctor.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self, Pki.self, Version.self,
+            Doctor.self, Import.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self, Pki.self,
+            Version.self,
         ])
 }
 

@@ -173,7 +173,7 @@ struct SiteFiles {
 }
 
 /// The disk's files and some that are not written yet.
-private struct FilesWithAdditions: FileSource {
+struct FilesWithAdditions: FileSource {
     private let additions: [(path: String, text: String)]
 
     init(_ additions: [(path: String, text: String)]) { self.additions = additions }

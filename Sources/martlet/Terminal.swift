@@ -19,12 +19,17 @@ struct Terminal {
     }
 
     /// Standard output as it is.
-    static var output: Terminal {
+    static var output: Terminal { at(STDOUT_FILENO) }
+
+    /// The standard error as it is.
+    static var error: Terminal { at(STDERR_FILENO) }
+
+    private static func at(_ descriptor: Int32) -> Terminal {
         let environment = ProcessInfo.processInfo.environment
         let wantsNone = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
         let columns = environment["COLUMNS"].flatMap { Int($0) } ?? 80
         return Terminal(
-            hasColour: isatty(STDOUT_FILENO) == 1 && !wantsNone && environment["TERM"] != "dumb",
+            hasColour: isatty(descriptor) == 1 && !wantsNone && environment["TERM"] != "dumb",
             width: min(max(columns, 40), 200))
     }
 

@@ -28,7 +28,7 @@ struct FloorPlan {
             "CPackets": .grammar,
             "ViciMessages": .grammar,
             "GatewayModel": .thought, "IKECore": .thought, "IKEv2Engine": .thought, "ESPEngine": .thought,
-            "CTrust": .thought, "Trust": .thought,
+            "CTrust": .thought, "Trust": .thought, "Dialects": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
             "CCount": .doors, "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
