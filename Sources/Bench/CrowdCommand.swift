@@ -15,9 +15,9 @@ struct Crowd: ParsableCommand {
         abstract: "Measures what many SAs cost the engine by itself, in memory and for each packet.",
         discussion: """
             Makes so many SA pairs with their policies and says what each takes: what was allocated, and what became \
-            resident. Then each packet is looked up, sealed and opened in memory, to all of them in turn in an order that no \
-            cache likes, and once more all to one. There are no system calls, so that `valgrind --tool=cachegrind \
-            --cache-sim=yes` counts the cache misses of the path.
+            resident. Then each packet is looked up, sealed and opened in memory, to all of them in turn in an order \
+            that no cache likes, and once more all to one. There are no system calls, so that `valgrind \
+            --tool=cachegrind --cache-sim=yes` counts the cache misses of the path.
             """)
 
     @Option(help: "SA pairs.")

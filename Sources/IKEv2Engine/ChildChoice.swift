@@ -225,7 +225,8 @@ enum ChildChoice {
             if let membership { return membership }
             throw Rejection(
                 notify: NotifyPayload(.tsMaxQueue),
-                refusal: .planeRefused(reason: "there is a Child SA for each of our \(turn.configuration.resources) workers"),
+                refusal: .planeRefused(
+                    reason: "there is a Child SA for each of our \(turn.configuration.resources) workers"),
                 child: template.name)
         }
 

@@ -86,8 +86,8 @@ struct TransmitWorker: ~Copyable {
     private static let orderToken = UInt64.max
 
     init(
-        orders fan: OrderFan<TransmitOrder>, index: Int, inbox: ControlInbox, sockets: PlaneSockets, port: any PacketPort,
-        drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
+        orders fan: OrderFan<TransmitOrder>, index: Int, inbox: ControlInbox, sockets: PlaneSockets,
+        port: any PacketPort, drops: DropCounters, makesTrains: Bool, bypassMark: UInt32?, failure: PlaneFailure
     ) throws(SystemError) {
         let orders = fan.queues[index]
         let poller = try Poller(capacity: 64)

@@ -85,7 +85,9 @@ import WireFormat
         return arrived
     }
 
-    private func packets(_ site: Site, _ direction: SecurityAssociation.Direction, index: Int, isFirst: Bool) -> UInt64 {
+    private func packets(
+        _ site: Site, _ direction: SecurityAssociation.Direction, index: Int, isFirst: Bool
+    ) -> UInt64 {
         let isToFirst = (direction == .inbound) == isFirst
         return site.plane.counters(direction, spi: SPILayout.spi(index: index, chance: isToFirst ? 100 : 200))?.packets
             ?? 0
