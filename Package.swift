@@ -218,8 +218,8 @@ let package = Package(
         tests(
             "MartletTests",
             [
-                "martlet", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem",
-                "GatewayModel",
+                "martlet", "Gateway", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages",
+                "LinuxSystem", "GatewayModel",
                 "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests("ArchitectureTests", []),

@@ -92,6 +92,10 @@ public struct DiagnosisCatalogue: Sendable {
         (.eapFailed(identity: us, isPeer: false, .serverUnproven), nil, .here),
         (.eapFailed(identity: peer, isPeer: true, .noCommonMethod(ours: [.mschapv2], theirs: [4])), nil, .here),
         (.eapFailed(identity: peer, isPeer: true, .forbiddenIdentity("carol")), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .malformed("a length is wrong")), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .tls("no cipher suits both")), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .tooManyRounds(32)), nil, .here),
+        (.eapFailed(identity: us, isPeer: false, .unavailable("no certificate is loaded")), nil, .here),
         (.noChildProposal(child: "net", ours: esp, theirs: [Proposal(.esp, [.aes128, .sha256])]), "net", .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_AUTH", offer: offer(esp)), "net", .there),
         (

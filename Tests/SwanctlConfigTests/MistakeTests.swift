@@ -158,7 +158,7 @@ import Testing
         ),
         (
             "eap-bob { secret = x\n }",
-            "1:11: error: secrets.eap-bob: sections 'eap-bob' are not supported yet; remove it"
+            "1:11: error: secrets.eap-bob has no id, so nobody can use it; add id = the name that its owner has in EAP"
         ),
         ("ikee = 3", "1:11: error: secrets.ikee: 'ikee' is a section, not a setting; write 'ikee { … }'"),
     ])
@@ -175,7 +175,7 @@ import Testing
 
     @Test(arguments: [
         ("auth = dsa", "'dsa' is no kind of key, size or hash"),
-        ("auth = eap", "auth = eap is not supported yet"),
+        ("auth = eap-radius", "auth = eap-radius is not supported yet"),
     ])
     func authentication(_ line: String, _ message: String) {
         let text = "connections { gw { local { \(line)\n }\n remote { auth = psk\n } } }"
