@@ -66,11 +66,13 @@ extension Diagnosis {
                 remedy: "Compare certificates and `cacerts` on both sides.")
         case .tooManyRounds(let count):
             self.init(
-                code: "E-EAP-ROUNDS", summary: "EAP did not end after \(count) rounds.", facts: [],
+                code: "E-EAP-ROUNDS", summary: "EAP did not end after \(count) rounds.",
+                facts: ["It was about \(Self.describe(identity))"],
                 causes: ["an attack, or a faulty peer"], remedy: "Look at the other side's log.")
         case .unavailable(let reason):
             self.init(
-                code: "E-EAP-UNAVAILABLE", summary: "EAP is not possible here: \(reason).", facts: [],
+                code: "E-EAP-UNAVAILABLE", summary: "EAP is not possible here: \(reason).",
+                facts: ["It was about \(Self.describe(identity))"],
                 causes: ["the configuration lacks something"], remedy: "Complete the configuration.")
         }
     }
