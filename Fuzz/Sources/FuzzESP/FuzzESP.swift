@@ -83,7 +83,8 @@ private func keyHolder(_ text: [UInt8]) throws {
     let opened = try? database.open(&raw, packet: 0..<count, from: theirs, now: now)
     if let opened {
         if opened.isExpanded {
-            Fuzz.require(opened.inner.upperBound <= unsafe database.expanded.count, "it lies in the memory for it")
+            let room = unsafe database.expanded.count
+            Fuzz.require(opened.inner.upperBound <= room, "it lies in the memory for it")
             Fuzz.require(opened.inner.count <= 65_535, "it is no longer than a packet can be")
         } else {
             Fuzz.require(
