@@ -90,21 +90,28 @@ private func keyHolder(_ text: [UInt8]) throws {
             Fuzz.require(
                 opened.inner.lowerBound == 8 && opened.inner.upperBound <= count - 18, "the inner packet is inside")
         }
-        // The database's own memory, until it is reclaimed.
-        let place =
-            unsafe opened.isExpanded
-            ? RawSpan(_unsafeBytes: UnsafeRawBufferPointer(database.expanded)) : raw.bytes
-        guard let fields = try? PacketSelectorFields(parsing: place.extracting(opened.inner)) else {
-            fatalError("what was opened is no packet")
-        }
-        Fuzz.require(fields.length == opened.inner.count, "the inner packet is cut to its length")
-        for address in [fields.source, fields.destination] {
-            Fuzz.require(address.bits >> UInt128(address.family.bitWidth - 1) == 0, "it lies in the selectors")
+        if opened.isExpanded {
+            // The database's own memory, until it is reclaimed.
+            let place = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(database.expanded))
+            requirePacket(place.extracting(opened.inner))
+        } else {
+            requirePacket(raw.bytes.extracting(opened.inner))
         }
     }
     guard text.count >= 2 else { return }
     let again = try? database.open(&raw, packet: 0..<count, from: theirs, now: now)
     Fuzz.require(again == nil && database.drops[.replayed] == 1, "an authentic packet comes once")
+}
+
+/// What was opened is an IP packet of just that length, within the selectors.
+private func requirePacket(_ inner: RawSpan) {
+    guard let fields = try? PacketSelectorFields(parsing: inner) else {
+        fatalError("what was opened is no packet")
+    }
+    Fuzz.require(fields.length == inner.byteCount, "the inner packet is cut to its length")
+    for address in [fields.source, fields.destination] {
+        Fuzz.require(address.bits >> UInt128(address.family.bitWidth - 1) == 0, "it lies in the selectors")
+    }
 }
 
 /// A packet of ours is sealed and comes out at the peer as it was, or is refused at once.
