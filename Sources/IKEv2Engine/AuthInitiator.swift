@@ -87,7 +87,9 @@ struct AuthInitiator: ~Copyable {
         _ identity: Identity, _ proof: OwnProof?, _ offer: ChildOffer?, _ context: SessionContext, _ turn: Turn
     ) -> IKEAuth.Request.Identified {
         var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
-        if context.connection.hasSeveralRounds { notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement }
+        if context.connection.hasSeveralRounds {
+            notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement
+        }
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
