@@ -14,7 +14,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from replay.clients import KINDS  # noqa: E402  (the path must be set first)
-from replay.session import Refused, Session  # noqa: E402
+from replay.exchange import Refused  # noqa: E402
+from replay.session import Session  # noqa: E402
 
 
 def say(**facts):
