@@ -4,15 +4,14 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 
 from . import measure
 from .figures import OURS, PEER, Figures
-from .gateways import Martlet, missing
-from .network import PREFIX, Network, sweep
+from .network import PREFIX, Network
 from .processes import Failure
+from .readiness import ready
 from .runner import ROOT
 
 KINDS = (PEER, OURS)
@@ -20,19 +19,8 @@ KINDS = (PEER, OURS)
 
 def main(arguments):
     options = _options(arguments)
-    if os.geteuid() != 0:
-        print("bench: network namespaces need root: run it with sudo", file=sys.stderr)
+    if not ready("bench", options, set(KINDS)):
         return 2
-    Martlet.executable = os.path.abspath(options.martlet)
-    absent = missing(set(KINDS), Martlet.executable)
-    if not os.access(options.martlet_bench, os.X_OK):
-        absent.append(f"no executable {options.martlet_bench}: run `make build`")
-    if absent:
-        print(f"bench: {'; '.join(absent)}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    sweep()
     figures = Figures()
     network = Network()
     directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")

@@ -3,15 +3,14 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 
 from . import manybench, measure
 from .figures import OURS, PEER, Figures
-from .gateways import Martlet, missing
-from .network import PREFIX, Network, sweep
+from .network import PREFIX, Network
 from .processes import Failure, run
+from .readiness import ready
 from .runner import ROOT
 from .targets import Row, at_least, at_most, keep, machine, render
 
@@ -21,19 +20,8 @@ GROUPS = {"x25519": 5, "ecp384": 4, "modp2048": 4}
 
 def main(arguments):
     options = _options(arguments)
-    if os.geteuid() != 0:
-        print("ike: network namespaces need root: run it with sudo", file=sys.stderr)
+    if not ready("ike", options, {PEER, OURS}):
         return 2
-    Martlet.executable = os.path.abspath(options.martlet)
-    absent = missing({PEER, OURS}, Martlet.executable)
-    if not os.access(options.martlet_bench, os.X_OK):
-        absent.append(f"no executable {options.martlet_bench}: run `make build`")
-    if absent:
-        print(f"ike: {'; '.join(absent)}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    sweep()
     rows, loads, status = [], [], 0
     for step in (_handshakes, _many, _tunnels):
         try:

@@ -11,9 +11,9 @@ import tempfile
 
 from . import crowd, wireguard
 from .bench import Bench
-from .gateways import Martlet, missing
-from .network import PREFIX, Network, remove_namespace, sweep
+from .network import PREFIX, Network, remove_namespace
 from .processes import ENVIRONMENT, Failure, eventually, last_lines, run
+from .readiness import ready
 from .runner import ROOT
 from .scenario import SUITES, Scenario
 from .targets import Row, at_least, at_most, keep, machine, render
@@ -27,19 +27,8 @@ MANY = 100_000
 
 def main(arguments):
     options = _options(arguments)
-    if os.geteuid() != 0:
-        print("plane: network namespaces need root: run it with sudo", file=sys.stderr)
+    if not ready("plane", options, {PEER, OURS}):
         return 2
-    Martlet.executable = os.path.abspath(options.martlet)
-    absent = missing({PEER, OURS}, Martlet.executable)
-    if not os.access(options.martlet_bench, os.X_OK):
-        absent.append(f"no executable {options.martlet_bench}: run `make build`")
-    if absent:
-        print(f"plane: {'; '.join(absent)}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    sweep()
     directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     measurement = Measurement(options, directory)
     status = 0
