@@ -57,7 +57,8 @@ public struct ScenarioRun {
         return Outcome(
             seed: scenario.seed, profile: scenario.profile, violations: simulation.report.violations,
             digest: simulation.trace.digest, lines: simulation.trace.lines, datagrams: simulation.datagramsSent,
-            inputs: simulation.inputs, packets: simulation.packetsAccepted, handovers: simulation.handovers, duration: simulation.now - .zero)
+            inputs: simulation.inputs, packets: simulation.packetsAccepted, handovers: simulation.handovers,
+            duration: simulation.now - .zero)
     }
 
     /// The simulation before anything has happened: for who wants to drive it by hand.
