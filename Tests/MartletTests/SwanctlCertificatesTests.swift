@@ -6,7 +6,7 @@ import ViciMessages
 
 /// The certificates were made by openssl; the texts are what strongSwan's swanctl 5.9.8 printed for them.
 struct SwanctlCertificatesTests {
-    private static let gateway = """
+    static let gateway = """
         MIIDGzCCAgOgAwIBAgIUYQ6l0NLmuVEMYl/mlX1eHEskNEkwDQYJKoZIhvcNAQELBQAwLDELMAkGA1UEBhMCQ0gxDDAKBgNVBAoM
         A0xhYjEPMA0GA1UEAwwGTGFiIENBMB4XDTI2MTEyMTIxMzMwNFoXDTI3MTEyMTIxMzMwNFowNDELMAkGA1UEBhMCQ0gxDDAKBgNV
         BAoMA0xhYjEXMBUGA1UEAwwOZ3cuZXhhbXBsZS5vcmcwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASs+1NjZBnzcUgRqt7fOGtO
@@ -34,7 +34,7 @@ struct SwanctlCertificatesTests {
         4ijbkQ==
         """
 
-    private func message(_ base64: String, _ flag: String, hasPrivateKey: Bool) throws -> ViciTree {
+    static func message(_ base64: String, _ flag: String, hasPrivateKey: Bool) throws -> ViciTree {
         let der = try #require(Data(base64Encoded: base64, options: .ignoreUnknownCharacters))
         return ViciTree { tree in
             tree.set("type", "X509")
@@ -47,8 +47,8 @@ struct SwanctlCertificatesTests {
     private func lines(isShort: Bool = false, isPEM: Bool = false, now: Int64 = 1795296960) throws -> [String] {
         let text = SwanctlCertificates(now: now, isUTC: true, isShort: isShort, isPEM: isPEM)
         return text.lines([
-            try message(Self.gateway, "NONE", hasPrivateKey: true),
-            try message(Self.authority, "CA", hasPrivateKey: false),
+            try Self.message(Self.gateway, "NONE", hasPrivateKey: true),
+            try Self.message(Self.authority, "CA", hasPrivateKey: false),
         ])
     }
 
