@@ -31,6 +31,7 @@ public struct AssociationState: Sendable {
 }
 
 extension AssociationState: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(keys)
         writer.put(counters)
@@ -46,6 +47,7 @@ extension AssociationState: Recorded {
         }
     }
 
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let keys = try reader.value(PacketKeys.self)
         let counters = try reader.value(SACounters.self)

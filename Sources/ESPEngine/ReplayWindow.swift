@@ -77,6 +77,7 @@ public struct ReplayWindow: Sendable {
 }
 
 extension ReplayWindow: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.uint32(UInt32(clamping: size))
         writer.uint64(highest)
@@ -84,6 +85,7 @@ extension ReplayWindow: Recorded {
         writer.list(ring.indices.map { ring[($0 + newest + 1) % ring.count] }) { writer.uint64($0) }
     }
 
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let size = Int(try reader.uint32("replay window"))
         guard let empty = ReplayWindow(size: size) else { throw .badValue("replay window") }

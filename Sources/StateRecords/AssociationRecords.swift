@@ -5,10 +5,13 @@ import NetworkTypes
 // How SAs of ESP and AH are handed over, keys included.
 
 extension SACounters: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         for value in [packets, bytes, replays, forgeries] { writer.uint64(value) }
         writer.optional(lastUse) { writer.instant($0) }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init()
         packets = try reader.uint64("packets")
@@ -20,9 +23,12 @@ extension SACounters: Recorded {
 }
 
 extension VolumeLimits: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         for limit in [softBytes, hardBytes, softPackets, hardPackets] { writer.optional(limit) { writer.uint64($0) } }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init()
         softBytes = try Self.limit(&reader)
@@ -36,6 +42,7 @@ extension VolumeLimits: Recorded {
 }
 
 extension TunnelBehaviour: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         switch segmentSize {
         case .automatic: writer.uint8(0)
@@ -57,6 +64,8 @@ extension TunnelBehaviour: Recorded {
             writer.uint32(UInt32(clamping: count))
         }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init()
         switch try reader.uint8("segment size") {
@@ -89,6 +98,7 @@ extension TunnelBehaviour: Recorded {
 }
 
 extension SecurityAssociation: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.bool(direction == .inbound)
         writer.uint8(securityProtocol.rawValue)
@@ -111,6 +121,8 @@ extension SecurityAssociation: Recorded {
         writer.optional(compressionIndex) { writer.uint16($0) }
         writer.optional(resource) { writer.uint32(UInt32(clamping: $0)) }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let isInbound = try reader.bool("direction")
         let securityProtocol = SecurityProtocol(rawValue: try reader.uint8("protocol"))

@@ -4,10 +4,13 @@ import NetworkTypes
 // How the nouns of a gateway are handed over.
 
 extension Identity: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.uint8(kind.rawValue)
         writer.octets(data)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let kind = Kind(rawValue: try reader.uint8("identity type"))
         self.init(kind, try reader.octets("identity"))
@@ -15,20 +18,25 @@ extension Identity: Recorded {
 }
 
 extension IKESAID: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) { writer.uint32(rawValue) }
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init(rawValue: try reader.uint32("IKE SA number"))
     }
 }
 
 extension ChildSAID: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) { writer.uint32(rawValue) }
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init(rawValue: try reader.uint32("Child SA number"))
     }
 }
 
 extension PeerCertificate: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.list(chain) { writer.text($0) }
         writer.text(serial)
@@ -45,6 +53,8 @@ extension PeerCertificate: Recorded {
             writer.text(reason)
         }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let chain = try reader.list("chain") { reader throws(RecordError) in try reader.text("subject") }
         let serial = try reader.text("serial")
@@ -66,10 +76,13 @@ extension PeerCertificate: Recorded {
 }
 
 extension HostAttribute: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.uint16(type)
         writer.octets(value)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let type = try reader.uint16("attribute")
         self.init(type: type, value: try reader.octets("attribute"))
@@ -77,6 +90,7 @@ extension HostAttribute: Recorded {
 }
 
 extension Lease: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(identity)
         writer.list(loans) { loan in
@@ -85,6 +99,8 @@ extension Lease: Recorded {
         }
         writer.list(attributes)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let identity = try reader.value(Identity.self)
         let loans = try reader.list("loans") { reader throws(RecordError) in
@@ -96,6 +112,7 @@ extension Lease: Recorded {
 }
 
 extension HostSettings: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.list(addresses)
         writer.optional(netmask)
@@ -109,6 +126,8 @@ extension HostSettings: Recorded {
         }
         writer.list(prefixes)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         self.init()
         addresses = try reader.list("addresses")
@@ -129,6 +148,7 @@ extension HostSettings: Recorded {
 }
 
 extension StandingPolicy: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.text(connection)
         writer.text(child)
@@ -137,6 +157,8 @@ extension StandingPolicy: Recorded {
         writer.list(remote)
         writer.uint32(priority)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let connection = try reader.text("connection")
         let child = try reader.text("child")
@@ -150,7 +172,9 @@ extension StandingPolicy: Recorded {
 }
 
 extension ChildTemplate.Mode: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) { writer.text(rawValue) }
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         guard let mode = Self(rawValue: try reader.text("mode")) else { throw .badValue("mode") }
         self = mode

@@ -4,7 +4,9 @@ public import NetworkTypes
 // How addresses, selectors and algorithms are handed over.
 
 extension IPAddress: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) { writer.octets(bytes) }
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         guard let address = IPAddress(bytes: try reader.octets("address")) else { throw .badValue("address") }
         self = address
@@ -12,10 +14,13 @@ extension IPAddress: Recorded {
 }
 
 extension Endpoint: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(address)
         writer.uint16(port)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let address = try reader.value(IPAddress.self)
         self.init(address, try reader.uint16("port"))
@@ -23,10 +28,13 @@ extension Endpoint: Recorded {
 }
 
 extension Path: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(local)
         writer.put(remote)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let local = try reader.value(Endpoint.self)
         self.init(local: local, remote: try reader.value(Endpoint.self))
@@ -34,10 +42,13 @@ extension Path: Recorded {
 }
 
 extension IPPrefix: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(address)
         writer.uint8(UInt8(clamping: length))
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let address = try reader.value(IPAddress.self)
         guard let prefix = IPPrefix(address, length: Int(try reader.uint8("prefix length"))) else {
@@ -48,10 +59,13 @@ extension IPPrefix: Recorded {
 }
 
 extension AddressRange: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(lower)
         writer.put(upper)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let lower = try reader.value(IPAddress.self)
         guard let range = AddressRange(lower, try reader.value(IPAddress.self)) else { throw .badValue("range") }
@@ -60,6 +74,7 @@ extension AddressRange: Recorded {
 }
 
 extension TrafficSelector: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.put(addresses)
         writer.uint8(ipProtocol.rawValue)
@@ -71,6 +86,8 @@ extension TrafficSelector: Recorded {
         case .opaque: writer.bool(true)
         }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let addresses = try reader.value(AddressRange.self)
         let ipProtocol = IPProtocolNumber(rawValue: try reader.uint8("selector protocol"))
@@ -85,7 +102,9 @@ extension TrafficSelector: Recorded {
 }
 
 extension Host: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) { writer.text(description) }
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         guard let host = Host(try reader.text("host")) else { throw .badValue("host") }
         self = host
@@ -93,11 +112,14 @@ extension Host: Recorded {
 }
 
 extension Transform: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.uint8(type.rawValue)
         writer.uint16(id)
         writer.optional(keyBits) { writer.uint16($0) }
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let type = TransformType(rawValue: try reader.uint8("transform type"))
         let id = try reader.uint16("transform")
@@ -109,10 +131,13 @@ extension Transform: Recorded {
 }
 
 extension Proposal: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.uint8(securityProtocol.rawValue)
         writer.list(transforms)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let securityProtocol = SecurityProtocol(rawValue: try reader.uint8("protocol"))
         self.init(securityProtocol, try reader.list("transforms", of: Transform.self))
@@ -120,10 +145,13 @@ extension Proposal: Recorded {
 }
 
 extension PacketKeys: Recorded {
+    /// Appends it.
     public func write(to writer: RecordWriter) {
         writer.secret(encryption)
         writer.secret(integrity)
     }
+
+    /// Reads it back.
     public init(from reader: inout RecordReader) throws(RecordError) {
         let encryption = try reader.secret("encryption key")
         self.init(encryption: encryption, integrity: try reader.secret("integrity key"))
