@@ -19,13 +19,16 @@ public struct AssociationState: Sendable {
     public var keys: PacketKeys
     /// Its traffic so far.
     public var counters: SACounters
+    /// How much it may carry.
+    public var limits: VolumeLimits
     /// How far its packets have come.
     public var progress: Progress
 
     /// A state.
-    public init(keys: PacketKeys, counters: SACounters, progress: Progress) {
+    public init(keys: PacketKeys, counters: SACounters, limits: VolumeLimits, progress: Progress) {
         self.keys = keys
         self.counters = counters
+        self.limits = limits
         self.progress = progress
     }
 }
@@ -35,6 +38,7 @@ extension AssociationState: Recorded {
     public func write(to writer: RecordWriter) {
         writer.put(keys)
         writer.put(counters)
+        writer.put(limits)
         switch progress {
         case .outbound(let last, let ivStart):
             writer.uint8(0)
@@ -51,6 +55,7 @@ extension AssociationState: Recorded {
     public init(from reader: inout RecordReader) throws(RecordError) {
         let keys = try reader.value(PacketKeys.self)
         let counters = try reader.value(SACounters.self)
+        let limits = try reader.value(VolumeLimits.self)
         let progress: Progress
         switch try reader.uint8("direction") {
         case 0:
@@ -61,7 +66,7 @@ extension AssociationState: Recorded {
             progress = .inbound(window, remote: try reader.value())
         default: throw .badValue("direction")
         }
-        self.init(keys: keys, counters: counters, progress: progress)
+        self.init(keys: keys, counters: counters, limits: limits, progress: progress)
     }
 }
 

@@ -60,6 +60,9 @@ struct Decapsulator: ~Copyable {
 
     deinit { unsafe cipher.release() }
 
+    /// How much it may carry.
+    var limits: VolumeLimits { volume.limits }
+
     /// The keys, where the cipher remembers them.
     func recallKeys(_ encryption: Transform) -> PacketKeys? {
         // `self` holds a reference for as long as it lives.

@@ -62,6 +62,9 @@ struct Encapsulator: ~Copyable {
         if case .counter(let start) = ivSource { start } else { 0 }
     }
 
+    /// How much it may carry.
+    var limits: VolumeLimits { volume.limits }
+
     /// The keys, where the cipher remembers them.
     func recallKeys(_ encryption: Transform) -> PacketKeys? {
         // `self` holds a reference for as long as it lives.

@@ -74,7 +74,7 @@ public final class InboundAH: @unchecked Sendable {
     /// What another process needs to go on with it. Only while the thread that opens with it is at rest.
     public func state(of association: SecurityAssociation) -> AssociationState? {
         AssociationState(
-            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters,
+            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters, limits: volume.limits,
             progress: .inbound(window, remote: Endpoint(remote, 0)))
     }
 

@@ -98,7 +98,7 @@ public final class InboundSA: @unchecked Sendable {
     public func state(of association: SecurityAssociation) -> AssociationState? {
         guard let keys = unsafe keys ?? decapsulator.pointee.recallKeys(association.encryption) else { return nil }
         return AssociationState(
-            keys: keys, counters: counters,
+            keys: keys, counters: counters, limits: unsafe decapsulator.pointee.limits,
             progress: unsafe .inbound(decapsulator.pointee.window, remote: decapsulator.pointee.remote))
     }
 

@@ -63,7 +63,7 @@ public final class OutboundAH: @unchecked Sendable {
     /// What another process needs to go on with it. Only while the thread that seals with it is at rest.
     public func state(of association: SecurityAssociation) -> AssociationState? {
         AssociationState(
-            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters,
+            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters, limits: volume.limits,
             progress: .outbound(last: sequence.last, ivStart: ivStart))
     }
 

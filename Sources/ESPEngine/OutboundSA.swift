@@ -79,7 +79,7 @@ public final class OutboundSA: @unchecked Sendable {
     public func state(of association: SecurityAssociation) -> AssociationState? {
         guard let keys = unsafe keys ?? encapsulator.pointee.recallKeys(association.encryption) else { return nil }
         return AssociationState(
-            keys: keys, counters: counters,
+            keys: keys, counters: counters, limits: unsafe encapsulator.pointee.limits,
             progress: unsafe .outbound(
                 last: encapsulator.pointee.lastSequence, ivStart: encapsulator.pointee.ivStart))
     }

@@ -20,6 +20,17 @@ struct VolumeMeter {
         nextBytes = min(softBytes, hardBytes)
     }
 
+    /// The limits that it watches.
+    var limits: VolumeLimits {
+        func limit(_ value: UInt64) -> UInt64? { value == .max ? nil : value }
+        var limits = VolumeLimits()
+        limits.softPackets = limit(softPackets)
+        limits.hardPackets = limit(hardPackets)
+        limits.softBytes = limit(softBytes)
+        limits.hardBytes = limit(hardBytes)
+        return limits
+    }
+
     /// So much has been carried by now.
     @inline(__always)
     mutating func count(_ carried: (packets: UInt64, bytes: UInt64)) {

@@ -1,5 +1,6 @@
 import Clockwork
 import GatewayModel
+import StateRecords
 import SwanctlConfig
 import Trust
 import ViciServer
@@ -18,6 +19,8 @@ final class ConfigurationStore {
     /// What the file says and clients have unloaded, or replaced, since.
     private var hidden: [ViciItem.Kind: Set<String>] = [:]
     private var pieces: [ViciItem.Kind: NamedPieces] = [:]
+    /// The same as clients said it, for the process that goes on from here.
+    private var items = LoadedItems()
     private var shelf = CredentialShelf()
     /// Children whose trap policies a client has put in force, or out of it, whatever the configuration says.
     private var installed: [String: [String: Bool]] = [:]
@@ -65,10 +68,12 @@ final class ConfigurationStore {
         file = next
         hidden = [:]
         installed = [:]
-        for connection in next.connections { pieces[.connection]?.remove(connection.name) }
-        for secret in next.secrets { pieces[.sharedSecret]?.remove(secret.name) }
-        for pool in next.pools { pieces[.pool]?.remove(pool.name) }
-        for authority in next.authorities { pieces[.authority]?.remove(authority.name) }
+        for kind in [ViciItem.Kind.connection, .sharedSecret, .pool, .authority] {
+            for name in fileNames(kind) {
+                pieces[kind]?.remove(name)
+                items.forget(kind, name)
+            }
+        }
         shelf.fileIsNew()
         isDirty = true
         waiting = []
@@ -118,7 +123,10 @@ final class ConfigurationStore {
                 return Self.complaint(error)
             }
         }
-        for (item, name, piece) in read { enter(piece, item.kind, name, now) }
+        for (item, name, piece) in read {
+            enter(piece, item.kind, name, now)
+            self.items.note(item, name)
+        }
         return nil
     }
 
@@ -127,8 +135,12 @@ final class ConfigurationStore {
         var outcome = ViciOutcome.success
         do throws(CredentialShelf.Refusal) {
             switch item.kind {
-            case .privateKey: outcome.id = try shelf.addKey(item.fields)
-            case .certificate: try shelf.addCertificate(item.fields)
+            case .privateKey:
+                outcome.id = try shelf.addKey(item.fields)
+                items.note(item, outcome.id ?? "")
+            case .certificate:
+                try shelf.addCertificate(item.fields)
+                items.note(item, newName())
             default:
                 throw .init(reason: "'\(item.name ?? "")': smart cards and other tokens (PKCS #11) are not supported")
             }
@@ -187,10 +199,12 @@ final class ConfigurationStore {
     func unload(_ kind: ViciItem.Kind, _ name: String, now: Instant) -> Bool {
         if kind == .privateKey {
             guard shelf.unloadKey(name, file: file.credentials) else { return false }
+            items.forget(.privateKey, name.lowercased())
             touch(now)
             return true
         }
         let isLoaded = pieces[kind]?.remove(name) ?? false
+        items.forget(kind, name)
         let isFiled = fileNames(kind).contains(name) && !(hidden[kind]?.contains(name) ?? false)
         guard isLoaded || isFiled else { return false }
         hidden[kind, default: []].insert(name)
@@ -224,7 +238,66 @@ final class ConfigurationStore {
         hidden[.sharedSecret, default: []].formUnion(file.secrets.map(\.name))
         pieces[.sharedSecret] = nil
         shelf.clear()
+        items.forget([.sharedSecret, .privateKey, .certificate])
         touch(now)
+    }
+
+    /// Appends what clients have changed of what the file says.
+    func write(to writer: RecordWriter) {
+        items.write(to: writer)
+        let kinds = ViciItem.Kind.allCases.filter { hidden[$0]?.isEmpty == false }
+        writer.list(kinds) { kind in
+            writer.text(kind.rawValue)
+            writer.list((hidden[kind] ?? []).sorted()) { writer.text($0) }
+        }
+        writer.list(installed.sorted { $0.key < $1.key }) { entry in
+            writer.text(entry.key)
+            writer.list(entry.value.sorted { $0.key < $1.key }) { wish in
+                writer.text(wish.key)
+                writer.bool(wish.value)
+            }
+        }
+        writer.uint32(UInt32(clamping: anonymous))
+    }
+
+    /// Reads it back into a store that knows what the file says now; what can't be loaded any more is named.
+    func read(from reader: inout RecordReader, now: Instant) throws(RecordError) -> [String] {
+        var refused: [String] = []
+        for (name, item) in try LoadedItems.read(from: &reader) {
+            var named = item
+            switch item.kind {
+            case .privateKey, .certificate, .token:
+                let outcome = loadCredential(item, now: now)
+                if !outcome.succeeded { refused.append("\(item.kind.rawValue): \(outcome.message ?? "")") }
+            case .connection, .sharedSecret, .pool, .authority:
+                named.name = name
+                if let reason = load([named], now: now) { refused.append("\(name): \(reason)") }
+            }
+        }
+        let kinds = try reader.list("hidden") { reader throws(RecordError) in
+            let kind = ViciItem.Kind(rawValue: try reader.text("kind"))
+            return (kind, try reader.list("hidden") { reader throws(RecordError) in try reader.text("name") })
+        }
+        for case (let kind?, let names) in kinds { hidden[kind, default: []].formUnion(names) }
+        let wishes = try reader.list("policies") { reader throws(RecordError) in
+            let connection = try reader.text("connection")
+            return (
+                connection,
+                try reader.list("policies") { reader throws(RecordError) in
+                    let child = try reader.text("child")
+                    return (child, try reader.bool("policy"))
+                }
+            )
+        }
+        for (connection, children) in wishes {
+            for (child, wanted) in children { installed[connection, default: [:]][child] = wanted }
+        }
+        anonymous = max(anonymous, Int(try reader.uint32("names")))
+        // Whoever reads it asks for ``whole`` next.
+        isDirty = false
+        due = nil
+        waiting = []
+        return refused
     }
 
     /// The first mistake, and how many more there are.

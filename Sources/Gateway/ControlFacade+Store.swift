@@ -2,6 +2,7 @@ import GatewayModel
 import IKECore
 import IPsecCrypto
 import NetworkTypes
+import StateRecords
 import SwanctlConfig
 import Telemetry
 import Trust
@@ -72,6 +73,37 @@ extension ControlFacade {
         case .global: counters.reset()
         case .each: counters.resetConnections()
         case .connection(let name): counters.reset(name)
+        }
+    }
+
+    func restart(ticket: ViciTicket) { onRestart?(ticket) }
+
+    func restartReport() -> [(name: String, value: String)] { report }
+
+    /// Appends what was counted.
+    func writeCounters(to writer: RecordWriter) {
+        let counts = counters.counts
+        writer.list(counts.total) { writer.uint64($0) }
+        writer.list(counts.connections) { entry in
+            writer.text(entry.name)
+            writer.list(entry.counts) { writer.uint64($0) }
+        }
+    }
+
+    /// Reads it back, and takes note of who is connected.
+    func readCounters(from reader: inout RecordReader) throws(RecordError) {
+        let total = try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
+        let connections = try reader.list("counters") { reader throws(RecordError) in
+            let name = try reader.text("connection")
+            return (
+                name: name,
+                counts: try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
+            )
+        }
+        counters = MessageCounters(total: total, connections: connections)
+        for summary in gateway.ikeSAs where summary.established != nil {
+            if summary.state != .rekeyed { announced[summary.id] = summary }
+            if !summary.children.isEmpty { installed[summary.id] = summary.children }
         }
     }
 

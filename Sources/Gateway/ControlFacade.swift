@@ -14,7 +14,12 @@ import ViciServer
 final class ControlFacade: ViciHandler {
     let gateway: Gateway
     let store: ConfigurationStore
-    private let started: Instant
+    /// When the first of the processes was started that have handed over to each other.
+    var started: Instant
+    /// Lets another process take this one's place; why not, to whoever waits.
+    var onRestart: ((ViciTicket?) -> Void)?
+    /// How the last such change went.
+    var report: [(name: String, value: String)] = []
     private let reload: () -> ViciOutcome
     var pending = PendingCommands()
     /// IKE SAs that were announced as up, so that they can be announced as down when the engine has forgotten them.

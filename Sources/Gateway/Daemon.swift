@@ -31,6 +31,11 @@ public final class Daemon {
         /// The directory that gets the keys of all SAs, for reading captures; nil, as it should be, for none.
         public var keyDirectory: String?
 
+        /// The descriptor of the state from which to go on; nil to start anew.
+        public var resumption: Int32?
+        /// The words of the command line after the program's name, with which another process is started in our place.
+        public var arguments: [String]
+
         /// What the command line says.
         public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
             self.configuration = configuration
@@ -40,6 +45,8 @@ public final class Daemon {
             usesOffload = true
             usesAccelerator = true
             keyDirectory = nil
+            resumption = nil
+            arguments = []
         }
     }
 
@@ -48,19 +55,23 @@ public final class Daemon {
     /// How often somebody looks whether the device is still there.
     private static let lookInterval = Interval.seconds(5)
 
-    private let options: Options
-    private let log: EventLog
-    private let loop: ControlLoop
+    let options: Options
+    let log: EventLog
+    let loop: ControlLoop
     private let signals: SignalWatcher
-    private let station: GatewayStation
-    private let server: ViciServer
-    private let facade: ControlFacade
-    private let store: ConfigurationStore
+    let station: GatewayStation
+    let server: ViciServer
+    let facade: ControlFacade
+    let store: ConfigurationStore
     private let notification: ServiceNotification?
     private let nameServers: NameServerKeeper
     private let updown: UpdownHooks
     private let watch: AddressWatch
-    private var stopping: Instant?
+    var stopping: Instant?
+    /// Another process is to take this one's place.
+    var succession: Succession?
+    /// What another process has left for this one.
+    var inherited: HandoverState?
     private var failure: DaemonFailure?
     private var hasToldOfClear = false
     /// Why the last configuration's networks could not be blocked; nil when they are.
@@ -77,18 +88,25 @@ public final class Daemon {
         let loaded = try LoadedConfiguration(path: options.configuration, source: DiskFiles())
         for warning in loaded.warnings { log.line("CFG", warning.description) }
         loop = try ControlLoop()
-        var planeConfiguration = PlaneConfiguration()
-        planeConfiguration.inside = .tun(name: options.tunName)
-        planeConfiguration.apply(loaded.settings)
-        planeConfiguration.offload = options.usesOffload ? .automatic : .off
+        var planeConfiguration = Self.planeConfiguration(options, loaded)
+        inherited = try options.resumption.map { try Self.inheritance($0) }
+        planeConfiguration.inheritance = inherited?.plane
+        if let inherited, inherited.plane.shape != planeConfiguration.shape {
+            throw SuccessionFailure(description: "the device and the sockets of the former process are of no use here")
+        }
+        store = ConfigurationStore(loaded)
+        var whole = loaded
+        if inherited != nil {
+            for reason in try inherited?.read(into: store) ?? [] { log.line("CFG", "not loaded again: \(reason)") }
+            whole = store.whole
+        }
         PacketAcceleration.allow(options.usesAccelerator)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
         let plane = try UserspacePlane(planeConfiguration)
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
         station = try GatewayStation(
-            loaded, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
+            whole, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
         let reload = Reload()
-        store = ConfigurationStore(loaded)
         facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
         notification = try ServiceNotification.fromEnvironment()
@@ -115,7 +133,13 @@ public final class Daemon {
     /// Runs until a signal or a fault ends it. Whatever ends it, nothing of ours stays in the kernel.
     public func run() throws {
         do {
-            try adoptBlocks()
+            if let state = inherited {
+                inherited = nil
+                try takeOver(state)
+                try? ProcessSuccession.allowDumps(true)
+            } else {
+                try adoptBlocks()
+            }
             let count = station.gateway.configuration.connections.count
             log.line(
                 "DMN",
@@ -154,7 +178,7 @@ public final class Daemon {
         do { try message(notification) } catch { log.line("DMN", "the service manager is not told: \(error)") }
     }
 
-    private func adoptBlocks() throws {
+    func adoptBlocks() throws {
         for outcome in station.keepInterfaces() {
             switch outcome {
             case .made(let key, let name): log.line("KNL", "\(key) has the device \(name)")
@@ -181,7 +205,14 @@ public final class Daemon {
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
         }
-        try server.listen(at: options.controlSocket)
+        if let number = inherited?.listener {
+            try server.listen(adopting: Descriptor(owning: number), at: options.controlSocket)
+        } else {
+            try server.listen(at: options.controlSocket)
+        }
+        facade.onRestart = { [unowned self] ticket in beginSuccession(ticket) }
+        loop.afterEachRound { [unowned self] in lookWhetherAtRest() }
+        loop.addDeadline({ [unowned self] in succession?.deadline }, { [unowned self] in lookWhetherAtRest() })
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
@@ -222,6 +253,7 @@ public final class Daemon {
     }
 
     private func stop() {
+        callOffSuccession("the gateway stops")
         stopping = MonotonicClock.now() + Self.farewell
         tell { try $0.stopping() }
         station.gateway.handle(.command(.shutdown))
@@ -232,6 +264,7 @@ public final class Daemon {
         while let signal = try? signals.next() {
             switch signal {
             case .hangUp: _ = reload()
+            case .handOver: beginSuccession(nil)
             case .interrupt, .terminate:
                 if stopping != nil {
                     // The second one does not wait for anybody.

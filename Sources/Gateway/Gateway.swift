@@ -5,6 +5,7 @@ public import IKEv2Engine
 import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
+import StateRecords
 public import SwanctlConfig
 
 /// Carries IKE messages between an engine and the network.
@@ -173,6 +174,37 @@ public final class Gateway {
 
     /// Time has passed.
     public func deadlineReached() { handle(.deadline) }
+
+    /// Begins nothing any more: another process is about to go on from here.
+    func comeToRest() { endpoint.comeToRest() }
+
+    /// Whether all IKE SAs could be handed over now.
+    var isAtRest: Bool { endpoint.isAtRest }
+
+    /// Nobody goes on from here: everything does.
+    func resumeWork() {
+        environment.now = clock()
+        endpoint.resumeWork(&environment, &effects)
+        for effect in effects.take() { obey(effect) }
+        if !inputs.isEmpty { handleInputs() }
+    }
+
+    /// Appends the engine's state.
+    func handOver(to writer: RecordWriter) -> IKEv2Endpoint.HandoverAccount { endpoint.handOver(to: writer) }
+
+    /// Appends who has which virtual address.
+    func writeLeases(to writer: RecordWriter) { leases.write(to: writer) }
+
+    /// Reads it back.
+    func readLeases(from reader: inout RecordReader) throws(RecordError) { try leases.read(from: &reader) }
+
+    /// Goes on from where another process was. The data plane has the SAs already.
+    func takeOver(from reader: inout RecordReader) throws(RecordError) {
+        environment.now = clock()
+        try endpoint.takeOver(from: &reader, &environment, &effects)
+        for effect in effects.take() { obey(effect) }
+        if !inputs.isEmpty { handleInputs() }
+    }
 
     /// Looks at what the data plane has to tell.
     public func drainPlane() {

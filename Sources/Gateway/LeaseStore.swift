@@ -1,6 +1,7 @@
 import GatewayModel
 import IKECore
 import NetworkTypes
+import StateRecords
 
 /// The addresses of all pools: who has which, and who had which.
 ///
@@ -61,6 +62,36 @@ struct LeaseStore {
     /// All pools, in the order of the configuration.
     var summaries: [PoolSummary] { order.compactMap { pools[$0]?.summary } }
 
+    /// Appends who has which address, and who had.
+    func write(to writer: RecordWriter) {
+        writer.list(order) { name in
+            writer.text(name)
+            writer.list(pools[name]?.holdings ?? []) { holding in
+                writer.put(holding.address)
+                writer.put(holding.identity)
+                writer.uint32(UInt32(clamping: holding.users))
+            }
+        }
+    }
+
+    /// Reads it back; what belongs to no pool any more is left out.
+    mutating func read(from reader: inout RecordReader) throws(RecordError) {
+        let found = try reader.list("pools") { reader throws(RecordError) in
+            let name = try reader.text("pool")
+            return (
+                name,
+                try reader.list("leases") { reader throws(RecordError) in
+                    let address = try reader.value(IPAddress.self)
+                    let identity = try reader.value(Identity.self)
+                    return (address: address, identity: identity, users: Int(try reader.uint32("users")))
+                }
+            )
+        }
+        for (name, holdings) in found {
+            for holding in holdings { pools[name]?.restore(holding.address, holding.identity, users: holding.users) }
+        }
+    }
+
     private func refusal(_ request: LeaseRequest) -> String {
         let families = Set(request.wanted.map(\.family))
         let reasons = request.pools.map { name in
@@ -116,6 +147,20 @@ private struct Pool {
         return PoolSummary(
             name: configuration.name, base: configuration.base, size: size, online: entries.count - offline,
             offline: offline, entries: listed)
+    }
+
+    /// Who has which address, and whose it is kept for: the longest absent first, so that they keep their order.
+    var holdings: [(address: IPAddress, identity: Identity, users: Int)] {
+        entries.sorted { ($0.value.absence, $0.key) < ($1.value.absence, $1.key) }.map {
+            ($0.key, $0.value.identity, $0.value.users)
+        }
+    }
+
+    /// As another process had it.
+    mutating func restore(_ address: IPAddress, _ identity: Identity, users: Int) {
+        guard configuration.addresses.contains(address), entries[address] == nil else { return }
+        for _ in 0..<max(users, 1) { _ = take(address, identity) }
+        if users == 0 { takeBack(address) }
     }
 
     /// One address; nil when all are in use.

@@ -22,6 +22,17 @@ public struct MessageCounters: Sendable {
     /// Starts at zero.
     public init() {}
 
+    /// All counts: those of everything, then each connection's, in the order of the names.
+    public var counts: (total: [UInt64], connections: [(name: String, counts: [UInt64])]) {
+        (total, byConnection.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+    }
+
+    /// Goes on from counts; those of another number of counters are nobody's.
+    public init(total: [UInt64], connections: [(name: String, counts: [UInt64])]) {
+        if total.count == Self.names.count { self.total = total }
+        for (name, counts) in connections where counts.count == Self.names.count { byConnection[name] = counts }
+    }
+
     /// Counts a message, or one that was dropped.
     public mutating func count(_ event: Event) {
         switch event.kind {

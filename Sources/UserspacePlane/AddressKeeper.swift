@@ -38,6 +38,20 @@ final class AddressKeeper {
         holdings[address] = Holding(users: 1, made: made)
     }
 
+    /// Takes over addresses that an earlier process has made: they are ours to remove, if nobody brings them any more.
+    func adopt(_ addresses: [IPAddress]) {
+        for address in addresses {
+            holdings[address] = Holding(
+                users: 0,
+                made: InterfaceAddress(
+                    interface: interface, address: address, prefixLength: address.family.bitWidth,
+                    skipsDuplicateDetection: true))
+        }
+    }
+
+    /// The addresses that were made here.
+    var made: [IPAddress] { holdings.filter { $0.value.made != nil }.keys.sorted() }
+
     /// One IKE SA fewer brings it.
     func remove(_ address: IPAddress) throws(SystemError) {
         guard let holding = holdings[address] else { return }

@@ -12,7 +12,7 @@ final class LinkFit {
     private let routes: RouteSocket?
     private let mark: UInt32?
     private let device: UInt32?
-    private var deviceMTU = LinkFit.startMTU
+    private var deviceMTU: Int
     private var last: (path: Path, mtu: Int, time: Instant)?
 
     /// The device's MTU while no tunnel needs more.
@@ -25,7 +25,9 @@ final class LinkFit {
     private static let freshness = Interval.seconds(1)
 
     /// Asks `routes`; nil asks nobody. `device` is the number of the device that is to grow; nil leaves it alone.
-    init(_ routes: RouteSocket?, mark: UInt32?, device: UInt32? = nil) {
+    /// `deviceMTU` is what that has already.
+    init(_ routes: RouteSocket?, mark: UInt32?, device: UInt32? = nil, deviceMTU: Int? = nil) {
+        self.deviceMTU = deviceMTU ?? Self.startMTU
         self.routes = routes
         self.mark = mark
         self.device = device

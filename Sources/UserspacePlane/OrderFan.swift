@@ -11,9 +11,10 @@ final class OrderFan<Order: FannedOrder>: Sendable {
     /// By worker.
     let queues: [OrderQueue<Order>]
 
-    init(workers: Int) throws(SystemError) {
+    /// `capacity` is how many orders may wait for each.
+    init(workers: Int, capacity: Int = 4096) throws(SystemError) {
         var made: [OrderQueue<Order>] = []
-        for _ in 0..<max(workers, 1) { made.append(try OrderQueue()) }
+        for _ in 0..<max(workers, 1) { made.append(try OrderQueue(capacity: capacity)) }
         queues = made
     }
 
@@ -54,7 +55,7 @@ extension TransmitOrder: FannedOrder {
             OutboundOwner.worker(slot: handle.slot, among: count) == 0
                 ? nil : OutboundOwner.worker(slot: handle.slot, among: count)
         case .openDomain, .closeDomain, .keepAlive, .relayed: 0
-        case .stand, .block, .unprotect, .pathMTU, .reach, .stop: nil
+        case .stand, .block, .unprotect, .pathMTU, .reach, .rest, .stop: nil
         }
     }
 }
@@ -64,7 +65,8 @@ extension ReceiveOrder: FannedOrder {
         switch self {
         case .install(let association): SPILayout.index(of: association.spi) % count
         case .authenticate: 0
-        case .remove, .retire, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .expect, .stray, .stop: nil
+        case .remove, .retire, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .rest, .expect, .stray, .stop:
+            nil
         }
     }
 }

@@ -59,6 +59,8 @@ public struct PlaneConfiguration: Sendable {
     public var workers: Int
     /// Octets asked for as buffer of each socket, each way.
     public var socketBuffer: Int
+    /// What the plane of an earlier process has left open for this one; its ``PlaneInheritance/shape`` must be this one's.
+    public var inheritance: PlaneInheritance?
 
     /// A gateway's plane: TUN `martlet0`, ports 500 and 4500 of both families.
     public init() {
@@ -75,6 +77,7 @@ public struct PlaneConfiguration: Sendable {
         discardsClear = true
         workers = 1
         socketBuffer = 4 << 20
+        inheritance = nil
     }
 
     /// A plane without privileges: inner packets by `port`, two UDP ports of the kernel's choice at `address`.

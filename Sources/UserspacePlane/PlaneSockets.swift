@@ -43,7 +43,12 @@ struct PlaneSockets: Sendable {
 
     let entries: [Entry]
 
-    init(_ configuration: PlaneConfiguration) throws(SystemError) {
+    /// Opens them, or takes over those of an earlier process, in the same order.
+    init(_ configuration: PlaneConfiguration, adopting numbers: [Int32]? = nil) throws(SystemError) {
+        if let numbers {
+            entries = try Self.adopted(configuration, numbers)
+            return
+        }
         var options = SocketOptions()
         options.mark = configuration.mark
         var shared = options
@@ -58,9 +63,7 @@ struct PlaneSockets: Sendable {
             }
         }
         if configuration.carriesPlainESP {
-            for family in Set(configuration.sharedEndpoints.map(\.address.family)).sorted(by: {
-                $0.rawValue < $1.rawValue
-            }) {
+            for family in Self.plainFamilies(configuration) {
                 let socket = try RawSocket(
                     protocolNumber: IPProtocolNumber.esp.rawValue, address: .unspecified(family), options: options)
                 made.append(Entry(socket: socket, use: .plainESP))
@@ -79,9 +82,55 @@ struct PlaneSockets: Sendable {
         entries = made
     }
 
+    private static let unfit = SystemError(
+        call: "socket", errno: .invalidArgument, context: "the sockets of an earlier process are not those wanted here")
+
+    /// The sockets that an earlier process has opened for the same configuration. They have all their options.
+    private static func adopted(
+        _ configuration: PlaneConfiguration, _ numbers: [Int32]
+    ) throws(SystemError) -> [Entry] {
+        var left = numbers[...]
+        func next() throws(SystemError) -> Descriptor {
+            guard let number = left.popFirst() else { throw unfit }
+            return Descriptor(owning: number)
+        }
+        var made: [Entry] = []
+        for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
+            for _ in endpoints { made.append(Entry(socket: try UDPSocket.adopt(next()), use: use)) }
+        }
+        if configuration.carriesPlainESP {
+            for family in plainFamilies(configuration) {
+                made.append(
+                    Entry(socket: RawSocket(adopting: try next(), address: .unspecified(family)), use: .plainESP))
+                let headers = HeaderSocket(
+                    adopting: try next(), protocolNumber: IPProtocolNumber.ah.rawValue, family: family)
+                made.append(Entry(socket: headers, use: .authenticated, headers: headers))
+            }
+        }
+        guard left.isEmpty else { throw unfit }
+        return made
+    }
+
+    private static func plainFamilies(_ configuration: PlaneConfiguration) -> [IPAddress.Family] {
+        Set(configuration.sharedEndpoints.map(\.address.family)).sorted { $0.rawValue < $1.rawValue }
+    }
+
     /// The sockets of a further worker: those for ESP in UDP are its own, at the same ports, the others the first one's,
     /// which it never reads. To be called in the order of the workers.
-    init(besides first: PlaneSockets, _ configuration: PlaneConfiguration) throws(SystemError) {
+    init(
+        besides first: PlaneSockets, _ configuration: PlaneConfiguration, adopting numbers: [Int32]? = nil
+    ) throws(SystemError) {
+        if let numbers {
+            guard numbers.count == first.entries.count else { throw Self.unfit }
+            var made: [Entry] = []
+            for (entry, number) in zip(first.entries, numbers) {
+                made.append(
+                    entry.use == .shared
+                        ? Entry(socket: try UDPSocket.adopt(Descriptor(owning: number)), use: .shared) : entry)
+            }
+            entries = made
+            return
+        }
         var options = SocketOptions()
         options.mark = configuration.mark
         options.sharePort = true

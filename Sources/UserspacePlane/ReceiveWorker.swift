@@ -25,6 +25,8 @@ enum ReceiveOrder: Sendable {
     /// A packet of this worker's that came to another.
     case stray(EarlyPackets.Kept)
     case reach(Milestone)
+    /// Stays where it is until somebody ends that.
+    case rest(Rest)
     case stop
 }
 
@@ -148,6 +150,7 @@ struct ReceiveWorker: ~Copyable {
                     flush()
                 }
             case .reach(let milestone): milestone.reach()
+            case .rest(let rest): rest.take()
             case .stop: return false
             }
         }

@@ -76,6 +76,9 @@ final class RouteKeeper {
                     try addRule(family)
                 } else if isSpare(route) {
                     spared[route.destination] = []
+                } else if isWay(route) {
+                    // The device outlived the process that made it: it was handed over.
+                    blocks[route.destination, default: Block()].way = Block.Way(source: route.preferredSource)
                 }
             }
         }
@@ -280,6 +283,11 @@ final class RouteKeeper {
     private func isSpare(_ route: Route) -> Bool {
         route.kind == .throw && route.protocolNumber == configuration.routeProtocol
             && route.metric == Self.spareMetric
+    }
+
+    private func isWay(_ route: Route) -> Bool {
+        route.interface == interface && route.protocolNumber == configuration.routeProtocol
+            && route.metric == Self.routeMetric
     }
 
     private func isBlock(_ route: Route) -> Bool {

@@ -29,5 +29,7 @@ enum TransmitOrder: Sendable {
     /// A packet as a device gave it, which another worker has read and this one is to seal.
     case relayed([UInt8])
     case reach(Milestone)
+    /// Stays where it is until somebody ends that.
+    case rest(Rest)
     case stop
 }

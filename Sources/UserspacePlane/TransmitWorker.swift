@@ -162,6 +162,7 @@ struct TransmitWorker: ~Copyable {
                 carry(unsafe bytes.span.bytes, port.headerSize, nil, MonotonicClock.now())
                 train.send()
             case .reach(let milestone): milestone.reach()
+            case .rest(let rest): rest.take()
             case .stop: return false
             }
         }

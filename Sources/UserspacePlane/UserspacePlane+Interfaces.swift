@@ -45,6 +45,7 @@ extension UserspacePlane {
                 outcomes.append(.made(key: each.key, name: entry.device.name))
             } catch { outcomes.append(.failed(key: each.key, error)) }
         }
+        interfaces.forgetInherited()
         // A device is polled from then on, and given back when it is closed.
         wakeWorkers()
         return outcomes

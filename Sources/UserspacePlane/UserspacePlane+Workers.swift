@@ -33,8 +33,17 @@ extension UserspacePlane {
             })
     }
 
+    /// A worker that is about to start stays still until it has its SAs: what comes meanwhile waits outside.
+    func restFirst(_ index: Int) throws(SystemError) {
+        let (received, transmitted) = (try Rest(), try Rest())
+        receiveOrders.queues[index].append(.rest(received))
+        transmitOrders.queues[index].append(.rest(transmitted))
+        rests += [received, transmitted]
+    }
+
     /// Ends them all.
     func stopThreads() {
+        goOn()
         receiveOrders.append(.stop)
         transmitOrders.append(.stop)
         wakeWorkers()

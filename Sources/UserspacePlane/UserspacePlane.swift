@@ -36,8 +36,14 @@ public final class UserspacePlane: DataPlane {
     var sparedChanges = 0
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
-    private let addresses: AddressKeeper?
+    let addresses: AddressKeeper?
     var threads: [WorkerThread] = []
+    /// Each worker's port and sockets.
+    private(set) var crew: [(port: any PacketPort, sockets: PlaneSockets)] = []
+    /// What the plane was configured to be.
+    let shape: String
+    /// Where packet threads stay at the moment.
+    var rests: [Rest] = []
     private var register: AssociationRegister
     /// Whether changes of the kernel's wait for ``commitChanges()``.
     var gathersChanges = false
@@ -51,10 +57,14 @@ public final class UserspacePlane: DataPlane {
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
-        sockets = try PlaneSockets(configuration)
+        let inheritance = configuration.inheritance
+        shape = configuration.shape
+        sockets = try PlaneSockets(configuration, adopting: inheritance?.workers.first?.sockets)
         let workers = max(configuration.workers, 1)
-        receiveOrders = try OrderFan(workers: workers)
-        transmitOrders = try OrderFan(workers: workers)
+        // Who takes over has all orders waiting before the threads look at the first.
+        let capacity = inheritance == nil ? 4096 : 1 << 22
+        receiveOrders = try OrderFan(workers: workers, capacity: capacity)
+        transmitOrders = try OrderFan(workers: workers, capacity: capacity)
         register = AssociationRegister(workers: workers)
         inbox = try ControlInbox()
         interfaces = VirtualInterfaces(configuration)
@@ -67,10 +77,12 @@ public final class UserspacePlane: DataPlane {
             addresses = nil
             links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
-            let tun = try Self.device(name, configuration.offload, multiQueue: workers > 1)
+            let adopted = inheritance?.workers.first?.queue.adopt()
+            let tun: TunDevice
+            if let adopted { tun = adopted } else { tun = try Self.device(name, configuration.offload, multiQueue: workers > 1) }
             let socket = try RouteSocket()
-            try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket)
-            if tun.hasVirtioHeader {
+            if adopted == nil { try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket) }
+            if tun.hasVirtioHeader, adopted == nil {
                 // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
                 try? socket.change(
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
@@ -83,13 +95,25 @@ public final class UserspacePlane: DataPlane {
             }
             addresses = AddressKeeper(socket, interface: home ?? interface)
             links = LinkFit(
-                try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil)
+                try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil,
+                deviceMTU: adopted == nil ? nil : try? socket.link(named: tun.name).mtu)
             ports = [tun]
-            for _ in 1..<workers { ports.append(try tun.openQueue()) }
+            for index in 1..<workers {
+                if let inheritance {
+                    ports.append(inheritance.workers[index].queue.adopt())
+                } else {
+                    ports.append(try tun.openQueue())
+                }
+            }
             clear = configuration.discardsClear ? ClearGuard(configuration, devices: [tun.name]) : nil
         }
         for (index, port) in ports.enumerated() {
-            let own = index == 0 ? sockets : try PlaneSockets(besides: sockets, configuration)
+            let own =
+                index == 0
+                ? sockets
+                : try PlaneSockets(besides: sockets, configuration, adopting: inheritance?.workers[index].sockets)
+            if inheritance != nil { try restFirst(index) }
+            crew.append((port, own))
             try start(index, port, own, configuration)
         }
         // Where it cannot be, the workers pass packets to each other.
@@ -217,6 +241,28 @@ public final class UserspacePlane: DataPlane {
         }
     }
 
+    private func makeESP(
+        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
+    ) throws(SAError) -> OutboundSA {
+        if let state, let heir = try OutboundSA(resuming: association, state, serial: serial) { return heir }
+        return try OutboundSA(association, serial: serial, entropy: &entropy)
+    }
+
+    private func makeAH(
+        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
+    ) throws(SAError) -> OutboundAH {
+        if let state, let heir = try OutboundAH(resuming: association, state, serial: serial) { return heir }
+        return try OutboundAH(association, serial: serial, entropy: &entropy)
+    }
+
+    /// An SA as it was made here.
+    func found(_ association: SecurityAssociation) -> (any InstalledAssociation)? {
+        switch association.direction {
+        case .inbound: register.inbound(association.spi).flatMap { $0.child == association.child ? $0 : nil }
+        case .outbound: register.outbound(association.spi, association.child)?.association
+        }
+    }
+
     // MARK: Commands
 
     /// Notes which device a Child SA has for itself.
@@ -227,22 +273,40 @@ public final class UserspacePlane: DataPlane {
         receiveOrders.append(.direct(association.child, to: entry.domain))
     }
 
-    private func installInbound(_ association: SecurityAssociation) throws(PlaneError) {
+    /// One that another process has carried goes on from its state.
+    func installInbound(
+        _ association: SecurityAssociation, resuming state: AssociationState? = nil
+    ) throws(PlaneError) {
         try direct(association)
         do throws(SAError) {
             if association.securityProtocol == .ah {
-                let made = try InboundAH(association, pathMTU: links.pathMTU(association.path))
+                let pathMTU = links.pathMTU(association.path)
+                let made: InboundAH
+                if let state, let heir = try InboundAH(resuming: association, state, pathMTU: pathMTU) {
+                    made = heir
+                } else {
+                    made = try InboundAH(association, pathMTU: pathMTU)
+                }
                 try register.add(made)
                 receiveOrders.append(.authenticate(made))
                 return
             }
-            let made = try InboundSA(association, pathMTU: links.pathMTU(association.path))
+            let pathMTU = links.pathMTU(association.path)
+            let made: InboundSA
+            if let state, let heir = try InboundSA(resuming: association, state, pathMTU: pathMTU) {
+                made = heir
+            } else {
+                made = try InboundSA(association, pathMTU: pathMTU)
+            }
             try register.add(made)
             receiveOrders.append(.install(made))
         } catch { throw .association(error) }
     }
 
-    private func installOutbound(_ association: SecurityAssociation) throws(PlaneError) {
+    /// One that another process has carried goes on from its state.
+    func installOutbound(
+        _ association: SecurityAssociation, resuming state: AssociationState? = nil
+    ) throws(PlaneError) {
         let way = try way(association.path, association.encapsulation, association.securityProtocol)
         let fit = links.fit(association.path, association.encapsulation)
         let behaviour = association.tunnel.withoutHiddenPorts(association)
@@ -254,12 +318,12 @@ public final class UserspacePlane: DataPlane {
             let shape: SealedShape
             do throws(SAError) {
                 if association.securityProtocol == .ah {
-                    let made = try OutboundAH(association, serial: handle.serial, entropy: &entropy)
+                    let made = try makeAH(association, state, handle.serial)
                     register.add(made, handle)
                     shape = made.shape(along: way.path)
                     transmitOrders.append(.authenticate(made, slot: handle.slot, way, behaviour, fit))
                 } else {
-                    let made = try OutboundSA(association, serial: handle.serial, entropy: &entropy)
+                    let made = try makeESP(association, state, handle.serial)
                     register.add(made, handle)
                     shape = made.shape
                     transmitOrders.append(.install(made, slot: handle.slot, way, behaviour, fit))

@@ -21,6 +21,8 @@ final class VirtualInterfaces {
     }
 
     private(set) var entries: [String: Entry] = [:]
+    /// Devices of an earlier process, until somebody wants them.
+    private var inherited: [PlaneInheritance.Interface]
     private var next: UInt64 = 1
     private let configuration: PlaneConfiguration
     /// Where the plane is.
@@ -32,6 +34,7 @@ final class VirtualInterfaces {
     /// Devices in the calling thread's network namespace, where nothing else is configured.
     init(_ configuration: PlaneConfiguration) {
         self.configuration = configuration
+        inherited = configuration.inheritance?.interfaces ?? []
         home = try? NetworkNamespace.current()
     }
 
@@ -41,7 +44,9 @@ final class VirtualInterfaces {
         let mtu = interface.mtu ?? configuration.mtu ?? LinkFit.startMTU
         let offload = configuration.offload
         let device: TunDevice
-        if let place = namespace ?? home {
+        if let heir = takeInherited(key, interface) {
+            device = heir
+        } else if let place = namespace ?? home {
             do {
                 device = try place.run { try Self.make(interface, mtu, offload) }
             } catch {
@@ -55,6 +60,23 @@ final class VirtualInterfaces {
         next += 1
         entries[key] = entry
         return entry
+    }
+
+    /// The device that an earlier process has made for the same child, if it is configured as it was.
+    private func takeInherited(_ key: String, _ interface: VirtualInterface) -> TunDevice? {
+        guard let place = inherited.firstIndex(where: { $0.key == key }) else { return nil }
+        let found = inherited.remove(at: place)
+        let device = found.queue.adopt()
+        let isWanted =
+            found.namespace == interface.namespace
+            && (interface.isNumbered || interface.nameTemplate == found.queue.name)
+        return isWanted ? device : nil
+    }
+
+    /// Closes the devices of an earlier process that nobody has wanted.
+    func forgetInherited() {
+        for found in inherited { _ = found.queue.adopt() }
+        inherited = []
     }
 
     /// Forgets a child's device; it goes with its last user.

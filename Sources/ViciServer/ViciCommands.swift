@@ -15,6 +15,12 @@ enum ViciCommands {
     /// Our own command for the lines of the log that the gateway remembers, and the event that carries one.
     static let recentLog = "martlet-log"
 
+    /// Our own command that lets another process take this one's place; its answer is the end of the connection, or why
+    /// that was not done.
+    static let restart = "martlet-restart"
+    /// Our own command that says how the last such change went.
+    static let restarted = "martlet-restarted"
+
     /// Why arguments make no sense: one clause for the client.
     struct Refusal: Error { let reason: String }
 

@@ -192,6 +192,12 @@ public final class ViciControl {
             case StatusReport.name: status(handler, for: session)
             case ViciCommands.recentLog:
                 list(handler.recentLog(), for: session, event: ViciCommands.recentLog) { $0.tree(thread: nil) }
+            case ViciCommands.restart:
+                let ticket = begin(session, id, .untilDone, arguments)
+                handler.restart(ticket: ticket)
+            case ViciCommands.restarted:
+                let report = handler.restartReport()
+                session.send(.response(ViciTree { tree in for (name, value) in report { tree.set(name, value) } }))
             case "initiate":
                 let request = try ViciCommands.initiation(arguments)
                 let ticket = begin(session, id, request.wait, arguments)

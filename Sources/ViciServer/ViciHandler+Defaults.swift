@@ -38,6 +38,10 @@ extension ViciHandler {
     public func flushCertificates(_ type: String?) {}
     /// There is nothing to forget.
     public func clearCredentials() {}
+    /// It goes on as it is.
+    public func restart(ticket: ViciTicket) {}
+    /// It never was.
+    public func restartReport() -> [(name: String, value: String)] { [] }
     /// Nothing is remembered.
     public func recentLog() -> [ViciLogLine] { [] }
 }

@@ -70,6 +70,10 @@ public protocol ViciHandler: AnyObject {
     func clearCredentials()
     /// The last lines of the log, the oldest first, in full detail.
     func recentLog() -> [ViciLogLine]
+    /// Lets another process take this one's place, with all tunnels. Whoever asked hears only when that is not done.
+    func restart(ticket: ViciTicket)
+    /// How the last such change went: names and values, none when there was none.
+    func restartReport() -> [(name: String, value: String)]
 }
 
 extension ViciHandler {

@@ -41,6 +41,16 @@ public final class ViciServer {
         self.listener = listener
     }
 
+    /// Goes on listening where another process did: who connected meanwhile has waited.
+    public func listen(adopting descriptor: Descriptor, at path: String) throws(SystemError) {
+        let listener = try UnixListener(adopting: descriptor, path: path)
+        try poller.add(listener.descriptor, token: firstToken, .readable)
+        self.listener = listener
+    }
+
+    /// The listening socket, for another process; nil when nobody listens.
+    public var listeningDescriptor: Descriptor? { listener?.descriptor }
+
     /// Closes everything, the socket's file included.
     public func stop() {
         for id in clients.keys.sorted() { close(id) }

@@ -11,7 +11,8 @@ struct Run: ParsableCommand {
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
-            and stop. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
+            and stop. SIGUSR2, or `martlet restart`, lets another process take this one's place, with all tunnels. \
+            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
 
             A broken FILE changes nothing: at the start the command ends with status 1 and all that is wrong with the \
             file; while running, the configuration stays as it was, and the log says what is wrong.
@@ -63,6 +64,11 @@ struct Run: ParsableCommand {
             "Write the keys of all tunnels to DIR, as Wireshark reads them. Needs --insecure.", valueName: "DIR"))
     var saveKeys: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Say by the exit status whether the state at DESCRIPTOR can be gone on from.", visibility: .private))
+    var checkResume: Int32?
+
     @Flag(help: "Yes, whoever has the saved keys may read everything (for --save-keys only).")
     var insecure = false
 
@@ -88,6 +94,12 @@ struct Run: ParsableCommand {
         options.usesOffload = offload == .auto
         options.usesAccelerator = crypto == .auto
         options.keyDirectory = saveKeys
+        options.arguments = Array(CommandLine.arguments.dropFirst())
+        if let checkResume {
+            do { try Daemon.check(options, state: checkResume) } catch { throw CommandFailure("\(error)") }
+            return
+        }
+        options.resumption = ProcessInformation.environment(Daemon.variable).flatMap { Int32($0) }
         do {
             try Daemon(options) { line in output.write(line) }.run()
         } catch {

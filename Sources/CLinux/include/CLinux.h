@@ -234,3 +234,24 @@ int32_t martlet_process_identifier(void);
 /// 1 when the calling thread has the capability, 0 when not.
 int martlet_has_capability(int capability);
 const char *martlet_environment(const char *name);
+
+// One process in place of another -------------------------------------------------------------------------------------
+
+/// Memory without a name in any file system, which can be sealed.
+int martlet_memory_file(const char *name);
+/// Nobody changes it from now on.
+int martlet_memory_seal(int descriptor);
+/// 1 when nobody can change it any more, 0 when somebody can.
+int martlet_memory_is_sealed(int descriptor);
+int64_t martlet_file_octets(int descriptor);
+int64_t martlet_read_at(int descriptor, void *buffer, uint64_t length, uint64_t offset);
+/// Whether a descriptor stays open when the process is replaced, and in children.
+int martlet_keep_across_exec(int descriptor, bool on);
+/// Whether the process's memory may be written to a file or read by others of the same user.
+int martlet_allow_dumps(bool on);
+/// Returns only when it fails. Both lists end with a NULL.
+int martlet_replace_process(const char *path, const char *const *arguments, const char *const *environment);
+/// The path of the running program, without an end; its length.
+int64_t martlet_own_path(char *buffer, uint64_t capacity);
+/// All variables of the environment (`KEY=value`); ends with a NULL.
+const char *const *martlet_environment_list(void);

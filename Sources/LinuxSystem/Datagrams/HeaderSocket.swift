@@ -17,6 +17,14 @@ public final class HeaderSocket: DatagramSocket {
     public let localEndpoint: Endpoint
     private let protocolNumber: UInt8
 
+    /// A socket that another process has made, and handed over by its number, with all its options.
+    public init(adopting descriptor: Descriptor, protocolNumber: UInt8, family: IPAddress.Family) {
+        self.descriptor = descriptor
+        self.family = family
+        self.protocolNumber = protocolNumber
+        localEndpoint = Endpoint(.unspecified(family), 0)
+    }
+
     /// A socket for `protocolNumber` in the calling thread's network namespace.
     public init(
         protocolNumber: UInt8, family: IPAddress.Family, options: SocketOptions = SocketOptions()

@@ -15,6 +15,13 @@ public final class RawSocket: DatagramSocket {
     /// Where it is bound.
     public let localEndpoint: Endpoint
 
+    /// A socket that another process has made for `address`, and handed over by its number, with all its options.
+    public init(adopting descriptor: Descriptor, address: IPAddress) {
+        self.descriptor = descriptor
+        family = address.family
+        localEndpoint = Endpoint(address, 0)
+    }
+
     /// A socket for `protocolNumber` bound to `address`, in the calling thread's network namespace.
     public init(
         protocolNumber: UInt8, address: IPAddress, options: SocketOptions = SocketOptions()

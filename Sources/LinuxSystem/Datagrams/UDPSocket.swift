@@ -33,6 +33,12 @@ public final class UDPSocket: DatagramSocket {
             descriptor: descriptor, family: family, localEndpoint: try boundEndpoint(descriptor, else: endpoint))
     }
 
+    /// A socket that another process has bound, and handed over by its number, with all its options.
+    public static func adopt(_ descriptor: Descriptor) throws(SystemError) -> UDPSocket {
+        let bound = try boundEndpoint(descriptor, else: Endpoint(.unspecified(.v4), 0))
+        return UDPSocket(descriptor: descriptor, family: bound.address.family, localEndpoint: bound)
+    }
+
     /// Spreads datagrams over the `count` sockets that share this one's port (``SocketOptions/sharePort``), in the order
     /// in which they were bound: each goes to the one whose number is its first 32 bits, masked, modulo `count`; what is
     /// shorter goes to the first.

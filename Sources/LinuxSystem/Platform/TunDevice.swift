@@ -69,6 +69,17 @@ public final class TunDevice: Sendable {
         hasVirtioHeader = virtioHeader
     }
 
+    /// A queue that another process has opened, and handed over by its number.
+    public init(adopting descriptor: Descriptor, name: String, hasVirtioHeader: Bool, offload: TunOffload) {
+        self.descriptor = descriptor
+        self.name = name
+        self.hasVirtioHeader = hasVirtioHeader
+        offloads.store(offload.rawValue, ordering: .relaxed)
+    }
+
+    /// What the kernel leaves to us.
+    public var offload: TunOffload { TunOffload(rawValue: offloads.load(ordering: .relaxed)) }
+
     /// Another queue of the same device, which must have been made with `multiQueue`.
     public func openQueue() throws(SystemError) -> TunDevice {
         let queue = try TunDevice(nameTemplate: name, virtioHeader: hasVirtioHeader, multiQueue: true)

@@ -107,6 +107,18 @@ public final class UnixListener: Sendable {
         self.descriptor = descriptor
     }
 
+    /// A socket that another process has made to listen at `path`, and handed over by its number.
+    public init(adopting descriptor: Descriptor, path: String) throws(SystemError) {
+        try checkedText(path, "listen")
+        self.path = path
+        self.descriptor = descriptor
+        var identity = martlet_file_identity()
+        // A checked string, and a local variable that the shim fills.
+        if !path.hasPrefix("@") { _ = try checked(unsafe martlet_identify(path, &identity), "lstat", path) }
+        device = identity.device
+        inode = identity.inode
+    }
+
     deinit {
         var identity = martlet_file_identity()
         // A checked string, and a local variable that the shim fills.
