@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, thousand, updown, wiretap, zero)
+    hybrid, imports, mobility, nat, planned, policies, reauthenticate, refusal, rekey, replays, resources, revocation,
+    rounds, shapes, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -98,6 +98,12 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    cases.append(Case(
+        "martlet/martlet thousand-restart", "martlet", "martlet", thousand.ManyTunnels, planned.thousand, timeout=600))
+    for left, right in (("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet-loaded", "strongswan")):
+        cases.append(Case(
+            f"{left.replace('strongswan', 'ss')}/{right.replace('strongswan', 'ss')} planned-restart", left, right,
+            Scenario, planned.planned, timeout=180, ci=left == "martlet"))
     for left, right in hybrid.PAIRINGS:
         for name, scenario, procedure in hybrid.CASES:
             cases.append(Case(

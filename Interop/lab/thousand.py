@@ -30,8 +30,9 @@ class ManyTunnels:
 
     count: int = 1000
     keys: list = field(default_factory=list)
-    #: No router.
+    #: No router, and no network of its own.
     narrow = None
+    network = None
 
     def __post_init__(self):
         self.keys = ["key-" + secrets.token_urlsafe(24) for _ in range(self.count)]

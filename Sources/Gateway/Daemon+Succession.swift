@@ -155,7 +155,9 @@ extension Daemon {
         }
         let store = ConfigurationStore(loaded)
         let refused = try store.read(from: &state.store, now: MonotonicClock.now())
-        if let first = refused.first { throw SuccessionFailure(description: "what was loaded is not accepted: \(first)") }
+        if let first = refused.first {
+            throw SuccessionFailure(description: "what was loaded is not accepted: \(first)")
+        }
         var configuration = Configuration(loaded.settings)
         configuration.connections = store.whole.connectionsWithKeys
         let endpoint = IKEv2Endpoint(configuration: configuration)

@@ -123,6 +123,7 @@ struct ReceiveWorker: ~Copyable {
     /// Carries out what was asked; false when that was to stop.
     mutating func obey() -> Bool {
         guard orders.hasOrders else { return true }
+        var hasRested = false
         for order in orders.take() {
             switch order {
             case .install(let association):
@@ -150,11 +151,14 @@ struct ReceiveWorker: ~Copyable {
                     flush()
                 }
             case .reach(let milestone): milestone.reach()
-            case .rest(let rest): rest.take()
+            case .rest(let rest):
+                rest.take()
+                hasRested = true
             case .stop: return false
             }
         }
-        return true
+        // What was asked for meanwhile comes before any packet.
+        return hasRested ? obey() : true
     }
 
     private mutating func remove(_ spi: UInt32) {

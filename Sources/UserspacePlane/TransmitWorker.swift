@@ -120,6 +120,7 @@ struct TransmitWorker: ~Copyable {
     /// Carries out what was asked; false when that was to stop.
     private mutating func obey() -> Bool {
         guard orders.hasOrders else { return true }
+        var hasRested = false
         for order in orders.take() {
             switch order {
             case .install(let association, let slot, let way, let behaviour, let fit):
@@ -162,11 +163,14 @@ struct TransmitWorker: ~Copyable {
                 carry(unsafe bytes.span.bytes, port.headerSize, nil, MonotonicClock.now())
                 train.send()
             case .reach(let milestone): milestone.reach()
-            case .rest(let rest): rest.take()
+            case .rest(let rest):
+                rest.take()
+                hasRested = true
             case .stop: return false
             }
         }
-        return true
+        // What was asked for meanwhile comes before any packet.
+        return hasRested ? obey() : true
     }
 
     /// The packets of the SA at this place leave so.

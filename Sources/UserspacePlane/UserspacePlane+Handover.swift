@@ -78,4 +78,20 @@ extension UserspacePlane {
         }
         return inheritance
     }
+
+    /// An outbound SA of ESP; one that another process has carried goes on from its state.
+    func makeESP(
+        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
+    ) throws(SAError) -> OutboundSA {
+        if let state, let heir = try OutboundSA(resuming: association, state, serial: serial) { return heir }
+        return try OutboundSA(association, serial: serial, entropy: &entropy)
+    }
+
+    /// The same for AH.
+    func makeAH(
+        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
+    ) throws(SAError) -> OutboundAH {
+        if let state, let heir = try OutboundAH(resuming: association, state, serial: serial) { return heir }
+        return try OutboundAH(association, serial: serial, entropy: &entropy)
+    }
 }

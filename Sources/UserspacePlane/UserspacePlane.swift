@@ -49,7 +49,7 @@ public final class UserspacePlane: DataPlane {
     var gathersChanges = false
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
-    private var entropy = EntropyReserve()
+    var entropy = EntropyReserve()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
     /// An IKE message of so many octets goes through every path uncut.
@@ -79,7 +79,11 @@ public final class UserspacePlane: DataPlane {
         case .tun(let name):
             let adopted = inheritance?.workers.first?.queue.adopt()
             let tun: TunDevice
-            if let adopted { tun = adopted } else { tun = try Self.device(name, configuration.offload, multiQueue: workers > 1) }
+            if let adopted {
+                tun = adopted
+            } else {
+                tun = try Self.device(name, configuration.offload, multiQueue: workers > 1)
+            }
             let socket = try RouteSocket()
             if adopted == nil { try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket) }
             if tun.hasVirtioHeader, adopted == nil {
@@ -239,20 +243,6 @@ public final class UserspacePlane: DataPlane {
         case .inbound: register.inbound(spi)?.counters
         case .outbound: register.outbound(spi).first?.association.counters
         }
-    }
-
-    private func makeESP(
-        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
-    ) throws(SAError) -> OutboundSA {
-        if let state, let heir = try OutboundSA(resuming: association, state, serial: serial) { return heir }
-        return try OutboundSA(association, serial: serial, entropy: &entropy)
-    }
-
-    private func makeAH(
-        _ association: SecurityAssociation, _ state: AssociationState?, _ serial: UInt32
-    ) throws(SAError) -> OutboundAH {
-        if let state, let heir = try OutboundAH(resuming: association, state, serial: serial) { return heir }
-        return try OutboundAH(association, serial: serial, entropy: &entropy)
     }
 
     /// An SA as it was made here.

@@ -33,7 +33,8 @@ struct MartletCommand: ParsableCommand {
             """,
         version: MartletVersion.current,
         subcommands: [
-            Run.self, Up.self, Down.self, Status.self, Rekey.self, Restart.self, Watch.self, Log.self, Check.self, Explain.self,
+            Run.self, Up.self, Down.self, Status.self, Rekey.self, Restart.self, Watch.self, Log.self, Check.self,
+            Explain.self,
             Show.self, Doctor.self, Import.self, Peer.self, Init.self, Invite.self, Join.self, Metrics.self, Demo.self,
             Pki.self, ClientProfileCommand.self, BundleCommand.self, Version.self,
         ])
