@@ -313,7 +313,8 @@ public struct RADIUSClient: Sendable {
             effects.append(.dropped(lane, "\(error)"))
             return
         }
-        guard let id = states[lane.service.index][lane.server].request(lane.socket, packet.identifier), let request = pending[id],
+        guard let id = states[lane.service.index][lane.server].request(lane.socket, packet.identifier),
+            let request = pending[id],
             request.lane == lane, request.transmissions > 0
         else {
             effects.append(.dropped(lane, "it answers nothing that was asked"))

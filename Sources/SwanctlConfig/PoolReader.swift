@@ -150,7 +150,8 @@ struct PoolReader {
         }
         for (pool, location) in zip(pools, poolLocations) where pool.name == AddressPool.byServer {
             diagnostics.error(
-                location, "a pool can't be called '\(pool.name)': that stands for the addresses that a RADIUS server gives",
+                location,
+                "a pool can't be called '\(pool.name)': that stands for the addresses that a RADIUS server gives",
                 remedy: "give it another name")
         }
         for (index, (pool, location)) in zip(pools, poolLocations).enumerated() {

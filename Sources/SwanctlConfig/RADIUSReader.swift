@@ -139,7 +139,8 @@ struct RADIUSReader {
         server.source = own.source
         if let source = own.source, source.family != address.family {
             reader.diagnostics.error(
-                reader.location(of: "source"), "\(reader.path).source: '\(source)' and '\(address)' are of two families",
+                reader.location(of: "source"),
+                "\(reader.path).source: '\(source)' and '\(address)' are of two families",
                 remedy: "write an address of the same family")
         }
         return server
@@ -232,7 +233,8 @@ struct RADIUSReader {
         let isOn = dae.read("enable", or: settings.dynamicAuthorization != nil, ValueSyntax.bool)
         let address = dae.read("listen", or: IPAddress.unspecified(.v4)) { text throws(ValueProblem) in
             guard let address = IPAddress(text) else {
-                throw ValueProblem("'\(text)' is not an address", remedy: "write an address of this machine, or 0.0.0.0")
+                throw ValueProblem(
+                    "'\(text)' is not an address", remedy: "write an address of this machine, or 0.0.0.0")
             }
             return address
         }

@@ -95,7 +95,8 @@ extension Diagnosis {
                 facts: [
                     "The connection is for \(wanted.joined(separator: ", "))",
                     found.isEmpty
-                        ? "The RADIUS server named no group" : "The RADIUS server named \(found.joined(separator: ", "))",
+                        ? "The RADIUS server named no group"
+                        : "The RADIUS server named \(found.joined(separator: ", "))",
                 ],
                 causes: [
                     "the user is not in the group", "the server sends no Class attribute, or `class_group` is off",

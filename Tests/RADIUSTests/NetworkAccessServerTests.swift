@@ -132,7 +132,8 @@ import WireFormat
     @Test func aConversationIsRelayedAndLeavesItsKey() throws {
         var bench = Bench()
         try bench.letIn(more: [
-            RADIUSAttribute(.classAttribute, text: "staff"), RADIUSAttribute(.framedIPAddress, IPAddress(v4: 0x0a03_0007)),
+            RADIUSAttribute(.classAttribute, text: "staff"),
+            RADIUSAttribute(.framedIPAddress, IPAddress(v4: 0x0a03_0007)),
             RADIUSAttribute(.sessionTimeout, number: 3600),
         ])
         #expect(bench.sent.count == 2)

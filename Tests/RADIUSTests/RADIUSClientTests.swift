@@ -34,7 +34,8 @@ import WireFormat
         mutating func submit(
             _ id: UInt64, _ service: RADIUSClient.Service = .authentication, to server: Int? = nil
         ) {
-            client.submit(id, service, [RADIUSAttribute(.userName, text: "u\(id)")], to: server, now, &entropy, &effects)
+            client.submit(
+                id, service, [RADIUSAttribute(.userName, text: "u\(id)")], to: server, now, &entropy, &effects)
         }
 
         mutating func wait(_ time: Interval) {

@@ -34,7 +34,9 @@ import WireFormat
 
     @Test func attack27LengthsThatLie() throws {
         let octets = RFCExamples.nemoAccept
-        for count in 0..<octets.count { #expect(throws: WireError.self) { try RADIUSPacket(Array(octets.prefix(count))) } }
+        for count in 0..<octets.count {
+            #expect(throws: WireError.self) { try RADIUSPacket(Array(octets.prefix(count))) }
+        }
         for length in [0, 19, 39, 4097, 65_535] {
             var lying = octets
             lying[2] = UInt8(length >> 8)
