@@ -18,50 +18,89 @@ public struct RADIUSAttribute: Hashable, Sendable {
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         // RFC 2865 §5.
+        /// User-Name.
         public static let userName = Self(rawValue: 1)
+        /// NAS-IP-Address.
         public static let nasIPAddress = Self(rawValue: 4)
+        /// NAS-Port.
         public static let nasPort = Self(rawValue: 5)
+        /// Service-Type.
         public static let serviceType = Self(rawValue: 6)
+        /// Framed-IP-Address.
         public static let framedIPAddress = Self(rawValue: 8)
+        /// Filter-Id.
         public static let filterID = Self(rawValue: 11)
+        /// Framed-MTU.
         public static let framedMTU = Self(rawValue: 12)
+        /// Reply-Message.
         public static let replyMessage = Self(rawValue: 18)
+        /// State.
         public static let state = Self(rawValue: 24)
+        /// Class.
         public static let classAttribute = Self(rawValue: 25)
+        /// Vendor-Specific.
         public static let vendorSpecific = Self(rawValue: 26)
+        /// Session-Timeout, in seconds.
         public static let sessionTimeout = Self(rawValue: 27)
+        /// Called-Station-Id.
         public static let calledStationID = Self(rawValue: 30)
+        /// Calling-Station-Id.
         public static let callingStationID = Self(rawValue: 31)
+        /// NAS-Identifier.
         public static let nasIdentifier = Self(rawValue: 32)
+        /// Proxy-State.
         public static let proxyState = Self(rawValue: 33)
+        /// NAS-Port-Type.
         public static let nasPortType = Self(rawValue: 61)
         // RFC 2866 §5.
+        /// Acct-Status-Type.
         public static let acctStatusType = Self(rawValue: 40)
+        /// Acct-Input-Octets.
         public static let acctInputOctets = Self(rawValue: 42)
+        /// Acct-Output-Octets.
         public static let acctOutputOctets = Self(rawValue: 43)
+        /// Acct-Session-Id.
         public static let acctSessionID = Self(rawValue: 44)
+        /// Acct-Authentic.
         public static let acctAuthentic = Self(rawValue: 45)
+        /// Acct-Session-Time, in seconds.
         public static let acctSessionTime = Self(rawValue: 46)
+        /// Acct-Input-Packets.
         public static let acctInputPackets = Self(rawValue: 47)
+        /// Acct-Output-Packets.
         public static let acctOutputPackets = Self(rawValue: 48)
+        /// Acct-Terminate-Cause.
         public static let acctTerminateCause = Self(rawValue: 49)
         // RFC 2868 §3.1.
+        /// Tunnel-Type.
         public static let tunnelType = Self(rawValue: 64)
         // RFC 2869 §5.
+        /// Acct-Input-Gigawords.
         public static let acctInputGigawords = Self(rawValue: 52)
+        /// Acct-Output-Gigawords.
         public static let acctOutputGigawords = Self(rawValue: 53)
+        /// Event-Timestamp, in seconds since 1970.
         public static let eventTimestamp = Self(rawValue: 55)
+        /// EAP-Message.
         public static let eapMessage = Self(rawValue: 79)
+        /// Message-Authenticator.
         public static let messageAuthenticator = Self(rawValue: 80)
+        /// Acct-Interim-Interval, in seconds.
         public static let acctInterimInterval = Self(rawValue: 85)
+        /// NAS-Port-Id.
         public static let nasPortID = Self(rawValue: 87)
         // RFC 3162 §2.
+        /// NAS-IPv6-Address.
         public static let nasIPv6Address = Self(rawValue: 95)
+        /// Framed-IPv6-Prefix.
         public static let framedIPv6Prefix = Self(rawValue: 97)
         // RFC 5176 §3.5.
+        /// Error-Cause.
         public static let errorCause = Self(rawValue: 101)
         // RFC 6911 §3.
+        /// Framed-IPv6-Address.
         public static let framedIPv6Address = Self(rawValue: 168)
+        /// DNS-Server-IPv6-Address.
         public static let dnsServerIPv6Address = Self(rawValue: 169)
     }
 

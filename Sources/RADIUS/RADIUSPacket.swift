@@ -19,17 +19,29 @@ public struct RADIUSPacket: Hashable, Sendable {
         /// The code with this number.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+        /// Access-Request: may somebody come in?
         public static let accessRequest = Self(rawValue: 1)
+        /// Access-Accept: yes.
         public static let accessAccept = Self(rawValue: 2)
+        /// Access-Reject: no.
         public static let accessReject = Self(rawValue: 3)
+        /// Accounting-Request: somebody came, went, or is still there.
         public static let accountingRequest = Self(rawValue: 4)
+        /// Accounting-Response: noted.
         public static let accountingResponse = Self(rawValue: 5)
+        /// Access-Challenge: not yet: another message is needed.
         public static let accessChallenge = Self(rawValue: 11)
+        /// Disconnect-Request: end a session (RFC 5176).
         public static let disconnectRequest = Self(rawValue: 40)
+        /// Disconnect-ACK: it ends.
         public static let disconnectACK = Self(rawValue: 41)
+        /// Disconnect-NAK: it does not.
         public static let disconnectNAK = Self(rawValue: 42)
+        /// CoA-Request: change a session (RFC 5176).
         public static let coaRequest = Self(rawValue: 43)
+        /// CoA-ACK: it is changed.
         public static let coaACK = Self(rawValue: 44)
+        /// CoA-NAK: it is not.
         public static let coaNAK = Self(rawValue: 45)
 
         /// The RFC's name, else the number.
