@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources, revocation,
-    rounds, shapes, thousand, updown, wiretap, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire,
+    fit, hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources,
+    revocation, rounds, shapes, stampede, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -136,6 +136,8 @@ def all_cases():
         timeout=400))
     for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS, *updown.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
+    for name, scenario, procedure in stampede.CASES:
+        cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=240))
     for name, scenario, procedure in replays.CASES:
         # The left side is a script, which stands where a Martlet would.
         cases.append(Case(f"client/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=120))
@@ -190,6 +192,7 @@ CI = {
     "ss/martlet cert wrong-name",
     "martlet/ss eap mschapv2",
     "ss/martlet eap mschapv2",
+    "ss/martlet radius mschapv2",
     "martlet/ss killed",
     "martlet-loaded/ss cert ecdsa256",
     "martlet-loaded/ss swanctl-drives",

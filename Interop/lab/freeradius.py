@@ -165,6 +165,8 @@ class FreeRADIUS:
         os.chmod(os.path.join(self.directory, name), 0o600)
 
     def start(self):
+        if not os.access(SERVER, os.X_OK):
+            raise Failure(f"no {SERVER}: run `make setup`")
         words = ["-f", "-l", "stdout"] if self.is_quiet else ["-X"]
         self.daemon = Daemon(
             [SERVER, *words, "-d", self.directory], os.path.join(self.directory, "output"), netns=self.netns)

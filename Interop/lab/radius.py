@@ -56,7 +56,7 @@ class RADIUSScenario(EAPScenario):
             place = os.path.join(os.path.dirname(gateway.directory), "pki")
             own, root = Issued(place, "b"), Issued(place, "root")
             method = self.client.removeprefix("eap-")
-            names = {NAME, "a.lab"} if "tls" in self.client else {NAME}
+            names = self._names()
             users = "".join(
                 f'{name} Cleartext-Password := "{self.secret}"\n' + (f"\t{self.reply}\n" if self.reply else "")
                 for name in sorted(names))
@@ -66,6 +66,9 @@ class RADIUSScenario(EAPScenario):
                     self.shared_secret, users, method, own, root, port, self.is_quiet)
                 self.servers.append(server)
                 server.start()
+
+    def _names(self):
+        return {NAME, "a.lab"} if "tls" in self.client else {NAME}
 
     def configuration(self, side, other):
         text = super().configuration(side, other)
