@@ -26,7 +26,7 @@ final class RADIUSService: RADIUSDesk {
     /// Datagrams that are taken from one socket before others have their turn.
     private static let mostAtOnce = 64
 
-    private let gateway: Gateway
+    private unowned let gateway: Gateway
     private let loop: ControlLoop
     private let clock: () -> Instant
     private var nas: NetworkAccessServer

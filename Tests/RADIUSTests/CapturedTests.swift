@@ -1,3 +1,4 @@
+import Clockwork
 import GatewayModel
 import NetworkTypes
 import Testing
