@@ -114,7 +114,6 @@ server lab {{
   }}
   accounting {{
     detail
-    ok
   }}
   post-auth {{
     Post-Auth-Type REJECT {{
