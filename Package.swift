@@ -42,7 +42,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem",
+                "GatewayModel", "StateRecords", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine",
+                "LinuxSystem",
                 "UserspacePlane", "Fetching",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
@@ -73,14 +74,21 @@ let package = Package(
 
         // Thought
         floor("GatewayModel", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
+        floor("StateRecords", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
         floor("IKECore", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
         floor(
             "IKEv2Engine",
-            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
+            [
+                "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore",
+                "StateRecords",
+            ]),
         .target(name: "CDeflate", linkerSettings: [.linkedLibrary("z")]),
         floor(
             "ESPEngine",
-            ["CDeflate", "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+            [
+                "CDeflate", "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel",
+                "StateRecords",
+            ]),
 
         // Other programs' configurations: read into swanctl.conf, written for the other end of a tunnel
         floor("Dialects", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
@@ -99,7 +107,7 @@ let package = Package(
             "UserspacePlane",
             [
                 "LinuxSystem", "ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "WireFormat", "NetworkTypes",
-                "Clockwork",
+                "Clockwork", "StateRecords",
             ]),
 
         .target(name: "CFetch", linkerSettings: [.linkedLibrary("curl")]),
@@ -119,7 +127,7 @@ let package = Package(
                 "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
                 "NetworkTypes",
-                "Clockwork", "WireFormat",
+                "Clockwork", "WireFormat", "StateRecords",
             ]),
 
         // Doors
@@ -137,7 +145,7 @@ let package = Package(
             "SimulatedNetwork",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "WireFormat", "StateRecords",
             ]),
         .executableTarget(
             name: "martlet-simulate",
@@ -164,13 +172,19 @@ let package = Package(
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("ClockworkTests", ["Clockwork"]),
         tests(
+            "StateRecordsTests",
+            ["StateRecords", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
             "IPsecCryptoTests", ["IPsecCrypto", "WireFormat", "Clockwork"], resources: [.copy("Vectors")]),
         tests(
             "IKEMessagesTests", ["IKEMessages", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"],
             resources: [.copy("Captures")]),
         tests(
             "ESPEngineTests",
-            ["ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork"],
+            [
+                "ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork",
+                "StateRecords",
+            ],
             resources: [.copy("Vectors")]),
         tests("ViciMessagesTests", ["ViciMessages", "WireFormat"]),
         tests(
@@ -190,7 +204,7 @@ let package = Package(
             "IKEv2EngineTests",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat", "SimulatedNetwork", "EAPEngine",
+                "WireFormat", "SimulatedNetwork", "EAPEngine", "StateRecords",
             ]),
         tests(
             "TrustTests", ["Trust", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat"],

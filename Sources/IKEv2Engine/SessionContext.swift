@@ -60,7 +60,7 @@ final class SessionContext {
     /// Whether we started it.
     let isInitiator: Bool
     /// When it was made.
-    let created: Instant
+    private(set) var created: Instant
     /// The connection; as a responder the likely one, until the identities are known.
     var connection: Connection
     /// The connection's name as the endpoint's register has it; nil while this IKE SA is not in it.
@@ -210,6 +210,12 @@ final class SessionContext {
         guard next != state else { return }
         publish(.ikeStateChanged(from: state, to: next), &turn)
         state = next
+    }
+
+    /// It was made then, and people see it like this: another process has handed it over.
+    func goOn(since created: Instant, as state: IKESAState) {
+        self.created = created
+        self.state = state
     }
 
     /// Says that something happened to this IKE SA.

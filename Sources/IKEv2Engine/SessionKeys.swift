@@ -2,6 +2,7 @@ import Clockwork
 import IKECore
 import IKEMessages
 import IPsecCrypto
+import StateRecords
 import WireFormat
 
 /// The keys of one IKE SA in use: they seal what we send and open what the peer sends.
@@ -41,6 +42,30 @@ final class SessionKeys {
         roots = Roots(
             derivation: schedule.derivation, initiatorProof: schedule.initiatorProof,
             responderProof: schedule.responderProof)
+    }
+
+    /// Appends them, and how many messages were sealed: no IV comes twice.
+    func write(to writer: RecordWriter) {
+        writer.put(sealing.keys)
+        writer.put(opening.keys)
+        for root in roots.list { writer.secret(root) }
+        writer.uint64(sealed)
+    }
+
+    /// Reads back the keys of a suite.
+    init(from reader: inout RecordReader, _ suite: KeySchedule.Suite) throws(RecordError) {
+        let ours = try reader.value(PacketKeys.self)
+        let theirs = try reader.value(PacketKeys.self)
+        let derivation = try reader.secret("SK_d")
+        let initiatorProof = try reader.secret("SK_pi")
+        let responderProof = try reader.secret("SK_pr")
+        guard let sealing = DirectionCipher(suite, ours, .seal), let opening = DirectionCipher(suite, theirs, .open)
+        else { throw .inconsistent("keys that do not fit their algorithms") }
+        self.suite = suite
+        self.sealing = sealing
+        self.opening = opening
+        roots = Roots(derivation: derivation, initiatorProof: initiatorProof, responderProof: responderProof)
+        sealed = try reader.uint64("sealed messages")
     }
 
     /// A post-quantum preshared key was mixed in. What seals and opens stays as it is (RFC 8784 §3).
