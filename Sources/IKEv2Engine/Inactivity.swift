@@ -11,11 +11,11 @@ extension SessionContext {
     /// How soon it is asked again when somebody else's question is under way.
     private static let questionPause = Interval.seconds(1)
 
-    /// A Child SA is up: its time begins.
-    func watchUse(of child: ChildSA) {
+    /// A Child SA is up: its time begins, when it was installed, or when somebody took it over.
+    func watchUse(of child: ChildSA, since start: Instant? = nil) {
         let limit = child.agreement.template.inactivity
         guard limit > .zero, child.state == .installed else { return }
-        timers.set(.childInactivity(child.id), to: child.installed + limit)
+        timers.set(.childInactivity(child.id), to: (start ?? child.installed) + limit)
     }
 
     /// A Child SA may have been without packets for too long: the plane knows.
