@@ -30,7 +30,7 @@ public enum Query: Sendable {
     /// Which addresses does a client get?
     case lease(LeaseRequest)
     /// When did the last packet come on one of these inbound SAs?
-    case lastUse(inbound: [UInt32])
+    case lastUse(inbound: [UInt32], outbound: [UInt32] = [])
     /// What comes next in an EAP conversation?
     case eap(EAPQuestion)
 
