@@ -33,18 +33,19 @@ extension SessionContext {
         _ message: [UInt8]?, isAuthenticator: Bool, local: Identity, remote: Identity, _ turn: inout Turn
     ) {
         eap.isOpen = true
-        ask(
-            .eap(
-                EAPQuestion(
-                    conversation: EAPQuestion.Conversation(ikeSA: id, number: eap.number), connection: connection,
-                    isAuthenticator: isAuthenticator, ownIdentity: local, otherIdentity: remote, path: path,
-                    message: message)), &turn)
+        var question = EAPQuestion(
+            conversation: EAPQuestion.Conversation(ikeSA: id, number: eap.number), connection: connection,
+            isAuthenticator: isAuthenticator, ownIdentity: local, otherIdentity: remote, path: path, message: message)
+        question.own = connection.localRounds[min(rounds.own, connection.furtherLocal.count)]
+        question.required = connection.remoteRounds[min(rounds.peer, connection.furtherRemote.count)]
+        ask(.eap(question), &turn)
     }
 
     /// The conversation is over: whoever kept it may forget it.
     func closeEAP(_ turn: inout Turn) {
         guard eap.isOpen else { return }
         eap.isOpen = false
+        eap.rounds = 0
         turn.effects.append(.forget(EAPQuestion.Conversation(ikeSA: id, number: eap.number)))
         eap.number += 1
     }
