@@ -247,10 +247,12 @@ struct ConnectionReader {
     private func checkEAPRounds(_ connection: Connection) {
         let local = [connection.local.method] + connection.furtherLocal.map(\.method)
         let remote = [connection.remote.method] + connection.furtherRemote.map(\.method)
-        for (client, gateway, name) in [(local, remote, "remote"), (remote, local, "local")] where client.contains(.eap) {
+        let views = [(client: local, gateway: remote, name: "remote"), (client: remote, gateway: local, name: "local")]
+        for (client, gateway, name) in views where client.contains(.eap) {
             if gateway.count > 1 {
                 diagnostics.error(
-                    reader.view.location, "\(reader.path): a gateway that others prove themselves to by EAP proves itself once",
+                    reader.view.location,
+                    "\(reader.path): a gateway that others prove themselves to by EAP proves itself once",
                     remedy: "leave one \(name) section")
             } else if gateway.first == .eap, client.count > 1 || client.first != .eap {
                 diagnostics.error(

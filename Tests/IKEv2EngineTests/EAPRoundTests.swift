@@ -277,7 +277,8 @@ import WireFormat
         one.connect()
         other.connect()
         #expect(Self.isUp(one) && Self.isUp(other))
-        #expect(try #require(one.left.installed.last).encryptionKey != #require(other.left.installed.last).encryptionKey)
+        #expect(
+            try #require(one.left.installed.last).encryptionKey != #require(other.left.installed.last).encryptionKey)
     }
 
     @Test func withoutThePostQuantumKeyBothGoOnWhereNobodyDemandsIt() {
@@ -297,7 +298,8 @@ import WireFormat
 
     @Test func whoDemandsThePostQuantumKeyGetsItOrNothing() {
         for (left, right, isLeft, isRight) in [
-            (true, false, true, false), (true, false, false, true), (false, true, false, true), (false, true, true, false),
+            (true, false, true, false), (true, false, false, true), (false, true, false, true),
+            (false, true, true, false),
         ] {
             let pair = Self.keyed(Self.alone, left: left, right: right)
             if !isLeft { pair.left.ppks = [] }

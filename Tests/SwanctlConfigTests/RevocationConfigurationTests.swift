@@ -41,10 +41,13 @@ struct RevocationConfigurationTests {
 
     @Test func mistakesAreNamed() {
         for (line, words) in [
-            ("timeout = 0", "from 1 s to 60 s"), ("timeout = 61", "from 1 s to 60 s"), ("timeout = 2h", "from 1 s to 60 s"),
+            ("timeout = 0", "from 1 s to 60 s"), ("timeout = 61", "from 1 s to 60 s"),
+            ("timeout = 2h", "from 1 s to 60 s"),
             ("timeout = soon", "soon"), ("max_crl_size = 0", "0"), ("max_crl_size = 129M", "more than 128M"),
-            ("max_crl_size = 99999999999", "99999999999"), ("max_crl_size = -1", "-1"), ("max_crl_size = M", "is not a number"),
-            ("private_addresses = perhaps", "perhaps"), ("enable_ocsp = 2", "2"), ("private_address = yes", "private_address"),
+            ("max_crl_size = 99999999999", "99999999999"), ("max_crl_size = -1", "-1"),
+            ("max_crl_size = M", "is not a number"),
+            ("private_addresses = perhaps", "perhaps"), ("enable_ocsp = 2", "2"),
+            ("private_address = yes", "private_address"),
         ] {
             let found = errors(Self.text(line))
             #expect(found.count == 1 && found.first?.contains(words) == true, "\(line): \(found)")
