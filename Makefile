@@ -9,7 +9,7 @@ SECONDS ?= 60
 DEPTH ?= 6
 RELEASE := .build/release
 
-.PHONY: help setup deps build deb demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz lean bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ mutants: deps ## Breaks the IKEv2 engine by hand in many ways; the tests must no
 
 fuzz: deps ## Fuzzes every target for SECONDS=60 each.
 	Fuzz/run $(SECONDS)
+
+lean: build ## Counts allocations and reference counts over millions of packets: none for a packet.
+	$(RELEASE)/martlet-bench lean
 
 bench: build ## Measures the engines, then gateways side by side with strongSwan (root; BENCH='--seconds 3 --rounds 1').
 	$(RELEASE)/martlet-bench engine

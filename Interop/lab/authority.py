@@ -39,11 +39,11 @@ class Authority:
             name, kind, issuer, subject or f"/C=CH/O=lab/CN={name}",
             "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n")
 
-    def peer(self, name, kind, issuer, subject, names, more="", days=30):
+    def peer(self, name, kind, issuer, subject, names, more="", days=30, is_future=False):
         return self.issue(
             name, kind, issuer, subject,
             f"keyUsage=critical,digitalSignature\nsubjectAltName={names}\nsubjectKeyIdentifier=hash\n"
-            f"authorityKeyIdentifier=keyid\n{more}", days)
+            f"authorityKeyIdentifier=keyid\n{more}", days, is_future)
 
     def crl(self, issuer, path, revoked=(), is_stale=False, others=0):
         """A revocation list of `issuer` with these certificates in it, and so many others, at `path`."""
@@ -65,13 +65,29 @@ class Authority:
         times = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"] if is_stale else []
         run(["openssl", "ca", *keys, "-gencrl", *times, "-out", path], timeout=100).require()
 
-    def issue(self, name, kind, issuer, subject, extensions, days=30):
+    def issue(self, name, kind, issuer, subject, extensions, days=30, is_future=False):
         issued = self.key(name, kind)
         request, config = (os.path.join(self.directory, f"{name}.{end}") for end in ("csr", "ext"))
         with open(config, "w", encoding="utf-8") as sink:
             sink.write(extensions)
         run(["openssl", "req", "-new", "-key", issued.key, "-subj", subject, "-out", request]).require()
+        if is_future:
+            self._sign_for_later(issuer, request, config, issued.certificate)
+            return issued
         signer = ["-CA", issuer.certificate, "-CAkey", issuer.key] if issuer else ["-signkey", issued.key]
         run(["openssl", "x509", "-req", "-in", request, *signer, "-days", days, "-extfile", config,
              "-set_serial", str(int.from_bytes(os.urandom(8), "big") >> 1), "-out", issued.certificate]).require()
         return issued
+
+    def _sign_for_later(self, issuer, request, extensions, path):
+        """A certificate that begins in 2040: `openssl x509` can't make one."""
+        base = os.path.join(self.directory, f"{issuer.name}.later")
+        with open(base + ".cnf", "w", encoding="utf-8") as sink:
+            sink.write(f"[ca]\ndefault_ca = lab\n[lab]\ndatabase = {base}\nnew_certs_dir = {self.directory}\n"
+                       f"rand_serial = yes\ndefault_md = sha256\npolicy = any\n[any]\n"
+                       f"countryName = optional\norganizationName = optional\ncommonName = supplied\n")
+        with open(base, "w", encoding="utf-8"):
+            pass
+        run(["openssl", "ca", "-batch", "-notext", "-preserveDN", "-config", base + ".cnf", "-keyfile", issuer.key,
+             "-cert", issuer.certificate, "-in", request, "-extfile", extensions, "-startdate", "20400101000000Z",
+             "-enddate", "20410101000000Z", "-out", path]).require()

@@ -30,7 +30,7 @@ class CertificateScenario(Scenario):
     shared: tuple = ()
     #: More lines of charon's settings.
     charon: str = ""
-    #: What is wrong: expired, name, untrusted, purpose, weak.
+    #: What is wrong: expired, future, name, untrusted, purpose, weak.
     wrong: str = ""
     #: How the key is stored: pem, encrypted, pkcs12, raw.
     storage: str = "pem"
@@ -83,7 +83,8 @@ class CertificateScenario(Scenario):
         if letter == self.checked:
             more += self.places
         kind = "rsa1024" if self.wrong == "weak" and letter == "a" else self.kind
-        own = pki.peer(letter, kind, issuer, f"/C=CH/O=lab/CN={letter}.lab", names, more, days)
+        own = pki.peer(letter, kind, issuer, f"/C=CH/O=lab/CN={letter}.lab", names, more, days,
+                       is_future=self.wrong == "future" and letter == "a")
         folders = {name: os.path.join(gateway.directory, name)
                    for name in ("x509", "x509ca", "private", "pkcs12", "pubkey")}
         for folder in folders.values():
@@ -340,6 +341,8 @@ _FAILED = "AUTHENTICATION_FAILED|AUTH_FAILED"
 REFUSALS = [
     Refusal("cert expired", lambda: CertificateScenario(wrong="expired"), _FAILED, sent=r"a\.lab",
             configured=r"has expired.*ended on 20"),
+    Refusal("cert not-yet-valid", lambda: CertificateScenario(wrong="future"), _FAILED, sent=r"a\.lab",
+            configured=r"not valid yet.*begins on 2040.*clock"),
     Refusal("cert wrong-name", lambda: CertificateScenario(wrong="name"), _FAILED, sent=r"a\.lab",
             configured=r"CN=a\.lab|somebody\.else"),
     Refusal("cert untrusted", lambda: CertificateScenario(wrong="untrusted"), _FAILED, sent=r"a\.lab",

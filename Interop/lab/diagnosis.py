@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Callable
 
+from .certified import CertificateScenario
 from .gateways import Martlet
 from .network import ping
 from .processes import Failure, eventually, run
@@ -98,6 +99,40 @@ def one_way(bench):
     return ", ".join(found)
 
 
+def black_hole(bench):
+    """A firewall on the way drops long packets and says nothing; before that, all is well."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    found = []
+    for gateway in _martlets(bench):
+        there = bench.other(gateway).side
+        host = there.inner[4]
+        well = _mtu_findings(gateway, host)
+        if [finding["verdict"] for finding in well] != ["well"]:
+            raise Failure(f"{gateway.name}: on a path without a hole, doctor says {well}")
+        _block(there, "ip length > 1200")
+        found.append(_doctor(gateway, "E-MTU", "--mtu", host, "--from", gateway.side.inner[4]))
+        there.run(["nft", "delete", "table", "inet", "blocked"]).require()
+    return ", ".join(found)
+
+
+def _mtu_findings(gateway, host):
+    done = gateway.side.run(
+        [Martlet.executable, "doctor", "--mtu", host, "--from", gateway.side.inner[4], "--json", "--vici", gateway.uri], timeout=60)
+    return [finding for finding in json.loads(done.out) if finding["subject"] == "mtu"]
+
+
+def clock(bench):
+    """The left's certificate begins in 2040. Who has it says so, and who refuses it names the clocks."""
+    bench.set_up()
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although a certificate is not valid yet")
+    if bench.left.kind == "martlet":
+        return _doctor(bench.left, "E-CLOCK")
+    return _require_code(bench.right, "E-CERT-NOT-YET-VALID", "clock")
+
+
 def deleted_at_once(bench):
     bench.set_up()
     bench.left.initiate().require()
@@ -151,6 +186,8 @@ INITIATING = [
 EITHER = [
     Diagnosis("pfs-mismatch", _pfs, perfect_forward_secrecy),
     Diagnosis("one-way", Impatient, one_way),
+    Diagnosis("mtu-black-hole", Impatient, black_hole),
+    Diagnosis("clock", lambda: CertificateScenario(wrong="future"), clock),
     Diagnosis("deleted-at-once", Impatient, deleted_at_once),
     Diagnosis("explained", lambda: Impatient(change_a={"esp": SUITES[1].esp}), explained),
 ]

@@ -199,6 +199,16 @@ int martlet_certificate_location(X509 *certificate, int which, int index, uint8_
     return done;
 }
 
+int martlet_certificate_key_identifier(X509 *certificate, int which, uint8_t *out, size_t *length) {
+    const ASN1_OCTET_STRING *found =
+        which == 0 ? X509_get0_subject_key_id(certificate) : X509_get0_authority_key_id(certificate);
+    ERR_clear_error();
+    if (!found || (size_t)ASN1_STRING_length(found) > *length) return 0;
+    *length = (size_t)ASN1_STRING_length(found);
+    memcpy(out, ASN1_STRING_get0_data(found), *length);
+    return 1;
+}
+
 martlet_certificates *_Nullable martlet_list_new(void) { return sk_X509_new_null(); }
 void martlet_list_free(martlet_certificates *list) { sk_X509_pop_free(list, X509_free); }
 int martlet_list_count(martlet_certificates *list) { return sk_X509_num(list); }

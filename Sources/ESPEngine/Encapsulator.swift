@@ -107,7 +107,7 @@ struct Encapsulator: ~Copyable {
     /// to stay until then.
     mutating func seal(
         _ buffer: inout MutableRawSpan, inner: Range<Int>, by compressor: inout PayloadCompressor,
-        random: inout UnpredictableOctets, now: Instant, in batch: PacketBatch? = nil
+        random: inout UnpredictableOctets, now: Instant, in batch: LentBatch? = nil
     ) throws(DropReason) -> Range<Int> {
         guard inner.lowerBound >= 0, inner.upperBound <= buffer.byteCount, !inner.isEmpty else {
             throw .malformedPacket
@@ -133,7 +133,7 @@ struct Encapsulator: ~Copyable {
     /// Leaves the IP header of the packet at `inner` behind, which the caller sends the ESP packet with.
     private mutating func sealPayload(
         of inner: Range<Int>, _ buffer: inout MutableRawSpan, _ compressor: inout PayloadCompressor,
-        random: inout UnpredictableOctets, now: Instant, _ batch: PacketBatch?
+        random: inout UnpredictableOctets, now: Instant, _ batch: LentBatch?
     ) throws(DropReason) -> Range<Int> {
         let header = try TransportHeader(parsing: buffer.bytes.extracting(inner))
         var payload = inner.lowerBound..<(inner.upperBound - header.length)
@@ -190,7 +190,7 @@ struct Encapsulator: ~Copyable {
     /// Puts any payload into an ESP packet around it, and returns where that is.
     mutating func seal(
         _ buffer: inout MutableRawSpan, payload: Range<Int>, nextHeader: IPProtocolNumber,
-        random: inout UnpredictableOctets, in batch: PacketBatch? = nil
+        random: inout UnpredictableOctets, in batch: LentBatch? = nil
     ) throws(DropReason) -> Range<Int> {
         let start = payload.lowerBound - headroom
         // The text ends at a multiple of the alignment: padding, its length, the next header.

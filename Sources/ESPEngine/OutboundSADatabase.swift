@@ -116,13 +116,13 @@ public struct OutboundSADatabase: ~Copyable {
         try unsafe seal(&buffer, inner: inner, by: handle, now: now, in: nil)
     }
 
-    /// The same, but what `batch` can do sooner for many packets is done by its ``PacketBatch/finish()``. Unsafe: until
+    /// The same, but what `batch` can do sooner for many packets is done by its ``LentBatch/finish()``. Unsafe: until
     /// then what `buffer` lends must stay where it is, and the SA must not be removed or replaced.
     @unsafe
     @inline(__always)
     public mutating func seal(
         _ buffer: inout MutableRawSpan, inner: Range<Int>, by handle: OutboundHandle, now: Instant,
-        in batch: PacketBatch?
+        in batch: LentBatch?
     ) throws(DropReason) -> Sealed {
         do throws(DropReason) {
             let index = Int(handle.slot)

@@ -78,6 +78,8 @@ public enum Query: Sendable {
             public var sendsCertificates: Bool
             /// Whether OCSP answers are to go with the certificates (RFC 4806).
             public var bringsStatus: Bool
+            /// What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
+            public var peerMethods: [AuthenticationAnnouncement]?
 
             /// What it is to be like.
             public init(

@@ -91,6 +91,7 @@ struct AuthInitiator: ~Copyable {
             // What follows is announced with a proof.
             notifies += [NotifyPayload(.multipleAuthSupported)] + (proof == nil ? [] : context.roundAnnouncement)
         }
+        notifies += AnnouncedMethods.notifies([context.connection])
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)

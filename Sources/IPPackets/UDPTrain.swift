@@ -1,3 +1,5 @@
+import NetworkTypes
+
 /// UDP datagrams of one flow and one length that follow each other and become one packet for a device that can cut it
 /// again (Linux 6.2 and newer).
 ///
@@ -10,45 +12,25 @@ public struct UDPTrain: Sendable {
     public private(set) var length: Int
     /// Whether another datagram may follow.
     public private(set) var isOpen: Bool
-    private let isV4: Bool
-    /// Octets of the IP header.
-    private let network: Int
+    private var network: TrainNetwork
     private let segmentSize: Int
-    private var lastIdentification: UInt16
 
     /// The longest joined packet: what an IPv4 header can say.
     public static let maximumLength = 65_535
     /// The most datagrams: what every kernel cuts again.
     public static let maximumCount = 64
 
-    private var headers: Int { network + UDPHeader.length }
+    private var headers: Int { network.length + UDPHeader.length }
 
-    /// Octets of the IP header in front of a datagram with a checksum that is right; nil for any other packet.
+    /// The header in front of a datagram with a checksum that is right; nil for any other packet.
     @inline(__always)
-    private static func network(_ packet: RawSpan) -> Int? {
-        let octets = packet.byteCount
-        guard octets > 28 else { return nil }
-        let network: Int
-        switch packet.uint8(at: 0) {
-        case 0x45:
-            // Neither fragments nor the reserved flag, and a header that is not damaged.
-            guard packet.uint8(at: 9) == 17, Int(packet.uint16(at: 2)) == octets,
-                packet.uint16(at: 6) & 0xbfff == 0, OnesSum.of(packet.extracting(0..<20)) == 0xffff
-            else { return nil }
-            network = 20
-        case 0x60...0x6f:
-            guard octets > 48, packet.uint8(at: 6) == 17, Int(packet.uint16(at: 4)) + 40 == octets else { return nil }
-            network = 40
-        default: return nil
-        }
-        guard Int(packet.uint16(at: network + 4)) == octets - network, packet.uint16(at: network + 6) != 0 else {
-            return nil
-        }
-        let addresses = packet.extracting((network == 20 ? 12 : 8)..<network)
-        let sum = OnesSum.of(
-            packet.extracting(network..<octets),
-            plus: UInt64(OnesSum.of(addresses)) + UInt64(octets - network) + 17)
-        return sum == 0xffff ? network : nil
+    private static func network(_ packet: RawSpan) -> TrainNetwork? {
+        guard let network = TrainNetwork(packet, carrying: .udp, moreThan: UDPHeader.length),
+            Int(packet.uint16(at: network.length + 4)) == packet.byteCount - network.length,
+            // Without a checksum.
+            packet.uint16(at: network.length + 6) != 0, network.isIntact(packet)
+        else { return nil }
+        return network
     }
 
     /// Begins with the packet that fills `packet`; nil when it can neither be joined nor joined to.
@@ -58,42 +40,24 @@ public struct UDPTrain: Sendable {
         count = 1
         length = packet.byteCount
         isOpen = true
-        isV4 = network == 20
-        segmentSize = packet.byteCount - network - UDPHeader.length
-        lastIdentification = network == 20 ? packet.uint16(at: 4) : 0
+        segmentSize = packet.byteCount - network.length - UDPHeader.length
     }
 
     /// Takes the packet that fills `packet` when it follows, and says where its payload starts; nil, and nothing
     /// changed, when it does not. `first` is the packet that the train began with, unchanged.
     public mutating func take(_ packet: RawSpan, after first: RawSpan) -> Int? {
-        guard isOpen, first.byteCount == headers + segmentSize, packet.byteCount > headers,
-            packet.uint8(at: 0) >> 4 == (isV4 ? 4 : 6)
-        else { return nil }
+        guard isOpen, first.byteCount == headers + segmentSize, packet.byteCount > headers else { return nil }
         let payload = packet.byteCount - headers
-        guard payload <= segmentSize, length + payload <= Self.maximumLength, hasSameNetwork(packet, first),
+        guard payload <= segmentSize, length + payload <= Self.maximumLength, let other = Self.network(packet),
+            network.isFollowed(by: packet, other, first),
             // Ports.
-            packet.uint32(at: network) == first.uint32(at: network), Self.network(packet) == network
+            packet.uint32(at: network.length) == first.uint32(at: network.length)
         else { return nil }
         count += 1
         length += payload
-        if isV4 { lastIdentification = packet.uint16(at: 4) }
+        network.take(other)
         isOpen = payload == segmentSize && count < Self.maximumCount
         return headers
-    }
-
-    /// Class, identification, lifetime and addresses.
-    @inline(__always)
-    private func hasSameNetwork(_ packet: RawSpan, _ first: RawSpan) -> Bool {
-        guard isV4 else {
-            return packet.uint32(at: 0) == first.uint32(at: 0) && packet.uint16(at: 6) == first.uint16(at: 6)
-                && packet.uint128(at: 8) == first.uint128(at: 8) && packet.uint128(at: 24) == first.uint128(at: 24)
-        }
-        let mayFragment = packet.uint16(at: 6) == 0
-        return packet.uint16(at: 0) == first.uint16(at: 0) && packet.uint16(at: 6) == first.uint16(at: 6)
-            && packet.uint8(at: 8) == first.uint8(at: 8) && packet.uint32(at: 12) == first.uint32(at: 12)
-            && packet.uint32(at: 16) == first.uint32(at: 16)
-            // What cannot be fragmented needs no identification (RFC 6864 §4.1).
-            && (!mayFragment || packet.uint16(at: 4) == lastIdentification &+ 1)
     }
 
     /// Makes the headers of the first packet, which lies at `offset`, those of the joined one, and returns what is to be
@@ -102,25 +66,14 @@ public struct UDPTrain: Sendable {
         guard count > 1, offset >= 0, offset <= buffer.byteCount, headers <= buffer.byteCount - offset else {
             return VirtioHeader()
         }
-        if isV4 {
-            buffer.put(UInt16(truncatingIfNeeded: length), at: offset + 2)
-            buffer.put(UInt16(0), at: offset + 10)
-            let sum = OnesSum.of(buffer.bytes.extracting(offset..<(offset + network)))
-            buffer.put(~sum, at: offset + 10)
-        } else {
-            buffer.put(UInt16(truncatingIfNeeded: length - network), at: offset + 4)
-        }
-        let udp = offset + network
-        buffer.put(UInt16(truncatingIfNeeded: length - network), at: udp + 4)
-        let pseudo = OnesSum.of(
-            buffer.bytes.extracting((offset + (isV4 ? 12 : 8))..<udp), plus: UInt64(length - network) + 17)
-        buffer.put(pseudo, at: udp + 6)
+        buffer.put(UInt16(truncatingIfNeeded: length - network.length), at: offset + network.length + 4)
+        network.finish(&buffer, at: offset, total: length, checksum: 6)
         var header = VirtioHeader()
         header.segmentation = .udp
         header.needsChecksum = true
         header.headerLength = UInt16(truncatingIfNeeded: headers)
         header.segmentSize = UInt16(truncatingIfNeeded: segmentSize)
-        header.checksumStart = UInt16(truncatingIfNeeded: network)
+        header.checksumStart = UInt16(truncatingIfNeeded: network.length)
         header.checksumOffset = 6
         return header
     }

@@ -3,7 +3,7 @@ import CIPsecCrypto
 /// Packets under way that are sealed together, since some ciphers are several times as fast for many at once: AES-CBC with
 /// an HMAC, by ipsec-mb.
 ///
-/// It owns the library's queue and belongs to one thread. It never holds a key, and no packet beyond ``finish()``.
+/// It owns the library's queue and belongs to one thread. It never holds a key, and no packet beyond ``LentBatch/finish()``.
 @safe
 public final class PacketBatch: @unchecked Sendable {
     // `@unchecked`: confined to one thread at a time by its owner; it may be handed over, never shared.
@@ -23,6 +23,18 @@ public final class PacketBatch: @unchecked Sendable {
         // Made by `init`, never handed out.
         unsafe martlet_batch_free(queue)
     }
+
+    /// The same batch for the packet path. Unsafe: the batch must outlive every use of it.
+    @unsafe
+    public var lent: LentBatch { LentBatch(self) }
+}
+
+/// A batch whose owner keeps it alive: a value, so that a packet that is put into it counts no reference.
+@safe
+public struct LentBatch {
+    let queue: OpaquePointer
+
+    fileprivate init(_ batch: PacketBatch) { unsafe queue = batch.queue }
 
     /// Seals all that is under way. False when the library refused one: then none may be sent, since it is not told which.
     public func finish() -> Bool { unsafe martlet_batch_finish(queue) == 1 }

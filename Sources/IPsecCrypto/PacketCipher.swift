@@ -231,12 +231,12 @@ public final class PacketCipher: @unchecked Sendable {
     public var takesBatches: Bool { unsafe lane != nil }
 
     /// The same for a packet whose parts follow each other, the ICV behind the text, to be done by
-    /// ``PacketBatch/finish()``; at once for a cipher that does not take batches. Unsafe: what `buffer` lends must stay
+    /// ``LentBatch/finish()``; at once for a cipher that does not take batches. Unsafe: what `buffer` lends must stay
     /// where it is until then, and so must this object.
     @unsafe
     public func seal(
         _ buffer: inout MutableRawSpan, associatedData: Range<Int>, extraAssociatedData: UInt32?, iv: Range<Int>,
-        text: Range<Int>, in batch: PacketBatch
+        text: Range<Int>, in batch: LentBatch
     ) -> Bool {
         guard let lane = unsafe lane, associatedData.upperBound == iv.lowerBound, iv.upperBound == text.lowerBound,
             iv.count == 16, !text.isEmpty

@@ -50,7 +50,7 @@ extension Diagnosis {
         case .notYetValid(let subject, let begins):
             (
                 "E-CERT-NOT-YET-VALID", "The certificate '\(subject)' is not valid yet.",
-                ["It begins on \(CalendarText.moment(begins))"], "Check the clocks on both sides."
+                ["It begins on \(CalendarText.moment(begins))"], "Check the clocks here, there and where it was issued."
             )
         case .wrongName(let claimed, let subject, let names):
             (

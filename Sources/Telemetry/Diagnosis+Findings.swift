@@ -78,13 +78,20 @@ extension Diagnosis {
             ], remedy: "Let UDP 4500 through on both sides and between them.")
     }
 
-    /// Our clock can't be right.
-    public static func clockSkew(_ now: String) -> Diagnosis {
-        Diagnosis(
-            code: "E-CLOCK", summary: "This machine's clock says \(now), which can't be right.",
+    /// Our clock can't be right: by itself, or because a certificate of our own would begin only later.
+    public static func clockSkew(_ now: String, certificate: (name: String, begins: String)? = nil) -> Diagnosis {
+        let own = certificate.map {
+            ", by which its own certificate '\($0.name)' is not valid before \($0.begins): peers refuse it or the clock "
+                + "is wrong"
+        }
+        return Diagnosis(
+            code: "E-CLOCK", summary: "This machine's clock says \(now)\(own ?? ", which can't be right").",
             facts: ["Certificates are valid only between two dates, and would all be refused"],
-            causes: ["the machine has no battery for its clock and was not synchronised yet"],
-            remedy: "Set the clock (`timedatectl set-ntp true`).")
+            causes: [
+                "the machine has no battery for its clock and was not synchronised yet",
+                "the clock of the authority that issued the certificate was ahead",
+            ],
+            remedy: "Set the clock (`timedatectl set-ntp true`); if it is right, issue the certificate again.")
     }
 
     /// One of each, with made-up values.

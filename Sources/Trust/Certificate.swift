@@ -136,6 +136,22 @@ public final class Certificate: @unchecked Sendable {
     }
 }
 
+extension Certificate {
+    /// The identifier that it states of its own key (RFC 5280 §4.2.1.2); nil where it states none.
+    public var statedKeyIdentifier: [UInt8]? { statedIdentifier(0) }
+
+    /// The identifier that it states of its issuer's key (RFC 5280 §4.2.1.1); nil where it states none.
+    public var issuerKeyIdentifier: [UInt8]? { statedIdentifier(1) }
+
+    private func statedIdentifier(_ which: Int32) -> [UInt8]? {
+        // Lives until after the call.
+        let (done, octets) = unsafe LibraryBytes.filled(room: 64) { out, length in
+            unsafe martlet_certificate_key_identifier(library, which, out, &length)
+        }
+        return done == 1 ? octets : nil
+    }
+}
+
 extension Certificate: Equatable {
     /// The same octets.
     public static func == (left: Certificate, right: Certificate) -> Bool { left.der == right.der }

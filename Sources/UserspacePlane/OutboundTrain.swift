@@ -15,12 +15,15 @@ struct OuterMarks: Hashable {
 /// other and leave as one train (UDP_SEGMENT).
 ///
 /// It owns the memory that packets are sealed in. It is asked where the next one goes, then told that it is there.
+@safe
 struct OutboundTrain: ~Copyable {
     private let batch: DatagramBatch
     private let sockets: PlaneSockets
+    // The same entries, which `sockets` keeps alive: what is sent counts no reference.
+    private let lent: [Unmanaged<PlaneSockets.Entry>]
     private let drops: DropCounters
-    /// Packets here that are still to be sealed.
-    private let packetBatch: PacketBatch?
+    /// Packets here that are still to be sealed. The worker that owns this train owns the batch.
+    private let packetBatch: LentBatch?
     /// By socket.
     private let takesTrains: [Bool]
     /// For each slot of the batch, the socket that it leaves by and the SA's place.
@@ -56,7 +59,7 @@ struct OutboundTrain: ~Copyable {
     private static let patience: Int32 = 20
 
     init(
-        _ sockets: PlaneSockets, drops: DropCounters, makesTrains: Bool, batch packetBatch: PacketBatch?
+        _ sockets: PlaneSockets, drops: DropCounters, makesTrains: Bool, batch packetBatch: LentBatch?
     ) throws(SystemError) {
         self.packetBatch = packetBatch
         batch = try DatagramBatch(capacity: Self.slots, slotSize: Self.slotSize)
@@ -68,6 +71,7 @@ struct OutboundTrain: ~Copyable {
         let nowhere = Endpoint(.unspecified(.v4), 0)
         way = Way(path: Path(local: nowhere, remote: nowhere), socket: 0)
         self.sockets = sockets
+        unsafe lent = sockets.entries.map { unsafe Unmanaged.passUnretained($0) }
         self.drops = drops
     }
 
@@ -115,9 +119,13 @@ struct OutboundTrain: ~Copyable {
         while start < filled {
             var end = start + 1
             while end < filled, exits[end] == exits[start], mayFragment[end] == mayFragment[start] { end += 1 }
-            let entry = sockets.entries[exits[start]]
-            entry.fragmentation.set(mayFragment[start], for: entry.socket)
-            if send(start..<end, by: entry.socket) { tooLong = exits[start] }
+            let wanted = mayFragment[start]
+            // `sockets` lives as long as this does, and its list never changes.
+            let isTooLong = unsafe lent[exits[start]]._withUnsafeGuaranteedRef { entry in
+                entry.fragmentation.set(wanted, for: entry.socket)
+                return send(start..<end, by: entry.socket)
+            }
+            if isTooLong { tooLong = exits[start] }
             start = end
         }
         filled = 0

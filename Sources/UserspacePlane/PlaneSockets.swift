@@ -19,12 +19,19 @@ struct PlaneSockets: Sendable {
         case authenticated
     }
 
-    struct Entry: Sendable {
+    /// An object, so that who takes one out of the list counts one reference, and who borrows it counts none.
+    final class Entry: Sendable {
         let socket: any DatagramSocket
         let use: Use
         /// The same socket where packets have their IP headers.
-        var headers: HeaderSocket?
+        let headers: HeaderSocket?
         let fragmentation = OuterFragmentation()
+
+        init(socket: any DatagramSocket, use: Use, headers: HeaderSocket? = nil) {
+            self.socket = socket
+            self.use = use
+            self.headers = headers
+        }
 
         /// Whether it can send from this end.
         func serves(_ local: Endpoint) -> Bool {

@@ -1,4 +1,5 @@
 import ESPEngine
+import IPPackets
 import LinuxSystem
 
 /// A device of one child's own, as the transmitting thread sees it: where packets come from, and the policies for them
@@ -13,6 +14,23 @@ final class PolicyDomain {
 
     /// The domain of a device.
     init(_ port: any PacketPort) { self.port = port }
+}
+
+/// A domain whose owner keeps it alive meanwhile: asking it about a packet counts no reference.
+@safe
+struct LentDomain {
+    private let domain: Unmanaged<PolicyDomain>
+
+    /// Unsafe: `domain` must outlive this value.
+    @unsafe
+    init(_ domain: PolicyDomain) { unsafe self.domain = .passUnretained(domain) }
+
+    /// What becomes of a packet.
+    @inline(__always)
+    func verdict(for fields: PacketSelectorFields) -> PolicyDatabase.Verdict {
+        // Whoever lent it keeps it.
+        unsafe domain._withUnsafeGuaranteedRef { $0.policies.verdict(for: fields) }
+    }
 }
 
 /// A device of one child's own, as the receiving thread sees it.

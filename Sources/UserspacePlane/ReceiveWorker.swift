@@ -107,9 +107,13 @@ struct ReceiveWorker: ~Copyable {
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
             guard obey() else { return }
             for event in ready where event.token != Self.orderToken {
-                let entry = sockets.entries[Int(event.token)]
-                if event.readiness.contains(.failed) { hear(entry) }
-                guard receive(entry) else { return }
+                // `sockets` lives as long as this does, and its list never changes: no reference is counted.
+                let entry = unsafe Unmanaged.passUnretained(sockets.entries[Int(event.token)])
+                let goesOn = unsafe entry._withUnsafeGuaranteedRef { entry in
+                    if event.readiness.contains(.failed) { hear(entry) }
+                    return receive(entry)
+                }
+                guard goesOn else { return }
             }
         }
     }

@@ -6,35 +6,6 @@ import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 
-/// How an outbound SA's packets leave.
-struct Way: Hashable, Sendable {
-    /// The outer addresses and ports.
-    var path: Path
-    /// The socket, as an index into ``PlaneSockets/entries``.
-    var socket: Int
-}
-
-/// What the transmitting thread is asked to do.
-enum TransmitOrder: Sendable {
-    case install(OutboundSA, slot: Int32, Way, TunnelBehaviour, PathFit)
-    case authenticate(OutboundAH, slot: Int32, Way, TunnelBehaviour, PathFit)
-    case remove(OutboundHandle)
-    case move(slot: Int32, Way, PathFit)
-    /// Packets to somebody may have so many octets, headers included.
-    case pathMTU(IPAddress, Int)
-    case protect(ChildSAID, PolicySelectors, OutboundHandle, precedence: UInt32, domain: UInt64)
-    case stand(ChildSAID, StandingPolicy, domain: UInt64)
-    case openDomain(UInt64, any PacketPort)
-    case closeDomain(UInt64)
-    case block(ChildSAID)
-    case unprotect(ChildSAID)
-    case keepAlive(Way, every: Interval)
-    /// A packet as a device gave it, which another worker has read and this one is to seal.
-    case relayed([UInt8])
-    case reach(Milestone)
-    case stop
-}
-
 /// The transmitting thread: inner packets from the port, looked up, sealed, and out by a socket; and keep-alives.
 ///
 /// It owns the outbound SAs, the policies and its buffers; everything is done by the one thread that runs it. A packet
@@ -66,6 +37,7 @@ struct TransmitWorker: ~Copyable {
     var train: OutboundTrain
     /// What is sealed together, before the train is sent; nil where that gains nothing.
     private let batch: PacketBatch?
+    private let lentBatch: LentBatch?
     var report: InnerReport
     /// Where a packet lies that is to be looked at piece by piece.
     let scratch = PacketMemory(Self.stagingSize)
@@ -95,8 +67,11 @@ struct TransmitWorker: ~Copyable {
         try poller.add(port.descriptor, token: 0, .readable)
         // Everything that can fail comes before the first property.
         let batch = PacketBatch()
-        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains, batch: batch)
+        // Both live as long as this does.
+        let lent = batch.map { unsafe $0.lent }
+        train = try OutboundTrain(sockets, drops: drops, makesTrains: makesTrains, batch: lent)
         self.batch = batch
+        lentBatch = lent
         exit = BypassExit(mark: bypassMark)
         associations = OutboundSADatabase(drops: drops, entropy: SystemEntropy())
         authenticated = OutboundAHDatabase(drops: drops)
@@ -123,7 +98,7 @@ struct TransmitWorker: ~Copyable {
             if let next = held.nextExpiry, next <= now {
                 for _ in 0..<held.expire(now) { associations.drops.count(.holdExpired) }
             }
-            let pause = [keepAlives.next, tunnels.next, held.nextExpiry].compactMap { $0 }.min().map { $0 - now }
+            let pause = earliest(earliest(keepAlives.next, tunnels.next), held.nextExpiry).map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -134,6 +109,12 @@ struct TransmitWorker: ~Copyable {
                 if let domain = domains[event.token] { transmit(domain.port, domain) }
             }
         }
+    }
+
+    /// The earlier of what there is: no array for it, this is asked before every wait.
+    private func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     /// Carries out what was asked; false when that was to stop.
@@ -202,7 +183,9 @@ struct TransmitWorker: ~Copyable {
     private mutating func transmit(_ port: any PacketPort, _ domain: PolicyDomain?) {
         let now = MonotonicClock.now()
         let header = port.headerSize
-        report.port = port
+        if report.port !== port { report.port = port }
+        // The caller keeps the domain, and orders are carried out between batches only.
+        let lent = domain.map { unsafe LentDomain($0) }
         var octets = 0
         // The limits keep a flood from holding up orders.
         for _ in 0..<Self.mostReads where octets < Self.mostOctets {
@@ -226,7 +209,7 @@ struct TransmitWorker: ~Copyable {
                 associations.drops.count(.malformedPacket)
                 continue
             }
-            carry(bytes, header, domain, now)
+            carry(bytes, header, lent, now)
         }
         train.send()
         while let socket = train.takeTooLong() {
@@ -236,7 +219,7 @@ struct TransmitWorker: ~Copyable {
 
     /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
     @inline(__always)
-    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ domain: PolicyDomain?, _ now: Instant) {
+    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ domain: LentDomain?, _ now: Instant) {
         let fields: PacketSelectorFields
         let plan: SegmentationPlan
         var packet = bytes.extracting(header..<bytes.byteCount)
@@ -249,7 +232,7 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let handle: OutboundHandle
-        switch domain == nil ? policies.verdict(for: fields) : domain?.policies.verdict(for: fields) ?? .none {
+        switch domain == nil ? policies.verdict(for: fields) : domain?.verdict(for: fields) ?? .none {
         case .protect(let found):
             handle = found
             if !crew.isEmpty, OutboundOwner.worker(slot: found.slot, among: crew.count) != index {
@@ -296,7 +279,7 @@ struct TransmitWorker: ~Copyable {
                 ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass),
             mayFragment: !(rules.copiesDF && packet.doesNotFragment))
         let opening = rules.clamp.isOn ? SegmentSizeClamp.opening(packet, fields) : nil
-        let batch = plan.count >= PacketBatch.worthwhile ? self.batch : nil
+        let batch = plan.count >= PacketBatch.worthwhile ? lentBatch : nil
         for index in 0..<plan.count {
             let length = plan.length(of: index)
             let inner = max(length, rules.paddedLength)
@@ -341,7 +324,7 @@ struct TransmitWorker: ~Copyable {
     @inline(__always)
     mutating func seal(
         _ slot: inout MutableRawSpan, _ inner: Range<Int>, _ handle: OutboundHandle, _ now: Instant,
-        _ batch: PacketBatch? = nil
+        _ batch: LentBatch? = nil
     ) -> Bool {
         do throws(DropReason) {
             // The train keeps the memory until it has finished the batch; SAs change between trains only.
@@ -390,7 +373,7 @@ struct TransmitWorker: ~Copyable {
             if owner != nil, domain == nil { continue }
             let header = domain?.port.headerSize ?? port.headerSize
             // Octets have no padding: a span of them is a raw span.
-            carry(unsafe packet.bytes.span.bytes, header, domain, now)
+            carry(unsafe packet.bytes.span.bytes, header, domain.map { unsafe LentDomain($0) }, now)
         }
         heldUntil = nil
         train.send()

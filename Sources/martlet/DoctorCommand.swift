@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import Telemetry
+import Trust
 import ViciMessages
+import ViciServer
 
 /// `martlet doctor`.
 struct Doctor: ParsableCommand {
@@ -20,6 +22,11 @@ struct Doctor: ParsableCommand {
     @Option(
         help: ArgumentHelp("A host behind the peer, to find the largest packet that arrives.", valueName: "ADDRESS"))
     var mtu: String?
+    @Option(
+        name: .customLong("from"),
+        help: ArgumentHelp(
+            "With --mtu, an address of this machine's that the tunnel carries.", valueName: "ADDRESS"))
+    var source: String?
     @Flag(help: "Print JSON, for programs.") var json = false
     @OptionGroup var control: ControlSocketOption
 
@@ -27,7 +34,8 @@ struct Doctor: ParsableCommand {
         var page = DoctorPage()
         page.machine()
         do {
-            let report = try GatewayClient(control).status()
+            let gateway = try GatewayClient(control)
+            let report = try gateway.status()
             page.add(.well, "gateway", "The gateway answers on its control socket.")
             let wanted = report.connections.filter { name == nil || $0.name == name }
             if let name, wanted.isEmpty { throw CommandFailure("No connection is called '\(name)'.") }
@@ -36,7 +44,10 @@ struct Doctor: ParsableCommand {
                 if rekey { try page.rekey(connection, control) }
             }
             if name == nil { for refusal in report.refusals.prefix(5) { page.refusal(refusal) } }
-            if let mtu { page.largestPacket(to: mtu) }
+            if let mtu { page.largestPacket(to: mtu) { DoctorPage.ping(mtu, from: source, $0) } }
+            var certificates: [ViciTree] = []
+            _ = try gateway.client.call("list-certs", streaming: "list-cert") { certificates.append($0) }
+            page.ownCertificates(certificates)
         } catch let failure as CommandFailure {
             page.add(.broken, "gateway", failure.description)
         }
@@ -158,35 +169,73 @@ struct DoctorPage {
         }
     }
 
-    /// The largest packet that reaches a host and is answered.
-    mutating func largestPacket(to address: String) {
-        let overhead = address.contains(":") ? 48 : 28
-        guard answers(address, 100 - overhead) else {
-            return add(
-                .broken, "mtu", "\(address) does not answer a small ping, so that nothing can be said of large ones.")
-        }
-        var arrives = 100
-        var fails = 1501
-        while fails - arrives > 1 {
-            let middle = (arrives + fails) / 2
-            if answers(address, middle - overhead) { arrives = middle } else { fails = middle }
-        }
-        if arrives >= 1280 {
-            add(.well, "mtu", "Packets up to \(arrives) octets arrive at \(address) and come back.")
-        } else {
-            add(.broken, "mtu", .mtuBlackHole(arrives, fails))
+    /// Whether the clock agrees with the certificates that we show to others.
+    mutating func ownCertificates(_ listed: [ViciTree], now: Int64 = Int64(Date().timeIntervalSince1970)) {
+        for one in listed where one["type"] == "X509" && one["has_privkey"] == "yes" {
+            guard case .value(let der)? = one[element: "data"], let certificate = try? Certificate(der: der) else {
+                continue
+            }
+            let (begins, ends) = certificate.validity
+            if now < begins {
+                let own = (name: certificate.name, begins: CalendarText.moment(begins))
+                add(.broken, "machine", .clockSkew(CalendarText.moment(now), certificate: own))
+            } else if now > ends {
+                add(
+                    .broken, "machine",
+                    "Our own certificate '\(certificate.name)' ended on \(CalendarText.moment(ends)): issue a new one.")
+            } else {
+                add(.well, "machine", "Our certificate '\(certificate.name)' ends on \(CalendarText.moment(ends)).")
+            }
         }
     }
 
-    private func answers(_ address: String, _ size: Int) -> Bool {
+    /// What becomes of a packet that may not be cut.
+    enum Fate {
+        case answered
+        /// Somebody on the way, or our own device, says that it is too long.
+        case refused
+        case lost
+    }
+
+    /// The largest packet that reaches a host and is answered; `send` tries one of so many octets.
+    mutating func largestPacket(to address: String, send: (Int) -> Fate) {
+        // Any packet may get lost once for another reason.
+        func fate(_ size: Int) -> Fate {
+            let first = send(size)
+            return first == .lost ? send(size) : first
+        }
+        guard fate(100) == .answered else {
+            return add(
+                .broken, "mtu", "\(address) does not answer a small ping, so that nothing can be said of large ones.")
+        }
+        var (arrives, fails, end) = (100, 1501, Fate.refused)
+        while fails - arrives > 1 {
+            let middle = (arrives + fails) / 2
+            let found = fate(middle)
+            if found == .answered { arrives = middle } else { (fails, end) = (middle, found) }
+        }
+        if end == .lost {
+            add(.broken, "mtu", .mtuBlackHole(arrives, fails))
+        } else {
+            add(.well, "mtu", "Packets up to \(arrives) octets arrive at \(address) and come back.")
+        }
+    }
+
+    /// Sends a ping of so many octets, headers included.
+    static func ping(_ address: String, from source: String?, _ size: Int) -> Fate {
         let ping = Process()
         ping.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        ping.arguments = ["ping", "-n", "-q", "-M", "do", "-c", "1", "-W", "1", "-s", String(size), address]
-        ping.standardOutput = FileHandle.nullDevice
-        ping.standardError = FileHandle.nullDevice
-        guard (try? ping.run()) != nil else { return false }
+        let payload = size - (address.contains(":") ? 48 : 28)
+        let words = ["ping", "-n", "-M", "do", "-c", "1", "-W", "1", "-s", String(payload), address]
+        ping.arguments = words + (source.map { ["-I", $0] } ?? [])
+        let said = Pipe()
+        ping.standardOutput = said
+        ping.standardError = said
+        guard (try? ping.run()) != nil else { return .lost }
+        let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         ping.waitUntilExit()
-        return ping.terminationStatus == 0
+        if ping.terminationStatus == 0 { return .answered }
+        return text.contains("mtu") || text.contains("too long") || text.contains("too big") ? .refused : .lost
     }
 
     // MARK: The page

@@ -11,6 +11,9 @@ struct SwanctlDoor {
     private var arguments = ViciTree()
     private var uri = "unix:///var/run/charon.vici"
     private var isRaw = false
+    private var isUTC = false
+    private var isShort = false
+    private var isPEM = false
     private var isQuiet = false
 
     /// Why the command line makes no sense.
@@ -21,12 +24,15 @@ struct SwanctlDoor {
         "-d": "--redirect",
         "-P": "--list-pols", "-A": "--list-pools", "-S": "--stats", "-v": "--version", "-C": "--counters",
         "-T": "--log", "-m": "--monitor-sa", "-q": "--load-all", "-r": "--reload-settings",
+        "-x": "--list-certs", "-B": "--list-authorities", "-g": "--list-algs", "-f": "--flush-certs",
+        "-p": "--install", "-u": "--uninstall",
+        "-c": "--load-conns", "-s": "--load-creds", "-a": "--load-pools", "-b": "--load-authorities",
     ]
 
     /// Options with a value, and the argument of the message that it becomes.
     private static let values: [String: String] = [
         "--ike": "ike", "--child": "child", "--ike-id": "ike-id", "--child-id": "child-id", "--timeout": "timeout",
-        "--loglevel": "loglevel", "--name": "name",
+        "--loglevel": "loglevel", "--name": "name", "--subject": "subject", "--type": "type", "--flag": "flag",
         "--peer-ip": "peer-ip", "--peer-id": "peer-id",
         "--gateway": "gateway", "-p": "peer-ip", "-g": "gateway",
         "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
@@ -49,7 +55,7 @@ struct SwanctlDoor {
     private init(_ words: [String]) throws {
         guard let first = words.first else { throw Misuse(reason: "a command is missing") }
         command = Self.commands[first] ?? first
-        guard Self.commands.values.contains(command) || ["--help", "--list-algs"].contains(command) else {
+        guard Self.commands.values.contains(command) || command == "--help" else {
             throw Misuse(reason: "'\(first)' is no command of this swanctl")
         }
         var rest = words.dropFirst()
@@ -66,6 +72,13 @@ struct SwanctlDoor {
                 uri = value
             case "--trap", "--drop", "--pass", "--leases", "--force", "--all", "--noblock", "--reauth":
                 arguments.set(String(option.dropFirst(2)), true)
+            case "--utc", "-U": isUTC = true
+            case "--short", "-S": isShort = true
+            case "--pem": isPEM = true
+            case "-p" where command == "--list-certs": isPEM = true
+            case "-s" where command == "--list-certs": arguments.set("subject", attached ?? rest.popFirst() ?? "")
+            case "-t" where command == "--list-certs": arguments.set("type", attached ?? rest.popFirst() ?? "")
+            case "-f" where command == "--list-certs": arguments.set("flag", attached ?? rest.popFirst() ?? "")
             case "-d" where command == "--redirect":
                 arguments.set("peer-id", attached ?? rest.popFirst() ?? "")
             case "--daemon", "-d", "--noprompt", "-n", "--clear": break
@@ -104,7 +117,15 @@ struct SwanctlDoor {
         case "--terminate": return try act(client, "terminate")
         case "--rekey": return try act(client, "rekey")
         case "--redirect": return try act(client, "redirect")
-        case "--load-all", "--reload-settings": return try act(client, "reload-settings")
+        case "--list-certs": return try listCertificates(client)
+        case "--list-authorities":
+            return try list(client, "list-authorities", "list-authority", SwanctlText.authorities)
+        case "--list-algs": return try answer(client, "get-algorithms", SwanctlText.algorithms)
+        case "--flush-certs": return try act(client, "flush-certs")
+        case "--install": return try act(client, "install")
+        case "--uninstall": return try act(client, "uninstall")
+        case "--load-all", "--load-conns", "--load-creds", "--load-pools", "--load-authorities", "--reload-settings":
+            return try act(client, "reload-settings")
         case "--log": return try follow(client, ["log"])
         case "--monitor-sa":
             return try follow(client, ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey"])
@@ -119,6 +140,16 @@ struct SwanctlDoor {
             if isRaw { print(SwanctlText.raw(event, "event", tree)) } else { for line in text(tree) { print(line) } }
         }
         if isRaw { print(SwanctlText.raw(name, "reply", reply)) }
+        return 0
+    }
+
+    private func listCertificates(_ client: ViciClient) throws -> Int32 {
+        if isRaw { return try list(client, "list-certs", "list-cert") { _ in [] } }
+        var found: [ViciTree] = []
+        _ = try client.call("list-certs", arguments, streaming: "list-cert") { found.append($0) }
+        let text = SwanctlCertificates(
+            now: Int64(Date().timeIntervalSince1970), isUTC: isUTC, isShort: isShort, isPEM: isPEM)
+        for line in text.lines(found) { print(line) }
         return 0
     }
 
@@ -161,8 +192,11 @@ struct SwanctlDoor {
         Martlet, called as swanctl. Commands:
           --initiate|-i --terminate|-t --rekey|-R   with --ike, --child, --ike-id, --child-id, --timeout
           --redirect|-d                             with --ike, --ike-id, --peer-ip, --peer-id; --gateway
-          --list-sas|-l --list-conns|-L --list-pols|-P --list-pools|-A
-          --stats|-S --counters|-C --version|-v --log|-T --monitor-sa|-m --load-all|-q
+          --install|-p --uninstall|-u               with --child, --ike
+          --list-sas|-l --list-conns|-L --list-pols|-P --list-pools|-A --list-authorities|-B --list-algs|-g
+          --list-certs|-x                           with --subject, --type, --flag, --pem, --short, --utc
+          --stats|-S --counters|-C --version|-v --log|-T --monitor-sa|-m --flush-certs|-f --reload-settings|-r
+          --load-all|-q --load-conns|-c --load-creds|-s --load-pools|-a --load-authorities|-b
         All take --raw and --uri; files are read by the gateway, strongSwan's own swanctl can load them too.
 
         """

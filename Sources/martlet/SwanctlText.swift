@@ -145,6 +145,27 @@ enum SwanctlText {
         }
     }
 
+    /// `--list-authorities`.
+    static func authorities(_ event: ViciTree) -> [String] {
+        event.sections.flatMap { name, authority in
+            var lines = ["\(name):", "  cacert: \(authority["cacert"] ?? "")"]
+            for (key, word) in [("crl_uris", "crl_uris: "), ("ocsp_uris", "ocsp_uris:")] {
+                for (index, uri) in (authority.list(key) ?? []).enumerated() {
+                    lines.append(index == 0 ? "  \(word) \(uri)" : "             \(uri)")
+                }
+            }
+            if let base = authority["cert_uri_base"] { lines.append("  cert_uri_base: \(base)") }
+            return lines
+        }
+    }
+
+    /// `--list-algs`.
+    static func algorithms(_ answer: ViciTree) -> [String] {
+        answer.sections.flatMap { kind, algorithms in
+            ["\(kind):"] + algorithms.entries.map { "  \($0.name)[\(algorithms[$0.name] ?? "")]" }
+        }
+    }
+
     /// `--list-pools`.
     static func pools(_ answer: ViciTree) -> [String] {
         answer.sections.map { name, pool in

@@ -64,7 +64,9 @@ struct PacketAccelerationTests {
     /// batches of one to more than the library's queue holds.
     @Test(arguments: blockSuites)
     func aBatchPutsOutTheSame(_ suite: Suite) throws {
-        guard let batch = PacketBatch() else { return }
+        guard let owner = PacketBatch() else { return }
+        defer { withExtendedLifetime(owner) {} }
+        let batch = unsafe owner.lent
         var chance = SeededEntropy(seed: 0x6261_7463)
         let single = try PacketCipher(
             encryption: suite.encryption, integrity: suite.integrity, keys: suite.keys(), direction: .seal,

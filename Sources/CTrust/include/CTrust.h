@@ -102,6 +102,8 @@ int martlet_certificate_purpose(X509 *certificate, int index, char *out, size_t 
 int martlet_certificate_name(X509 *certificate, int index, int *kind, uint8_t *out, size_t *length);
 // Where revocation is published: `which` 0 CRL, 1 OCSP, 2 delta CRL (freshest CRL). As above.
 int martlet_certificate_location(X509 *certificate, int which, int index, uint8_t *out, size_t *length);
+// The key identifier that the certificate states: `which` 0 its own, 1 its issuer's. 1 done, 0 it states none.
+int martlet_certificate_key_identifier(X509 *certificate, int which, uint8_t *out, size_t *length);
 
 // Lists. Taking or adding shares the certificate.
 martlet_certificates *_Nullable martlet_list_new(void);

@@ -37,6 +37,9 @@ public struct SendReport: Hashable, Sendable {
 public protocol DatagramSocket: AnyObject, Sendable {
     /// The open socket, for a poller.
     var descriptor: Descriptor { get }
+    /// The open socket's number, valid while this object lives. Asked for once for each batch of packets: it counts no
+    /// reference.
+    var number: Int32 { get }
     /// The family of the socket. An IPv6 socket that was made with `onlyIPv6: false` carries IPv4 as well.
     var family: IPAddress.Family { get }
     /// The address and port that it is bound to.
@@ -92,7 +95,7 @@ extension DatagramSocket {
         for _ in 0..<8 {
             // The shim checks the range and the headroom against the batch's own arrays.
             let result = unsafe martlet_batch_receive(
-                batch.raw, descriptor.number, UInt32(range.lowerBound), UInt32(range.count), UInt32(clamping: headroom))
+                batch.raw, number, UInt32(range.lowerBound), UInt32(range.count), UInt32(clamping: headroom))
             if result < 0, ErrorNumber(rawValue: -result).concernsOneDatagram,
                 result != -ErrorNumber.invalidArgument.rawValue
             {
@@ -144,7 +147,7 @@ extension DatagramSocket {
         while report.next < range.upperBound {
             // The shim checks the range against the batch's own arrays and each slot against its size.
             let result = unsafe martlet_batch_send(
-                batch.raw, descriptor.number, Int32(family.rawValue), UInt32(report.next),
+                batch.raw, number, Int32(family.rawValue), UInt32(report.next),
                 UInt32(range.upperBound - report.next))
             if result > 0 {
                 report.next += Int(result)
@@ -189,7 +192,7 @@ extension DatagramSocket {
             }
             // `start + count` was just checked against the slot; `single` is a local variable.
             let result = unsafe martlet_datagram_send(
-                descriptor.number, Int32(family.rawValue),
+                number, Int32(family.rawValue),
                 batch.memory(of: index).baseAddress.map { unsafe $0 + start },
                 count, &single)
             if result == -ErrorNumber.wouldBlock.rawValue {

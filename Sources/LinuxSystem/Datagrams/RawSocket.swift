@@ -8,6 +8,8 @@ public import NetworkTypes
 public final class RawSocket: DatagramSocket {
     /// The open socket, for a poller.
     public let descriptor: Descriptor
+    /// Its number.
+    public var number: Int32 { descriptor.number }
     /// The socket's family.
     public let family: IPAddress.Family
     /// Where it is bound.

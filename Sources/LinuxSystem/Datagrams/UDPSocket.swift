@@ -5,6 +5,8 @@ public import NetworkTypes
 public final class UDPSocket: DatagramSocket {
     /// The open socket, for a poller.
     public let descriptor: Descriptor
+    /// Its number.
+    public var number: Int32 { descriptor.number }
     /// The socket's family.
     public let family: IPAddress.Family
     /// Where it is bound; the port is the kernel's choice when none was asked for.
