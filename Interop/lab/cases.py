@@ -118,6 +118,17 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left, right, checked in (
+            ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
+            ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),
+            ("strongswan-newer", "martlet", "b")):
+        # Debian's strongSwan does not know it yet.
+        for name, says, policy in revocation.IN_BAND:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name} of-{'initiator' if checked == 'a' else 'responder'}", left, right,
+                lambda says=says, policy=policy, checked=checked: revocation.InBand(
+                    says=says, revocation=policy, checked=checked),
+                revocation.brought, timeout=120, optional="strongswan-newer" in (left, right)))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:
