@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire,
-    fit, hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources,
-    revocation, rounds, shapes, stampede, thousand, updown, wiretap, zero)
+    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
+    hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources, revocation,
+    rounds, shapes, stampede, thousand, uniqueness, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -57,7 +57,8 @@ def all_cases():
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
-                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES]:
+                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES,
+                *uniqueness.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
@@ -117,6 +118,17 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left, right, checked in (
+            ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
+            ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),
+            ("strongswan-newer", "martlet", "b")):
+        # Debian's strongSwan does not know it yet.
+        for name, says, policy in revocation.IN_BAND:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name} of-{'initiator' if checked == 'a' else 'responder'}", left, right,
+                lambda says=says, policy=policy, checked=checked: revocation.InBand(
+                    says=says, revocation=policy, checked=checked),
+                revocation.brought, timeout=120, optional="strongswan-newer" in (left, right)))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:

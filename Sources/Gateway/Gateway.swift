@@ -248,7 +248,11 @@ public final class Gateway {
             guard let names, !connection.names.isEmpty else { return paths.path(for: connection) }
             return names.begin(connection, ticket).map { .noPath($0) }
         case .lease(let request): return leases.lease(request)
-        case .lastUse(let spis): return .lastUse(spis.compactMap { plane.counters(.inbound, spi: $0)?.lastUse }.max())
+        case .lastUse(let inbound, let outbound):
+            let uses =
+                inbound.map { plane.counters(.inbound, spi: $0)?.lastUse }
+                + outbound.map { plane.counters(.outbound, spi: $0)?.lastUse }
+            return .lastUse(uses.compactMap { $0 }.max())
         case .eap(let question) where question.isAuthenticator && question.required.eap.isRelayed:
             guard let radius else { return .eap(.failure([], .noServer("no RADIUS server is configured"))) }
             radius.ask(question, ticket)

@@ -25,6 +25,8 @@ enum SessionTimer: Hashable {
     case ikeExpiry
     /// Both ends are to prove again who they are.
     case reauthentication
+    /// A Child SA may have been without packets for too long.
+    case childInactivity(ChildSAID)
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.

@@ -37,6 +37,7 @@ struct SessionUsage: Hashable, Sendable {
 enum TerminateCause: UInt32, Sendable {
     case userRequest = 1
     case lostCarrier = 2
+    case idleTimeout = 4
     case sessionTimeout = 5
     case adminReset = 6
     case adminReboot = 7
@@ -49,6 +50,7 @@ enum TerminateCause: UInt32, Sendable {
             case .byPeer: .userRequest
             case .peerDead: .lostCarrier
             case .expired: .sessionTimeout
+            case .inactive: .idleTimeout
             case .asked: .adminReset
             case .shutdown: .adminReboot
             case .failed: .nasError
