@@ -42,7 +42,8 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "LinuxSystem",
+                "GatewayModel", "StateRecords", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "RADIUS",
+                "LinuxSystem",
                 "UserspacePlane", "Fetching",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
@@ -73,14 +74,21 @@ let package = Package(
 
         // Thought
         floor("GatewayModel", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto"]),
+        floor("StateRecords", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
         floor("IKECore", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel"]),
         floor(
             "IKEv2Engine",
-            ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore"]),
+            [
+                "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "GatewayModel", "IKECore",
+                "StateRecords",
+            ]),
         .target(name: "CDeflate", linkerSettings: [.linkedLibrary("z")]),
         floor(
             "ESPEngine",
-            ["CDeflate", "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel"]),
+            [
+                "CDeflate", "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IPPackets", "GatewayModel",
+                "StateRecords",
+            ]),
 
         // Other programs' configurations: read into swanctl.conf, written for the other end of a tunnel
         floor("Dialects", ["WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "GatewayModel"]),
@@ -92,6 +100,11 @@ let package = Package(
         // EAP: methods as state machines, TLS in them by way of Trust
         floor("EAPEngine", ["Trust", "WireFormat", "Clockwork", "IPsecCrypto", "GatewayModel"]),
 
+        // A gateway as RADIUS servers see it: requests, sessions, and EAP that is carried to them
+        floor(
+            "RADIUS",
+            ["EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+
         // Hands
         .target(name: "CLinux"),
         floor("LinuxSystem", ["CLinux", "WireFormat", "NetworkTypes", "Clockwork"]),
@@ -99,14 +112,14 @@ let package = Package(
             "UserspacePlane",
             [
                 "LinuxSystem", "ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "WireFormat", "NetworkTypes",
-                "Clockwork",
+                "Clockwork", "StateRecords",
             ]),
 
         .target(name: "CFetch", linkerSettings: [.linkedLibrary("curl")]),
         floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
 
         // House
-        floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -114,12 +127,12 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "EAPEngine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
+                "IKEv2Engine", "EAPEngine", "RADIUS", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
                 "Fetching",
                 "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
                 "NetworkTypes",
-                "Clockwork", "WireFormat",
+                "Clockwork", "WireFormat", "StateRecords",
             ]),
 
         // Doors
@@ -137,7 +150,7 @@ let package = Package(
             "SimulatedNetwork",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "WireFormat", "StateRecords",
             ]),
         .executableTarget(
             name: "martlet-simulate",
@@ -164,13 +177,19 @@ let package = Package(
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("ClockworkTests", ["Clockwork"]),
         tests(
+            "StateRecordsTests",
+            ["StateRecords", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+        tests(
             "IPsecCryptoTests", ["IPsecCrypto", "WireFormat", "Clockwork"], resources: [.copy("Vectors")]),
         tests(
             "IKEMessagesTests", ["IKEMessages", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"],
             resources: [.copy("Captures")]),
         tests(
             "ESPEngineTests",
-            ["ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork"],
+            [
+                "ESPEngine", "IPPackets", "IPsecCrypto", "GatewayModel", "NetworkTypes", "WireFormat", "Clockwork",
+                "StateRecords",
+            ],
             resources: [.copy("Vectors")]),
         tests("ViciMessagesTests", ["ViciMessages", "WireFormat"]),
         tests(
@@ -181,7 +200,10 @@ let package = Package(
             ]),
         tests(
             "SwanctlConfigTests",
-            ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+            [
+                "SwanctlConfig", "Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests(
             "DialectsTests",
             ["Dialects", "SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"],
@@ -190,13 +212,19 @@ let package = Package(
             "IKEv2EngineTests",
             [
                 "IKEv2Engine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat", "SimulatedNetwork", "EAPEngine",
+                "WireFormat", "SimulatedNetwork", "EAPEngine", "StateRecords",
             ]),
         tests(
             "TrustTests", ["Trust", "IKEMessages", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat"],
             resources: [.copy("Vectors")]),
         tests(
             "EAPEngineTests", ["EAPEngine", "Trust", "GatewayModel", "IPsecCrypto", "Clockwork", "WireFormat"]),
+        tests(
+            "RADIUSTests",
+            [
+                "RADIUS", "EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
@@ -208,7 +236,7 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "EAPEngine", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
+                "Gateway", "EAPEngine", "RADIUS", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
                 "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",

@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, thousand, updown, wiretap, zero)
+    hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources, revocation,
+    rounds, shapes, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -79,6 +79,12 @@ def all_cases():
         for name, scenario in extensible.ROWS:
             if extensible.suits(name, left, right):
                 cases.append(Case(f"{pair} {name}", left, right, scenario, extensible.tunnel))
+        for name, scenario, procedure in radius.ROWS if right == "martlet" else []:
+            if radius.suits(name, left):
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=150))
+        for refused in radius.REFUSALS if right == "martlet" else []:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario, radius.refuse(refused), timeout=90))
         # Who gets the words right is the gateway.
         for refused in extensible.REFUSALS if right == "martlet" else []:
             cases.append(Case(

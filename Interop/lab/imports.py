@@ -48,6 +48,8 @@ ROWS = [
            device="tunnel0"),
     Sample("import-aws", "aws-strongswan.txt", "Tunnel1", *ADDRESSES, "notArealKey.TWFydGxldA_AWS",
            ike="aes128-sha1-modp2048", esp="aes128-sha1-modp2048", device="Tunnel1"),
+    Sample("import-aws-openswan", "aws-openswan.txt", "Tunnel1", *ADDRESSES, "notArealKey.TWFydGxldA_OSW",
+           ike="aes128-sha1-modp2048", esp="aes128-sha1-modp2048"),
 ]
 
 

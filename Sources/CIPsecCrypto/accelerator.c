@@ -101,6 +101,12 @@ int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second) {
                   == 0;
 }
 
+void martlet_gcm_recall(const martlet_gcm *gcm, uint8_t *key, int key_length, uint8_t *salt) {
+    // The first round keys of AES are the key itself (FIPS 197 §5.2).
+    memcpy(key, gcm->key.expanded_keys, (size_t)key_length);
+    memcpy(salt, gcm->salt, gcm->salt_length);
+}
+
 // What the library works in while it runs: each thread's own, and nothing in it outlives the next packet.
 static _Thread_local struct gcm_context_data state;
 
@@ -287,6 +293,7 @@ martlet_gcm *_Nullable martlet_gcm_new(
 // Nobody has one.
 void martlet_gcm_free(martlet_gcm *gcm) {}
 int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second) { return 0; }
+void martlet_gcm_recall(const martlet_gcm *gcm, uint8_t *key, int key_length, uint8_t *salt) {}
 void martlet_gcm_prefetch(const martlet_gcm *gcm) {}
 void martlet_gcm_seal(
     martlet_gcm *gcm, const uint8_t *iv, const uint8_t *data, size_t data_length, int64_t high, uint8_t *text,

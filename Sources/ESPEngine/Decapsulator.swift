@@ -22,7 +22,7 @@ struct Decapsulator: ~Copyable {
     private var ivLength: Int { Int(octets.iv) }
     private var icvLength: Int { Int(octets.icv) }
     private var blockLength: Int { Int(octets.block) }
-    private var window: ReplayWindow
+    private(set) var window: ReplayWindow
     private var volume: VolumeMeter
     private let rules: ArrivalRules
     private let compressionIndex: UInt16?
@@ -62,6 +62,12 @@ struct Decapsulator: ~Copyable {
     }
 
     deinit { unsafe cipher.release() }
+
+    /// The keys, where the cipher remembers them.
+    func recallKeys(_ encryption: Transform) -> PacketKeys? {
+        // `self` holds a reference for as long as it lives.
+        unsafe cipher._withUnsafeGuaranteedRef { $0.recallKeys(encryption) }
+    }
 
     /// The highest sequence number that was authentic.
     var highestSequence: UInt64 { window.highest }

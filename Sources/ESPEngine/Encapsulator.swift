@@ -60,6 +60,17 @@ struct Encapsulator: ~Copyable {
     /// The last sequence number that was used.
     var lastSequence: UInt64 { sequence.last }
 
+    /// Where the IVs that are counted start; 0 where they are not.
+    var ivStart: UInt64 {
+        if case .counter(let start) = ivSource { start } else { 0 }
+    }
+
+    /// The keys, where the cipher remembers them.
+    func recallKeys(_ encryption: Transform) -> PacketKeys? {
+        // `self` holds a reference for as long as it lives.
+        unsafe cipher._withUnsafeGuaranteedRef { $0.recallKeys(encryption) }
+    }
+
     /// Octets before the inner packet: SPI, sequence number, IV.
     var headroom: Int { ESPHeader.length + ivLength }
 

@@ -3,6 +3,7 @@ public import GatewayModel
 import IPPackets
 import IPsecCrypto
 import NetworkTypes
+import WireFormat
 
 /// An inbound SA of AH: it checks whole IP packets, since the integrity check covers the outer header (RFC 4302 §3.4).
 ///
@@ -26,20 +27,31 @@ public final class InboundAH: @unchecked Sendable {
     private var scratch = HeaderScratch()
     private let rules: ArrivalRules
     private var volume: VolumeMeter
-    private let live = LiveCounters()
+    private let live: LiveCounters
+    /// For whoever goes on with it in another process.
+    private let key: SecretBytes
 
     /// Makes the SA's authenticator, window and counters. `pathMTU` is the longest outer packet that the path takes, by
     /// which TCP's segments are held; nil when it is not known.
-    public init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
+    public convenience init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
+        guard let window = ReplayWindow(size: association.replayWindow) else {
+            throw .replayWindow(association.replayWindow)
+        }
+        try self.init(association, window: window, counters: SACounters(), pathMTU: pathMTU)
+    }
+
+    /// Goes on where another left off.
+    init(
+        _ association: SecurityAssociation, window: ReplayWindow, counters: SACounters, pathMTU: Int?
+    ) throws(SAError) {
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
         let count = max(association.localSelectors.count, association.remoteSelectors.count)
         guard count <= InboundSA.maximumSelectors else {
             throw .tooManySelectors(count, limit: InboundSA.maximumSelectors)
         }
-        guard let window = ReplayWindow(size: association.replayWindow) else {
-            throw .replayWindow(association.replayWindow)
-        }
         self.window = window
+        live = LiveCounters(counters)
+        key = association.integrityKey
         authenticator = try PacketAuthenticator.make(association)
         spi = association.spi
         child = association.child
@@ -58,6 +70,13 @@ public final class InboundAH: @unchecked Sendable {
 
     /// Its traffic.
     public var counters: SACounters { live.snapshot }
+
+    /// What another process needs to go on with it. Only while the thread that opens with it is at rest.
+    public func state(of association: SecurityAssociation) -> AssociationState? {
+        AssociationState(
+            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters,
+            progress: .inbound(window, remote: Endpoint(remote, 0)))
+    }
 
     /// A limit that the last packet has come to; told once for each, the soft one now and then again.
     func takeVolumeMark() -> VolumeMark? { volume.takeMark() }

@@ -20,6 +20,8 @@ public final class InboundSA: @unchecked Sendable {
     let isTransport: Bool
     /// Whether its payloads may be compressed.
     let expands: Bool
+    /// For whoever goes on with it in another process. Nil when the cipher can tell.
+    private let keys: PacketKeys?
     // Both are made in `init` and freed in `deinit`, the decapsulator first.
     let decapsulator: UnsafeMutablePointer<Decapsulator>
     private let live: UnsafeMutablePointer<LiveCounters>
@@ -37,20 +39,30 @@ public final class InboundSA: @unchecked Sendable {
     }
 
     /// With numbers up to `highestSequence` seen already: for test vectors.
-    init(_ association: SecurityAssociation, highestSequence: UInt64, pathMTU: Int? = nil) throws(SAError) {
+    convenience init(
+        _ association: SecurityAssociation, highestSequence: UInt64, pathMTU: Int? = nil
+    ) throws(SAError) {
+        guard let window = ReplayWindow(size: association.replayWindow, highest: highestSequence) else {
+            throw .replayWindow(association.replayWindow)
+        }
+        try self.init(
+            association, window: window, remote: association.path.remote, counters: SACounters(), pathMTU: pathMTU)
+    }
+
+    /// With a window that has seen numbers already: another process has gone so far.
+    init(
+        _ association: SecurityAssociation, window: ReplayWindow, remote: Endpoint, counters: SACounters,
+        pathMTU: Int?
+    ) throws(SAError) {
         let selectors = max(association.localSelectors.count, association.remoteSelectors.count)
         guard selectors <= Self.maximumSelectors else {
             throw .tooManySelectors(selectors, limit: Self.maximumSelectors)
         }
-        guard let window = ReplayWindow(size: association.replayWindow, highest: highestSequence) else {
-            throw .replayWindow(association.replayWindow)
-        }
+        let keys = PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey)
         let cipher: PacketCipher
         do {
             cipher = try PacketCipher(
-                encryption: association.encryption, integrity: association.integrity,
-                keys: PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey),
-                direction: .open)
+                encryption: association.encryption, integrity: association.integrity, keys: keys, direction: .open)
         } catch { throw .cipher(error) }
         let shape = SealedShape(
             headroom: ESPHeader.length + cipher.ivLength, alignment: max(cipher.blockLength, ESPHeader.alignment),
@@ -60,12 +72,13 @@ public final class InboundSA: @unchecked Sendable {
         child = association.child
         isTransport = association.mode == .transport
         expands = association.compressionIndex != nil
+        self.keys = cipher.remembersKeys ? nil : keys
         unsafe live = .allocate(capacity: 1)
-        unsafe live.initialize(to: LiveCounters())
+        unsafe live.initialize(to: LiveCounters(counters))
         unsafe decapsulator = .allocate(capacity: 1)
         unsafe decapsulator.initialize(
             to: Decapsulator(
-                spi: association.spi, child: association.child, remote: association.path.remote,
+                spi: association.spi, child: association.child, remote: remote,
                 isTransport: isTransport, isInUDP: association.encapsulation == .udp,
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
@@ -78,6 +91,15 @@ public final class InboundSA: @unchecked Sendable {
         unsafe decapsulator.deallocate()
         unsafe live.deinitialize(count: 1)
         unsafe live.deallocate()
+    }
+
+    /// What another process needs to go on with it; nil when the keys are not `association`'s. Only while the thread that
+    /// opens with it is at rest.
+    public func state(of association: SecurityAssociation) -> AssociationState? {
+        guard let keys = unsafe keys ?? decapsulator.pointee.recallKeys(association.encryption) else { return nil }
+        return AssociationState(
+            keys: keys, counters: counters,
+            progress: unsafe .inbound(decapsulator.pointee.window, remote: decapsulator.pointee.remote))
     }
 
     /// Its traffic.

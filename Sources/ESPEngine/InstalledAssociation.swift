@@ -8,6 +8,9 @@ public protocol InstalledAssociation: AnyObject, Sendable {
     var child: ChildSAID { get }
     /// Its traffic. Any thread may ask.
     var counters: SACounters { get }
+    /// What another process needs to go on with it; nil when the keys are not `association`'s. Only while the thread that
+    /// has it is at rest.
+    func state(of association: SecurityAssociation) -> AssociationState?
 }
 
 extension InboundSA: InstalledAssociation {}

@@ -6,11 +6,20 @@ import Synchronization
 ///
 /// Relaxed atomics with a single writer are plain loads and stores: no lock, no locked instruction.
 struct LiveCounters: ~Copyable {
-    private let packets = Atomic<UInt64>(0)
-    private let bytes = Atomic<UInt64>(0)
-    private let lastUse = Atomic<Int64>(.min)
-    private let replays = Atomic<UInt64>(0)
-    private let forgeries = Atomic<UInt64>(0)
+    private let packets: Atomic<UInt64>
+    private let bytes: Atomic<UInt64>
+    private let lastUse: Atomic<Int64>
+    private let replays: Atomic<UInt64>
+    private let forgeries: Atomic<UInt64>
+
+    /// Goes on from there.
+    init(_ counters: SACounters = SACounters()) {
+        packets = Atomic(counters.packets)
+        bytes = Atomic(counters.bytes)
+        lastUse = Atomic(counters.lastUse?.nanoseconds ?? .min)
+        replays = Atomic(counters.replays)
+        forgeries = Atomic(counters.forgeries)
+    }
 
     /// A packet was carried, with so many octets inside. Returns what it comes to.
     @inline(__always)

@@ -29,11 +29,20 @@ public final class OutboundAH: @unchecked Sendable {
     private var warned = false
     private var volume: VolumeMeter
     private var scratch = HeaderScratch()
-    private let live = LiveCounters()
+    private let live: LiveCounters
 
     /// Makes the SA's authenticator and counters. `serial` is the caller's own count of SAs.
-    public init(
+    public convenience init(
         _ association: SecurityAssociation, serial: UInt32, entropy: inout some Entropy
+    ) throws(SAError) {
+        try self.init(
+            association, serial: serial, ivStart: entropy.uint64(), lastSequence: 0, counters: SACounters())
+    }
+
+    /// Goes on where another left off.
+    init(
+        _ association: SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64,
+        counters: SACounters
     ) throws(SAError) {
         authenticator = try PacketAuthenticator.make(association)
         spi = association.spi
@@ -42,13 +51,21 @@ public final class OutboundAH: @unchecked Sendable {
         isTransport = association.mode == .transport
         isExtended = association.usesExtendedSequenceNumbers
         key = association.integrityKey
-        ivStart = entropy.uint64()
-        sequence = OutboundSequence(extended: isExtended)
+        self.ivStart = ivStart
+        sequence = OutboundSequence(extended: isExtended, last: lastSequence)
+        live = LiveCounters(counters)
         volume = VolumeMeter(association.limits)
     }
 
     /// Its traffic.
     public var counters: SACounters { live.snapshot }
+
+    /// What another process needs to go on with it. Only while the thread that seals with it is at rest.
+    public func state(of association: SecurityAssociation) -> AssociationState? {
+        AssociationState(
+            keys: PacketKeys(encryption: SecretBytes([]), integrity: key), counters: counters,
+            progress: .outbound(last: sequence.last, ivStart: ivStart))
+    }
 
     /// Room that any SA needs before the inner packet: an outer header, and AH with the longest ICV.
     public static let headroom = IPv6Header.length + 48

@@ -36,7 +36,8 @@ public final class OutboundSA: @unchecked Sendable {
 
     /// With given numbers: for test vectors, and for what goes on where another left off.
     init(
-        _ association: SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64
+        _ association: SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64,
+        counters: SACounters = SACounters()
     ) throws(SAError) {
         let keys = PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey)
         let cipher: PacketCipher
@@ -50,7 +51,7 @@ public final class OutboundSA: @unchecked Sendable {
         self.keys = cipher.remembersKeys ? nil : keys
         compresses = association.compressionIndex != nil
         unsafe live = .allocate(capacity: 1)
-        unsafe live.initialize(to: LiveCounters())
+        unsafe live.initialize(to: LiveCounters(counters))
         unsafe encapsulator = .allocate(capacity: 1)
         unsafe encapsulator.initialize(
             to: Encapsulator(
@@ -72,6 +73,16 @@ public final class OutboundSA: @unchecked Sendable {
 
     /// Its traffic.
     public var counters: SACounters { unsafe live.pointee.snapshot }
+
+    /// What another process needs to go on with it; nil when the keys are not `association`'s. Only while the thread that
+    /// seals with it is at rest.
+    public func state(of association: SecurityAssociation) -> AssociationState? {
+        guard let keys = unsafe keys ?? encapsulator.pointee.recallKeys(association.encryption) else { return nil }
+        return AssociationState(
+            keys: keys, counters: counters,
+            progress: unsafe .outbound(
+                last: encapsulator.pointee.lastSequence, ivStart: encapsulator.pointee.ivStart))
+    }
 
     /// Whether both have the same keys, so that one of them may not count from the start.
     func hasKeys(of other: OutboundSA) -> Bool {

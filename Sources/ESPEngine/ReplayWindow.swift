@@ -1,4 +1,5 @@
 import IPsecCrypto
+public import StateRecords
 
 /// Which sequence numbers have been seen (RFC 4303 §3.4.3), as a ring of words that is never shifted (RFC 6479).
 ///
@@ -72,5 +73,27 @@ public struct ReplayWindow: Sendable {
     private func place(of sequence: UInt64) -> Int {
         let place = newest - Int((highest >> 6) - (sequence >> 6))
         return place < 0 ? place + ring.count : place
+    }
+}
+
+extension ReplayWindow: Recorded {
+    /// Appends it.
+    public func write(to writer: RecordWriter) {
+        writer.uint32(UInt32(clamping: size))
+        writer.uint64(highest)
+        // From the oldest word to that of the highest number, wherever in the ring they lie.
+        writer.list(ring.indices.map { ring[($0 + newest + 1) % ring.count] }) { writer.uint64($0) }
+    }
+
+    /// Reads it back.
+    public init(from reader: inout RecordReader) throws(RecordError) {
+        let size = Int(try reader.uint32("replay window"))
+        guard let empty = ReplayWindow(size: size) else { throw .badValue("replay window") }
+        self = empty
+        highest = try reader.uint64("highest number")
+        let words = try reader.list("replay window") { reader throws(RecordError) in try reader.uint64("numbers") }
+        guard words.count == ring.count else { throw .badValue("replay window") }
+        ring = words
+        newest = max(words.count - 1, 0)
     }
 }

@@ -21,6 +21,16 @@ struct OutboundSequence {
         return last
     }
 
+    /// How many numbers another process leaves out when it goes on: a mistake in what was handed over must not make a
+    /// number come twice. Peers' windows only ever move forward, and far less than to where numbers run out.
+    static let jump: UInt64 = 1 << 16
+
+    /// The last number that counts as given when another process has given `last`.
+    static func resuming(after last: UInt64, extended: Bool) -> UInt64 {
+        let limit = extended ? UInt64.max : UInt64(UInt32.max)
+        return last < limit - jump ? last + jump : limit
+    }
+
     /// Whether the SA should be replaced soon.
     var isRunningOut: Bool { last >= warning }
 }

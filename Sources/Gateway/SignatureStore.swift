@@ -105,11 +105,14 @@ final class SignatureStore: Sendable {
         guard !candidates.isEmpty else {
             return .noPrivateKey("there is no private key for any certificate or key of this connection's")
         }
-        for candidate in candidates {
+        // What the peer announced comes first. It may take more than that: without anything of it, we try our best.
+        let passes = wish.peerMethods == nil ? [false] : [true, false]
+        for (isAnnounced, candidate) in passes.flatMap({ pass in candidates.map { (pass, $0) } }) {
             let kind = candidate.key.publicKey.kind
-            guard let choice = SignatureChoice.choose(kind, peerHashes: wish.peerHashes, wish.own.rules) else {
-                continue
-            }
+            let announced = isAnnounced ? candidate.methods(wish) : nil
+            let choice = SignatureChoice.choose(
+                kind, peerHashes: wish.peerHashes, announced: announced, wish.own.rules)
+            guard let choice else { continue }
             guard let authentication = choice.authentication(proof.octets, candidate.key) else { continue }
             return .signed(authentication, certificates: wish.sendsCertificates ? payloads(candidate) : [])
         }
@@ -123,6 +126,16 @@ final class SignatureStore: Sendable {
         let certificate: Certificate?
         /// Those between the certificate and an authority that issued itself.
         var chain: [Certificate] = []
+
+        /// What the peer takes from this one: an announcement may be bound to an authority of the peer's, counted from 1.
+        func methods(_ wish: Query.Proof.Wish) -> [AuthenticationAnnouncement] {
+            (wish.peerMethods ?? []).filter { announcement in
+                guard announcement.authority > 0 else { return true }
+                let place = Int(announcement.authority) - 1
+                guard place < wish.authorities.count else { return false }
+                return chain.contains { $0.key.identifier == wish.authorities[place] }
+            }
+        }
     }
 
     /// What we may sign with, the best first: those that the peer's authorities lead to and that bear the identity.

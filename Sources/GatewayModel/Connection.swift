@@ -256,6 +256,8 @@ public struct Connection: Hashable, Sendable {
         public var eap: EAPRules
         /// Who the peer may be in EAP, where it is asked; nil when it is not asked, and is who it is in IKE.
         public var eapIdentity: IdentityPattern?
+        /// The groups of which the peer has to be in one; empty for no matter which.
+        public var groups: [String]
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
@@ -269,6 +271,7 @@ public struct Connection: Hashable, Sendable {
             trustsLoaded = false
             eap = EAPRules()
             eapIdentity = nil
+            groups = []
         }
     }
 

@@ -76,6 +76,8 @@ public enum Query: Sendable {
             public var authorities: [[UInt8]]
             /// Whether certificates are to go with it.
             public var sendsCertificates: Bool
+            /// What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
+            public var peerMethods: [AuthenticationAnnouncement]?
 
             /// What it is to be like.
             public init(

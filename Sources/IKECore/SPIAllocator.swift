@@ -9,13 +9,34 @@ public struct SPIAllocator: Sendable {
     private var used: Set<Int> = []
     private var freed: [Int] = []
     private var firstFreed = 0
-    private var next: Int
+    /// The first index that was never given out.
+    public private(set) var next: Int
     private let capacity: Int
 
     /// Indices from 1 to below `capacity`.
     public init(capacity: Int = SPILayout.capacity) {
         self.capacity = min(capacity, SPILayout.capacity)
         next = 1
+    }
+
+    /// Another allocator has given out the indices below `next`: those that are not taken (``take(_:)``) come again when
+    /// all others have been used.
+    public init(from next: Int) {
+        capacity = SPILayout.capacity
+        self.next = min(max(next, 1), capacity)
+    }
+
+    /// This SPI is in use; false when it was already.
+    public mutating func take(_ spi: UInt32) -> Bool {
+        let index = SPILayout.index(of: spi)
+        next = max(next, min(index + 1, capacity))
+        return used.insert(index).inserted
+    }
+
+    /// Everything that is in use was told: the other indices below ``next`` are free.
+    public mutating func settle() {
+        freed = (1..<max(next, 1)).filter { !used.contains($0) }
+        firstFreed = 0
     }
 
     /// SPIs in use.

@@ -37,6 +37,7 @@ struct UpdateAddresses: Exchange {
 
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
+    var remainder: Remainder? { .again(.updateAddresses) }
     var payloads: [Payload] {
         let notifies = [NotifyPayload(.updateSAAddresses)] + detection + [NotifyPayload(.cookie2, cookie)]
         return notifies.map { .notify($0) }
@@ -77,6 +78,7 @@ struct CheckRoute: Exchange {
 
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
+    var remainder: Remainder? { .again(.checkRoute) }
     var payloads: [Payload] { [.notify(NotifyPayload(.cookie2, cookie))] }
 
     func complete(
@@ -105,6 +107,7 @@ struct AnnounceAddresses: Exchange {
 
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
+    var remainder: Remainder? { .again(.announceAddresses) }
     var payloads: [Payload] { notifies.map { .notify($0) } }
 
     func complete(

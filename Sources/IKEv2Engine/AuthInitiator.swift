@@ -90,6 +90,7 @@ struct AuthInitiator: ~Copyable {
         if context.connection.hasSeveralRounds {
             notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement
         }
+        notifies += AnnouncedMethods.notifies([context.connection])
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)

@@ -108,6 +108,7 @@ struct CheckingResponder: ~Copyable {
         }
         objection = objection ?? context.objection(to: request)
         context.signatures.learn(request.certificateRequests)
+        context.signatures.learnMethods(request.notifies)
         if objection == nil, method == .eap {
             return EAPResponder.start(
                 keys, transcript, request, header, arrival,
@@ -317,6 +318,7 @@ extension [Connection] {
     /// Those whose authentication a first request can begin: one without a proof asks for EAP, and it announces whether
     /// more than one round follows. What suits none of them sorts out none.
     fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [Connection] {
+        guard count > 1 else { return self }
         let isMore = request.notifies.contains(.anotherAuthFollows)
         return preferring { ($0.remote.method == .eap) == (request.authentication == nil) }
             .preferring { $0.furtherRemote.isEmpty != isMore }
@@ -333,7 +335,9 @@ extension SessionContext {
     func candidates(_ turn: Turn) -> [Connection] {
         let chosen = algorithms.map { [$0] } ?? []
         return turn.tables.directory.candidates(for: path).filter {
-            Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
+            // What was chosen from its own proposals is among them.
+            ($0.name == connection.name && $0.proposals == connection.proposals)
+                || Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
         }
     }
 

@@ -8,6 +8,8 @@ import IKEMessages
 struct SignatureAgreement {
     /// The hashes in the peer's SIGNATURE_HASH_ALGORITHMS; nil when it sent none.
     var peerHashes: [UInt16]?
+    /// What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
+    var peerMethods: [AuthenticationAnnouncement]?
     /// Whether we sent ours.
     var saidHashes = false
     /// Whether the peer asked for a certificate.
@@ -28,6 +30,12 @@ struct SignatureAgreement {
         peerHashes = stride(from: 0, to: data.count - data.count % 2, by: 2).map {
             UInt16(data[$0]) << 8 | UInt16(data[$0 + 1])
         }
+    }
+
+    /// Takes over which proofs of ours the peer says that it takes. An empty list promises one later (RFC 9593 §3.1).
+    mutating func learnMethods(_ notifies: [NotifyPayload]) {
+        guard let data = notifies.first(.supportedAuthMethods)?.data, !data.isEmpty else { return }
+        peerMethods = AuthenticationAnnouncement.list(data) ?? peerMethods
     }
 
     /// Takes over what a message of the peer's asks for.
@@ -121,9 +129,11 @@ extension SessionContext {
             case .never: false
             case .ifAsked: signatures.isAsked
             }
-        return Query.Proof.Wish(
+        var wish = Query.Proof.Wish(
             own: own, peerHashes: signatures.saidHashes ? signatures.peerHashes : nil,
             authorities: signatures.authorities, sendsCertificates: sends)
+        wish.peerMethods = signatures.peerMethods
+        return wish
     }
 
     /// What the peer proves itself with.

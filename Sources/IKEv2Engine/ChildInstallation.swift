@@ -70,31 +70,42 @@ struct ChildInstallation {
     private func association(
         _ direction: SecurityAssociation.Direction, _ context: SessionContext, _ turn: inout Turn
     ) -> SecurityAssociation {
-        let keys = direction == .inbound ? inboundKeys : outboundKeys
-        let encryption = agreement.proposal.first(.encryption) ?? Transform(.encryption, 0)
-        var integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : agreement.proposal.first(.integrity)
-        if integrity == .sha256, agreement.template.truncatesSHA256 { integrity = .sha256Truncated96 }
-        var association = SecurityAssociation(
-            direction: direction, spi: direction == .inbound ? agreement.inboundSPI : agreement.outboundSPI,
-            child: id, mode: agreement.mode, encryption: encryption,
-            integrity: integrity,
-            usesExtendedSequenceNumbers: agreement.proposal.first(.sequenceNumbers) == .esn,
-            encryptionKey: keys.encryption, integrityKey: keys.integrity, path: context.path,
-            encapsulation: context.encapsulation,
-            replayWindow: direction == .inbound ? agreement.template.replayWindow : 0,
-            localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors)
-        association.securityProtocol = agreement.proposal.securityProtocol
-        association.tunnel = agreement.tunnel
+        var association = agreement.association(
+            direction, of: id, direction == .inbound ? inboundKeys : outboundKeys, context.encapsulation, context)
         association.limits = agreement.template.volume.limits(
             bytesChance: turn.environment.entropy.fraction(), packetsChance: turn.environment.entropy.fraction())
-        association.compressionIndex = agreement.compression.map {
+        return association
+    }
+}
+
+extension ChildAgreement {
+    /// One direction of the Child SA with this number, without limits of its volume.
+    func association(
+        _ direction: SecurityAssociation.Direction, of id: ChildSAID, _ keys: PacketKeys,
+        _ encapsulation: SecurityAssociation.Encapsulation, _ context: SessionContext
+    ) -> SecurityAssociation {
+        let encryption = proposal.first(.encryption) ?? Transform(.encryption, 0)
+        var integrity = AlgorithmRegistry.isAEAD(encryption) ? nil : proposal.first(.integrity)
+        if integrity == .sha256, template.truncatesSHA256 { integrity = .sha256Truncated96 }
+        var association = SecurityAssociation(
+            direction: direction, spi: direction == .inbound ? inboundSPI : outboundSPI,
+            child: id, mode: mode, encryption: encryption,
+            integrity: integrity,
+            usesExtendedSequenceNumbers: proposal.first(.sequenceNumbers) == .esn,
+            encryptionKey: keys.encryption, integrityKey: keys.integrity, path: context.path,
+            encapsulation: encapsulation,
+            replayWindow: direction == .inbound ? template.replayWindow : 0,
+            localSelectors: localSelectors, remoteSelectors: remoteSelectors)
+        association.securityProtocol = proposal.securityProtocol
+        association.tunnel = tunnel
+        association.compressionIndex = compression.map {
             direction == .inbound ? $0.inbound : $0.outbound
         }
-        association.policyPriority = agreement.template.priority
-        association.resource = agreement.resource
-        if agreement.template.interface != nil {
+        association.policyPriority = template.priority
+        association.resource = resource
+        if template.interface != nil {
             association.interface = VirtualInterface.key(
-                connection: context.connection.name, child: agreement.template.name)
+                connection: context.connection.name, child: template.name)
         }
         return association
     }

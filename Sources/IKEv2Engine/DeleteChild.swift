@@ -25,6 +25,7 @@ struct DeleteChild: Exchange {
     var type: ExchangeType { .informational }
     var activity: Activity { .closingChild(id) }
     var payloads: [Payload] { [.delete(DeletePayload(.children(securityProtocol, spis: [spi])))] }
+    var remainder: Remainder? { .intent(.deleteChild(id, reason)) }
 
     /// The peer has closed its side as well; whether it says so, or its own deletion crossed ours, is all the same.
     func complete(
@@ -51,6 +52,7 @@ struct DeleteOrphan: Exchange {
     var type: ExchangeType { .informational }
     var activity: Activity { .closingChild(nil) }
     var payloads: [Payload] { [.delete(DeletePayload(.children(securityProtocol, spis: [spi])))] }
+    var remainder: Remainder? { .intent(.deleteOrphan(spi, securityProtocol)) }
 
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn

@@ -3,6 +3,7 @@ import GatewayModel
 import IKECore
 import IKEMessages
 import IPsecCrypto
+import NetworkTypes
 import WireFormat
 
 /// What an IKE SA remembers of its EAP conversations: which is open, since when, and who the peer turned out to be.
@@ -22,6 +23,19 @@ struct EAPProgress {
     var hasSaidIdentity = false
     /// Who the peer is, as EAP knows it; for a responder.
     var peer: Identity?
+    /// The addresses that it is to have, and what it is told besides, where whoever knows it says so.
+    var addresses: [IPAddress] = []
+    var attributes: [HostAttribute] = []
+    /// How long its proof is worth something; nil for as long as the configuration says.
+    var lifetime: Interval?
+
+    /// Takes note of what somebody who knows the peer says of it.
+    mutating func heed(_ outcome: EAPOutcome) {
+        peer = outcome.identity
+        addresses = outcome.addresses
+        attributes = outcome.attributes
+        lifetime = outcome.lifetime
+    }
 }
 
 extension SessionContext {

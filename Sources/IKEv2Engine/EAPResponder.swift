@@ -122,6 +122,11 @@ struct EAPResponder: ~Copyable {
                 let refusal = Refusal.notMet(demand: "an EAP method that proves both ends and makes a key (RFC 5998)")
                 return context.refuseAuthentication(refusal, header, arrival, keys, &turn)
             }
+            do throws(Refusal) {
+                try context.heedGroups(outcome, identities.local, identities.remote, turn)
+            } catch {
+                return context.refuseAuthentication(error, header, arrival, keys, &turn)
+            }
             round.eap = EAPPayload(message)
             next = .concluding(outcome)
         case .eap(.failure(let message, let problem)):
@@ -248,7 +253,7 @@ struct EAPResponder: ~Copyable {
                     .malformed("its AUTH is not made with the key that EAP left")))
         }
         context.closeEAP(&turn)
-        context.eap.peer = outcome.identity
+        context.eap.heed(outcome)
         if let certificate = outcome.certificate {
             context.remoteCertificate = certificate
             context.publish(.peerCertified(certificate), &turn)

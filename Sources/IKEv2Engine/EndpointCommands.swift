@@ -65,6 +65,10 @@ extension IKEv2Endpoint {
         _ name: String, _ children: [String]?, after revival: Revival? = nil, _ turn: inout Turn
     ) {
         guard !tables.isShuttingDown else { return }
+        guard !tables.isHandingOver else {
+            tables.putOff.append((name, children, revival))
+            return
+        }
         guard let connection = tables.directory.connection(named: name) else {
             turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
             return

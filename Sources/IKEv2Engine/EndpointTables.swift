@@ -3,6 +3,7 @@ import GatewayModel
 import IKECore
 import IKEMessages
 import NetworkTypes
+import StateRecords
 
 /// What all IKE SAs of one endpoint share: numbers, SPIs, tickets, limits, and who is connected.
 ///
@@ -26,6 +27,11 @@ final class EndpointTables {
     var acquires = AcquireLedger()
     /// Whether the gateway stops: nothing new is accepted or started.
     var isShuttingDown = false
+
+    /// Whether another process is about to go on from here: nothing new is begun meanwhile.
+    var isHandingOver = false
+    /// What was to be initiated meanwhile.
+    var putOff: [(connection: String, children: [String]?, revival: Revival?)] = []
 
     private var keptAlive: [Path: Int] = [:]
     private var lastTicket: UInt64 = 0
@@ -97,6 +103,24 @@ final class EndpointTables {
         }
         lastCompression = next
         return next
+    }
+
+    /// Appends the numbers that were given out last, so that none comes twice.
+    func writeNumbers(to writer: RecordWriter) {
+        writer.uint32(lastIKESA)
+        writer.uint32(lastChild)
+        writer.optional(lastCompression) { writer.uint16($0) }
+        writer.uint32(UInt32(clamping: spis.next))
+        writer.list(localAddresses)
+    }
+
+    /// Reads them back.
+    func readNumbers(from reader: inout RecordReader) throws(RecordError) {
+        lastIKESA = try reader.uint32("last IKE SA")
+        lastChild = try reader.uint32("last Child SA")
+        lastCompression = try reader.optional("last CPI") { reader throws(RecordError) in try reader.uint16("CPI") }
+        spis = SPIAllocator(from: Int(try reader.uint32("next SPI")))
+        localAddresses = try reader.list("addresses")
     }
 
     /// The established IKE SAs between two identities, the oldest first.

@@ -22,9 +22,21 @@ struct Established: ~Copyable {
         followup = nil
     }
 
+    /// Another process has begun this exchange, or none.
+    init(keys: SessionKeys, goingOnWith exchange: (any Exchange)?) {
+        self.init(keys: keys)
+        active = exchange
+    }
+
+    /// Whether another process could go on from here: what is under way has to do without secrets that stay here.
+    var canBeHandedOver: Bool { followup == nil && (active.map { $0.remainder != nil } ?? true) }
+
+    /// What the exchange that is under way comes to; nil when none is.
+    var remainder: Remainder? { active?.remainder }
+
     /// Takes up the next intent, when no request of ours is under way.
     consuming func proceed(_ context: SessionContext, _ turn: inout Turn) -> Phase {
-        while context.requests.isFree, let intent = context.agenda.next() {
+        while !turn.tables.isHandingOver, context.requests.isFree, let intent = context.agenda.next() {
             if case .deleteIKESA(let reason) = intent { return Leaving.start(reason, keys, context, &turn) }
             guard let exchange = intent.exchange(context, &turn) else { continue }
             begin(exchange, context, &turn)

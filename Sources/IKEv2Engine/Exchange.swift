@@ -20,6 +20,10 @@ protocol Exchange {
     /// The request's payloads.
     var payloads: [Payload] { get }
 
+    /// What another process needs to know to take the answer; nil when it could not, since it would need secrets that
+    /// stay here.
+    var remainder: Remainder? { get }
+
     /// Takes the answer.
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
@@ -28,6 +32,7 @@ protocol Exchange {
 
 extension Exchange {
     var schedule: RetransmissionSchedule? { nil }
+    var remainder: Remainder? { nil }
 }
 
 /// What comes after an answer.

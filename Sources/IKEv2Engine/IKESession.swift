@@ -4,6 +4,7 @@ import IKECore
 import IKEMessages
 import IPsecCrypto
 import NetworkTypes
+import StateRecords
 
 /// One IKE SA: a phase, and what all phases share.
 ///
@@ -59,6 +60,29 @@ final class IKESession {
         context.establish(&turn)
         session.settle(&turn)
         return session
+    }
+
+    /// An IKE SA that another process has established.
+    static func resuming(
+        _ context: SessionContext, _ state: consuming Established, _ key: InitiationKey?
+    ) -> IKESession {
+        let session = IKESession(context, .established(state))
+        session.initiation = key.map { Initiation(key: $0, response: []) }
+        return session
+    }
+
+    /// Whether another process could go on from here: nothing is under way that needs secrets which stay here.
+    var canBeHandedOver: Bool {
+        phase.canBeHandedOver && context.question == nil && context.childRival == nil && context.ikeRival == nil
+            && !context.awaitsContest && context.newcomers.isEmpty && context.pendingSPI == nil
+            && context.redirects.order == nil
+    }
+
+    /// Appends all of it.
+    func write(to writer: RecordWriter) {
+        context.write(to: writer)
+        phase.write(to: writer)
+        writer.optional(initiation?.key)
     }
 
     /// Whether it is neither established nor at its end.
@@ -233,12 +257,24 @@ final class IKESession {
 }
 
 /// What a peer's IKE_SA_INIT request is recognised by when it comes again: where from, the SPI, and every octet of it.
-struct InitiationKey: Hashable {
+struct InitiationKey: Hashable, Recorded {
     /// Where it came from.
     let remote: Endpoint
     /// The initiator's SPI.
     let spi: UInt64
     private let digest: [UInt8]
+
+    func write(to writer: RecordWriter) {
+        writer.put(remote)
+        writer.uint64(spi)
+        writer.octets(digest)
+    }
+
+    init(from reader: inout RecordReader) throws(RecordError) {
+        remote = try reader.value()
+        spi = try reader.uint64("SPI")
+        digest = try reader.octets("digest")
+    }
 
     /// The key of a request.
     init(_ arrival: Arrival, spi: UInt64) {

@@ -50,10 +50,25 @@ public final class IKEv2Endpoint {
         tables.directory = ConnectionDirectory(configuration.connections)
     }
 
-    /// Takes one input and appends what is to be done.
-    public func handle(_ input: Input, _ environment: inout Environment, _ effects: inout Effects) {
+    /// Lends the world to `body` for one call.
+    func inTurn<Failure: Error>(
+        _ environment: inout Environment, _ effects: inout Effects, _ body: (inout Turn) throws(Failure) -> Void
+    ) throws(Failure) {
         var turn = Turn(configuration: configuration, tables: tables, environment: environment, effects: Effects())
         swap(&turn.effects, &effects)
+        defer {
+            swap(&turn.effects, &effects)
+            environment = turn.environment
+        }
+        try body(&turn)
+    }
+
+    /// Takes one input and appends what is to be done.
+    public func handle(_ input: Input, _ environment: inout Environment, _ effects: inout Effects) {
+        inTurn(&environment, &effects) { turn in handle(input, &turn) }
+    }
+
+    private func handle(_ input: Input, _ turn: inout Turn) {
         switch input {
         case .datagram(let datagram): receive(datagram, &turn)
         case .deadline:
@@ -80,8 +95,6 @@ public final class IKEv2Endpoint {
             tables.retries.keep { tables.directory.has($0) }
             tables.acquires.forget()
         }
-        swap(&turn.effects, &effects)
-        environment = turn.environment
     }
 
     /// When ``Input/deadline`` is due; nil when nothing waits.
@@ -317,6 +330,11 @@ public final class IKEv2Endpoint {
             } else {
                 session.context.repeatResponse([initiation.response], 0, arrival, &turn)
             }
+            return
+        }
+        // It comes again, and whoever goes on from here answers it.
+        if tables.isHandingOver {
+            turn.publish(.dropped(.unexpected("IKE_SA_INIT while the gateway is handed over"), arrival.path))
             return
         }
         let request: IKESAInit.Request

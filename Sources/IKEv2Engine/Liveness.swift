@@ -15,6 +15,7 @@ struct Probe: Exchange {
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
     var payloads: [Payload] { [] }
+    var remainder: Remainder? { .probe }
 
     func complete(
         _ response: OpenedMessage, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn

@@ -1,6 +1,7 @@
 import GatewayModel
 import IKECore
 import IKEMessages
+import StateRecords
 
 /// Where an IKE SA is on its way. Each case owns exactly what belongs to it, and gives it up with itself: an ephemeral
 /// key cannot outlive the state that needs it.
@@ -76,6 +77,24 @@ enum Phase: ~Copyable {
         switch self {
         case .established: true
         default: false
+        }
+    }
+
+    /// Whether another process could go on from here.
+    var canBeHandedOver: Bool {
+        switch self {
+        case .established(let state): state.canBeHandedOver
+        default: false
+        }
+    }
+
+    /// Appends the keys and what the exchange that is under way comes to; nothing unless both are established.
+    func write(to writer: RecordWriter) {
+        switch self {
+        case .established(let state):
+            state.keys.write(to: writer)
+            writer.optional(state.remainder) { writer.put($0) }
+        default: break
         }
     }
 

@@ -24,6 +24,9 @@ struct PostponedChildren {
         return true
     }
 
+    /// Those that wait.
+    var names: [String] { waiting }
+
     /// Takes out those that wait.
     mutating func take() -> [String] {
         defer { waiting = [] }

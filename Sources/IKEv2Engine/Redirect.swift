@@ -46,6 +46,7 @@ struct SendElsewhere: Exchange {
 
     var type: ExchangeType { .informational }
     var activity: Activity { .none }
+    var remainder: Remainder? { .intent(.redirect(gateway)) }
     var payloads: [Payload] { [.notify(NotifyPayload(.redirect, RedirectNotification(gateway).data))] }
 
     func complete(

@@ -1,5 +1,6 @@
 import Clockwork
 import IKEMessages
+import StateRecords
 
 /// Our requests on one IKE SA: which message ID is next, and the one request that is under way (RFC 7296 §2.1, §2.3).
 ///
@@ -21,7 +22,7 @@ struct RequestWindow {
         /// How often it was sent again.
         fileprivate(set) var attempt: Int
         /// When it is sent again, where that differs from other requests.
-        fileprivate let schedule: RetransmissionSchedule?
+        fileprivate var schedule: RetransmissionSchedule?
         /// How often it is sent again at most.
         fileprivate var limit: Int
         /// How often the peer gave a sign of life after the last try.
@@ -133,4 +134,43 @@ struct RequestWindow {
         inFlight = request
         return .resend(request.datagrams, attempt: request.attempt)
     }
+}
+
+// MARK: From one process to the next
+
+extension RequestWindow {
+    /// Appends it, the request under way included.
+    func write(to writer: RecordWriter) {
+        writer.optional(nextID) { writer.uint32($0) }
+        writer.optional(inFlight) { request in
+            writer.uint32(request.id)
+            writer.uint8(request.exchange.rawValue)
+            writer.list(request.datagrams) { writer.octets($0) }
+            writer.instant(request.sent)
+            writer.instant(request.deadline)
+            for count in [request.attempt, request.limit, request.reprieves] { writer.uint32(UInt32(clamping: count)) }
+            writer.bool(request.isCurtailed)
+        }
+    }
+
+    /// Reads it back; requests are repeated by `schedule`.
+    init(from reader: inout RecordReader, _ schedule: RetransmissionSchedule) throws(RecordError) {
+        self.schedule = schedule
+        nextID = try reader.optional("message ID") { reader throws(RecordError) in try reader.uint32("message ID") }
+        inFlight = try reader.optional("request") { reader throws(RecordError) in
+            let id = try reader.uint32("request's message ID")
+            let exchange = ExchangeType(rawValue: try reader.uint8("exchange"))
+            let datagrams = try reader.list("request") { reader throws(RecordError) in try reader.octets("request") }
+            let (sent, deadline) = (try reader.instant("sent"), try reader.instant("repetition"))
+            let attempt = Int(try reader.uint32("attempts"))
+            let limit = Int(try reader.uint32("tries"))
+            let reprieves = Int(try reader.uint32("reprieves"))
+            return InFlight(
+                id: id, exchange: exchange, datagrams: datagrams, sent: sent, deadline: deadline, attempt: attempt,
+                schedule: nil, limit: limit, reprieves: reprieves, isCurtailed: try reader.bool("curtailed"))
+        }
+    }
+
+    /// The request under way is repeated by a schedule of its own.
+    mutating func repeatInFlight(by own: RetransmissionSchedule?) { inFlight?.schedule = own }
 }

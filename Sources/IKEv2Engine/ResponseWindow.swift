@@ -1,3 +1,5 @@
+import StateRecords
+
 /// The peer's requests on one IKE SA: which message ID is next, and what we said to the last one (RFC 7296 §2.1, §2.3).
 ///
 /// It owns the exact datagrams of the last response, so that a request that comes again gets the same octets again. Only
@@ -48,5 +50,21 @@ struct ResponseWindow {
     mutating func answered(_ datagrams: [[UInt8]]) {
         isSuspended = false
         lastResponse = datagrams
+    }
+}
+
+// MARK: From one process to the next
+
+extension ResponseWindow {
+    /// Appends it, the last answer included.
+    func write(to writer: RecordWriter) {
+        writer.optional(expected) { writer.uint32($0) }
+        writer.list(lastResponse) { writer.octets($0) }
+    }
+
+    /// Reads it back.
+    init(from reader: inout RecordReader) throws(RecordError) {
+        expected = try reader.optional("message ID") { reader throws(RecordError) in try reader.uint32("message ID") }
+        lastResponse = try reader.list("answer") { reader throws(RecordError) in try reader.octets("answer") }
     }
 }

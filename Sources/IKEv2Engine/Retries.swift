@@ -60,6 +60,11 @@ struct Retries {
         return pause - pause.scaled(by: 0.25 * chance)
     }
 
+    /// What waits, in the order of the names.
+    var all: [(connection: String, revival: Revival)] {
+        waiting.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
     /// Takes out one that is due.
     mutating func popDue(_ now: Instant) -> (connection: String, revival: Revival)? {
         guard let connection = due.popDue(now), let revival = waiting.removeValue(forKey: connection) else {

@@ -58,7 +58,7 @@ final class SessionContext {
     /// Whether we started it.
     let isInitiator: Bool
     /// When it was made.
-    let created: Instant
+    private(set) var created: Instant
     /// The connection; as a responder the likely one, until the identities are known.
     var connection: Connection
     /// The connection's name as the endpoint's register has it; nil while this IKE SA is not in it.
@@ -188,6 +188,8 @@ final class SessionContext {
     var redirects = RedirectTrail()
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
+    /// The IKE SA with which it began.
+    var origin: IKESAID
 
     /// A new IKE SA.
     init(
@@ -195,6 +197,7 @@ final class SessionContext {
         responderSPI: UInt64, _ turn: Turn
     ) {
         self.id = id
+        origin = id
         self.isInitiator = isInitiator
         self.connection = connection
         self.path = path
@@ -217,6 +220,12 @@ final class SessionContext {
         guard next != state else { return }
         publish(.ikeStateChanged(from: state, to: next), &turn)
         state = next
+    }
+
+    /// It was made then, and people see it like this: another process has handed it over.
+    func goOn(since created: Instant, as state: IKESAState) {
+        self.created = created
+        self.state = state
     }
 
     /// Says that something happened to this IKE SA.
@@ -285,6 +294,7 @@ final class SessionContext {
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
         summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
         summary.canBeRedirected = canRedirect
+        summary.origin = origin
         summary.children = children.all.map { $0.summary }
         return summary
     }

@@ -1,4 +1,5 @@
 import GatewayModel
+import StateRecords
 
 /// How many octets of IKE messages went under an IKE SA's keys, and after how many it is to be replaced.
 struct SessionVolume {
@@ -12,6 +13,18 @@ struct SessionVolume {
     init(limit: UInt64, chance: Double) {
         guard limit > 0 else { return }
         self.limit = max(limit - UInt64(Double(limit / 10) * min(max(chance, 0), 1)), 1)
+    }
+
+    /// Appends it.
+    func write(to writer: RecordWriter) {
+        writer.uint64(octets)
+        writer.uint64(limit)
+    }
+
+    /// Reads it back.
+    init(from reader: inout RecordReader) throws(RecordError) {
+        octets = try reader.uint64("octets")
+        limit = try reader.uint64("limit")
     }
 
     /// So many more; true once, when it is to be replaced.

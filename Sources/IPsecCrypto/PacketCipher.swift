@@ -172,6 +172,23 @@ public final class PacketCipher: @unchecked Sendable {
         return unsafe martlet_gcm_equal(own, others) == 1
     }
 
+    /// The keys that it was made with, for another process to go on with; nil when it does not remember them, or is not
+    /// of this algorithm.
+    public func recallKeys(_ encryption: Transform) -> PacketKeys? {
+        guard let accelerated = unsafe accelerated,
+            case .aead(let shape) = AlgorithmRegistry.specification(of: encryption),
+            [16, 24, 32].contains(shape.keyLength), shape.saltLength <= 4
+        else { return nil }
+        let material = SecretBytes(count: shape.keyLength + shape.saltLength) { span in
+            unsafe span.withUnsafeMutableBufferPointer { buffer in
+                // As many octets as the two lengths come to; the context was made with the same.
+                guard let base = buffer.baseAddress else { return }
+                unsafe martlet_gcm_recall(accelerated, base, Int32(shape.keyLength), base + shape.keyLength)
+            }
+        }
+        return PacketKeys(encryption: material, integrity: SecretBytes([]))
+    }
+
     /// Octets of keying material that one direction takes; nil when the two do not make a protection: an unknown
     /// algorithm, or a cipher without integrity. An AEAD takes no integrity key, whatever `integrity` says.
     public static func keyMaterialLength(encryption: Transform, integrity: Transform?) -> KeyMaterialLength? {

@@ -10,6 +10,11 @@ public enum Action: Sendable {
     case acquire(host: Int, connection: String, child: String)
     /// A host loses everything and starts again.
     case restart(host: Int)
+    /// A host's process is replaced by another one, which goes on from its state; put off for at most so long while
+    /// something is under way that only the first can finish, and then called off.
+    case handOver(host: Int, patience: Interval)
+    /// It is looked at whether the process can be replaced now; until then at most.
+    case lookWhetherAtRest(host: Int, incarnation: Int, until: Instant)
     /// A host's clock leaps ahead.
     case leap(host: Int, Interval)
     /// A box forgets its mappings.
@@ -37,6 +42,9 @@ extension Simulation {
             trace.note(now, host.name, "acquire \(connection) \(child)")
             feed(.plane(.acquire(connection: connection, child: child)), to: host)
         case .restart(let index): restart(hosts[index])
+        case .handOver(let index, let patience): beginHandover(of: hosts[index], patience)
+        case .lookWhetherAtRest(let index, let incarnation, let end):
+            if hosts[index].incarnation == incarnation { goOnWithHandover(of: hosts[index], until: end) }
         case .leap(let index, let interval):
             let host = hosts[index]
             trace.note(now, host.name, "clock leaps \(interval)")

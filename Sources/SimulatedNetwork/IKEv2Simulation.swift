@@ -1,4 +1,7 @@
+public import IKECore
 public import IKEv2Engine
+import StateRecords
+import WireFormat
 
 extension IKEv2Endpoint: SimulatedEngine {
     /// The endpoint's own counts.
@@ -7,6 +10,21 @@ extension IKEv2Endpoint: SimulatedEngine {
         return Census(
             ikeSAs: counts.ikeSAs, halfOpen: counts.halfOpen, childSAs: counts.childSAs, deadlines: counts.deadlines,
             openTickets: counts.openTickets, spis: counts.spis)
+    }
+}
+
+extension IKEv2Endpoint: HandoverEngine {
+    /// Another endpoint, from what this one writes down.
+    public func successor(
+        _ configuration: Configuration, _ environment: inout Environment, _ effects: inout Effects
+    ) throws -> any SimulatedEngine {
+        let writer = RecordWriter()
+        _ = handOver(to: writer)
+        let next = IKEv2Endpoint(configuration: configuration)
+        var reader = RecordReader(writer.buffer.withSpan { SecretBytes(copying: $0) }, version: 1)
+        try next.takeOver(from: &reader, &environment, &effects)
+        guard reader.isAtEnd else { throw RecordError.inconsistent("octets are left over") }
+        return next
     }
 }
 

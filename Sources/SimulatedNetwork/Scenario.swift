@@ -37,11 +37,13 @@ public struct Scenario: Sendable {
         case extended
         /// A client is sent to another gateway.
         case redirect
+        /// Gateways are handed over to another process, at any moment, while SAs are rekeyed.
+        case handover
 
         /// Whether SAs are replaced all the time, by new keys or new proofs.
         var isRestless: Bool { rekeys || self == .extended }
         /// Whether SAs are rekeyed every few seconds.
-        var rekeys: Bool { self == .rekey || self == .hybrid }
+        var rekeys: Bool { self == .rekey || self == .hybrid || self == .handover }
     }
 
     /// What must come of a connection.

@@ -8,7 +8,7 @@ import WireFormat
 extension ScenarioGenerator {
     /// Draws features for both ends of a connection; they always suit each other.
     mutating func addFeatures(_ ours: inout Connection, _ theirs: inout Connection) {
-        guard profile == .extended else { return }
+        guard profile == .extended || profile == .handover && dice.chance(0.3) else { return }
         if dice.chance(0.4) { addRounds(&ours, &theirs) }
         if dice.chance(0.3) { addRounds(&theirs, &ours) }
         if dice.chance(0.4) {

@@ -56,6 +56,13 @@ extension ScenarioGenerator {
         for _ in 0..<dice.below(8) {
             steps.append(step(dice.interval(.zero, end), action(scenario)))
         }
+        if profile == .handover {
+            for _ in 0..<(5 + dice.below(20)) {
+                let host = dice.below(scenario.gateways.count)
+                let patience = dice.interval(.zero, .seconds(8))
+                steps.append(step(dice.interval(.seconds(1), end), .handOver(host: host, patience: patience)))
+            }
+        }
         for _ in 0..<(dice.below(12) + (profile == .rekey ? 20 : 0)) {
             steps.append(step(dice.interval(.seconds(2), end), .traffic))
         }

@@ -58,7 +58,7 @@ struct ScenarioGenerator {
         let hides: Bool
         switch profile {
         case .nat: hides = index == 0 ? dice.chance(0.8) : dice.chance(0.5)
-        case .calm, .storm, .collision, .restart, .echo: hides = dice.chance(0.15)
+        case .calm, .storm, .collision, .restart, .echo, .handover: hides = dice.chance(0.15)
         default: hides = false
         }
         guard hides, !usesV6 else { return Scenario.Gateway(name: name, address: address, publicAddress: address) }

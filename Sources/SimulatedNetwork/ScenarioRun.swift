@@ -25,6 +25,8 @@ public struct ScenarioRun {
         public var inputs: Int
         /// Virtual packets that planes accepted.
         public var packets: Int
+        /// How often a process was replaced by another one.
+        public var handovers: Int
         /// How long it took in virtual time.
         public var duration: Interval
 
@@ -55,7 +57,8 @@ public struct ScenarioRun {
         return Outcome(
             seed: scenario.seed, profile: scenario.profile, violations: simulation.report.violations,
             digest: simulation.trace.digest, lines: simulation.trace.lines, datagrams: simulation.datagramsSent,
-            inputs: simulation.inputs, packets: simulation.packetsAccepted, duration: simulation.now - .zero)
+            inputs: simulation.inputs, packets: simulation.packetsAccepted, handovers: simulation.handovers,
+            duration: simulation.now - .zero)
     }
 
     /// The simulation before anything has happened: for who wants to drive it by hand.
@@ -79,7 +82,7 @@ public struct ScenarioRun {
             SecretProperty(forbidden: Set(forbidden), childless: Set(childless)),
             SettlementProperty(pairs: scenario.pairs),
         ]
-        if scenario.profile == .extended { properties.append(LeaseProperty()) }
+        if scenario.profile == .extended || scenario.profile == .handover { properties.append(LeaseProperty()) }
         if scenario.profile == .rekey { properties.append(VolumeProperty()) }
         if scenario.profile == .calm { properties.append(CalmProperty()) }
         if scenario.profile == .echo { properties.append(EchoProperty(pairs: scenario.pairs)) }

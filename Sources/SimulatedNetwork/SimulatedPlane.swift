@@ -31,6 +31,12 @@ public final class SimulatedPlane: DataPlane {
     public private(set) var keepAlives: [Path: Interval] = [:]
     /// Virtual addresses, with how many IKE SAs gave each.
     public private(set) var addresses: [IPAddress: Int] = [:]
+
+    /// Another process has it from now on: that one says anew which addresses and mappings it needs.
+    func changeHands() {
+        addresses = [:]
+        keepAlives = [:]
+    }
     private var carried: [SecurityAssociation.Direction: [UInt32: SACounters]] = [:]
     private var complaints: [String] = []
 

@@ -42,6 +42,8 @@ public final class Simulation {
     public private(set) var datagramsSent = 0
     /// Virtual packets that a plane accepted.
     public internal(set) var packetsAccepted = 0
+    /// How often a process was replaced by another one.
+    public internal(set) var handovers = 0
     /// Inputs that engines took.
     public private(set) var inputs = 0
 
@@ -155,7 +157,7 @@ public final class Simulation {
         for property in properties { property.handled(moment, &report) }
     }
 
-    private func perform(_ effect: Effect, of host: SimulatedHost) {
+    func perform(_ effect: Effect, of host: SimulatedHost) {
         switch effect {
         case .send(let datagram): send(datagram, from: host)
         case .plane(let command):

@@ -114,11 +114,27 @@ struct AWSSampleTests {
     }
 }
 
+struct AWSOpenswanSampleTests {
+    @Test func theOlderInstructionsHoldAConnectionToo() throws {
+        let sample = try Sample(.aws, "aws-openswan.txt")
+        let loaded = try sample.loaded()
+        let connection = try #require(loaded.connections.first)
+        #expect(loaded.connections.count == 1 && connection.name == "Tunnel1")
+        #expect(connection.local.identity == Identity(IPAddress(v4: 0xc000_0201)))
+        #expect(connection.children.first?.interface == nil)
+        #expect(connection.children.first?.startAction == .start)
+        #expect(loaded.secrets.first?.value.exposedBytes() == Array("notArealKey.TWFydGxldA_OSW".utf8))
+        // `auth = esp` says what is so anyway.
+        #expect(sample.notes(.lost).isEmpty)
+    }
+}
+
 struct ImportDialectTests {
     @Test(arguments: [
         ("strongswan-2010.conf", ImportDialect.strongSwan), ("strongswan-2018.conf", .strongSwan),
         ("libreswan-2023.conf", .libreswan), ("cisco-site-to-site.cfg", .ciscoIOS),
         ("cisco-tunnel-interface.cfg", .ciscoIOS), ("aws-strongswan.txt", .aws),
+        ("aws-openswan.txt", .aws),
     ])
     func aDialectIsKnownByItsLooks(_ file: String, _ dialect: ImportDialect) throws {
         #expect(ImportDialect.detect(try Sample.octets(file)) == dialect)

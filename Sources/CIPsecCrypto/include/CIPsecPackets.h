@@ -73,6 +73,8 @@ void martlet_gcm_prefetch(const martlet_gcm *gcm);
 static inline void martlet_prefetch(const void *_Nullable address) { __builtin_prefetch(address); }
 // Whether both have the same key and salt and go the same way, in constant time.
 int martlet_gcm_equal(const martlet_gcm *first, const martlet_gcm *second);
+// Writes out the key (16, 24 or 32 octets: as many as it was made with) and the salt that it was made with.
+void martlet_gcm_recall(const martlet_gcm *gcm, uint8_t *key, int key_length, uint8_t *salt);
 // In place. `high` is the high half of an extended sequence number, which goes between the two words of ESP's header,
 // which the data then are; -1 without.
 void martlet_gcm_seal(

@@ -268,6 +268,8 @@ struct IpsecConfImport {
     /// Whatever nobody read.
     private mutating func noteRest(_ settings: IpsecSettings) {
         for setting in settings.rest {
+            // What a Child SA is anyway.
+            if setting.key == "auth", setting.value.lowercased() == "esp" { continue }
             if let reason = Self.idle[setting.key] {
                 note(.idle, setting, reason)
             } else {

@@ -8,8 +8,18 @@ import Testing
 @Suite struct SimulationTests {
     private static let profiles: [Scenario.Profile] = [
         .mixed, .calm, .echo, .storm, .nat, .restart, .refusal, .collision, .triangle, .rekey, .hybrid,
-        .extended, .redirect,
+        .extended, .redirect, .handover,
     ]
+
+    @Test func processesAreReplacedAtAnyMoment() {
+        var handovers = 0
+        for seed in UInt64(2000)..<2040 {
+            let outcome = ScenarioRun.ikev2(seed: seed, profile: .handover).outcome()
+            handovers += outcome.handovers
+            #expect(outcome.isGood, "martlet-simulate --seed \(seed) --trace --profile handover: \(outcome.violations)")
+        }
+        #expect(handovers > 100)
+    }
 
     @Test(arguments: profiles) func twentyFiveSeeds(_ profile: Scenario.Profile) {
         var packets = 0
