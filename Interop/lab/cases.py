@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources, revocation,
-    rounds, shapes, stampede, thousand, uniqueness, updown, wiretap, zero)
+    addresses, algorithms, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
+    fire, fit, hybrid, imports, installed, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays,
+    resources, revocation, rounds, shapes, stampede, thousand, uniqueness, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -57,8 +57,8 @@ def all_cases():
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
-                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES,
-                *uniqueness.CASES]:
+                *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES,
+                *wiretap.CASES, *uniqueness.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):

@@ -96,7 +96,13 @@ final class SessionContext {
     /// What our request under way is about.
     var activity = Activity.none
     /// The Child SA that we closed last, and why.
-    var closing: (child: ChildSAID, reason: Event.CloseReason)?
+    var closing: (child: ChildSAID, reason: Event.CloseReason)? {
+        get { heldClosing?.wrappedValue }
+        set { heldClosing = newValue.map { Held(wrappedValue: $0) } }
+    }
+    // What few of them have takes a word where it is not: there are as many of these as there are tunnels.
+    private var heldClosing: Held<(child: ChildSAID, reason: Event.CloseReason)>?
+    private var heldCertificate: Held<PeerCertificate>?
     /// The peer's replacement of a Child SA that we replace at the same time.
     var childRival: ChildRival?
     /// Whether another IKE SA has taken its place, and its Child SAs.
@@ -132,7 +138,10 @@ final class SessionContext {
     /// What is known about the peer's signatures.
     var signatures = SignatureAgreement()
     /// What the peer proved its identity with.
-    var remoteCertificate: PeerCertificate?
+    var remoteCertificate: PeerCertificate? {
+        get { heldCertificate?.wrappedValue }
+        set { heldCertificate = newValue.map { Held(wrappedValue: $0) } }
+    }
     /// The IKE algorithms.
     var algorithms: Proposal?
     /// When it was established.
