@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, planned, policies, reauthenticate, refusal, rekey, replays, resources, revocation,
-    rounds, shapes, thousand, updown, wiretap, zero)
+    addresses, algorithms, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
+    fire, fit, hybrid, imports, installed, mobility, nat, planned, policies, radius, reauthenticate, refusal, rekey,
+    replays, resources, revocation, rounds, shapes, stampede, thousand, uniqueness, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -57,7 +57,8 @@ def all_cases():
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
-                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES]:
+                *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES,
+                *wiretap.CASES, *uniqueness.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
@@ -79,6 +80,12 @@ def all_cases():
         for name, scenario in extensible.ROWS:
             if extensible.suits(name, left, right):
                 cases.append(Case(f"{pair} {name}", left, right, scenario, extensible.tunnel))
+        for name, scenario, procedure in radius.ROWS if right == "martlet" else []:
+            if radius.suits(name, left):
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=150))
+        for refused in radius.REFUSALS if right == "martlet" else []:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario, radius.refuse(refused), timeout=90))
         # Who gets the words right is the gateway.
         for refused in extensible.REFUSALS if right == "martlet" else []:
             cases.append(Case(
@@ -117,6 +124,17 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left, right, checked in (
+            ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
+            ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),
+            ("strongswan-newer", "martlet", "b")):
+        # Debian's strongSwan does not know it yet.
+        for name, says, policy in revocation.IN_BAND:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name} of-{'initiator' if checked == 'a' else 'responder'}", left, right,
+                lambda says=says, policy=policy, checked=checked: revocation.InBand(
+                    says=says, revocation=policy, checked=checked),
+                revocation.brought, timeout=120, optional="strongswan-newer" in (left, right)))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:
@@ -136,6 +154,8 @@ def all_cases():
         timeout=400))
     for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS, *updown.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
+    for name, scenario, procedure in stampede.CASES:
+        cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=240))
     for name, scenario, procedure in replays.CASES:
         # The left side is a script, which stands where a Martlet would.
         cases.append(Case(f"client/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=120))
@@ -190,6 +210,7 @@ CI = {
     "ss/martlet cert wrong-name",
     "martlet/ss eap mschapv2",
     "ss/martlet eap mschapv2",
+    "ss/martlet radius mschapv2",
     "martlet/ss killed",
     "martlet-loaded/ss cert ecdsa256",
     "martlet-loaded/ss swanctl-drives",

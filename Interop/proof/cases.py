@@ -38,7 +38,7 @@ class Case:
         inside = f" v{self.inner} in v{outer}" if mode == "tunnel" else f" v{outer}"
         self.name = f"{protocol} {suite.word} {mode}{inside}{' udp' if udp else ''}"
 
-    def run(self, wire, directory):
+    def _prepare(self, wire):
         self.keys = {way: (os.urandom(self.suite.crypt_octets), os.urandom(self.suite.auth_octets))
                      for way in ("in", "out")}
         # Low in the bits that are an index, so that the plane's table stays small.
@@ -46,6 +46,9 @@ class Case:
         wire.drain()
         self.wire = wire
         self.frames = []
+
+    def run(self, wire, directory):
+        self._prepare(wire)
         plane = NamedPlane(directory, wire.near)
         try:
             plane.load([self._line()])

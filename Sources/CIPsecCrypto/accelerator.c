@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "CIPsecPackets.h"
+#include "keyslab.h"
 
 #if defined(__x86_64__) && defined(__has_include)
 #if __has_include(<intel-ipsec-mb.h>)
@@ -24,7 +25,7 @@ struct martlet_gcm {
     uint8_t salt[4], salt_length;
     uint8_t tag_length;
 };
-_Static_assert(sizeof(struct martlet_gcm) == 1024, "a key fills 16 cache lines");
+_Static_assert(sizeof(struct martlet_gcm) == KEYSLAB_PIECE, "a key fills 16 cache lines");
 
 // Made once and never freed: of it only pointers to functions are used, which any thread may call.
 static IMB_MGR *_Nullable manager;
@@ -73,9 +74,8 @@ martlet_gcm *_Nullable martlet_gcm_new(
     case 32: expand = mb->gcm256_pre, run = seal ? mb->gcm256_enc : mb->gcm256_dec; break;
     default: return NULL;
     }
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, sizeof(martlet_gcm)) != 0) return NULL;
-    martlet_gcm *gcm = memory;
+    martlet_gcm *gcm = keyslab_take();
+    if (!gcm) return NULL;
     memset(gcm, 0, sizeof *gcm);
     gcm->run = run;
     gcm->tag_length = (uint8_t)tag_length;
@@ -87,7 +87,7 @@ martlet_gcm *_Nullable martlet_gcm_new(
 
 void martlet_gcm_free(martlet_gcm *gcm) {
     OPENSSL_cleanse(gcm, sizeof *gcm);
-    free(gcm);
+    keyslab_give(gcm);
 }
 
 void martlet_gcm_prefetch(const martlet_gcm *gcm) {

@@ -84,9 +84,20 @@ EVP_PKEY *_Nullable martlet_public_key(const uint8_t *bytes, size_t length) {
 
 void martlet_pkey_free(EVP_PKEY *key) { EVP_PKEY_free(key); }
 
+// Whether an RSA key's exponent makes it one: with 1, every message is its own signature, and libcrypto takes it; even
+// ones have no inverse.
+static int exponent_signs(EVP_PKEY *key) {
+    BIGNUM *exponent = NULL;
+    int good = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1 && BN_is_odd(exponent)
+               && !BN_is_one(exponent);
+    BN_free(exponent);
+    if (!good) ERR_clear_error();
+    return good;
+}
+
 int martlet_pkey_kind(EVP_PKEY *key, int *bits) {
     *bits = EVP_PKEY_get_bits(key);
-    if (EVP_PKEY_is_a(key, "RSA")) return MARTLET_KEY_RSA;
+    if (EVP_PKEY_is_a(key, "RSA")) return exponent_signs(key) ? MARTLET_KEY_RSA : MARTLET_KEY_OTHER;
     if (EVP_PKEY_is_a(key, "ED25519")) return MARTLET_KEY_ED25519;
     if (EVP_PKEY_is_a(key, "ED448")) return MARTLET_KEY_ED448;
     if (EVP_PKEY_is_a(key, "EC")) {

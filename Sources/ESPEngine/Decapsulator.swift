@@ -30,6 +30,8 @@ struct Decapsulator: ~Copyable {
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see InboundSA).
     private let counters: UnsafePointer<LiveCounters>
+    // The cipher's, to be fetched without looking into the cipher first.
+    private let keyAddress: UnsafeRawPointer?
     private let localSelectors: [CompiledSelector]
     private let remoteSelectors: [CompiledSelector]
 
@@ -54,6 +56,7 @@ struct Decapsulator: ~Copyable {
         self.compressionIndex = compressionIndex
         self.localSelectors = localSelectors.map { CompiledSelector($0) }
         self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
+        unsafe keyAddress = cipher.keyAddress
         unsafe self.cipher = .passRetained(cipher)
         unsafe self.counters = counters
     }
@@ -72,13 +75,26 @@ struct Decapsulator: ~Copyable {
     /// The highest sequence number that was authentic.
     var highestSequence: UInt64 { window.highest }
 
-    /// Asks the processor for the keys, the window and the counters, which are about to be used.
+    /// Asks the processor for the cipher, its keys, the window, the selectors and the counters, which are about to be used;
+    /// nothing of them is read.
     @inline(__always)
     func anticipate() {
         // `self` holds a reference for as long as it lives; the counters outlive it.
-        unsafe cipher._withUnsafeGuaranteedRef { $0.anticipate() }
+        unsafe PacketCipher.anticipate(UnsafeRawPointer(cipher.toOpaque()), octets: 128)
+        if let keyAddress = unsafe keyAddress { unsafe PacketCipher.anticipateKeys(at: keyAddress) }
         unsafe PacketCipher.anticipate(UnsafeRawPointer(counters))
         window.anticipate()
+        Self.anticipate(remoteSelectors)
+        Self.anticipate(localSelectors)
+    }
+
+    @inline(__always)
+    private static func anticipate(_ selectors: [CompiledSelector]) {
+        unsafe selectors.withUnsafeBufferPointer { selectors in
+            // An address within the array, which is not read.
+            guard let base = selectors.baseAddress else { return }
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base), octets: MemoryLayout<CompiledSelector>.size)
+        }
     }
 
     /// A payload that was authentic.

@@ -28,6 +28,8 @@ struct Encapsulator: ~Copyable {
     private let cipher: Unmanaged<PacketCipher>
     // The SA's own counters, which outlive this (see OutboundSA).
     private let counters: UnsafePointer<LiveCounters>
+    // The cipher's, to be fetched without looking into the cipher first.
+    private let keyAddress: UnsafeRawPointer?
 
     /// `lastSequence` counts as used already.
     init(
@@ -48,6 +50,7 @@ struct Encapsulator: ~Copyable {
         ivSource = cipher.ivLength == 0 ? .none : cipher.blockLength == 1 ? .counter(start: ivStart) : .unpredictable
         sequence = OutboundSequence(extended: isExtended, last: lastSequence)
         volume = VolumeMeter(limits)
+        unsafe keyAddress = cipher.keyAddress
         unsafe self.cipher = .passRetained(cipher)
         unsafe self.counters = counters
     }
@@ -82,11 +85,12 @@ struct Encapsulator: ~Copyable {
         SealedShape(headroom: headroom, alignment: alignment, icvLength: icvLength, isTransport: isTransport)
     }
 
-    /// Asks the processor for the keys and the counters, which are about to be used.
+    /// Asks the processor for the cipher, its keys and the counters, which are about to be used; nothing of them is read.
     @inline(__always)
     func anticipate() {
         // `self` holds a reference for as long as it lives; the counters outlive it.
-        unsafe cipher._withUnsafeGuaranteedRef { $0.anticipate() }
+        unsafe PacketCipher.anticipate(UnsafeRawPointer(cipher.toOpaque()), octets: 128)
+        if let keyAddress = unsafe keyAddress { unsafe PacketCipher.anticipateKeys(at: keyAddress) }
         unsafe PacketCipher.anticipate(UnsafeRawPointer(counters))
     }
 

@@ -93,20 +93,25 @@ public struct InboundSADatabase: ~Copyable {
         unsafe found.pointee.remote = remote
     }
 
-    /// A packet of this SPI is about to be opened: among many SAs, what it needs is fetched meanwhile. First for all packets
-    /// that came together, then for each of them with `keys`.
+    /// The steps of ``anticipate(spi:step:)``.
+    public static let steps = 3
+
+    /// A packet of this SPI is about to be opened: among many SAs, what it needs is fetched meanwhile, each step for all
+    /// packets that came together before the next: where the SA is, itself, its keys.
     @inline(__always)
-    public func anticipate(spi: UInt32, keys: Bool) {
+    public func anticipate(spi: UInt32, step: Int) {
         let index = SPILayout.index(of: spi)
-        guard index < owners.count, let found = unsafe places[index] else { return }
-        guard !keys else {
-            unsafe found.pointee.anticipate()
+        // The addresses are not read.
+        guard index < owners.count, let base = unsafe places.baseAddress else { return }
+        if step == 0 {
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base + index))
             return
         }
-        // An address that is not read.
-        let address = UnsafeRawPointer(found)
-        for line in stride(from: 0, to: MemoryLayout<Decapsulator>.size, by: 64) {
-            unsafe PacketCipher.anticipate(address + line)
+        guard let found = unsafe places[index] else { return }
+        if step == 1 {
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(found), octets: MemoryLayout<Decapsulator>.size)
+        } else {
+            unsafe found.pointee.anticipate()
         }
     }
 

@@ -98,13 +98,26 @@ public struct OutboundSADatabase: ~Copyable {
     /// So many SAs and their keys stay in a processor's cache by themselves.
     public static let few = 64
 
-    /// An SA is about to be used: among many, what it needs is fetched meanwhile.
+    /// Whether there are more, so that it is worth while to fetch what a packet needs before it is sealed.
+    public var isCrowded: Bool { count > Self.few }
+
+    /// An SA is about to be used: what it needs is fetched meanwhile, in three steps some time apart, each of which reads
+    /// what the one before has fetched: where it is, itself, its keys.
     @inline(__always)
-    public func anticipate(_ handle: OutboundHandle) {
+    public func anticipate(_ handle: OutboundHandle, step: Int) {
         let index = Int(handle.slot)
-        // As in `shape(of:)`.
-        guard count > Self.few, index >= 0, index < owners.count, let found = unsafe places[index] else { return }
-        unsafe found.pointee.anticipate()
+        // As in `shape(of:)`; the addresses are not read.
+        guard index >= 0, index < owners.count, let base = unsafe places.baseAddress else { return }
+        if step == 0 {
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base + index))
+            return
+        }
+        guard let found = unsafe places[index] else { return }
+        if step == 1 {
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(found), octets: MemoryLayout<Encapsulator>.size)
+        } else {
+            unsafe found.pointee.anticipate()
+        }
     }
 
     /// Seals the inner packet at `inner` in place; `buffer` needs room around it (see ``headroom``, ``tailroom``).

@@ -1,12 +1,13 @@
 public import GatewayModel
 public import IPPackets
+import IPsecCrypto
 public import NetworkTypes
 
 /// Which outgoing packets are protected, and by which SA, which go in clear, which nowhere (RFC 4301 §4.4.1): the lowest
 /// precedence decides, then the longest remote block, within it the narrowest selectors, and among equals the newest.
 ///
-/// It belongs to the thread that transmits, which changes it in place between packets: a change costs one walk down the
-/// trie, however many policies there are, so there is nothing to build aside and to swap. A lookup never allocates.
+/// It belongs to the thread that transmits, which changes it in place between packets: a change costs one look
+/// into a table, however many policies there are, so there is nothing to build aside and to swap. A lookup never allocates.
 public struct PolicyDatabase: ~Copyable {
     /// What is to be done with a packet.
     public enum Verdict: Hashable, Sendable {
@@ -51,8 +52,8 @@ public struct PolicyDatabase: ~Copyable {
         var entry: Int32
     }
 
-    private var v4 = PolicyTrie()
-    private var v6 = PolicyTrie()
+    private var v4 = PolicyBlocks()
+    private var v6 = PolicyBlocks()
     private var entries: [Entry] = []
     private var free: [Int32] = []
     private var places: [ChildSAID: [Place]] = [:]
@@ -67,8 +68,8 @@ public struct PolicyDatabase: ~Copyable {
     /// Child SAs that have policies.
     public var count: Int { places.count }
 
-    /// Nodes and entries in use: what a test watches.
-    var storage: (nodes: Int, entries: Int) { (v4.count + v6.count, entries.count - free.count) }
+    /// Blocks and entries in use: what a test watches.
+    var storage: (blocks: Int, entries: Int) { (v4.count + v6.count, entries.count - free.count) }
 
     /// How many entries these selectors are spread into.
     public static func entryCount(local: [TrafficSelector], remote: [TrafficSelector]) -> Int {
@@ -125,18 +126,17 @@ public struct PolicyDatabase: ~Copyable {
 
     /// What is to be done with an outgoing packet.
     public func verdict(for packet: PacketSelectorFields) -> Verdict {
-        let key = PolicyTrie.key(packet.destination)
+        let key = PolicyBlocks.key(packet.destination)
         return packet.family == .v4 ? verdict(for: packet, key, v4) : verdict(for: packet, key, v6)
     }
 
     @inline(__always)
-    private func verdict(for packet: PacketSelectorFields, _ key: UInt128, _ trie: PolicyTrie) -> Verdict {
+    private func verdict(for packet: PacketSelectorFields, _ key: UInt128, _ blocks: PolicyBlocks) -> Verdict {
         var found: Int32 = -1
-        var cursor = trie.start
-        var index = trie.nextMatch(key, &cursor)
         let entries = entries.span
         let packetProtocol = packet.ipProtocol.rawValue
-        while index >= 0 {
+        for step in 0..<blocks.steps {
+            var index = blocks.head(key, step: step)
             // The first that matches decides for its block; a longer block decides after it, if it comes before it.
             while index >= 0 {
                 if entries[Int(index)].remote.matches(packet.destination, packetProtocol, packet.destinationPort),
@@ -147,7 +147,6 @@ public struct PolicyDatabase: ~Copyable {
                 }
                 index = entries[Int(index)].next
             }
-            index = trie.nextMatch(key, &cursor)
         }
         guard found >= 0 else { return .none }
         switch entries[Int(found)].action {
@@ -155,6 +154,35 @@ public struct PolicyDatabase: ~Copyable {
         case .block: return .block
         case .trap(let number): return .trap(number)
         case .bypass: return .bypass
+        }
+    }
+
+    /// A packet to this address is about to be looked up: among many policies, what that takes is fetched meanwhile. Some
+    /// time later `entries` fetches what the first has led to.
+    @inline(__always)
+    public func anticipate(_ destination: IPAddress, entries isSecond: Bool) {
+        let key = PolicyBlocks.key(destination)
+        if destination.family == .v4 {
+            anticipate(key, v4, isSecond)
+        } else {
+            anticipate(key, v6, isSecond)
+        }
+    }
+
+    @inline(__always)
+    private func anticipate(_ key: UInt128, _ blocks: PolicyBlocks, _ isSecond: Bool) {
+        guard isSecond else {
+            blocks.anticipate(key)
+            return
+        }
+        unsafe entries.withUnsafeBufferPointer { entries in
+            guard let base = entries.baseAddress else { return }
+            for step in 0..<min(blocks.steps, 4) {
+                let head = blocks.head(key, step: step)
+                guard head >= 0 else { continue }
+                // Addresses within the array, which are not read.
+                unsafe PacketCipher.anticipate(base + Int(head), octets: MemoryLayout<Entry>.size)
+            }
         }
     }
 
@@ -212,7 +240,7 @@ public struct PolicyDatabase: ~Copyable {
             index = Int32(entries.count - 1)
         }
         let place = Place(
-            family: prefix.family, key: PolicyTrie.key(prefix.address), length: prefix.length, entry: index)
+            family: prefix.family, key: PolicyBlocks.key(prefix.address), length: prefix.length, entry: index)
         link(place)
         return place
     }

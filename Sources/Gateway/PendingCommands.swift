@@ -63,6 +63,7 @@ struct PendingCommands {
 
     /// Who wants to read about this event.
     func listeners(_ event: Event) -> [ViciTicket] {
+        guard isWaiting else { return [] }
         let starting = matching(event).filter { !isOther(event, $0) }.map { initiations[$0].ticket }
         let ending = terminations.filter { waiting in event.ikeSA.map { waiting.ikeSAs.contains($0) } ?? false }
         return starting + ending.map(\.ticket)
@@ -70,6 +71,7 @@ struct PendingCommands {
 
     /// Takes an event in; returns the commands that it ends.
     mutating func settle(_ event: Event) -> [(ViciTicket, ViciOutcome)] {
+        guard isWaiting else { return [] }
         switch event.kind {
         case .ikeEstablished:
             for index in matching(event) { initiations[index].needsIKESA = false }

@@ -46,6 +46,8 @@ public struct ChildTemplate: Hashable, Sendable {
     public var interface: VirtualInterface?
     /// Whether payloads are to be compressed where the peer can do that too (RFC 3173, DEFLATE).
     public var compresses: Bool
+    /// After how long without a packet in either direction it is closed; zero never.
+    public var inactivity: Interval
     /// The program that is told when its tunnel comes up and goes down: its path and its arguments; empty for none.
     public var updown: [String]
 
@@ -74,6 +76,7 @@ public struct ChildTemplate: Hashable, Sendable {
         priority = 0
         interface = nil
         compresses = false
+        inactivity = .zero
         updown = []
     }
 

@@ -103,6 +103,8 @@ public struct Event: Hashable, Sendable {
         case ikeSAEnded
         /// Its lifetime ended.
         case expired
+        /// It carried nothing for as long as its configuration allows.
+        case inactive
         /// A newer one took its place.
         case replaced
         /// The gateway stops.

@@ -45,6 +45,6 @@ public struct ConnectionDirectory: Sendable {
         let named = hosts[path.remote.address] ?? []
         // Both lists are in the configuration's order, which decides where all else is equal.
         let found = named.isEmpty ? others : others.isEmpty ? named : (named + others).sorted()
-        return ConnectionLookup(found.map { connections[$0] }).candidates(for: path)
+        return ConnectionLookup.candidates(among: found, of: connections, for: path)
     }
 }

@@ -13,14 +13,24 @@ public struct ConnectionLookup: Sendable {
 
     /// The connections that allow both ends of `path`, the closest first: the peer's address weighs more than ours.
     public func candidates(for path: Path) -> [Connection] {
-        let fitting = connections.enumerated().compactMap { index, connection -> (rank: Rank, Connection)? in
-            guard !connection.isPolicyOnly,
-                let remote = Self.specificity(connection.remoteAddresses, path.remote.address),
-                let local = Self.specificity(connection.localAddresses, path.local.address)
-            else { return nil }
-            return (Rank(identity: 0, remote: remote, local: local, index: index), connection)
+        Self.candidates(among: connections.indices, of: connections, for: path)
+    }
+
+    /// The same among the connections at `places`, which are in the configuration's order. Only places are moved about: a
+    /// connection is large.
+    static func candidates(
+        among places: some Sequence<Int>, of connections: [Connection], for path: Path
+    ) -> [Connection] {
+        var fitting: [Rank] = []
+        for place in places {
+            guard let remote = specificity(connections[place].remoteAddresses, path.remote.address),
+                let local = specificity(connections[place].localAddresses, path.local.address),
+                !connections[place].isPolicyOnly
+            else { continue }
+            fitting.append(Rank(identity: 0, remote: remote, local: local, index: place))
         }
-        return fitting.sorted { $0.rank < $1.rank }.map { $0.1 }
+        if fitting.count > 1 { fitting.sort() }
+        return fitting.map { connections[$0.index] }
     }
 
     /// How the identities of IKE_AUTH pick one of the candidates.
@@ -63,7 +73,11 @@ public struct ConnectionLookup: Sendable {
     /// How closely the closest of `patterns` names `address`; nil when none does. No patterns stand for any address.
     private static func specificity(_ patterns: [AddressPattern], _ address: IPAddress) -> Int? {
         if patterns.isEmpty { return 0 }
-        return patterns.filter { $0.contains(address) }.map(\.specificity).max()
+        var closest: Int?
+        for pattern in patterns where pattern.contains(address) {
+            closest = max(closest ?? 0, pattern.specificity)
+        }
+        return closest
     }
 
     /// Smaller is better.

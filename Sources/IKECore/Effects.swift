@@ -32,6 +32,8 @@ public struct Effects: Sendable {
     /// Takes out everything, in order.
     public mutating func take() -> [Effect] {
         var taken: [Effect] = []
+        // As many come next time, more or less: no growing by doubling.
+        taken.reserveCapacity(list.count)
         swap(&taken, &list)
         return taken
     }

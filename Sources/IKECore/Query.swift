@@ -30,7 +30,7 @@ public enum Query: Sendable {
     /// Which addresses does a client get?
     case lease(LeaseRequest)
     /// When did the last packet come on one of these inbound SAs?
-    case lastUse(inbound: [UInt32])
+    case lastUse(inbound: [UInt32], outbound: [UInt32] = [])
     /// What comes next in an EAP conversation?
     case eap(EAPQuestion)
 
@@ -76,6 +76,10 @@ public enum Query: Sendable {
             public var authorities: [[UInt8]]
             /// Whether certificates are to go with it.
             public var sendsCertificates: Bool
+            /// Whether OCSP answers are to go with the certificates (RFC 4806).
+            public var bringsStatus: Bool
+            /// What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
+            public var peerMethods: [AuthenticationAnnouncement]?
 
             /// What it is to be like.
             public init(
@@ -85,6 +89,7 @@ public enum Query: Sendable {
                 self.peerHashes = peerHashes
                 self.authorities = authorities
                 self.sendsCertificates = sendsCertificates
+                bringsStatus = false
             }
         }
 

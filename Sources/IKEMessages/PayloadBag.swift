@@ -115,6 +115,8 @@ public struct PayloadBag: Sendable {
 
     /// Takes all payloads of a kind, in their order.
     public mutating func all<Body>(_ kind: PayloadKind<Body>) -> [Body] {
+        // Most kinds are not there: nothing is moved for them.
+        guard contains(kind.type) else { return [] }
         var taken: [Body] = []
         var rest: [Payload] = []
         for payload in left {

@@ -108,6 +108,11 @@ struct CheckingResponder: ~Copyable {
         }
         objection = objection ?? context.objection(to: request)
         context.signatures.learn(request.certificateRequests)
+        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
+        if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
+            objection = objection ?? .notMet(demand: SessionContext.severalRounds)
+        }
+        context.signatures.learnMethods(request.notifies)
         if objection == nil, method == .eap {
             return EAPResponder.start(
                 keys, transcript, request, header, arrival,
@@ -134,11 +139,7 @@ struct CheckingResponder: ~Copyable {
         if let refusal = context.objection(verdict, local: local, remote: remote, &turn) {
             return refused(refusal, context, &turn)
         }
-        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
         do throws(Refusal) {
-            if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
-                throw .notMet(demand: "several rounds of authentication (RFC 4739)")
-            }
             try context.takeRoundAnnouncement(request.notifies)
         } catch {
             return refused(error, context, &turn)
@@ -317,9 +318,10 @@ extension [Connection] {
     /// Those whose authentication a first request can begin: one without a proof asks for EAP, and it announces whether
     /// more than one round follows. What suits none of them sorts out none.
     fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [Connection] {
+        guard count > 1 else { return self }
         let isMore = request.notifies.contains(.anotherAuthFollows)
         return preferring { ($0.remote.method == .eap) == (request.authentication == nil) }
-            .preferring { $0.furtherRemote.isEmpty != isMore }
+            .preferring { request.authentication == nil || $0.furtherRemote.isEmpty != isMore }
     }
 
     private func preferring(_ isFitting: (Connection) -> Bool) -> [Connection] {
@@ -333,7 +335,9 @@ extension SessionContext {
     func candidates(_ turn: Turn) -> [Connection] {
         let chosen = algorithms.map { [$0] } ?? []
         return turn.tables.directory.candidates(for: path).filter {
-            Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
+            // What was chosen from its own proposals is among them.
+            ($0.name == connection.name && $0.proposals == connection.proposals)
+                || Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
         }
     }
 

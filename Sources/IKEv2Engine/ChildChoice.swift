@@ -139,6 +139,7 @@ enum ChildChoice {
     private static func ranked(
         _ templates: [ChildTemplate], _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
     ) -> [ChildTemplate] {
+        guard templates.count > 1 else { return templates }
         let exact = templates.filter {
             let candidate = Candidate($0, offered, hosts)
             return candidate.local == offered.responderSelectors && candidate.remote == offered.initiatorSelectors

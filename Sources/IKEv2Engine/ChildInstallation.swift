@@ -60,6 +60,7 @@ struct ChildInstallation {
         if takesOver, predecessor == nil { context.lead(to: id, &turn) }
         context.timers.set(.childExpiry(id), to: child.expires)
         context.timers.set(.childRekey(id), to: child.rekeyDue)
+        context.watchUse(of: child)
         context.wanted.removeAll { $0 == agreement.template.name }
         turn.tables.refusals.clear(context.connection.name)
         turn.tables.acquires.cameUp(context.connection.name, agreement.template.name)
@@ -153,6 +154,7 @@ extension SessionContext {
         turn.tables.spis.release(child.agreement.inboundSPI)
         timers.remove(.childExpiry(id))
         timers.remove(.childRekey(id))
+        timers.remove(.childInactivity(id))
         agenda.drop { intent in
             switch intent {
             case .deleteChild(id, _), .rekeyChild(id): true
@@ -171,7 +173,7 @@ extension Event.CloseReason {
         switch self {
         case .peerDead: template.dpdAction == .trap
         case .byPeer, .failed: template.closeAction == .trap
-        case .asked, .shutdown, .replaced, .expired, .ikeSAEnded: false
+        case .asked, .shutdown, .replaced, .expired, .inactive, .ikeSAEnded: false
         }
     }
 
@@ -181,7 +183,7 @@ extension Event.CloseReason {
         switch self {
         case .asked, .shutdown, .replaced: false
         case .byPeer: action != .none
-        case .failed, .peerDead, .expired, .ikeSAEnded: true
+        case .failed, .peerDead, .expired, .inactive, .ikeSAEnded: true
         }
     }
 }

@@ -134,6 +134,7 @@ final class IKESession {
             case .ikeRekey: context.agenda.add(.rekeyIKESA)
             case .ikeExpiry: context.agenda.add(.deleteIKESA(context.isReplaced ? .replaced : .expired))
             case .childExpiry(let child): context.childExpired(child)
+            case .childInactivity(let child): context.useDue(child, &turn)
             case .childRekey(let child): context.agenda.add(.rekeyChild(child))
             case .childCreation: context.takeUpPostponed()
             }

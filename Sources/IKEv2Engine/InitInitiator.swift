@@ -217,6 +217,7 @@ struct InitInitiator: ~Copyable {
         context.rounds.isSpoken = answer.notifies.contains(.multipleAuthSupported)
         context.signatures.learn(answer.notifies)
         context.signatures.learn(answer.certificateRequests)
+        context.signatures.learnMethods(answer.notifies)
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

@@ -131,8 +131,11 @@ enum InitResponder {
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
         context.signatures.learn(request.notifies)
         context.algorithms = acceptance.proposal
-        notifies += context.hashNotifies(for: context.candidates(turn))
-        notifies += SessionContext.roundNotifies(for: context.candidates(turn))
+        let candidates = context.candidates(turn)
+        notifies += context.hashNotifies(for: candidates)
+        notifies += SessionContext.roundNotifies(for: candidates)
+        let requests = SignatureAgreement.requests(candidates)
+        notifies += AnnouncedMethods.notifies(candidates, beside: requests)
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         let answer = IKESAInit.Response.complete(
@@ -140,7 +143,7 @@ enum InitResponder {
                 choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                 keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
                 nonce: NoncePayload(nonce),
-                certificateRequests: SignatureAgreement.requests(context.candidates(turn)), notifies: notifies,
+                certificateRequests: requests, notifies: notifies,
                 vendorIDs: acceptance.connection.vendorIDs))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,

@@ -97,6 +97,7 @@ struct IntermediateInitiator: ~Copyable {
         } catch {
             throw .malformed(.ikeIntermediate, error, isResponse: true)
         }
+        context.signatures.learnMethods(response.notifies)
         if let error = response.notifies.firstError {
             throw .refused(
                 .byPeer(

@@ -18,8 +18,8 @@ extension SessionContext {
 extension Proposal {
     /// Without algorithms whose numbers are only strongSwan's; nil when nothing is left of some type.
     var withoutPrivateNumbers: Proposal? {
-        let known = transforms.filter { AlgorithmRegistry.algorithm(for: $0)?.needsPeerVendor != true }
-        guard known.count < transforms.count else { return self }
+        guard transforms.contains(where: AlgorithmRegistry.needsPeerVendor) else { return self }
+        let known = transforms.filter { !AlgorithmRegistry.needsPeerVendor($0) }
         let lost = Set(transforms.map(\.type)).subtracting(known.map(\.type))
         return lost.isEmpty ? Proposal(securityProtocol, known) : nil
     }

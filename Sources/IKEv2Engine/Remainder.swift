@@ -92,7 +92,7 @@ extension Intent: Recorded {
             writer.uint8(6)
             writer.put(id)
         case .probe: writer.uint8(7)
-        case .updateAddresses: writer.uint8(8)
+        case .updateAddresses: writer.uint8(7)
         case .checkRoute: writer.uint8(9)
         case .announceAddresses: writer.uint8(10)
         case .redirect(let gateway):
@@ -135,6 +135,7 @@ extension Event.CloseReason {
         case .expired: writer.uint8(4)
         case .replaced: writer.uint8(5)
         case .shutdown: writer.uint8(6)
+        case .inactive: writer.uint8(7)
         }
     }
 
@@ -147,6 +148,7 @@ extension Event.CloseReason {
         case 4: self = .expired
         case 5: self = .replaced
         case 6: self = .shutdown
+        case 7: self = .inactive
         default: throw .badValue("reason")
         }
     }

@@ -36,6 +36,8 @@ struct RequestWindow {
 
     /// How often in all a request is sent again when only its successor matters: the peer takes no other before it.
     static let curtailedTries = 2
+    /// The longest pause before each of them: somebody waits for the end.
+    static let curtailedPause = Interval.seconds(1)
 
     /// What a moment brings.
     enum Tick: Equatable {
@@ -86,14 +88,14 @@ struct RequestWindow {
     /// The request was answered, or is given up.
     mutating func close() { inFlight = nil }
 
-    /// Nobody cares much about the answer any more: if it has not been sent again twice yet, it is, after the shortest
+    /// Nobody cares much about the answer any more: if it has not been sent again twice yet, it is, after short
     /// pauses, and then given up. Without that a request which was lost would keep its successor from the peer.
     mutating func curtail(now: Instant) {
         guard var request = inFlight, !request.isCurtailed else { return }
         request.isCurtailed = true
         request.limit = max(request.attempt, min(request.limit, Self.curtailedTries))
         request.reprieves = Self.maximumReprieves
-        request.deadline = min(request.deadline, now + schedule.timeout)
+        request.deadline = min(request.deadline, now + Self.curtailedPause)
         inFlight = request
     }
 
@@ -130,7 +132,7 @@ struct RequestWindow {
             inFlight = nil
             return .gaveUp(request.exchange, tries: request.attempt, waited: now - request.sent)
         }
-        request.deadline = now + (request.isCurtailed ? min(pause, schedule.timeout) : pause)
+        request.deadline = now + (request.isCurtailed ? min(pause, Self.curtailedPause) : pause)
         inFlight = request
         return .resend(request.datagrams, attempt: request.attempt)
     }

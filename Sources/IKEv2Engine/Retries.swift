@@ -140,7 +140,7 @@ extension SessionContext {
             // Its replacement counts.
             if child.state == .rekeyed { return false }
             switch reason {
-            case .asked, .shutdown, .replaced, .ikeSAEnded: return false
+            case .asked, .shutdown, .replaced, .inactive, .ikeSAEnded: return false
             case .peerDead: return template.dpdAction == .start
             case .byPeer, .failed: return template.closeAction == .start
             case .expired: return template.startAction.isStart

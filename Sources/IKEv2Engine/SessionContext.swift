@@ -25,6 +25,8 @@ enum SessionTimer: Hashable {
     case ikeExpiry
     /// Both ends are to prove again who they are.
     case reauthentication
+    /// A Child SA may have been without packets for too long.
+    case childInactivity(ChildSAID)
     /// A Child SA is to be replaced.
     case childRekey(ChildSAID)
     /// Children that the peer could not make a while ago are to be tried again.
@@ -94,7 +96,13 @@ final class SessionContext {
     /// What our request under way is about.
     var activity = Activity.none
     /// The Child SA that we closed last, and why.
-    var closing: (child: ChildSAID, reason: Event.CloseReason)?
+    var closing: (child: ChildSAID, reason: Event.CloseReason)? {
+        get { heldClosing?.wrappedValue }
+        set { heldClosing = newValue.map { Held(wrappedValue: $0) } }
+    }
+    // What few of them have takes a word where it is not: there are as many of these as there are tunnels.
+    private var heldClosing: Held<(child: ChildSAID, reason: Event.CloseReason)>?
+    private var heldCertificate: Held<PeerCertificate>?
     /// The peer's replacement of a Child SA that we replace at the same time.
     var childRival: ChildRival?
     /// Whether another IKE SA has taken its place, and its Child SAs.
@@ -130,7 +138,10 @@ final class SessionContext {
     /// What is known about the peer's signatures.
     var signatures = SignatureAgreement()
     /// What the peer proved its identity with.
-    var remoteCertificate: PeerCertificate?
+    var remoteCertificate: PeerCertificate? {
+        get { heldCertificate?.wrappedValue }
+        set { heldCertificate = newValue.map { Held(wrappedValue: $0) } }
+    }
     /// The IKE algorithms.
     var algorithms: Proposal?
     /// When it was established.
@@ -179,6 +190,8 @@ final class SessionContext {
     var redirects = RedirectTrail()
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
+    /// The IKE SA with which it began.
+    var origin: IKESAID
 
     /// A new IKE SA.
     init(
@@ -186,6 +199,7 @@ final class SessionContext {
         responderSPI: UInt64, _ turn: Turn
     ) {
         self.id = id
+        origin = id
         self.isInitiator = isInitiator
         self.connection = connection
         self.path = path
@@ -282,6 +296,7 @@ final class SessionContext {
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
         summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
         summary.canBeRedirected = canRedirect
+        summary.origin = origin
         summary.children = children.all.map { $0.summary }
         return summary
     }

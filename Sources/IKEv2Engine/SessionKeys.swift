@@ -162,7 +162,11 @@ struct DirectionCipher: SKCipher {
 
     func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
         guard let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
-        return run(associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength) { buffer, text in
+        return run(
+            associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength,
+            kept: plaintext.count + icvLength
+        ) {
+            buffer, text in
             cipher.seal(
                 &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
                 iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
@@ -172,17 +176,17 @@ struct DirectionCipher: SKCipher {
     func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? {
         let textLength = sealed.count - icvLength
         guard textLength >= 0, let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
-        let opened = run(associatedData, iv, sealed, textLength: textLength, spare: 0) { buffer, text in
+        return run(associatedData, iv, sealed, textLength: textLength, spare: 0, kept: textLength) { buffer, text in
             cipher.open(
                 &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
                 iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
         }
-        return opened.map { Array($0.prefix(textLength)) }
     }
 
-    /// Lays the three parts out as the cipher wants them, runs it, and takes out what follows the IV.
+    /// Lays the three parts out as the cipher wants them, runs it, and takes out the first `kept` octets that follow the
+    /// IV.
     private func run(
-        _ associatedData: Span<UInt8>, _ iv: Span<UInt8>, _ body: Span<UInt8>, textLength: Int, spare: Int,
+        _ associatedData: Span<UInt8>, _ iv: Span<UInt8>, _ body: Span<UInt8>, textLength: Int, spare: Int, kept: Int,
         _ operation: (inout MutableRawSpan, Range<Int>) -> Bool
     ) -> [UInt8]? {
         var writer = WireWriter(capacity: associatedData.count + iv.count + body.count + spare)
@@ -195,6 +199,6 @@ struct DirectionCipher: SKCipher {
         var span = bytes.mutableSpan
         var buffer = MutableRawSpan(_elements: &span)
         guard operation(&buffer, start..<(start + textLength)) else { return nil }
-        return Array(bytes[start...])
+        return Array(bytes[start..<(start + kept)])
     }
 }

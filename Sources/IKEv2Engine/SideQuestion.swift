@@ -10,6 +10,8 @@ struct SideQuestion {
     enum Subject {
         /// When the last packet of the peer's came.
         case lastUse
+        /// When a Child SA last carried a packet.
+        case childUse(ChildSAID)
         /// Which way leads to the peer now.
         case path
     }
@@ -37,6 +39,8 @@ extension SessionContext {
         switch subject {
         case .lastUse:
             if case .lastUse(let last)? = answer { trafficSeen(last, &turn) } else { trafficSeen(nil, &turn) }
+        case .childUse(let child):
+            if case .lastUse(let last)? = answer { used(child, last, &turn) } else { used(child, turn.now, &turn) }
         case .path: pathFound(answer ?? .noPath("no answer"), &turn)
         }
     }

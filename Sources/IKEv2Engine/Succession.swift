@@ -32,6 +32,7 @@ extension SessionContext {
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
         next.eap.peer = eap.peer
+        next.origin = origin
         next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
         next.reauthentication = reauthentication
@@ -94,8 +95,11 @@ extension SessionContext {
             return
         }
         enter(.established, &turn)
-        // A peer that never replaces an IKE SA will not do so later.
-        guard error != .noAdditionalSAs else { return }
+        if error == .noAdditionalSAs {
+            // A peer that never replaces an IKE SA will not do so later: a new one, from the start (RFC 7296 §1.3).
+            reauthenticationDue(&turn)
+            return
+        }
         let pause = Self.rekeyPause + Self.rekeyPause.scaled(by: turn.environment.entropy.fraction())
         timers.set(.ikeRekey, to: turn.now + pause)
     }
@@ -138,6 +142,8 @@ extension SessionContext {
             let planned = timers.deadline(of: .childRekey(child.id))
             timers.remove(.childExpiry(child.id))
             timers.remove(.childRekey(child.id))
+            next.timers.set(.childInactivity(child.id), to: timers.deadline(of: .childInactivity(child.id)))
+            timers.remove(.childInactivity(child.id))
             next.timers.set(.childExpiry(child.id), to: child.expires)
             let soonest = turn.now + Self.rekeyPause
             next.timers.set(
@@ -148,9 +154,12 @@ extension SessionContext {
         children = ChildTable()
         if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
         handAddresses(to: next)
-        if case .path? = sideQuestion?.subject {
+        switch sideQuestion?.subject {
+        case .path?:
             settleSideQuestion(&turn)
             next.searchPath(&turn)
+        case .childUse(let child)?: next.timers.set(.childInactivity(child), to: turn.now + Self.rekeyPause)
+        case .lastUse?, nil: break
         }
         next.heldSPIs += heldSPIs
         heldSPIs = []

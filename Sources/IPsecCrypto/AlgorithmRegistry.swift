@@ -79,6 +79,11 @@ public enum AlgorithmRegistry {
     /// The algorithm with this name, in lower case and in any of its spellings.
     public static func algorithm(named keyword: String) -> Algorithm? { byKeyword[keyword] }
 
+    /// ``Algorithm/needsPeerVendor`` of the algorithm with these numbers; false when there is none.
+    public static func needsPeerVendor(_ transform: Transform) -> Bool {
+        byTransform[transform.keyExchangeMethod]?.needsPeerVendor ?? false
+    }
+
     /// How the algorithm with these numbers is carried out.
     public static func specification(of transform: Transform) -> AlgorithmSpecification? {
         algorithm(for: transform)?.specification

@@ -145,6 +145,24 @@ public final class PacketCipher: @unchecked Sendable {
     @inline(__always)
     public static func anticipate(_ address: UnsafeRawPointer) { unsafe martlet_prefetch(address) }
 
+    /// The same for so many octets from `address` on.
+    @unsafe
+    public static func anticipate(_ address: UnsafeRawPointer, octets: Int) {
+        for line in stride(from: 0, to: octets, by: 64) { unsafe martlet_prefetch(address + line) }
+    }
+
+    /// Where the keys lie, as far as this object knows, for ``anticipateKeys(at:)``; good while it lives.
+    @unsafe
+    public var keyAddress: UnsafeRawPointer? { unsafe accelerated.map { unsafe UnsafeRawPointer($0) } }
+
+    /// Asks the processor for keys that are about to be used. Unsafe: `address` must be the ``keyAddress`` of a cipher that
+    /// lives.
+    @unsafe
+    @inline(__always)
+    public static func anticipateKeys(at address: UnsafeRawPointer) {
+        unsafe martlet_gcm_prefetch(OpaquePointer(address))
+    }
+
     /// Whether ``hasKeys(of:)`` can tell without the keys that this was made with.
     public var remembersKeys: Bool { unsafe accelerated != nil }
 

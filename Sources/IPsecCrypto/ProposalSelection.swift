@@ -32,7 +32,7 @@ extension Proposal {
         let isAEAD = encryption.map(AlgorithmRegistry.isAEAD) ?? false
         var result: [Transform] = []
         for type in types(with: offered) {
-            let methods = result.filter { $0.id != 0 && $0.keyExchangeMethod.type == .keyExchange }.map(\.id)
+            let methods = type.additionalKeyExchange == nil ? [] : result.exchangeMethods
             guard let transform = agreed(type, offered, isAEAD: isAEAD, without: methods, preference) else {
                 return nil
             }
@@ -68,18 +68,28 @@ extension Proposal {
 
     /// Every type that either side has or that the protocol needs, in the order of their numbers.
     func types(with offered: Proposal) -> [TransformType] {
-        var types = Set(transforms.map(\.type)).union(offered.transforms.map(\.type))
-        types.insert(.integrity)
+        // Few: looking through them costs less than hashing them.
+        var types: [TransformType] = [.integrity]
+        types.reserveCapacity(8)
+        func note(_ type: TransformType) { if !types.contains(type) { types.append(type) } }
         // AH encrypts nothing: an offer that would is refused by that type.
-        if securityProtocol != .ah { types.insert(.encryption) }
-        if securityProtocol == .ike { types.formUnion([.prf, .keyExchange]) }
-        return types.sorted()
+        if securityProtocol != .ah { note(.encryption) }
+        if securityProtocol == .ike {
+            note(.prf)
+            note(.keyExchange)
+        }
+        for transform in transforms { note(transform.type) }
+        for transform in offered.transforms { note(transform.type) }
+        types.sort()
+        return types
     }
 
-    /// The alternatives of a type; where there are none, its number 0.
-    private func alternatives(_ type: TransformType) -> [Transform] {
-        let named = transforms(of: type)
-        return named.isEmpty ? [Transform(type, 0)] : named
+    /// Whether it has alternatives of a type; without any it stands for that type's number 0.
+    private func names(_ type: TransformType) -> Bool { transforms.contains { $0.type == type } }
+
+    /// Whether this is one of the alternatives of its type.
+    private func has(_ transform: Transform) -> Bool {
+        names(transform.type) ? transforms.contains(transform) : transform == Transform(transform.type, 0)
     }
 
     /// `used` are the methods of key exchanges before this one: no method is used twice (RFC 9370 §2.2.1).
@@ -87,9 +97,15 @@ extension Proposal {
         _ type: TransformType, _ offered: Proposal, without used: [UInt16] = [], _ preference: ProposalPreference
     ) -> Transform? {
         let isAdditional = type.additionalKeyExchange != nil
-        let ours = alternatives(type).filter { !isAdditional || !used.contains($0.id) }
-        let theirs = offered.alternatives(type)
-        return preference == .ours ? ours.first(where: theirs.contains) : theirs.first(where: ours.contains)
+        let (first, second) = preference == .ours ? (self, offered) : (offered, self)
+        func fits(_ transform: Transform) -> Bool {
+            second.has(transform) && (!isAdditional || !used.contains(transform.id))
+        }
+        guard first.names(type) else {
+            let nothing = Transform(type, 0)
+            return fits(nothing) ? nothing : nil
+        }
+        return first.transforms.first { $0.type == type && fits($0) }
     }
 
     /// What is chosen of one type, number 0 for nothing; nil when the sides have nothing in common, or have in common
@@ -110,4 +126,11 @@ extension Proposal {
     }
 
     private func offers(_ transform: Transform) -> Bool { transforms.contains(transform) }
+}
+
+extension [Transform] {
+    /// The numbers of the key exchange methods among these.
+    fileprivate var exchangeMethods: [UInt16] {
+        filter { $0.id != 0 && $0.keyExchangeMethod.type == .keyExchange }.map(\.id)
+    }
 }

@@ -45,8 +45,11 @@ public struct SharedKeyProvider: Provider {
         case .lease(let request): return Self.lease(request)
         // Nobody here has an EAP method.
         case .eap: return nil
-        case .lastUse(let spis):
-            return .lastUse(spis.compactMap { host.plane.counters(.inbound, spi: $0)?.lastUse }.max())
+        case .lastUse(let inbound, let outbound):
+            let uses =
+                inbound.map { host.plane.counters(.inbound, spi: $0)?.lastUse }
+                + outbound.map { host.plane.counters(.outbound, spi: $0)?.lastUse }
+            return .lastUse(uses.compactMap { $0 }.max())
         }
     }
 

@@ -37,7 +37,7 @@ extension Simulation {
         case .mix: "mix a post-quantum key"
         case .encapsulate(let method, _): "exchange keys by \(method)"
         case .lease(let request): "lease for \(request.identity)"
-        case .lastUse(let spis): "last use of \(spis.count) SAs"
+        case .lastUse(let inbound, let outbound): "last use of \(inbound.count + outbound.count) SAs"
         case .eap(let question): "EAP, \(question.message?.count ?? 0) octets"
         }
     }

@@ -198,6 +198,7 @@ struct ChildReader {
         }
         let difference = child.lifeTime - child.rekeyTime
         child.randTime = reader.read("rand_time", or: max(difference, .zero), ValueSyntax.time)
+        child.inactivity = reader.read("inactivity", or: .zero, ValueSyntax.time)
     }
 
     private mutating func actions(_ child: inout ChildTemplate) {

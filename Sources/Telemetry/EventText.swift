@@ -126,6 +126,7 @@ public struct EventText: Sendable {
         case .peerDead: "the peer no longer answers"
         case .ikeSAEnded: "its IKE SA ended"
         case .expired: "its lifetime ended"
+        case .inactive: "nothing used it"
         case .replaced: "a newer one took its place"
         case .shutdown: "the gateway stops"
         }

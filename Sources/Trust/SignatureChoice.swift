@@ -11,20 +11,37 @@ public struct SignatureChoice: Hashable, Sendable {
 
     /// The best way to sign with a key of this kind.
     ///
-    /// - Parameter peerHashes: What the peer said in SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4); nil when it said nothing.
-    /// - Returns: nil where there is none: EdDSA with a peer that does not know RFC 8420, rules that allow nothing else.
-    public static func choose(_ kind: KeyKind, peerHashes: [UInt16]?, _ rules: SignatureRules) -> SignatureChoice? {
+    /// - Parameters:
+    ///   - peerHashes: What the peer said in SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4); nil when it said nothing.
+    ///   - announced: What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
+    /// - Returns: nil where there is none: EdDSA with a peer that does not know RFC 8420, rules that allow nothing else, a
+    ///   peer that takes nothing that this key can do.
+    public static func choose(
+        _ kind: KeyKind, peerHashes: [UInt16]?, announced: [AuthenticationAnnouncement]? = nil, _ rules: SignatureRules
+    ) -> SignatureChoice? {
         let policy = SignaturePolicy(rules)
         if let peerHashes {
-            let common = modern(kind, rules).first { scheme in
+            let possible = modern(kind, rules).filter { scheme in
                 scheme.hashNumber.map(peerHashes.contains) == true && policy.allows(scheme, kind)
             }
+            let common = announced.map { preferred(possible, kind, by: $0) } ?? possible.first
             if let common { return SignatureChoice(method: .digitalSignature, scheme: common) }
         }
-        guard let classic = classic(kind), policy.allows(classic.scheme, kind, allowsSHA1: peerHashes == nil) else {
-            return nil
-        }
+        guard let classic = classic(kind), policy.allows(classic.scheme, kind, allowsSHA1: peerHashes == nil),
+            announced?.contains(where: { $0.method == classic.method }) ?? true
+        else { return nil }
         return classic
+    }
+
+    /// The first that the peer announced.
+    private static func preferred(
+        _ schemes: [SignatureScheme], _ kind: KeyKind, by announced: [AuthenticationAnnouncement]
+    ) -> SignatureScheme? {
+        for announcement in announced where announcement.method == .digitalSignature {
+            let named = schemes.first { AlgorithmIdentifier.der($0, kind) == announcement.algorithm }
+            if let named { return named }
+        }
+        return nil
     }
 
     /// What method 14 can do with such a key, the preferred first.

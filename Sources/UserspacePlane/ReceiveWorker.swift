@@ -196,13 +196,13 @@ struct ReceiveWorker: ~Copyable {
     /// Has the processor fetch what so many datagrams of the batch need, all at the same time.
     @inline(never)
     private func anticipate(_ count: Int) {
-        for keys in [false, true] {
+        for step in 0..<InboundSADatabase.steps {
             for index in 0..<count where batch[index].length >= ESPHeader.length && !batch[index].truncated {
                 // The batch owns this memory, and nothing else uses the slot until the next receive call.
                 let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(batch.memory(of: index)))
                 guard batch[index].start + ESPHeader.length <= slot.byteCount else { continue }
                 let packet = slot.extracting(batch[index].start..<(batch[index].start + ESPHeader.length))
-                associations.anticipate(spi: packet.spi, keys: keys)
+                associations.anticipate(spi: packet.spi, step: step)
             }
         }
     }

@@ -13,7 +13,7 @@ import NetworkTypes
 struct TransmitWorker: ~Copyable {
     var associations: OutboundSADatabase
     var authenticated: OutboundAHDatabase
-    private var policies = PolicyDatabase()
+    var policies = PolicyDatabase()
     /// Devices of children's own, by the poller's token, and whose policies are theirs.
     private var domains: [UInt64: PolicyDomain] = [:]
     private var owners: [ChildSAID: UInt64] = [:]
@@ -34,6 +34,8 @@ struct TransmitWorker: ~Copyable {
     private let port: any PacketPort
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
+    /// The same for several at a time, where there are many SAs.
+    let ahead = PacketMemory(Self.stagingSize * LookAhead.depth)
     var train: OutboundTrain
     /// What is sealed together, before the train is sent; nil where that gains nothing.
     private let batch: PacketBatch?
@@ -52,9 +54,9 @@ struct TransmitWorker: ~Copyable {
     private let failure: PlaneFailure
 
     /// What the port can give at once: any packet and what stands before it.
-    private static let stagingSize = 65_535 + 64
+    static let stagingSize = (65_535 + 63) / 64 * 64 + 64
     /// Packets, and octets of them, that are read before they are sent.
-    private static let (mostReads, mostOctets) = (64, 384 << 10)
+    static let (mostReads, mostOctets) = (64, 384 << 10)
     private static let orderToken = UInt64.max
 
     init(
@@ -192,29 +194,16 @@ struct TransmitWorker: ~Copyable {
         // The caller keeps the domain, and orders are carried out between batches only.
         let lent = domain.map { unsafe LentDomain($0) }
         var octets = 0
-        // The limits keep a flood from holding up orders.
-        for _ in 0..<Self.mostReads where octets < Self.mostOctets {
-            // The worker owns this memory, and nobody else uses it.
-            var memory = unsafe MutableRawSpan(_unsafeBytes: staging.all)
-            let length: Int
-            do {
-                guard let count = try port.read(into: &memory) else { break }
-                length = count
-            } catch {
-                // The device is gone: nothing more comes from it, and a poller would say so for ever.
-                // One child's own device concerns nobody else.
-                if domain == nil { failure.record(error) }
-                try? poller.remove(port.descriptor)
-                break
+        if associations.isCrowded, lent == nil {
+            transmitAhead(port, now)
+        } else {
+            // The limits keep a flood from holding up orders.
+            for _ in 0..<Self.mostReads where octets < Self.mostOctets {
+                guard let length = unsafe read(port, into: staging.all, isShared: lent == nil) else { break }
+                octets += length
+                // The worker owns this memory; the port has said how much it wrote.
+                carry(unsafe RawSpan(_unsafeBytes: staging.all[0..<length]), header, lent, now)
             }
-            octets += length
-            // As above; the port has said how much it wrote.
-            let bytes = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(staging.all)).extracting(0..<length)
-            guard length > header else {
-                associations.drops.count(.malformedPacket)
-                continue
-            }
-            carry(bytes, header, lent, now)
         }
         train.send()
         while let socket = train.takeTooLong() {
@@ -222,9 +211,27 @@ struct TransmitWorker: ~Copyable {
         }
     }
 
+    /// Reads a packet into memory of the worker's own; nil when there is none.
+    @inline(__always)
+    func read(_ port: any PacketPort, into memory: UnsafeMutableRawBufferPointer, isShared: Bool) -> Int? {
+        // Nobody else uses this memory.
+        var memory = unsafe MutableRawSpan(_unsafeBytes: memory)
+        do { return try port.read(into: &memory) } catch {
+            // The device is gone: nothing more comes from it, and a poller would say so for ever.
+            // One child's own device concerns nobody else.
+            if isShared { failure.record(error) }
+            try? poller.remove(port.descriptor)
+            return nil
+        }
+    }
+
     /// Finds the SA for a packet, cuts it where it is to be cut, and seals each piece to where it leaves from.
     @inline(__always)
-    private mutating func carry(_ bytes: RawSpan, _ header: Int, _ domain: LentDomain?, _ now: Instant) {
+    mutating func carry(_ bytes: RawSpan, _ header: Int, _ domain: LentDomain?, _ now: Instant) {
+        guard bytes.byteCount > header else {
+            associations.drops.count(.malformedPacket)
+            return
+        }
         let fields: PacketSelectorFields
         let plan: SegmentationPlan
         var packet = bytes.extracting(header..<bytes.byteCount)
@@ -261,7 +268,6 @@ struct TransmitWorker: ~Copyable {
             authenticate(packet, fields, plan, handle, now)
             return
         }
-        associations.anticipate(handle)
         if shape.isTransport, FragmentAssembly.isFragment(packet) {
             assemble(packet, fields, handle, shape, now)
             return

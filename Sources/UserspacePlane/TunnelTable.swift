@@ -1,6 +1,7 @@
 import Clockwork
 import ESPEngine
 import GatewayModel
+import IPsecCrypto
 import NetworkTypes
 
 /// What is known of an outbound SA's path when it is installed or moved.
@@ -46,6 +47,17 @@ struct TunnelTable {
     /// What is done to the packets of the SA at `place`, which is there.
     @inline(__always)
     subscript(_ place: Int) -> TunnelRules { rules[Int(places[place])] }
+
+    /// Has the processor fetch which kind the SA at `place` is of.
+    @inline(__always)
+    func anticipate(_ place: Int) {
+        guard place >= 0, place < places.count else { return }
+        unsafe places.withUnsafeBufferPointer { places in
+            guard let base = places.baseAddress else { return }
+            // An address within the array, which is not read.
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base + place))
+        }
+    }
 
     /// How many kinds there are.
     var kindCount: Int { numbers.count }

@@ -161,7 +161,9 @@ public final class ViciControl {
     }
 
     /// Whether anybody wants events of this name: what costs to make need not be made for nobody.
-    public func hasListeners(_ event: String) -> Bool { sessions.values.contains { $0.isRegistered(event) } }
+    public func hasListeners(_ event: String) -> Bool {
+        !sessions.isEmpty && sessions.values.contains { $0.isRegistered(event) }
+    }
 
     // MARK: Commands
 

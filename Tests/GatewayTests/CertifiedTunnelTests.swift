@@ -276,6 +276,32 @@ import WireFormat
         if case .untrusted(.none)? = try answer(key, []) {} else { Issue.record("no certificate is accepted") }
     }
 
+    /// The branch has an RSA and a P-256 certificate, the first preferred; what the other end takes decides (RFC 9593).
+    @Test(
+        "Of several keys, the one that the peer announced signs",
+        arguments: ["pubkey", "pubkey-ike:ecdsa-sha256", "pubkey-ike:rsa/pss-sha384"])
+    func announcedKey(_ rules: String) throws {
+        let authority = try Authority()
+        var hq = try Site("hq", "branch", try authority.issue("hq"), trusts: [authority])
+        hq.remote = "auth = \(rules)\n id = branch.example"
+        var branch = try Site("branch", "hq", try authority.issue("branch", .rsa(bits: 2048)), trusts: [authority])
+        let second = try authority.issue("branch", .p256)
+        branch.files["x509/second.pem"] = second.certificate.pem
+        branch.files["private/second.pem"] = try #require(second.key.pem()).exposedBytes()
+        branch.local = "auth = pubkey\n certs = own.pem, second.pem\n id = branch.example"
+        // As the responder, and as the initiator.
+        for starter in [\NodePair.hq, \NodePair.branch] {
+            let pair = NodePair(hq: try hq.loaded(), branch: try branch.loaded())
+            let node = pair[keyPath: starter]
+            node.gateway.handle(
+                .command(.initiate(connection: starter == \NodePair.hq ? "branch" : "hq", child: "net")))
+            pair.run()
+            let proof = try #require(Self.proved(pair.hq).first, "\(pair.hq.refusals)")
+            #expect(proof.key.hasPrefix("RSA") != rules.contains("ecdsa"), "\(proof)")
+            #expect((proof.signature == "RSA-PSS with SHA-384") == rules.contains("pss"), "\(proof)")
+        }
+    }
+
     @Test("Another configuration does not end tunnels; new ones use the new keys")
     func reload() throws {
         let authority = try Authority()

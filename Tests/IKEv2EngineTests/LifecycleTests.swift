@@ -236,6 +236,27 @@ import WireFormat
         #expect(Set(pair.left.liveSPIs) == Set(pair.right.liveSPIs))
     }
 
+    /// Somebody waits for the end of what never came up: three seconds, wherever it stands, and no more.
+    @Test(arguments: [0, 1])
+    func givenUpWhileThePeerIsSilent(_ answered: Int) {
+        let pair = Pair()
+        var answers = 0
+        pair.wire = { datagram, fromLeft in
+            if !fromLeft { answers += 1 }
+            return fromLeft || answers <= answered ? [datagram] : []
+        }
+        pair.connect()
+        pair.advance(.seconds(1))
+        #expect(pair.left.summary?.state == .connecting)
+        let asked = pair.now
+        pair.left.handle(.command(.terminate(.connection("net"))))
+        pair.advance(.milliseconds(3_100))
+        #expect(pair.left.closeReasons.count == 1, "\(pair.left.closeReasons)")
+        let closed = pair.left.events.last { if case .ikeClosed = $0.kind { true } else { false } }
+        #expect(closed.map { $0.time - asked <= .seconds(3) } ?? false)
+        #expect(pair.left.isEmpty)
+    }
+
     @Test func givenUpWhileTheLastProofIsLookedAt() {
         let pair = Pair()
         pair.left.answersAtOnce = false

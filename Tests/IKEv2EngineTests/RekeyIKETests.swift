@@ -44,6 +44,40 @@ import WireFormat
         }
     }
 
+    /// A peer that never replaces an IKE SA says NO_ADDITIONAL_SAS (RFC 7296 §1.3): there is a new one from the start then,
+    /// before the old one's time is over, with the same children.
+    @Test func aPeerThatDoesNotReplaceGetsANewIKESA() throws {
+        var left = Pair.connection()
+        left.rekeyTime = .hours(1)
+        left.randTime = .zero
+        left.overTime = .minutes(6)
+        left.children[0].rekeyTime = .zero
+        var right = Pair.connection(isLeft: false)
+        right.children[0].rekeyTime = .zero
+        let pair = Pair(left: left, right: right)
+        pair.connect()
+        let before = try onlySA(pair)
+        // Who is about to stop makes nothing new.
+        pair.right.endpoint.tables.isShuttingDown = true
+        pair.wire = { datagram, fromLeft in
+            if !fromLeft { pair.right.endpoint.tables.isShuttingDown = false }
+            return [datagram]
+        }
+        pair.advance(.hours(1) + .seconds(1))
+        let told = pair.left.refusals.compactMap { refusal -> UInt16? in
+            if case .byPeer(let notify, _, _, _) = refusal { notify } else { nil }
+        }
+        #expect(told == [NotifyType.noAdditionalSAs.rawValue])
+        let after = try #require(pair.left.endpoint.summaries().first)
+        #expect(pair.left.endpoint.counts.ikeSAs == 1 && pair.right.endpoint.counts.ikeSAs == 1)
+        #expect(after.initiatorSPI != before.left.initiatorSPI && after.state == .established)
+        #expect(after.children.map(\.state) == [.installed])
+        #expect(pair.left.closeReasons == [.replaced])
+        // The tunnel goes on past the end of the old one's lifetime.
+        pair.advance(.minutes(10))
+        #expect(pair.left.summary?.state == .established && pair.right.summary?.children.count == 1)
+    }
+
     @Test(
         arguments: [true, false],
         ["aes128gcm16-prfsha256-x25519", "aes256-sha256-prfsha384-ecp256,aes128gcm16-prfsha256-x25519"])

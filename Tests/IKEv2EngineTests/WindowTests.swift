@@ -51,12 +51,12 @@ import Testing
         _ = window.tick(now: .zero + .seconds(4), &entropy)
         #expect(window.deadline == .zero + .seconds(44))
         window.curtail(now: .zero + .seconds(5))
-        #expect(window.deadline == .zero + .seconds(9))
-        #expect(window.tick(now: .zero + .seconds(9), &entropy) == .resend([[1]], attempt: 2))
-        #expect(window.deadline == .zero + .seconds(13))
-        window.curtail(now: .zero + .seconds(10))
+        #expect(window.deadline == .zero + .seconds(6))
+        #expect(window.tick(now: .zero + .seconds(6), &entropy) == .resend([[1]], attempt: 2))
+        #expect(window.deadline == .zero + .seconds(7))
+        window.curtail(now: .zero + .milliseconds(6500))
         #expect(
-            window.tick(now: .zero + .seconds(13), &entropy) == .gaveUp(.informational, tries: 3, waited: .seconds(13)))
+            window.tick(now: .zero + .seconds(7), &entropy) == .gaveUp(.informational, tries: 3, waited: .seconds(7)))
     }
 
     /// A sign of life after the last try earns one more, three times: then a peer that never answers is given up.

@@ -37,6 +37,7 @@ import Testing
                     dpd_action = restart
                     replay_window = 128
                     per_cpu_sas = yes
+                    inactivity = 90s
                     hw_offload = auto
                     copy_df = yes
                     mode = tunnel
@@ -61,6 +62,7 @@ import Testing
         #expect(connection.remote.identity == .exactly(.fqdn("sun.example.net")))
         let child = try #require(connection.children.first)
         #expect(child.proposals == [try Proposal(parsing: "aes128gcm16-x25519", for: .esp)])
+        #expect(child.inactivity == .seconds(90))
         #expect(
             child.localSelectors.map(\.description) == ["10.1.0.0/16[tcp/80]", "dynamic[udp]", "10.9.0.1..10.9.0.7"])
         #expect(child.remoteSelectors.map(\.description) == ["10.2.0.0/16", "fd00::/8[ipv6-icmp/128]"])

@@ -72,6 +72,37 @@ struct KeyTests {
         }
     }
 
+    @Test("What the peer announced decides (RFC 9593), the first that the key and our rules allow")
+    func announced() throws {
+        func list(_ identifiers: [SignatureIdentifier]) -> [AuthenticationAnnouncement] {
+            identifiers.compactMap { AuthenticationAnnouncement($0) }
+        }
+        let rsa = KeyKind.rsa(bits: 2048)
+        func chosen(_ announced: [AuthenticationAnnouncement]?, _ rules: SignatureRules = SignatureRules())
+            -> SignatureScheme?
+        {
+            SignatureChoice.choose(rsa, peerHashes: [2, 3, 4, 5], announced: announced, rules)?.scheme
+        }
+        #expect(chosen(nil) == .rsaPKCS1(.sha256))
+        #expect(chosen(list([.ed25519, .rsaPSS(.sha512), .rsaPKCS1(.sha256)])) == .rsaPSS(.sha512))
+        #expect(
+            chosen(
+                list([.rsaPSS(.sha512), .rsaPKCS1(.sha384)]), SignatureRules(chain: [.init(.rsa, hashes: [.sha384])]))
+                == .rsaPKCS1(.sha384))
+        // Nothing that this key can do.
+        #expect(chosen(list([.ed25519, .ecdsa(.sha256)])) == nil)
+        #expect(chosen([]) == nil)
+        // A hash that the peer did not name is not used, whatever it announced.
+        #expect(
+            SignatureChoice.choose(rsa, peerHashes: [2], announced: list([.rsaPSS(.sha512)]), SignatureRules()) == nil)
+        let own = SignatureChoice.choose(
+            .p256, peerHashes: [3], announced: [AuthenticationAnnouncement(.ecdsa256)], SignatureRules())
+        #expect(own?.method == .ecdsa256)
+        #expect(
+            SignatureChoice.choose(
+                .p256, peerHashes: [3], announced: [AuthenticationAnnouncement(.ecdsa384)], SignatureRules()) == nil)
+    }
+
     @Test("Rules choose PSS, sizes and hashes, and refuse the rest")
     func rules() throws {
         let rsa = KeyKind.rsa(bits: 3072)

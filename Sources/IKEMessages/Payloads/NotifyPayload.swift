@@ -56,10 +56,14 @@ public struct NotifyPayload: PayloadBody {
 }
 
 extension Sequence where Element == NotifyPayload {
+    // Inlinable: calls from other modules are made for the array that it nearly always is.
+
     /// The first notification of a type.
+    @inlinable
     public func first(_ type: NotifyType) -> NotifyPayload? { first { $0.type == type } }
 
     /// Whether there is a notification of a type.
+    @inlinable
     public func contains(_ type: NotifyType) -> Bool { contains { $0.type == type } }
 
     /// The first that reports an error.

@@ -10,8 +10,11 @@ public struct NetlinkBody: Hashable, Sendable {
     /// Whether an attribute grew past the 65,535 octets that its length can say; the message must then not be sent.
     public private(set) var overflowed = false
 
+    /// What the message about a route or an element of a set takes.
+    private static let usualSize = 128
+
     /// Nothing yet.
-    public init() {}
+    public init() { bytes.reserveCapacity(Self.usualSize) }
 
     /// Appends one octet.
     public mutating func uint8(_ value: UInt8) { bytes.append(value) }
@@ -67,8 +70,7 @@ public struct NetlinkBody: Hashable, Sendable {
     public mutating func attribute(_ type: UInt16, _ address: IPAddress) { attribute(type, address.bytes) }
 
     private mutating func appendInteger(_ value: some FixedWidthInteger) {
-        for index in 0..<(value.bitWidth / 8) {
-            bytes.append(UInt8(truncatingIfNeeded: value.littleEndian >> (8 * index)))
-        }
+        // The octets of this frame's own number, as they lie there: that is the host's order.
+        unsafe withUnsafeBytes(of: value) { octets in unsafe bytes.append(contentsOf: octets) }
     }
 }

@@ -106,4 +106,64 @@ import Testing
         #expect(established == (changed == 0))
         if changed > 0 { #expect(pair.left.installed.isEmpty && pair.right.installed.isEmpty) }
     }
+
+    /// A pair that has two groups in common, the first of which the responder wants.
+    private static func groups() -> Pair {
+        let ike = "aes128gcm16-prfsha256-x25519-ecp256"
+        return Pair(left: Pair.connection(ike: ike), right: Pair.connection(isLeft: false, ike: ike))
+    }
+
+    /// What the responder's answer to a request would be if it wanted another group.
+    private static func wanting(_ group: UInt16, _ request: Datagram) throws -> Datagram {
+        let header = try Message(parsing: request.bytes).header
+        let answer = IKEHeader(
+            initiatorSPI: header.initiatorSPI, responderSPI: 0, exchange: .ikeSAInit, flags: .response, messageID: 0)
+        let number = [UInt8(truncatingIfNeeded: group >> 8), UInt8(truncatingIfNeeded: group)]
+        let bytes = try Message(answer, [.notify(NotifyPayload(.invalidKEPayload, number))]).encoded()
+        return Datagram(bytes, path: request.path.reversed, socket: request.socket)
+    }
+
+    @Test(
+        "Attack 12: who says in the responder's name that it wants a weaker group gets the stronger one",
+        arguments: [1, 2])
+    func attack12InvalidKE(_ times: Int) throws {
+        let pair = Self.groups()
+        var forged = 0
+        pair.wire = { datagram, fromLeft in
+            guard fromLeft, forged < times, let message = try? Message(parsing: datagram.bytes),
+                message.header.exchange == .ikeSAInit, let answer = try? Self.wanting(19, datagram)
+            else { return [datagram] }
+            forged += 1
+            // Before the responder can say anything.
+            pair.left.handle(.datagram(Datagram(answer.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+            return []
+        }
+        pair.connect()
+        pair.advance(.seconds(120))
+        let chosen = pair.left.kinds.compactMap { kind -> Transform? in
+            if case .ikeProposalChosen(let proposal) = kind { proposal.first(.keyExchange) } else { nil }
+        }
+        #expect(chosen.allSatisfy { $0 == .x25519 })
+        #expect(forged > 0)
+        // Once is borne; whoever goes on gets no tunnel at all.
+        if times == 1 { #expect(pair.left.summary?.state == .established) }
+    }
+
+    @Test("Attack 12: a group that nobody offered is not used, whoever wants it", arguments: [2, 14, 1, 0, 1025])
+    func attack12OtherGroups(_ group: UInt16) throws {
+        let pair = Self.groups()
+        var used: [UInt16] = []
+        pair.wire = { datagram, fromLeft in
+            guard fromLeft, let message = try? Message(parsing: datagram.bytes),
+                let request = try? IKESAInit.Request(message), let answer = try? Self.wanting(group, datagram)
+            else { return [datagram] }
+            used.append(request.keyExchange.method)
+            pair.left.handle(.datagram(Datagram(answer.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+            return []
+        }
+        pair.connect()
+        pair.advance(.seconds(300))
+        #expect(!used.isEmpty && used.allSatisfy { $0 == 31 })
+        #expect(pair.left.installed.isEmpty)
+    }
 }
