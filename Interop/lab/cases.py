@@ -6,7 +6,7 @@ from typing import Callable
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
     hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, thousand, updown, wiretap, zero)
+    shapes, stampede, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -98,6 +98,9 @@ def all_cases():
     cases.append(Case(
         "martlet/martlet thousand-tunnels", "martlet", "martlet", thousand.ManyTunnels, thousand.procedure,
         timeout=900))
+    for name, scenario in stampede.ROWS:
+        cases.append(Case(
+            f"martlet/martlet {name}", "martlet", "martlet", scenario, stampede.stampede, timeout=400))
     for left, right in hybrid.PAIRINGS:
         for name, scenario, procedure in hybrid.CASES:
             cases.append(Case(
