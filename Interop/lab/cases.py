@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, stampede, thousand, updown, wiretap, zero)
+    hybrid, imports, kept, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation,
+    rounds, shapes, stampede, thousand, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -57,7 +57,7 @@ def all_cases():
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
-                *policies.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES, *wiretap.CASES]:
+                *policies.CASES, *extensions.CASES, *rounds.CASES, *kept.CASES, *nat.CASES, *wiretap.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):

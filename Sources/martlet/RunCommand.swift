@@ -89,6 +89,7 @@ struct Run: ParsableCommand {
         options.usesAccelerator = crypto == .auto
         options.keyDirectory = saveKeys
         do {
+            try ProcessInformation.keepMemoryPrivate()
             try Daemon(options) { line in output.write(line) }.run()
         } catch {
             throw CommandFailure("The gateway does not run.\n\(error)")
