@@ -63,12 +63,9 @@ struct AttackTests {
         #expect(!Self.isBelieved(lab, peer, old, method: .rsaSignature))
     }
 
-    @Test("Attack 10: a small modulus, and salts of any length but the hash's")
-    func attack10Keys() throws {
+    @Test("Attack 10: salts of any length but the hash's")
+    func attack10Salts() throws {
         let lab = try Lab()
-        let small = try Self.peer(lab, .rsa(bits: 1024))
-        let (data, _) = try Self.proof(small.key, .rsaPKCS1(.sha256))
-        #expect(!Self.isBelieved(lab, small, data))
         let peer = try Self.peer(lab, .rsa(bits: 2048))
         for salt in [0, 20, 31, 33, 190, 222] {
             let scheme = SignatureScheme.rsaPSS(.sha256, mask: .sha256, salt: salt)
