@@ -79,7 +79,10 @@ import WireFormat
         let warning: [UInt8] = [21, 3, 3, 0, 2, 1, 90]
         let piece: [UInt8] = [22, 3, 3, 0x40, 0] + [UInt8](repeating: 0, count: 0x4000)
         let claim: [UInt8] = [22, 3, 3, 0, 4, 1, 0xff, 0xff, 0xff]
-        for (first, more) in [([], empty), ([], warning), (claim, piece), ([], [23, 3, 3, 0, 1, 0])] as [([UInt8], [UInt8])] {
+        let floods: [([UInt8], [UInt8])] = [
+            ([], empty), ([], warning), (claim, piece), ([], [23, 3, 3, 0, 1, 0]),
+        ]
+        for (first, more) in floods {
             let server = try Self.server(zoo)
             var ended = false
             _ = first.isEmpty ? TLSSession.Progress.going : server.handshake(first)

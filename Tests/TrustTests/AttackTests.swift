@@ -175,7 +175,8 @@ struct AttackTests {
         }
         let lab = try Lab()
         func holds(_ names: String, _ identity: Identity) throws -> Bool {
-            IdentityBinding.holds(identity, try Lab.issue("CN=10.0.0.1", .p256, by: lab.root, Lab.peer(names)).certificate)
+            let peer = try Lab.issue("CN=10.0.0.1", .p256, by: lab.root, Lab.peer(names))
+            return IdentityBinding.holds(identity, peer.certificate)
         }
         let address = Identity(try #require(IPAddress("10.0.0.1")))
         #expect(try holds("IP:10.0.0.1", address))
@@ -226,7 +227,9 @@ struct AttackTests {
             for _ in 0..<depth {
                 let count = inner.count
                 let length: [UInt8] =
-                    count < 128 ? [UInt8(count)] : [0x83, UInt8(count >> 16 & 255), UInt8(count >> 8 & 255), UInt8(count & 255)]
+                    count < 128
+                    ? [UInt8(count)]
+                    : [0x83, UInt8(count >> 16 & 255), UInt8(count >> 8 & 255), UInt8(count & 255)]
                 inner = [tag] + length + inner
             }
             return inner
