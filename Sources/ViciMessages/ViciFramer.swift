@@ -3,7 +3,8 @@ import WireFormat
 /// Cuts a stream of octets into packets.
 ///
 /// It owns the beginning of the segment that has not arrived whole, and never more than that: at most one segment's
-/// length. What it gives back is overwritten first: keys and passwords pass through it. After an error the stream has no meaning any more, and every further call throws the same error.
+/// length. What it gives back is overwritten first: keys and passwords pass through it. After an error the stream has no
+/// meaning any more, and every further call throws the same error.
 public struct ViciFramer: Sendable {
     private static let prefixLength = 4
     private var pending: [UInt8] = []

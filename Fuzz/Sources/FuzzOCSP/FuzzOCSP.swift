@@ -17,7 +17,7 @@ private let pair: (peer: Certificate, authority: Certificate)? = {
     return (leaf, authority)
 }()
 
-/// The first octet says whether the question had a nonce, and whether others may answer as well; the rest is the answer.
+/// The first octet says whether the question had a nonce, and whether others may answer; the rest is the answer.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOCSP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = unsafe Fuzz.octets(start, count)
