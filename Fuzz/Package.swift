@@ -22,7 +22,7 @@ let package = Package(
     name: "martlet-fuzz",
     dependencies: [.package(name: "martlet", path: "..")],
     targets: [
-        .target(name: "FuzzSupport", swiftSettings: strict),
+        .target(name: "FuzzSupport", dependencies: [parts], swiftSettings: strict),
         fuzzer("FuzzMessage"),
         fuzzer("FuzzOpened"),
         fuzzer("FuzzSession"),
@@ -31,6 +31,7 @@ let package = Package(
         fuzzer("FuzzESP"),
         fuzzer("FuzzCertificate"),
         fuzzer("FuzzContainer"),
+        fuzzer("FuzzOCSP"),
         fuzzer("FuzzEAP"),
         fuzzer("FuzzTunnel"),
         fuzzer("FuzzRADIUS"),

@@ -5,8 +5,9 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
-    fire, fit, hybrid, imports, installed, mobility, nat, planned, policies, radius, reauthenticate, refusal, rekey,
-    replays, resources, revocation, rounds, shapes, stampede, thousand, uniqueness, updown, wiretap, zero)
+    fire, fit, hybrid, imports, installed, kept, mobility, nat, planned, policies, radius, reauthenticate, refusal,
+    rekey, replays, resources, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
+    zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -57,8 +58,8 @@ def all_cases():
         if "martlet" in (left, right):
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
-                *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *nat.CASES,
-                *wiretap.CASES, *uniqueness.CASES]:
+                *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *kept.CASES,
+                *nat.CASES, *wiretap.CASES, *uniqueness.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
@@ -111,6 +112,9 @@ def all_cases():
         cases.append(Case(
             f"{left.replace('strongswan', 'ss')}/{right.replace('strongswan', 'ss')} planned-restart", left, right,
             Scenario, planned.planned, timeout=180, ci=left == "martlet"))
+    for name, scenario in stampede.ROWS:
+        cases.append(Case(
+            f"martlet/martlet {name}", "martlet", "martlet", scenario, stampede.stampede, timeout=400))
     for left, right in hybrid.PAIRINGS:
         for name, scenario, procedure in hybrid.CASES:
             cases.append(Case(
@@ -154,7 +158,7 @@ def all_cases():
         timeout=400))
     for name, scenario, procedure in [*imports.all_rows(), *emitted.ROWS, *updown.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", scenario, procedure))
-    for name, scenario, procedure in stampede.CASES:
+    for name, scenario, procedure in unanswered.CASES:
         cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=240))
     for name, scenario, procedure in replays.CASES:
         # The left side is a script, which stands where a Martlet would.

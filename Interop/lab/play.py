@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+from . import credentials
 from .gateways import Martlet, StrongSwan
 from .network import PREFIX, Plumbing, sweep
 from .playground import HOSTS, Playground, addresses
@@ -84,7 +85,8 @@ class Stage:
     def __init__(self, scenario, pairing, directory):
         self.scenario, self.directory = scenario, directory
         self.ground = Playground()
-        self.captures = {}
+        self.captures, self.servers = {}, []
+        self.credentials = credentials.of(scenario, directory)
         self.checked, self.passed_over = 0, 0
         self.names = addresses()[1]
         first = scenario.initiators()
@@ -102,12 +104,16 @@ class Stage:
         text = self.scenario.file(host, "swanctl/swanctl.conf")
         if not text:
             raise Failure(f"{self.scenario.name}: hosts/{host}/etc/swanctl/swanctl.conf is not there")
+        if self.credentials:
+            self.credentials.equip(host, gateway.directory)
         gateway.write(text + (f"\ncharon {{\n{gateway.settings}\n}}\n" if kind == "martlet" else ""))
         return gateway
 
     def play(self):
         """All of it; raises Failure with the first thing that was not as it should be."""
         self.ground.up()
+        if self.credentials:
+            self.servers = self.credentials.serve(self.ground.netns("winnetou"))
         before = {host: Plumbing(gateway.side) for host, gateway in self.gateways.items()}
         for host in self.scenario.watched:
             self._capture(host)
@@ -129,8 +135,8 @@ class Stage:
     def end(self):
         for gateway in self.gateways.values():
             gateway.abandon()
-        for capture in self.captures.values():
-            capture.kill()
+        for helper in [*self.captures.values(), *self.servers]:
+            helper.kill()
         self.ground.down()
 
     def _capture(self, host):

@@ -1,147 +1,214 @@
-"""Five hundred clients at once whom a RADIUS server is to let in, while it is dead, and then with it."""
+"""Five hundred clients at once, about whose certificates somebody has to be asked who is slow, or tells very much.
 
-import json
-import threading
+The clients are connections of one Martlet, each with a certificate of its own. Meanwhile other tunnels, with shared keys,
+come up one after the other, as before the stampede.
+"""
+
+import os
+import re
+import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .processes import Failure, eventually
-from .radius import FIRST, SECOND, RADIUSScenario
-from .scenario import CHILD, CONNECTION
+from . import status
+from .authority import Authority, Issued
+from .processes import Daemon, Failure, eventually, run
+from .revocation import HUGE, LISTS, PLACES, RESPONDER
+from .scenario import Scenario
 from .usage import usage
 from .vici import Vici, together
 
-CLIENTS = 500
-#: What the gateway may grow by while all of them wait.
-MOST_GROWTH = 64 << 20
+CLIENTS, OTHERS = 500, 40
+#: Seconds that the slow responder takes: longer than anybody waits.
+SLOW = 120
+#: The longest that another tunnel may take, in seconds: the clock of a busy machine, and still much less than what the
+#: crowd waits for.
+PACE = 5
+#: Resident octets by which the gateway may grow.
+GROWTH = {"ocsp": 128 << 20, "crl": 1 << 30}
 
 
 @dataclass
-class Stampede(RADIUSScenario):
-    """Side a is CLIENTS clients, each with a name and selectors of its own; side b is one gateway for all of them."""
+class Stampede(Scenario):
+    """`by` is ocsp, with a responder that does not answer, or crl, with a list of more than 20 MB."""
 
-    configured: tuple = (FIRST, SECOND)
-    running: tuple = ()
-    beside: bool = True
-    is_quiet: bool = True
-    settings_of_radius: str = "accounting = no\n      sockets = 2"
+    by: str = "ocsp"
+    revocation: str = "strict"
+    servers: list = field(default_factory=list)
 
-    def _names(self):
-        # Whoever knows the password.
-        return {"DEFAULT"}
+    def prepare(self, gateway, other):
+        place = os.path.join(os.path.dirname(gateway.directory), "pki")
+        folders = {name: os.path.join(gateway.directory, name) for name in ("x509", "x509ca", "private")}
+        for folder in folders.values():
+            os.makedirs(folder, exist_ok=True)
+        if gateway.side.letter == "a":
+            self._make(Authority(place), folders)
+            return
+        pki, root = Authority(place), Issued(place, "root")
+        run(["cp", root.certificate, folders["x509ca"]]).require()
+        log = os.path.join(place, "server.log")
+        if self.by == "ocsp":
+            nothing = os.path.join(place, "nothing")
+            with open(nothing, "wb"):
+                pass
+            self.servers.append(Daemon(status.command(RESPONDER, nothing, SLOW), log, gateway.side.netns))
+            return
+        web = os.path.join(place, "web")
+        os.makedirs(web)
+        pki.crl(root, os.path.join(place, "lab.pem"), others=HUGE)
+        run(["openssl", "crl", "-in", os.path.join(place, "lab.pem"), "-outform", "DER", "-out",
+             os.path.join(web, "lab.crl")], timeout=60).require()
+        self.servers.append(Daemon(status.command(LISTS, web), log, gateway.side.netns))
+
+    def _make(self, pki, folders):
+        """One key and a certificate for each client: what differs is what is asked about."""
+        root = pki.ca("root")
+        key = pki.key("client", "ecdsa256")
+        run(["cp", key.key, os.path.join(folders["private"], "client.pem")]).require()
+        for number in range(CLIENTS):
+            name = f"c{number}.crowd.lab"
+            extensions = os.path.join(pki.directory, "client.ext")
+            with open(extensions, "w", encoding="utf-8") as sink:
+                sink.write(f"keyUsage=critical,digitalSignature\nsubjectAltName=DNS:{name}\n{PLACES[self.by]}")
+            request = os.path.join(pki.directory, "client.csr")
+            if not os.path.exists(request):
+                run(["openssl", "req", "-new", "-key", key.key, "-subj", "/CN=client", "-out", request]).require()
+            run(["openssl", "x509", "-req", "-in", request, "-CA", root.certificate, "-CAkey", root.key, "-days", "30",
+                 "-set_serial", str(0x10000 + number), "-extfile", extensions, "-out",
+                 os.path.join(folders["x509"], f"c{number}.pem")]).require()
 
     def configuration(self, side, other):
-        text = super().configuration(side, other)
-        if side.letter == "b":
-            return text.replace("id = a.lab", "id = %any").replace(
-                f"remote_ts = {self.settings(side, other).remote_ts}", "remote_ts = 10.1.0.0/16")
-        start = text.index(f"  {CONNECTION} {{")
-        end = text.index("\nsecrets {", start)
-        # The section's own closing brace stays.
-        one = text[start:text.rindex("}", start, end)]
-        clients = "".join(
-            one.replace(f"  {CONNECTION} {{", f"  c{number} {{").replace(f"{CHILD} {{", f"n{number} {{")
-            .replace("id = a.lab", f"id = client{number}.lab").replace("id = carol", f"id = client{number}")
-            .replace(f"local_ts = {self.settings(side, other).local_ts}", f"local_ts = {block(number)}")
-            .replace(f"remote_ts = {self.settings(side, other).remote_ts}", f"remote_ts = {other.protected[4]}")
-            for number in range(CLIENTS))
-        owners = "\n".join(f"    id-{number} = client{number}" for number in range(CLIENTS))
-        rest = text[start + len(one):].replace("    id = carol", owners)
-        return text[:start] + clients + rest
+        return self._clients(side, other) if side.letter == "a" else self._gateway(side, other)
+
+    def _connection(self, name, side, other, local, remote, local_ts, remote_ts, unique=""):
+        peer = f"remote_addrs = {other.outer[4]}" if side.letter == "a" else ""
+        return f"""  {name} {{
+    version = 2
+    local_addrs = {side.outer[4]}
+    {peer}
+    proposals = aes128gcm16-prfsha256-x25519
+    mobike = no
+    {unique}
+    local {{
+      {local}
+    }}
+    remote {{
+      {remote}
+    }}
+    children {{
+      {name} {{
+        local_ts = {local_ts}
+        remote_ts = {remote_ts}
+        esp_proposals = aes128gcm16
+      }}
+    }}
+  }}
+"""
+
+    def _clients(self, side, other):
+        parts = ["connections {\n"]
+        gateway = "auth = psk\n      id = b.lab"
+        for number in range(CLIENTS):
+            own = f"auth = pubkey\n      certs = c{number}.pem\n      id = c{number}.crowd.lab"
+            parts.append(self._connection(f"c{number}", side, other, own, gateway, _block(number), "10.2.0.0/16"))
+        for number in range(OTHERS):
+            own = f"auth = psk\n      id = o{number}.lab"
+            parts.append(
+                self._connection(f"o{number}", side, other, own, gateway, _block(CLIENTS + number), "10.2.0.0/16"))
+        return "".join(parts) + "}\n" + self._secrets()
+
+    def _gateway(self, side, other):
+        own = "auth = psk\n      id = b.lab"
+        crowd = f"auth = pubkey\n      id = *.crowd.lab\n      revocation = {self.revocation}"
+        return ("connections {\n" + self._connection("crowd", side, other, own, crowd, "10.2.0.0/16", "10.1.0.0/16")
+                + self._connection("others", side, other, own, "auth = psk", "10.2.0.0/16", "10.1.0.0/16")
+                + "}\nmartlet {\n  plugins {\n    revocation {\n      private_addresses = yes\n    }\n  }\n}\n"
+                + self._secrets())
+
+    def _secrets(self):
+        return f"secrets {{\n  ike-all {{\n    secret = \"{self.secret}\"\n  }}\n}}\n"
+
+    def secrets(self):
+        return [self.secret]
 
 
-def block(number):
-    """The client's own /28."""
-    base = number * 16
-    return f"10.1.{base >> 8}.{base & 255}/28"
+def _block(number):
+    return f"10.1.{number * 16 >> 8}.{number * 16 & 255}/28"
 
 
-def _beside(bench, count):
-    """How long a tunnel with shared keys takes, so many times."""
-    times = []
-    for _ in range(count):
-        before = time.monotonic()
-        bench.left.swanctl("--initiate", "--child", "beside", "--timeout", 10).require()
-        times.append(time.monotonic() - before)
-        bench.left.swanctl("--terminate", "--ike", "other", "--timeout", 10).require()
-    return times
+def _paces(bench, numbers):
+    """How long each of these other tunnels takes, one after the other."""
+    paces = []
+    with Vici(bench.left.socket) as client:
+        for number in numbers:
+            begin = time.monotonic()
+            client.require("initiate", {"ike": f"o{number}", "child": f"o{number}", "timeout": 30_000})
+            paces.append(time.monotonic() - begin)
+    return paces
 
 
-def _start(bench):
-    """All clients begin; nobody waits for them."""
-    failures = together(bench.left.socket, [
-        ("initiate", {"ike": f"c{number}", "child": f"n{number}", "timeout": -1}) for number in range(CLIENTS)])
-    if failures:
-        raise Failure(f"{len(failures)} of {CLIENTS} clients did not start: {failures[0]}")
-
-
-def _waiting(gateway):
-    with Vici(gateway.socket) as client:
-        return int(client.require("stats")["ikesas"]["total"])
-
-
-def _total(gateway):
-    """IKE SAs and Child SAs together."""
-    with Vici(gateway.socket) as client:
-        listed = [facts for event in client.listing("list-sas", "list-sa") for facts in event.values()]
-    return len(listed) + sum(len(facts.get("child-sas", {})) for facts in listed)
-
-
-def dead(bench, options):
-    """No server answers: all are refused in words, the tunnel beside comes up as ever, and memory stays bounded."""
+def stampede(bench, options):
+    """The others are let in at their pace, the crowd gets its due, and memory stays within its bound."""
+    scenario = bench.scenario
     try:
         bench.set_up()
-        usual = _beside(bench, 3)
-        before = usage(bench.right.daemon.pid).resident
+        before = usage(bench.right.daemon.pid)
+        calm = _paces(bench, range(OTHERS // 2))
         begin = time.monotonic()
-        _start(bench)
-        most, meanwhile = 0, []
-        worker = threading.Thread(target=lambda: meanwhile.extend(_beside(bench, 5)))
-        worker.start()
-        while worker.is_alive():
-            most = max(most, _waiting(bench.right))
-            time.sleep(0.1)
-        worker.join()
-        if len(meanwhile) != 5:
-            raise Failure("a tunnel with shared keys did not come up meanwhile")
-        eventually(lambda: _waiting(bench.right) == 0, 90, "all clients are refused", interval=0.5)
-        taken = time.monotonic() - begin
-        used = usage(bench.right.daemon.pid)
-        if used.highest - before > MOST_GROWTH:
-            raise Failure(f"the gateway grew from {before >> 20} to {used.highest >> 20} MB")
-        text = json.dumps(dict(bench.right.last_errors()).get(CONNECTION, {}), ensure_ascii=False)
-        if "E-RADIUS-SILENT" not in text or "does not answer" not in text:
-            raise Failure(f"the refusal does not say why: {text}")
-        if most < CLIENTS // 10:
-            raise Failure(f"no more than {most} clients waited at once: that is no load")
-        if max(meanwhile) > 3 * max(usual) + 1:
-            raise Failure(f"other tunnels took {meanwhile} instead of {usual}")
-        bench.require_clean_stop()
-        bench.require_secrets_kept(text)
-        return (f"up to {most} waited, all refused after {taken:.0f} s; others {max(usual):.2f} s, "
-                f"meanwhile {max(meanwhile):.2f} s; memory {before >> 20} to {used.highest >> 20} MB")
-    finally:
-        bench.scenario.end()
-
-
-def alive(bench, options):
-    """A server answers: all come up."""
-    try:
-        bench.set_up()
-        begin = time.monotonic()
-        _start(bench)
-        eventually(lambda: _total(bench.right) == 2 * CLIENTS, 100, f"{CLIENTS} clients are up", interval=0.3)
-        taken = time.monotonic() - begin
-        used = usage(bench.right.daemon.pid)
-        bench.require_clean_stop()
+        refused = together(
+            bench.left.socket,
+            [("initiate", {"ike": f"c{number}", "child": f"c{number}", "timeout": -1}) for number in range(CLIENTS)])
+        if refused:
+            raise Failure(f"{len(refused)} were not even begun: {refused[0]}")
+        busy = _paces(bench, range(OTHERS // 2, OTHERS))
+        during = _ike(bench.right, "half-open")
+        eventually(lambda: not any(_ike(gateway, "half-open") for gateway in bench.gateways), 150,
+                   "everybody knows what came of it", interval=0.3)
+        took = time.monotonic() - begin
+        after = usage(bench.right.daemon.pid)
+        if max(busy) > PACE:
+            raise Failure(f"another tunnel took {max(busy):.2f} s, before the stampede {max(calm):.2f} s")
+        if scenario.by == "ocsp" and during < CLIENTS // 2:
+            raise Failure("the crowd was gone before the others came: nothing was shown")
+        if after.highest - before.resident > GROWTH[scenario.by]:
+            raise Failure(f"{bench.right.name} grew by {after.highest - before.resident >> 20} MiB")
+        words = _judge(bench, _ike(bench.right, "total") - OTHERS)
+        for gateway in bench.gateways:
+            gateway.stop()
         bench.require_secrets_kept()
-        return f"{CLIENTS} clients up in {taken:.1f} s, {used.highest >> 20} MB"
+        return (f"others {statistics.median(calm) * 1000:.0f} ms each before, {statistics.median(busy) * 1000:.0f} "
+                f"(longest {max(busy) * 1000:.0f}) meanwhile; the crowd took {took:.1f} s; memory "
+                f"{before.resident >> 20} MiB, at most {after.highest >> 20}; {words}")
     finally:
-        bench.scenario.end()
+        for server in scenario.servers:
+            server.kill()
 
 
-CASES = [
-    ("radius stampede-dead", Stampede, dead),
-    ("radius stampede", lambda: Stampede(
-        configured=(FIRST,), running=(FIRST,), settings_of_radius="sockets = 2"), alive),
+def _ike(gateway, what):
+    """How many IKE SAs there are: in total, or half-open."""
+    with Vici(gateway.socket) as client:
+        return int(client.require("stats")["ikesas"][what])
+
+
+def _judge(bench, up):
+    """Whether each of the crowd got what the policy says, and was told why in the log."""
+    scenario = bench.scenario
+    log = bench.right.log_text()
+    if scenario.by == "crl" or scenario.revocation == "relaxed":
+        if up != CLIENTS:
+            raise Failure(f"{up} of {CLIENTS} came up")
+        return f"all {CLIENTS} up"
+    if up:
+        raise Failure(f"{up} came up although nobody could tell whether they are revoked")
+    reasons = re.findall(r"there was no answer in|the server failed a moment ago|nobody answered in time", log)
+    named = set(re.findall(r"c\d+\.crowd\.lab", log))
+    if len(reasons) < CLIENTS or len(named) != CLIENTS:
+        raise Failure(f"{len(reasons)} refusals name a reason, {len(named)} clients are named, of {CLIENTS}")
+    return f"all {CLIENTS} refused, {len(reasons)} times with the reason"
+
+
+ROWS = [
+    ("stampede slow-ocsp strict", lambda: Stampede(by="ocsp", revocation="strict")),
+    ("stampede slow-ocsp relaxed", lambda: Stampede(by="ocsp", revocation="relaxed")),
+    ("stampede huge-crl strict", lambda: Stampede(by="crl", revocation="strict")),
 ]

@@ -1,11 +1,14 @@
 """OCSP answers that `openssl ocsp` does not give: out of date, and by a server that takes its time.
 
-As a program it is such a server: `status.py PORT FILE [SECONDS]` answers every request with the file's octets, after so
-many seconds.
+As a program it is such a server: `status.py ADDRESS PORT FILE [SECONDS]` answers every question with the file's octets,
+after so many seconds. With a directory in place of the file it serves what is in there, revocation lists for one, as
+`python3 -m http.server` does; that one asks for the name of its address first, which takes long where nobody answers.
 """
 
+import functools
 import http.server
 import os
+import socketserver
 import subprocess
 import sys
 import time
@@ -62,13 +65,26 @@ def dated(answer, year, key):
     return _wrap(0x30, status, _wrap(0xA0, _wrap(0x30, kind, basic)))
 
 
-def command(port, path, seconds=0):
+def command(port, path, seconds=0, address="127.0.0.1"):
     """The server as a command line."""
-    return ["python3", os.path.abspath(__file__), str(port), path, str(seconds)]
+    return ["python3", os.path.abspath(__file__), address, str(port), path, str(seconds)]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Takes a thousand callers at once, and asks nobody for its own name."""
+
+    request_queue_size = 1024
+    daemon_threads = True
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)
 
 
 def main():
-    port, path, seconds = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    address, port, path, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+    if os.path.isdir(path):
+        files = functools.partial(http.server.SimpleHTTPRequestHandler, directory=path)
+        Server((address, port), files).serve_forever()
     with open(path, "rb") as source:
         answer = source.read()
 
@@ -82,11 +98,7 @@ def main():
             self.end_headers()
             self.wfile.write(answer)
 
-    class Server(http.server.ThreadingHTTPServer):
-        request_queue_size = 1024
-        daemon_threads = True
-
-    Server(("127.0.0.1", port), Answer).serve_forever()
+    Server((address, port), Answer).serve_forever()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -215,6 +218,13 @@ int martlet_open_descriptors(void) {
 }
 
 uint32_t martlet_effective_user(void) { return geteuid(); }
+int martlet_process_keep_private(void) {
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) return -errno;
+    // A program in core_pattern is called whatever the limit is.
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -errno;
+}
+
 int32_t martlet_process_identifier(void) { return getpid(); }
 
 int martlet_has_capability(int capability) {

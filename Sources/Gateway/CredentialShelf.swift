@@ -62,7 +62,7 @@ struct CredentialShelf {
         let type = fields["type"]?.lowercased() ?? "any"
         let key: PrivateKey
         do throws(TrustError) {
-            key = try PrivateKey(file: SecretBytes(Self.octets(fields)))
+            key = try PrivateKey(file: fields.secret("data") ?? SecretBytes([]))
         } catch {
             throw Refusal(reason: "the private key can't be used: \(error)")
         }

@@ -29,6 +29,8 @@ extension SettingsFragment {
                 case .value(let octets): Entry(entry.name, .value(octets))
                 case .list(let items): Entry(entry.name, .list(items))
                 case .section(let inner): Entry(entry.name, .section(SettingsFragment(inner)))
+                // No connection, pool or authority has one.
+                case .secret: Entry(entry.name, .value([]))
                 }
             })
     }
@@ -44,10 +46,16 @@ extension SettingsFragment {
         return name.hasPrefix(type) ? name : "\(type)-\(name)"
     }
 
+    private static func digits(_ octet: UInt8) -> String {
+        String(octet >> 4, radix: 16) + String(octet & 15, radix: 16)
+    }
+
     private static func secret(_ fields: ViciTree) -> SettingsFragment {
         var secret = SettingsFragment()
         for (index, owner) in (fields.list("owners") ?? []).enumerated() { secret.set("id-\(index + 1)", owner) }
-        if case .value(let octets)? = fields[element: "data"] { secret.set("secret", "0x" + Hex.encode(octets)) }
+        if let octets = fields.secret("data") {
+            secret.set("secret", "0x" + octets.withSpan { span in span.indices.map { Self.digits(span[$0]) }.joined() })
+        }
         return secret
     }
 }

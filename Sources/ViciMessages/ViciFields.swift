@@ -39,6 +39,17 @@ extension WireReader {
     }
 
     /// Reads a value with its length.
+    /// Reads a value that is a secret; it is in no other memory than the message's own.
+    mutating func viciSecret(_ field: StaticString) throws(ViciError) -> SecretBytes {
+        do {
+            let length = try uint16(field)
+            return SecretBytes(copying: try span(Int(length), field))
+        } catch {
+            throw ViciError(error)
+        }
+    }
+
+    /// Reads a value with its length.
     mutating func viciValue(_ field: StaticString) throws(ViciError) -> [UInt8] {
         do {
             let length = try uint16(field)

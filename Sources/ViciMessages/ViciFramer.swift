@@ -1,7 +1,10 @@
+import WireFormat
+
 /// Cuts a stream of octets into packets.
 ///
 /// It owns the beginning of the segment that has not arrived whole, and never more than that: at most one segment's
-/// length. After an error the stream has no meaning any more, and every further call throws the same error.
+/// length. What it gives back is overwritten first: keys and passwords pass through it. After an error the stream has no
+/// meaning any more, and every further call throws the same error.
 public struct ViciFramer: Sendable {
     private static let prefixLength = 4
     private var pending: [UInt8] = []
@@ -19,7 +22,7 @@ public struct ViciFramer: Sendable {
     /// were none.
     public mutating func receive(_ octets: some Collection<UInt8>) throws(ViciError) -> [ViciPacket] {
         if let failure { throw failure }
-        pending.append(contentsOf: octets)
+        take(octets)
         var packets: [ViciPacket] = []
         var start = 0
         do {
@@ -30,12 +33,33 @@ public struct ViciFramer: Sendable {
             }
         } catch {
             failure = error
+            pending.wipe()
             pending = []
             if packets.isEmpty { throw error }
             return packets
         }
-        pending.removeFirst(start)
+        keep(from: start)
         return packets
+    }
+
+    /// Appends octets; a buffer that is too small is wiped before it goes.
+    private mutating func take(_ octets: some Collection<UInt8>) {
+        if pending.count + octets.count > pending.capacity {
+            var larger: [UInt8] = []
+            larger.reserveCapacity(max(2 * pending.capacity, pending.count + octets.count))
+            larger += pending
+            pending.wipe()
+            pending = larger
+        }
+        pending.append(contentsOf: octets)
+    }
+
+    /// Forgets what stands before `start`.
+    private mutating func keep(from start: Int) {
+        guard start > 0 else { return }
+        let rest = Array(pending[start...])
+        pending.wipe()
+        pending = rest
     }
 
     /// The length of the segment at `start`; nil when not even that has arrived.

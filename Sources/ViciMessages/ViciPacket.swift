@@ -24,6 +24,9 @@ public enum ViciPacket: Hashable, Sendable {
     /// The most octets in a segment.
     public static let maximumLength = 512 * 1024
 
+    /// Commands whose value `data` is a key or a password.
+    private static let secretive: Set<String> = ["load-key", "load-shared"]
+
     private enum Tag {
         static let request: UInt8 = 0
         static let response: UInt8 = 1
@@ -43,7 +46,9 @@ public enum ViciPacket: Hashable, Sendable {
         switch tag {
         case Tag.request:
             let name = try reader.viciName()
-            self = .request(name, try ViciTree(parsing: segment.extracting(reader.offset...)))
+            let arguments = try ViciTree(
+                parsing: segment.extracting(reader.offset...), isSecret: Self.secretive.contains(name))
+            self = .request(name, arguments)
         case Tag.event:
             let name = try reader.viciName()
             self = .event(name, try ViciTree(parsing: segment.extracting(reader.offset...)))

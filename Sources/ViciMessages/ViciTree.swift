@@ -1,3 +1,5 @@
+public import WireFormat
+
 /// The tree that a VICI message carries: named values, lists and sections, in order.
 ///
 /// It owns values of octets, which nearly always are text. It never interprets them: what a key means is the command's
@@ -14,6 +16,18 @@ public struct ViciTree: Hashable, Sendable {
         case list([[UInt8]])
         /// A section of its own.
         case section(ViciTree)
+        /// A value that is a key or a password, in memory that is wiped.
+        case secret(SecretBytes)
+
+        /// By everything but secrets, which are never hashed.
+        public func hash(into hasher: inout Hasher) {
+            switch self {
+            case .value(let octets): hasher.combine(octets)
+            case .list(let items): hasher.combine(items)
+            case .section(let tree): hasher.combine(tree)
+            case .secret(let secret): hasher.combine(secret.count)
+            }
+        }
     }
 
     /// A name and what it stands for.
@@ -63,6 +77,15 @@ public struct ViciTree: Hashable, Sendable {
             return String(decoding: octets, as: UTF8.self)
         }
         set { self[element: name] = newValue.map { .value(Array($0.utf8)) } }
+    }
+
+    /// The octets of a value that is a secret; nil when there is none.
+    public func secret(_ name: String) -> SecretBytes? {
+        switch self[element: name] {
+        case .secret(let secret): secret
+        case .value(let octets): SecretBytes(octets)
+        default: nil
+        }
     }
 
     /// The values of the list `name` as text; nil when there is no such list.
@@ -116,6 +139,7 @@ extension ViciTree: CustomStringConvertible {
             case .value(let octets): "\(entry.name)=\(Self.printable(octets))"
             case .list(let items): "\(entry.name)=[\(items.map(Self.printable).joined(separator: " "))]"
             case .section(let tree): "\(entry.name) \(tree)"
+            case .secret(let secret): "\(entry.name)=\(secret)"
             }
         }
         return "{" + parts.joined(separator: " ") + "}"

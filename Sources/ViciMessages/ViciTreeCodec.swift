@@ -25,8 +25,8 @@ extension ViciTree {
         }
     }
 
-    /// Reads the elements of a message, all of them.
-    public init(parsing bytes: Span<UInt8>) throws(ViciError) {
+    /// Reads the elements of a message, all of them. With `isSecret`, its value `data` is a key or a password.
+    public init(parsing bytes: Span<UInt8>, isSecret: Bool = false) throws(ViciError) {
         var reader = WireReader(bytes)
         var open: [Open] = []
         var current = Open(name: "")
@@ -60,7 +60,10 @@ extension ViciTree {
                 current = parent
             case Tag.keyValue:
                 let name = try reader.viciName()
-                try current.add(name, .value(try reader.viciValue("value")))
+                let element: Element =
+                    isSecret && open.isEmpty && name == "data"
+                    ? .secret(try reader.viciSecret("value")) : .value(try reader.viciValue("value"))
+                try current.add(name, element)
             case Tag.listStart: list = (try reader.viciName(), [])
             case Tag.listItem: throw .misplaced("a list item stands outside a list")
             case Tag.listEnd: throw .misplaced("a list ends that never began")
@@ -91,6 +94,11 @@ extension ViciTree {
                     try writer.viciValue(item, of: entry.name)
                 }
                 writer.uint8(Tag.listEnd)
+            case .secret(let secret):
+                writer.uint8(Tag.keyValue)
+                try writer.viciName(entry.name)
+                // Only clients write one.
+                try writer.viciValue(secret.exposedBytes(), of: entry.name)
             case .section(let tree):
                 writer.uint8(Tag.sectionStart)
                 try writer.viciName(entry.name, ofSection: true)

@@ -1,5 +1,6 @@
 public import Clockwork
 public import LinuxSystem
+import WireFormat
 
 /// The control protocol on a Unix socket, driven by somebody else's poller.
 ///
@@ -153,7 +154,10 @@ public final class ViciServer {
         guard let stream = clients[id]?.stream else { return }
         do {
             switch try stream.read(into: &buffer) {
-            case .octets(let count): control.receive(buffer[..<count], from: id)
+            case .octets(let count):
+                control.receive(buffer[..<count], from: id)
+                // A key or a password may have passed through.
+                buffer.wipe()
             case .wouldBlock: break
             case .end: close(id)
             }

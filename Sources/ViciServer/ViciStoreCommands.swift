@@ -1,5 +1,6 @@
 import GatewayModel
 import ViciMessages
+import WireFormat
 
 /// The commands that give the gateway something to know, take it back, or name what it knows.
 ///
@@ -104,7 +105,7 @@ enum ViciStoreCommands {
         guard ["ike", "eap", "xauth", "ntlm", "ppk"].contains(type.lowercased()) else {
             throw ViciCommands.Refusal(reason: "invalid shared key type: \(type)")
         }
-        guard case .value(let data)? = arguments[element: "data"], !data.isEmpty else {
+        guard arguments.secret("data")?.isEmpty == false else {
             throw ViciCommands.Refusal(reason: "shared key data missing")
         }
         return ViciItem(.sharedSecret, name: name(arguments, "id"), fields: arguments)
@@ -126,7 +127,7 @@ enum ViciStoreCommands {
         guard types.contains(type.lowercased()) else {
             throw ViciCommands.Refusal(reason: "invalid \(word) type: \(type)")
         }
-        guard case .value(let data)? = arguments[element: "data"], !data.isEmpty else {
+        guard arguments.secret("data")?.isEmpty == false else {
             throw ViciCommands.Refusal(reason: "\(word) data missing")
         }
         return ViciItem(kind, name: nil, fields: arguments)

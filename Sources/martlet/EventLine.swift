@@ -1,5 +1,6 @@
 import Foundation
 import ViciMessages
+import WireFormat
 
 /// An event of the control protocol as a line for people, or as JSON for programs.
 ///
@@ -72,6 +73,7 @@ struct EventLine {
             case .value(let octets): object[entry.name] = String(decoding: octets, as: UTF8.self)
             case .list(let items): object[entry.name] = items.map { String(decoding: $0, as: UTF8.self) }
             case .section(let inner): object[entry.name] = Self.object(inner)
+            case .secret(let secret): object[entry.name] = secret.description
             }
         }
         return object

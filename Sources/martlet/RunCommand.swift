@@ -101,6 +101,7 @@ struct Run: ParsableCommand {
         }
         options.resumption = ProcessInformation.environment(Daemon.variable).flatMap { Int32($0) }
         do {
+            try ProcessInformation.keepMemoryPrivate()
             try Daemon(options) { line in output.write(line) }.run()
         } catch {
             throw CommandFailure("The gateway does not run.\n\(error)")

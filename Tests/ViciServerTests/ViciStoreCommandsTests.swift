@@ -1,6 +1,7 @@
 import GatewayModel
 import Testing
 import ViciMessages
+import WireFormat
 
 @testable import ViciServer
 
@@ -85,7 +86,7 @@ import ViciMessages
             tree[element: "data"] = .value([0, 255])
         }
         #expect(gateway.items.last?.kind == .sharedSecret && gateway.items.last?.name == "ike-1")
-        #expect(gateway.items.last?.fields[element: "data"] == .value([0, 255]))
+        #expect(gateway.items.last?.fields[element: "data"] == .secret(SecretBytes([0, 255])))
         _ = try answer("unload-conn", gateway) { $0.set("name", "a") }
         #expect(gateway.unloaded == ["connection a"])
     }

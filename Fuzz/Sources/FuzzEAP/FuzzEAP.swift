@@ -7,18 +7,6 @@ import GatewayModel
 import IPsecCrypto
 import WireFormat
 
-/// One password, by chance: it can't be found by trying.
-struct OnePassword: EAPSecrets {
-    let secret: SecretBytes
-
-    init() {
-        var entropy = SystemEntropy()
-        secret = SecretBytes(entropy.bytes(24).map { $0 & 0x3f | 0x40 })
-    }
-
-    func password(of name: [UInt8]) -> EAPPassword? { name == [99] ? .text(secret) : nil }
-}
-
 private let password = OnePassword()
 
 /// The first octet chooses the end and the methods; then come messages, each behind its length.

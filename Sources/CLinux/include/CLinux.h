@@ -231,6 +231,8 @@ int64_t martlet_resident_octets(void);
 int martlet_open_descriptors(void);
 uint32_t martlet_effective_user(void);
 int32_t martlet_process_identifier(void);
+/// No core of this process is written, by the kernel or by a program that it calls; nobody but root may look into it.
+int martlet_process_keep_private(void);
 /// 1 when the calling thread has the capability, 0 when not.
 int martlet_has_capability(int capability);
 const char *martlet_environment(const char *name);

@@ -27,6 +27,12 @@ public enum ProcessInformation {
     /// The process's number.
     public static var identifier: Int32 { martlet_process_identifier() }
 
+    /// Sees to it that no core of this process is ever written, and that only root may look into its memory: there are
+    /// keys in it.
+    public static func keepMemoryPrivate() throws(SystemError) {
+        _ = try checked(martlet_process_keep_private(), "setrlimit")
+    }
+
     /// Processors that are running.
     public static var processors: Int { Int(martlet_processor_count()) }
 
