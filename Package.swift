@@ -42,7 +42,7 @@ let package = Package(
             name: "MartletParts",
             targets: [
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
-                "GatewayModel", "StateRecords", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine",
+                "GatewayModel", "StateRecords", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "RADIUS",
                 "LinuxSystem",
                 "UserspacePlane", "Fetching",
                 "SwanctlConfig", "Dialects",
@@ -100,6 +100,11 @@ let package = Package(
         // EAP: methods as state machines, TLS in them by way of Trust
         floor("EAPEngine", ["Trust", "WireFormat", "Clockwork", "IPsecCrypto", "GatewayModel"]),
 
+        // A gateway as RADIUS servers see it: requests, sessions, and EAP that is carried to them
+        floor(
+            "RADIUS",
+            ["EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+
         // Hands
         .target(name: "CLinux"),
         floor("LinuxSystem", ["CLinux", "WireFormat", "NetworkTypes", "Clockwork"]),
@@ -114,7 +119,7 @@ let package = Package(
         floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
 
         // House
-        floor("SwanctlConfig", ["Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -122,7 +127,7 @@ let package = Package(
         floor(
             "Gateway",
             [
-                "IKEv2Engine", "EAPEngine", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
+                "IKEv2Engine", "EAPEngine", "RADIUS", "IKECore", "IKEMessages", "GatewayModel", "IPsecCrypto", "Trust",
                 "Fetching",
                 "UserspacePlane",
                 "ESPEngine", "IPPackets", "LinuxSystem", "SwanctlConfig", "ViciServer", "ViciMessages", "Telemetry",
@@ -195,7 +200,10 @@ let package = Package(
             ]),
         tests(
             "SwanctlConfigTests",
-            ["SwanctlConfig", "Trust", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+            [
+                "SwanctlConfig", "Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests(
             "DialectsTests",
             ["Dialects", "SwanctlConfig", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"],
@@ -211,6 +219,12 @@ let package = Package(
             resources: [.copy("Vectors")]),
         tests(
             "EAPEngineTests", ["EAPEngine", "Trust", "GatewayModel", "IPsecCrypto", "Clockwork", "WireFormat"]),
+        tests(
+            "RADIUSTests",
+            [
+                "RADIUS", "EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
         tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
@@ -222,7 +236,7 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "EAPEngine", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
+                "Gateway", "EAPEngine", "RADIUS", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
                 "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",

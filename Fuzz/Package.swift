@@ -33,6 +33,7 @@ let package = Package(
         fuzzer("FuzzContainer"),
         fuzzer("FuzzEAP"),
         fuzzer("FuzzTunnel"),
+        fuzzer("FuzzRADIUS"),
         fuzzer("FuzzDialects"),
     ],
     swiftLanguageModes: [.v6]

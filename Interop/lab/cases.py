@@ -5,8 +5,8 @@ from typing import Callable
 
 from . import (
     addresses, algorithms, certified, control, crash, diagnosis, emitted, establish, extensible, extensions, fire, fit,
-    hybrid, imports, mobility, nat, policies, reauthenticate, refusal, rekey, replays, resources, revocation, rounds,
-    shapes, thousand, uniqueness, updown, wiretap, zero)
+    hybrid, imports, mobility, nat, policies, radius, reauthenticate, refusal, rekey, replays, resources, revocation,
+    rounds, shapes, thousand, uniqueness, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -80,6 +80,12 @@ def all_cases():
         for name, scenario in extensible.ROWS:
             if extensible.suits(name, left, right):
                 cases.append(Case(f"{pair} {name}", left, right, scenario, extensible.tunnel))
+        for name, scenario, procedure in radius.ROWS if right == "martlet" else []:
+            if radius.suits(name, left):
+                cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=150))
+        for refused in radius.REFUSALS if right == "martlet" else []:
+            cases.append(Case(
+                f"{pair} {refused.name}", left, right, refused.scenario, radius.refuse(refused), timeout=90))
         # Who gets the words right is the gateway.
         for refused in extensible.REFUSALS if right == "martlet" else []:
             cases.append(Case(
@@ -112,6 +118,17 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left, right, checked in (
+            ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
+            ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),
+            ("strongswan-newer", "martlet", "b")):
+        # Debian's strongSwan does not know it yet.
+        for name, says, policy in revocation.IN_BAND:
+            cases.append(Case(
+                f"{_short(left)}/{_short(right)} {name} of-{'initiator' if checked == 'a' else 'responder'}", left, right,
+                lambda says=says, policy=policy, checked=checked: revocation.InBand(
+                    says=says, revocation=policy, checked=checked),
+                revocation.brought, timeout=120, optional="strongswan-newer" in (left, right)))
     for left, right in (("martlet-loaded", "strongswan"), ("strongswan", "martlet-loaded")):
         names = [kind.replace("strongswan", "ss") for kind in (left, right)]
         for name, scenario in certified.LOADED:

@@ -43,7 +43,7 @@ class EAPScenario(CertificateScenario):
 
     def configuration(self, side, other):
         mine = self.settings(side, other)
-        password = self.guessed if side.letter == "a" and self.guessed else self.secret
+        password = self._password(side)
         name = self.said if side.letter == "a" else NAME
         return f"""connections {{
   {CONNECTION} {{
@@ -76,6 +76,9 @@ secrets {{
   {self._more_secrets()}
 }}
 """
+
+    def _password(self, side):
+        return self.guessed if side.letter == "a" and self.guessed else self.secret
 
     def _more_secrets(self):
         return f"ike-lab {{\n    secret = \"{self.secret}-of-both\"\n  }}" if self.server == "psk" else ""

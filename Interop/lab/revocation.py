@@ -1,10 +1,12 @@
-"""Revocation asked of servers: lists by HTTP and OCSP responders, good, bad and absent, under each policy."""
+"""Revocation asked of servers: lists by HTTP and OCSP responders, good, bad and absent, under each policy; and OCSP
+answers that travel with the certificates (RFC 4806)."""
 
 import os
 import re
 import time
 from dataclasses import dataclass, field
 
+from . import status
 from .authority import Authority, Issued
 from .certified import CertificateScenario
 from .processes import Daemon, Failure, eventually, run
@@ -29,6 +31,10 @@ class Asked(CertificateScenario):
     #: What the server says: good, revoked, stale, missing, wrong-signer, delegated.
     says: str = "good"
     private: bool = True
+    #: At whose side the servers are: the checker's, or the one that is checked.
+    at_checked: bool = False
+    #: Seconds that the responder takes for each answer.
+    slow: float = 0
     servers: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -43,7 +49,7 @@ class Asked(CertificateScenario):
         web = os.path.join(place, "web")
         os.makedirs(web, exist_ok=True)
         log = os.path.join(place, "server.log")
-        netns = other.side.netns
+        netns = (gateway if self.at_checked else other).side.netns
         if self.by in ("crl", "section"):
             if self.says != "missing":
                 path = os.path.join(place, "lab.pem")
@@ -65,9 +71,26 @@ class Asked(CertificateScenario):
             state = "R\t300101000000Z\t250101000000Z" if self.says == "revoked" else "V\t300101000000Z\t"
             with open(index, "w", encoding="utf-8") as sink:
                 sink.write(f"{state}\t{serial}\tunknown\t/C=CH/O=lab/CN={self.checked}.lab\n")
+            if self.says == "stale" or self.slow:
+                self.servers.append(Daemon(self._fixed(place, root, own, index), log, netns))
+                return
             self.servers.append(Daemon(
                 ["openssl", "ocsp", "-index", index, "-port", str(RESPONDER), "-rsigner", signer.certificate,
                  "-rkey", signer.key, "-CA", root.certificate, "-nmin", "30", "-ignore_err"], log, netns))
+
+    def _fixed(self, place, root, own, index):
+        """A responder that gives one answer, which was made before it was asked."""
+        path = os.path.join(place, "answer")
+        run(["openssl", "ocsp", "-issuer", root.certificate, "-cert", own.certificate, "-no_nonce", "-reqout",
+             path + ".request"]).require()
+        run(["openssl", "ocsp", "-reqin", path + ".request", "-index", index, "-rsigner", root.certificate, "-rkey",
+             root.key, "-CA", root.certificate, "-nmin", "30", "-respout", path]).require()
+        if self.says == "stale":
+            with open(path, "rb") as source:
+                answer = status.dated(source.read(), 2020, root.key)
+            with open(path, "wb") as sink:
+                sink.write(answer)
+        return status.command(RESPONDER, path, self.slow)
 
     def configuration(self, side, other):
         text = super().configuration(side, other)
@@ -88,6 +111,69 @@ class Asked(CertificateScenario):
         words = {"stale": "out of date", "missing": "answers 404|no way there", "wrong-signer": "may not answer"}
         reason = words.get(self.says, "private address")
         return self.revocation == "relaxed", reason if self.revocation != "relaxed" else "proved its identity"
+
+
+
+@dataclass
+class InBand(Asked):
+    """Nobody but the peer itself reaches the responder: it asks about its own certificate, and brings the answer."""
+
+    by: str = "ocsp"
+    at_checked: bool = True
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        if other.letter == self.checked:
+            text = text.replace("    mobike = no\n", "    mobike = no\n    ocsp = request\n")
+        return text
+
+
+def brought(bench, options):
+    """Up where the peer brought a good answer, or where nobody insists on one; refused else, in the checker's words."""
+    scenario = bench.scenario
+    try:
+        bench.set_up()
+        checker = next(each for each in bench.gateways if each.side.letter != scenario.checked)
+        attempt = bench.left.initiate()
+        is_good = scenario.says == "good"
+        wanted = is_good or (scenario.revocation == "relaxed" and scenario.says != "revoked")
+        if wanted:
+            attempt.require()
+            bench.require_up(count=1)
+            bench.require_pings()
+        elif any(gateway.children() for gateway in bench.gateways):
+            raise Failure(f"the tunnel came up: {attempt.text[-200:]}")
+        if checker.kind == "martlet":
+            words = {"good": "not revoked, says an OCSP answer that the peer brought", "revoked": "has been revoked",
+                     "missing": "proved its identity" if wanted else "can't be told whether|nobody can tell|revoc"}
+        else:
+            words = {"good": "certificate status is good", "revoked": "was revoked",
+                     "missing": "certificate status is not available"}
+        eventually(lambda: re.search(words[scenario.says], checker.log_text()), 3,
+                   f"{checker.name} says {words[scenario.says]!r}")
+        if wanted:
+            # A second handshake shows the answer that is kept.
+            bench.left.terminate().require()
+            bench.require_down()
+            bench.left.initiate().require()
+            bench.require_up(count=1)
+            bench.left.terminate().require()
+            bench.require_down()
+        bench.require_clean_stop()
+        bench.require_secrets_kept()
+        found = re.findall(rf".*(?:{words[scenario.says]}).*", checker.log_text())
+        return found[-1][-160:] if found else ""
+    finally:
+        for server in scenario.servers:
+            server.kill()
+
+
+#: What peers may bring, and who has that done.
+IN_BAND = [
+    (f"revocation in-band {says} {policy}", says, policy) for says, policy in (
+        ("good", "strict"), ("revoked", "strict"), ("revoked", "relaxed"), ("missing", "strict"),
+        ("missing", "relaxed"))
+]
 
 
 def judged(bench, options):
@@ -147,7 +233,7 @@ def rows(checked):
     """All that a Martlet may hear about `checked`'s certificate."""
     table = [("crl", says, policy) for says in ("good", "revoked", "stale", "missing")
              for policy in ("strict", "ifuri", "relaxed")]
-    table += [("ocsp", says, policy) for says in ("good", "delegated", "revoked", "wrong-signer", "missing")
+    table += [("ocsp", says, policy) for says in ("good", "delegated", "revoked", "stale", "wrong-signer", "missing")
               for policy in ("strict", "ifuri", "relaxed")]
     table += [("section", "good", "strict"), ("section", "revoked", "relaxed")]
     for by, says, policy in table:

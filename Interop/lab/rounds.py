@@ -15,13 +15,18 @@ from .scenario import CHILD, CONNECTION, Scenario
 class RoundScenario(CertificateScenario):
     """`rounds_a` and `rounds_b` say how each side proves itself, one round after the other: psk, cert, user.
 
-    `cert` is the side's own certificate, `user` a second one with a key of its own.
+    `cert` is the side's own certificate, `user` a second one with a key of its own, `eap` and `md5` a password by
+    EAP-MSCHAPv2 and EAP-MD5.
     """
 
     rounds_a: tuple = ("psk", "cert")
     rounds_b: tuple = ("psk", "cert")
     #: The side that leaves out its last round although the other demands it.
     lazy: str = ""
+    #: The password that the left side gives, where it is not the right one.
+    guessed: str = ""
+    #: What both sides say of a post-quantum preshared key: required, optional, or nothing of it.
+    ppk: str = ""
 
     def prepare(self, gateway, other):
         super().prepare(gateway, other)
@@ -40,6 +45,10 @@ class RoundScenario(CertificateScenario):
     def _section(side, kind, is_local):
         if kind == "psk":
             return f"auth = psk\n      id = {side.letter}.lab"
+        if kind in ("eap", "md5"):
+            asked = f"{side.letter}-carol" if is_local else "%any"
+            method = "eap-mschapv2" if kind == "eap" else "eap-md5"
+            return f"auth = {method}\n      eap_id = {asked}\n      id = {side.letter}.lab"
         name = f"{side.letter}-user.lab" if kind == "user" else f"{side.letter}.lab"
         file = "user.pem" if kind == "user" else "own.pem"
         certs = f"\n      certs = {file}" if is_local else ""
@@ -61,7 +70,21 @@ class RoundScenario(CertificateScenario):
             lambda _: f"{self._sections(side, 'local')}\n{self._sections(other, 'remote')}", text, flags=re.S)
         if found != 1:
             raise Failure("the scenario's text has no place for rounds")
+        if {"eap", "md5"} & {*self.rounds_a, *self.rounds_b}:
+            password = self.guessed if self.guessed and side.letter == "a" else self.secret
+            text = text.replace("secrets {", f"secrets {{\n  eap-carol {{\n    id = a-carol\n    secret = \"{password}\"\n  }}")
+            # Who begins with EAP asks for no certificate in a way that strongSwan takes as such.
+            text = text.replace("    mobike = no\n", "    mobike = no\n    send_cert = always\n")
+        if self.ppk:
+            named = "    ppk_id = lab\n" if side.letter == "a" else ""
+            demand = f"    ppk_required = {'yes' if self.ppk == 'required' else 'no'}\n"
+            text = text.replace("    mobike = no\n", f"    mobike = no\n{named}{demand}")
+            if self.ppk != "missing" or side.letter == "a":
+                text = text.replace("secrets {", f"secrets {{\n  ppk-lab {{\n    id = lab\n    secret = \"{self.secret}-q\"\n  }}")
         return text
+
+    def secrets(self):
+        return [self.secret, *filter(None, [self.guessed])]
 
 
 def authenticated(bench, options):
@@ -73,6 +96,9 @@ def authenticated(bench, options):
         if gateway.kind == "strongswan":
             proofs = len(re.findall(r"authentication of '.*' with .* successful", gateway.log_text()))
             wanted = len(bench.scenario.kinds(bench.other(gateway).side))
+            if gateway is bench.left:
+                # Each round by EAP ends with a proof of the gateway's as well, besides the one that it begins with.
+                wanted += sum(kind in ("eap", "md5") for kind in bench.scenario.rounds_a)
             if proofs != wanted:
                 raise Failure(f"{gateway.name} saw {proofs} proofs, not {wanted}")
     bench.require_pings()
@@ -83,6 +109,31 @@ def authenticated(bench, options):
     bench.network.require_nothing_plain()
     bench.left.terminate().require()
     bench.require_down()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+
+
+def keyed(bench, options):
+    """The same, and both have the post-quantum key in their keys, or neither has."""
+    authenticated(bench, options)
+    for gateway in bench.gateways:
+        if gateway.kind == "strongswan":
+            used = "using PPK for PPK_ID" in gateway.log_text()
+            if used != (bench.scenario.ppk != "missing"):
+                raise Failure(f"{gateway.name} {'uses' if used else 'does not use'} the post-quantum key")
+
+
+def wrong_password(bench, options):
+    """A password that is wrong in a later round is the end of it."""
+    bench.set_up()
+    if bench.left.initiate(timeout=8).code == 0:
+        raise Failure("the tunnel came up with a wrong password")
+    if any(gateway.children() for gateway in bench.gateways):
+        raise Failure("a Child SA is there although a password was wrong")
+    for gateway in bench.gateways:
+        if gateway.kind == "martlet" and gateway is bench.right:
+            eventually(lambda: re.search("password of 'a-carol' is wrong", gateway.log_text()), 3,
+                       f"{gateway.name} names the password that is wrong")
     bench.require_clean_stop()
     bench.require_secrets_kept()
 
@@ -177,6 +228,18 @@ CASES = [
     # An initiator of strongSwan's that begins with a shared key takes no further round of the responder's, not even of
     # its own kind.
     ("rounds psk+cert", RoundScenario, authenticated, {("martlet", "strongswan"), ("martlet", "martlet")}),
+    ("rounds cert+eap", lambda: RoundScenario(rounds_a=("cert", "eap"), rounds_b=("cert",)), authenticated, _CONTROLLED),
+    ("rounds cert+md5", lambda: RoundScenario(rounds_a=("cert", "md5"), rounds_b=("cert",)), authenticated, _CONTROLLED),
+    ("rounds eap+user", lambda: RoundScenario(rounds_a=("eap", "user"), rounds_b=("cert",)), authenticated, _CONTROLLED),
+    ("rounds cert+eap+user", lambda: RoundScenario(rounds_a=("cert", "eap", "user"), rounds_b=("cert",)), authenticated,
+     _CONTROLLED),
+    ("rounds cert+eap wrong-password", lambda: RoundScenario(
+        rounds_a=("cert", "eap"), rounds_b=("cert",), guessed="not-the-password-of-carol"), wrong_password, _CONTROLLED),
+    ("rounds cert+eap left-out", lambda: RoundScenario(rounds_a=("cert", "eap"), rounds_b=("cert",), lazy="a"), left_out,
+     _CONTROLLED),
+    ("eap ppk-required", lambda: RoundScenario(rounds_a=("eap",), rounds_b=("cert",), ppk="required"), keyed, _CONTROLLED),
+    ("eap ppk-optional", lambda: RoundScenario(rounds_a=("md5",), rounds_b=("cert",), ppk="optional"), keyed, _CONTROLLED),
+    ("eap ppk-missing", lambda: RoundScenario(rounds_a=("eap",), rounds_b=("cert",), ppk="missing"), keyed, _CONTROLLED),
     ("rounds left-out", lambda: RoundScenario(lazy="a"), left_out, _CONTROLLED),
     ("redirect init", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n    redirect_at = init\n"),
      sent_away, _OURS),

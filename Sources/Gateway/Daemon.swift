@@ -109,6 +109,7 @@ public final class Daemon {
             log.line("DMN", "INSECURE: the keys of all tunnels are written to \(directory) (--save-keys)")
         }
         facade.revocation = station.revocation
+        station.radius.say = { log.line("IKE", $0) }
         try prepare()
     }
 
@@ -197,7 +198,7 @@ public final class Daemon {
         tellAddresses()
         loop.addDeadline({ [unowned self] in stopping }, { [unowned self] in loop.stop() })
         loop.afterEachRound { [unowned self] in
-            if stopping != nil, station.gateway.counts.ikeSAs == 0 { loop.stop() }
+            if stopping != nil, station.gateway.counts.ikeSAs == 0, station.radius.isIdle { loop.stop() }
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }

@@ -37,6 +37,8 @@ public final class Gateway {
     private let signing: (any SignatureService)?
     /// EAP conversations that are under way; those of a RADIUS server would be somebody else's.
     private let conversations = EAPStore()
+    /// Who speaks with RADIUS servers; without it they are asked nothing.
+    var radius: (any RADIUSDesk)?
     private let unixTime: () -> Int64
     private var leases: LeaseStore
     private let plane: any DataPlane
@@ -167,6 +169,7 @@ public final class Gateway {
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded, conversations)
         leases.replace(loaded.pools)
+        radius?.configure(loaded.settings.radius)
         handle(.configuration(configuration))
         planeRefusals = planeRefusals.filter { endpoint.connection(named: $0.key) != nil }
     }
@@ -231,7 +234,9 @@ public final class Gateway {
             if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)
-        case .forget(let conversation): conversations.forget(conversation)
+        case .forget(let conversation):
+            conversations.forget(conversation)
+            radius?.forget(conversation)
         case .expose(let keys): keyReader?.read(keys)
         }
     }
@@ -248,6 +253,10 @@ public final class Gateway {
                 inbound.map { plane.counters(.inbound, spi: $0)?.lastUse }
                 + outbound.map { plane.counters(.outbound, spi: $0)?.lastUse }
             return .lastUse(uses.compactMap { $0 }.max())
+        case .eap(let question) where question.isAuthenticator && question.required.eap.isRelayed:
+            guard let radius else { return .eap(.failure([], .noServer("no RADIUS server is configured"))) }
+            radius.ask(question, ticket)
+            return nil
         case .prove, .verify, .eap:
             guard SignatureStore.concerns(query) else { return credentials.answer(query) }
             guard let signing else { return signatures.answer(query, at: unixTime()) }
@@ -291,9 +300,11 @@ public final class Gateway {
             absent.insert(Direction(direction: association.direction, spi: association.spi, child: association.child))
         case .protect(let id, _, _, _), .move(let id, _, _): child = id
         case .remove(let direction, let spi, let owner):
+            tally(direction, spi, owner)
             if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
             child = nil
         case .retire(let spi, let owner):
+            tally(.inbound, spi, owner)
             if absent.remove(Direction(direction: .inbound, spi: spi, child: owner)) != nil { return }
             child = nil
         case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
@@ -311,6 +322,12 @@ public final class Gateway {
         } catch {
             refuse(child, String(describing: error))
         }
+    }
+
+    /// What an SA has carried is asked for while it is there.
+    private func tally(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ child: ChildSAID) {
+        guard let radius, let counters = plane.counters(direction, spi: spi) else { return }
+        radius.removing(direction, of: child, counters)
     }
 
     /// An IKE SA whose virtual address the host can't have is of no use.

@@ -20,6 +20,8 @@ public final class GatewayStation {
     private let signing: SigningService
     /// Who finds out whether certificates are revoked.
     let revocation: RevocationService
+    /// Who speaks with RADIUS servers.
+    let radius: RADIUSService
     private let paths: any PathFinder
     private var lastWake = Instant.zero
     /// How many messages are dealt with before what comes of them goes out.
@@ -48,6 +50,7 @@ public final class GatewayStation {
         gateway = Gateway(
             loaded, settings: settings, plane: plane, transport: transport, paths: paths,
             clock: MonotonicClock.now, signing: signing)
+        radius = RADIUSService(gateway, loaded.settings.radius, on: loop)
         try loop.add(signing.descriptor, .readable) { [unowned self] _ in
             gateway.gather { gateway.drainSignatures() }
         }
@@ -58,6 +61,7 @@ public final class GatewayStation {
         loop.addDeadline(
             { [unowned self] in gateway.nextDeadline },
             { [unowned self] in gateway.gather { gateway.deadlineReached() } })
+        radius.begin()
         // The packet threads see to orders before their next packet anyway. One handshake wakes them in its own round;
         // many a second share a wake-up.
         loop.addDeadline(

@@ -10,6 +10,8 @@ import NetworkTypes
 struct LeaseStore {
     private var pools: [String: Pool] = [:]
     private var order: [String] = []
+    /// Addresses that a RADIUS server chose: whose each is, and how many IKE SAs use it.
+    private var chosen: [IPAddress: (identity: Identity, users: Int)] = [:]
 
     /// A store of these pools, with nothing lent.
     init(_ pools: [AddressPool] = []) {
@@ -38,6 +40,11 @@ struct LeaseStore {
         var attributes: [HostAttribute] = []
         for wanted in request.wanted {
             for name in request.pools {
+                if name == AddressPool.byServer {
+                    guard let address = choose(request, wanted.family, loans) else { continue }
+                    loans.append(Lease.Loan(pool: name, address: address))
+                    break
+                }
                 guard pools[name]?.configuration.addresses.family == wanted.family,
                     !loans.contains(where: { $0.pool == name }),
                     let address = pools[name]?.lend(to: request.identity, wanted, mayShare: request.replacesOlder)
@@ -50,12 +57,37 @@ struct LeaseStore {
             }
         }
         guard !loans.isEmpty else { return .noLease(refusal(request)) }
+        for attribute in request.attributes where !attributes.contains(attribute) { attributes.append(attribute) }
         return .leased(Lease(identity: request.identity, loans: loans, attributes: attributes))
     }
 
     /// Takes addresses back. Those of pools that are gone are nobody's any more.
     mutating func release(_ lease: Lease) {
-        for loan in lease.loans { pools[loan.pool]?.takeBack(loan.address) }
+        for loan in lease.loans {
+            if loan.pool == AddressPool.byServer {
+                giveUp(loan.address)
+            } else {
+                pools[loan.pool]?.takeBack(loan.address)
+            }
+        }
+    }
+
+    /// The address of this family that a server chose for the client; nil when it chose none, or somebody else has it.
+    private mutating func choose(
+        _ request: LeaseRequest, _ family: IPAddress.Family, _ loans: [Lease.Loan]
+    ) -> IPAddress? {
+        guard let address = request.chosen.first(where: { $0.family == family }),
+            !loans.contains(where: { $0.address == address })
+        else { return nil }
+        let owner = chosen[address] ?? (request.identity, 0)
+        guard owner.identity == request.identity else { return nil }
+        chosen[address] = (owner.identity, owner.users + 1)
+        return address
+    }
+
+    private mutating func giveUp(_ address: IPAddress) {
+        guard let owner = chosen[address] else { return }
+        chosen[address] = owner.users > 1 ? (owner.identity, owner.users - 1) : nil
     }
 
     /// All pools, in the order of the configuration.
@@ -64,6 +96,7 @@ struct LeaseStore {
     private func refusal(_ request: LeaseRequest) -> String {
         let families = Set(request.wanted.map(\.family))
         let reasons = request.pools.map { name in
+            if name == AddressPool.byServer { return chosenRefusal(request, families) }
             guard let pool = pools[name] else { return "there is no pool '\(name)' any more" }
             let family = pool.configuration.addresses.family
             guard families.contains(family) else {
@@ -72,6 +105,14 @@ struct LeaseStore {
             return "all \(pool.size) addresses of pool '\(name)' are in use"
         }
         return reasons.joined(separator: "; ")
+    }
+
+    private func chosenRefusal(_ request: LeaseRequest, _ families: Set<IPAddress.Family>) -> String {
+        guard let address = request.chosen.first(where: { families.contains($0.family) }) else {
+            return "the RADIUS server sent no address (Framed-IP-Address, Framed-IPv6-Address)"
+        }
+        let owner = chosen[address].map { "'\($0.identity)' has it" } ?? "it can't be had"
+        return "the RADIUS server gives \(address), and \(owner)"
     }
 }
 

@@ -54,6 +54,21 @@ struct RevocationCase: Sendable {
         (answers, responders, authorities) = ([], [], [])
     }
 
+    /// A chain of ours, about which a peer wants to see what responders say.
+    init(
+        own chain: [Certificate], _ credentials: Credentials, _ authorities: [AuthoritySection],
+        _ settings: RevocationSettings
+    ) {
+        self.chain = chain
+        facts = PeerCertificate(
+            chain: [], serial: "", ends: nil, key: "", signature: "", revocation: .notChecked)
+        policy = .relaxed
+        (lists, answers) = ([], [])
+        responders = credentials.responders
+        self.authorities = authorities
+        self.settings = settings
+    }
+
     /// A place to ask, and whether it may be a private one: the configuration may name any.
     struct Place: Hashable {
         var uri: String

@@ -1,6 +1,7 @@
 import Clockwork
 import Fetching
 import IKECore
+import IKEMessages
 import LinuxSystem
 import Synchronization
 import Trust
@@ -12,6 +13,8 @@ final class RevocationService: Sendable {
     private enum Message: Sendable {
         case judge(RevocationCase, @Sendable (Answer) -> Void)
         case fetched(RevocationClerk.Source, FetchOutcome)
+        case bring(RevocationCase, @Sendable ([CertificatePayload]) -> Void)
+        case brought(OwnStatusKeeper.Source, FetchOutcome)
         case flush(lists: Bool, answers: Bool)
     }
 
@@ -50,7 +53,10 @@ final class RevocationService: Sendable {
             let clerk = RevocationClerk(moment: moment, clock: clock) { source, request in
                 pool.fetch(request) { desk.put(.fetched(source, $0)) }
             }
-            Self.run(desk, clerk, clock)
+            let keeper = OwnStatusKeeper(moment: moment, clock: clock) { source, request in
+                pool.fetch(request) { desk.put(.brought(source, $0)) }
+            }
+            Self.run(desk, clerk, keeper, clock)
         }
     }
 
@@ -66,13 +72,21 @@ final class RevocationService: Sendable {
         desk.put(.judge(question, completion))
     }
 
+    /// Brings OCSP answers about a chain of ours; `completion` is called once, on another thread, unless the service ends
+    /// before.
+    func bring(_ chain: RevocationCase, _ completion: @escaping @Sendable ([CertificatePayload]) -> Void) {
+        desk.put(.bring(chain, completion))
+    }
+
     /// Forgets what was fetched.
     func flush(lists: Bool, answers: Bool) { desk.put(.flush(lists: lists, answers: answers)) }
 
     /// Lists that were fetched and are kept.
     var lists: [RevocationList] { desk.papers.withLock { $0.lists } }
 
-    private static func run(_ desk: Desk, _ clerk: RevocationClerk, _ clock: () -> Instant) {
+    private static func run(
+        _ desk: Desk, _ clerk: RevocationClerk, _ keeper: OwnStatusKeeper, _ clock: () -> Instant
+    ) {
         guard let poller = try? Poller() else { return }
         do { try poller.add(desk.work.descriptor, token: 1, .readable) } catch { return }
         var events: [PollEvent] = []
@@ -87,13 +101,19 @@ final class RevocationService: Sendable {
                 switch message {
                 case .judge(let question, let completion): clerk.judge(question, completion)
                 case .fetched(let source, let outcome): clerk.fetched(source, outcome)
-                case .flush(let lists, let answers): clerk.flush(lists: lists, answers: answers)
+                case .bring(let chain, let completion): keeper.bring(chain, completion)
+                case .brought(let source, let outcome): keeper.fetched(source, outcome)
+                case .flush(let lists, let answers):
+                    clerk.flush(lists: lists, answers: answers)
+                    if answers { keeper.flush() }
                 }
             }
             clerk.expire()
+            keeper.expire()
             desk.papers.withLock { $0.lists = clerk.cache.allLists }
             if messages.isEmpty {
-                let pause = clerk.nextDeadline.map { max(.zero, $0 - clock()) }
+                let deadline = [clerk.nextDeadline, keeper.nextDeadline].compactMap { $0 }.min()
+                let pause = deadline.map { max(.zero, $0 - clock()) }
                 do { try poller.wait(timeout: pause, into: &events) } catch { return }
             }
         }

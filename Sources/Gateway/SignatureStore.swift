@@ -68,12 +68,14 @@ final class SignatureStore: Sendable {
         case answer(Answer?)
         /// The peer is believed, unless its certificates are revoked: somebody has to ask.
         case open(RevocationCase)
+        /// This is our proof, and the peer would like to see that the certificates of this chain are not revoked.
+        case staple(AuthenticationPayload, [CertificatePayload], RevocationCase)
     }
 
     /// Looks into a question about a signature; `moment` is the time of day in seconds since 1970. Takes milliseconds.
     func consider(_ query: Query, at moment: Int64) -> Finding {
         switch query {
-        case .prove(let proof): .answer(prove(proof))
+        case .prove(let proof): prove(proof)
         case .verify(let proof, _): verify(proof, at: moment)
         case .eap(let question):
             .answer(conversations.answer(question, passwords, EAPCredentials(self, question, at: moment)))
@@ -85,6 +87,8 @@ final class SignatureStore: Sendable {
     func answer(_ query: Query, at moment: Int64) -> Answer? {
         switch consider(query, at: moment) {
         case .answer(let answer): return answer
+        case .staple(let authentication, let certificates, _):
+            return .signed(authentication, certificates: certificates)
         case .open(let open):
             var facts = open.facts
             do throws(CertificateProblem) {
@@ -99,11 +103,12 @@ final class SignatureStore: Sendable {
 
     // MARK: Ours
 
-    private func prove(_ proof: Query.Proof) -> Answer {
-        guard let wish = proof.wish else { return .noPrivateKey("the connection does not sign") }
+    private func prove(_ proof: Query.Proof) -> Finding {
+        guard let wish = proof.wish else { return .answer(.noPrivateKey("the connection does not sign")) }
         let candidates = candidates(wish, proof.signer)
         guard !candidates.isEmpty else {
-            return .noPrivateKey("there is no private key for any certificate or key of this connection's")
+            return .answer(
+                .noPrivateKey("there is no private key for any certificate or key of this connection's"))
         }
         // What the peer announced comes first. It may take more than that: without anything of it, we try our best.
         let passes = wish.peerMethods == nil ? [false] : [true, false]
@@ -114,9 +119,14 @@ final class SignatureStore: Sendable {
                 kind, peerHashes: wish.peerHashes, announced: announced, wish.own.rules)
             guard let choice else { continue }
             guard let authentication = choice.authentication(proof.octets, candidate.key) else { continue }
-            return .signed(authentication, certificates: wish.sendsCertificates ? payloads(candidate) : [])
+            let certificates = wish.sendsCertificates ? payloads(candidate) : []
+            if wish.bringsStatus, let certificate = candidate.certificate, !candidate.chain.isEmpty {
+                let chain = RevocationCase(own: [certificate] + candidate.chain, credentials, authorities, settings)
+                return .staple(authentication, certificates, chain)
+            }
+            return .answer(.signed(authentication, certificates: certificates))
         }
-        return .noPrivateKey("no key of this connection's can sign in a way that the peer and 'auth' allow")
+        return .answer(.noPrivateKey("no key of this connection's can sign in a way that the peer and 'auth' allow"))
     }
 
     /// A key of ours, and what makes it known.

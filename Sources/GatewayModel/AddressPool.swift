@@ -25,6 +25,9 @@ public struct AddressPool: Hashable, Sendable {
     /// What every client is told besides, in order.
     public var attributes: [HostAttribute]
 
+    /// The name that stands for the addresses that a RADIUS server gives, in place of a pool's.
+    public static let byServer = "radius"
+
     /// A pool. `base` is what status shows; nothing but `addresses` decides.
     public init(name: String, base: String, addresses: AddressRange, attributes: [HostAttribute] = []) {
         self.name = name
@@ -57,6 +60,10 @@ public struct LeaseRequest: Hashable, Sendable {
     public var wanted: [IPAddress]
     /// Whether the client's older IKE SA is about to end, so that its addresses may go over to the new one.
     public var replacesOlder: Bool
+    /// The addresses that somebody who knows the client has chosen for it, one of each family at most.
+    public var chosen: [IPAddress]
+    /// What the client is told besides, by the same.
+    public var attributes: [HostAttribute]
 
     /// A request.
     public init(
@@ -67,6 +74,8 @@ public struct LeaseRequest: Hashable, Sendable {
         self.identity = identity
         self.wanted = wanted
         self.replacesOlder = replacesOlder
+        chosen = []
+        attributes = []
     }
 }
 

@@ -20,6 +20,23 @@ public struct CertificateAuthority: Hashable, Sendable {
     public func hash(into hasher: inout Hasher) { hasher.combine(keyIdentifier) }
 }
 
+/// Whether OCSP answers travel with the certificates that they are about (RFC 4806).
+public enum StatusExchange: String, Hashable, Sendable {
+    /// They do not.
+    case never
+    /// We bring one where the peer asks for it.
+    case reply
+    /// We ask the peer for one.
+    case request
+    /// Both.
+    case both
+
+    /// Whether we bring one.
+    public var isBrought: Bool { self == .reply || self == .both }
+    /// Whether we ask for one.
+    public var isAsked: Bool { self == .request || self == .both }
+}
+
 /// What happens when nobody can tell whether a certificate is revoked.
 public enum RevocationPolicy: String, Hashable, Sendable {
     /// The peer is refused.

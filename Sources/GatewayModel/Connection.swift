@@ -32,6 +32,8 @@ public struct Connection: Hashable, Sendable {
     public var sendsCertificate: CertificateSending
     /// Whether we say whose certificates we would like to see.
     public var requestsCertificate: Bool
+    /// Whether OCSP answers travel with certificates.
+    public var statusExchange: StatusExchange
     /// What may be tunnelled.
     public var children: [ChildTemplate]
     /// Silence after which the peer is asked whether it lives; zero never asks.
@@ -109,6 +111,7 @@ public struct Connection: Hashable, Sendable {
         furtherRemote = []
         sendsCertificate = .ifAsked
         requestsCertificate = true
+        statusExchange = .reply
         children = []
         dpdDelay = .zero
         forcesEncapsulation = false
@@ -238,6 +241,8 @@ public struct Connection: Hashable, Sendable {
         public var identity: IdentityPattern?
         /// The authorities that are trusted, for signatures.
         public var authorities: [CertificateAuthority]
+        /// Those who may sign OCSP answers for any authority, by the SHA-1 hash of their keys, 20 octets each.
+        public var responders: [[UInt8]]
         /// Whom one authority of the chain must be; nil for any.
         public var authority: IdentityPattern?
         /// The peer's certificates in DER; when there are any, no other is accepted.
@@ -256,11 +261,14 @@ public struct Connection: Hashable, Sendable {
         public var eap: EAPRules
         /// Who the peer may be in EAP, where it is asked; nil when it is not asked, and is who it is in IKE.
         public var eapIdentity: IdentityPattern?
+        /// The groups of which the peer has to be in one; empty for no matter which.
+        public var groups: [String]
         /// Made by a configuration reader.
         public init(method: AuthenticationMethod, identity: IdentityPattern?) {
             self.method = method
             self.identity = identity
             authorities = []
+            responders = []
             certificates = []
             rawKeys = []
             policies = []
@@ -269,6 +277,7 @@ public struct Connection: Hashable, Sendable {
             trustsLoaded = false
             eap = EAPRules()
             eapIdentity = nil
+            groups = []
         }
     }
 

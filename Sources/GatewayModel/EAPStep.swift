@@ -1,3 +1,5 @@
+public import Clockwork
+public import NetworkTypes
 public import WireFormat
 
 /// What comes of one step of an EAP conversation (RFC 3748), for whoever carries the messages.
@@ -22,6 +24,14 @@ public struct EAPOutcome: Sendable {
     public var provesServer: Bool
     /// The other end's certificate, where it showed one.
     public var certificate: PeerCertificate?
+    /// The groups that the peer is in, as somebody who knows it says.
+    public var groups: [String]
+    /// The addresses that the peer is to have, as somebody who knows it says; one of each family at most.
+    public var addresses: [IPAddress]
+    /// What the peer's host is told besides.
+    public var attributes: [HostAttribute]
+    /// How long this is worth something; nil for no limit.
+    public var lifetime: Interval?
 
     /// An outcome.
     public init(method: UInt8, identity: Identity?, key: SecretBytes?, provesServer: Bool = false) {
@@ -30,6 +40,10 @@ public struct EAPOutcome: Sendable {
         self.key = key
         self.provesServer = provesServer
         certificate = nil
+        groups = []
+        addresses = []
+        attributes = []
+        lifetime = nil
     }
 
     /// `EAP_MSCHAPV2`; a number for methods that we only carry.
@@ -62,4 +76,10 @@ public enum EAPProblem: Error, Hashable, Sendable {
     case tooManyRounds(Int)
     /// We can't take part: one clause.
     case unavailable(String)
+    /// A RADIUS server, by its name, does not let it in; with the words that it sent along.
+    case rejected(name: String, server: String, words: String?)
+    /// No RADIUS server decides: one clause.
+    case noServer(String)
+    /// It is in none of the groups that the connection is for.
+    case notMember(name: String, wanted: [String], found: [String])
 }

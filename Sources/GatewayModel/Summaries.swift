@@ -79,6 +79,8 @@ public struct IKESASummary: Hashable, Sendable {
     public var remoteVirtualAddresses: [IPAddress] = []
     /// Whether the peer may be sent to another gateway: it has started, and follows (RFC 5685).
     public var canBeRedirected = false
+    /// The IKE SA with which it began: its own number, unless it took the place of another by rekeying.
+    public var origin: IKESAID
     /// Its children, the oldest first.
     public var children: [ChildSASummary]
 
@@ -99,6 +101,7 @@ public struct IKESASummary: Hashable, Sendable {
         isPeerBehindNAT = false
         queuedTasks = []
         activeTasks = []
+        origin = id
         children = []
     }
 }

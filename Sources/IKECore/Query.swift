@@ -76,6 +76,8 @@ public enum Query: Sendable {
             public var authorities: [[UInt8]]
             /// Whether certificates are to go with it.
             public var sendsCertificates: Bool
+            /// Whether OCSP answers are to go with the certificates (RFC 4806).
+            public var bringsStatus: Bool
             /// What the peer said that it takes (RFC 9593), the preferred first; nil when it said nothing.
             public var peerMethods: [AuthenticationAnnouncement]?
 
@@ -87,6 +89,7 @@ public enum Query: Sendable {
                 self.peerHashes = peerHashes
                 self.authorities = authorities
                 self.sendsCertificates = sendsCertificates
+                bringsStatus = false
             }
         }
 

@@ -61,7 +61,7 @@ struct AuthInitiator: ~Copyable {
         _ proof: OwnProof, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         guard context.rounds.isSpoken || !context.connection.hasSeveralRounds else {
-            let refusal = Refusal.notMet(demand: "several rounds of authentication (RFC 4739)")
+            let refusal = Refusal.notMet(demand: SessionContext.severalRounds)
             context.refuse(refusal, &turn)
             return .closed(.failed(refusal))
         }
@@ -88,7 +88,8 @@ struct AuthInitiator: ~Copyable {
     ) -> IKEAuth.Request.Identified {
         var notifies = (offer?.notifies ?? []) + context.ppkNotifies + context.mobilityNotifies(turn)
         if context.connection.hasSeveralRounds {
-            notifies += [NotifyPayload(.multipleAuthSupported)] + context.roundAnnouncement
+            // What follows is announced with a proof.
+            notifies += [NotifyPayload(.multipleAuthSupported)] + (proof == nil ? [] : context.roundAnnouncement)
         }
         notifies += AnnouncedMethods.notifies([context.connection])
         var asked: IdentificationPayload?

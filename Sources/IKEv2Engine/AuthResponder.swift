@@ -108,6 +108,10 @@ struct CheckingResponder: ~Copyable {
         }
         objection = objection ?? context.objection(to: request)
         context.signatures.learn(request.certificateRequests)
+        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
+        if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
+            objection = objection ?? .notMet(demand: SessionContext.severalRounds)
+        }
         context.signatures.learnMethods(request.notifies)
         if objection == nil, method == .eap {
             return EAPResponder.start(
@@ -135,11 +139,7 @@ struct CheckingResponder: ~Copyable {
         if let refusal = context.objection(verdict, local: local, remote: remote, &turn) {
             return refused(refusal, context, &turn)
         }
-        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
         do throws(Refusal) {
-            if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
-                throw .notMet(demand: "several rounds of authentication (RFC 4739)")
-            }
             try context.takeRoundAnnouncement(request.notifies)
         } catch {
             return refused(error, context, &turn)
@@ -321,7 +321,7 @@ extension [Connection] {
         guard count > 1 else { return self }
         let isMore = request.notifies.contains(.anotherAuthFollows)
         return preferring { ($0.remote.method == .eap) == (request.authentication == nil) }
-            .preferring { $0.furtherRemote.isEmpty != isMore }
+            .preferring { request.authentication == nil || $0.furtherRemote.isEmpty != isMore }
     }
 
     private func preferring(_ isFitting: (Connection) -> Bool) -> [Connection] {

@@ -17,6 +17,8 @@ struct AuthenticationRounds {
     var peer = 0
     /// Whether the peer has announced one more.
     var peerGoesOn = false
+    /// Who both ends are by the first round, once there is a second.
+    var first: Held<(local: Identity?, remote: Identity?)>?
 }
 
 extension Connection {
@@ -28,6 +30,22 @@ extension SessionContext {
     /// MULTIPLE_AUTH_SUPPORTED, where one of these connections needs it (RFC 4739 §2.1).
     static func roundNotifies(for connections: [Connection]) -> [NotifyPayload] {
         connections.contains(where: \.hasSeveralRounds) ? [NotifyPayload(.multipleAuthSupported)] : []
+    }
+
+    /// What a peer lacks that does not know RFC 4739.
+    static let severalRounds = "several rounds of authentication (RFC 4739)"
+    /// What a peer does wrong that announces a round which nobody could judge.
+    static let noFurtherRound = "an end of the peer's authentication here (it announces another round)"
+
+    /// Remembers who both ends are by the first round.
+    func keepFirstIdentities() {
+        rounds.first = rounds.first ?? Held(wrappedValue: (localIdentity, remoteIdentity))
+    }
+
+    /// Who is connected goes by the first identities.
+    func returnToFirstIdentities() {
+        guard let first = rounds.first?.wrappedValue else { return }
+        (localIdentity, remoteIdentity) = first
     }
 
     /// Whether we have another identity to prove.
@@ -45,9 +63,7 @@ extension SessionContext {
         let follows = notifies.contains(.anotherAuthFollows)
         guard follows == (rounds.peer < connection.furtherRemote.count), rounds.isSpoken || !follows else {
             throw .notMet(
-                demand: follows
-                    ? "an end of the peer's authentication here (it announces another round)"
-                    : "another round of authentication by the peer")
+                demand: follows ? Self.noFurtherRound : "another round of authentication by the peer")
         }
         rounds.peerGoesOn = follows
     }
@@ -69,17 +85,27 @@ extension SessionContext {
         return identity
     }
 
+    /// The peer's next round begins with who it says it is; throws when that is somebody else than it has to be.
+    @discardableResult
+    func admitNextClaim(
+        _ identity: IdentificationPayload
+    ) throws(Refusal) -> Connection.PeerAuthentication {
+        rounds.peer += 1
+        let round = connection.remoteRounds[rounds.peer]
+        let peer = Identity(identity)
+        let pattern = round.identity ?? .exactly(Identity(path.remote.address))
+        guard pattern.matches(peer) else { throw .identityMismatch(expected: [pattern], received: peer) }
+        return round
+    }
+
     /// The question whether the proof of the peer's next round is true; throws when it is not even of the right kind, or
     /// somebody else's.
     func askAboutNextProof(
         _ identity: IdentificationPayload, _ authentication: AuthenticationPayload?,
         _ certificates: [CertificatePayload], _ keys: SessionKeys, _ transcript: Transcript, _ turn: inout Turn
     ) throws(Refusal) {
-        rounds.peer += 1
-        let round = connection.remoteRounds[rounds.peer]
+        let round = try admitNextClaim(identity)
         let peer = Identity(identity)
-        let pattern = round.identity ?? .exactly(Identity(path.remote.address))
-        guard pattern.matches(peer) else { throw .identityMismatch(expected: [pattern], received: peer) }
         guard let authentication, round.method.covers(authentication.method) else {
             throw .wrongMethod(
                 expected: round.method, received: authentication?.method.rawValue ?? 0, remote: peer)

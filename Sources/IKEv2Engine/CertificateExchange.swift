@@ -14,6 +14,8 @@ struct SignatureAgreement {
     var saidHashes = false
     /// Whether the peer asked for a certificate.
     var isAsked = false
+    /// Whether the peer asked for OCSP answers (RFC 4806).
+    var wantsStatus = false
     /// The authorities that it would like, 20 octets each; empty for any.
     var authorities: [[UInt8]] = []
 
@@ -21,6 +23,8 @@ struct SignatureAgreement {
     static let hashes: [UInt16] = [2, 3, 4, 5]
     /// Authorities that one CERTREQ names: beyond that any will do, since IKE_SA_INIT can't be cut into fragments.
     static let mostAuthorities = 40
+    /// Responders that one CERTREQ names: without them the peer's issuer decides who may answer.
+    static let mostResponders = 8
     /// Hashes and authorities of a peer's that are looked at.
     private static let mostAnnounced = 256
 
@@ -46,6 +50,7 @@ struct SignatureAgreement {
                 isAsked = true
                 authorities += request.authorities.prefix(max(0, Self.mostAnnounced - authorities.count))
             case .rawPublicKey: isAsked = true
+            case .ocsp: wantsStatus = true
             default: break
             }
         }
@@ -61,19 +66,34 @@ struct SignatureAgreement {
     /// CERTREQ for what these rounds trust; none where nothing needs to be asked for.
     static func requests(_ connections: [Connection]) -> [CertificateRequestPayload] {
         var identifiers: [[UInt8]] = []
-        var wantsRawKeys = false
+        var (wantsRawKeys, trustsAny) = (false, false)
+        let status = statusRequest(connections)
         for connection in connections where connection.requestsCertificate {
             for round in connection.remoteRounds where round.method == .publicKey {
                 wantsRawKeys = wantsRawKeys || !round.rawKeys.isEmpty
-                for authority in round.authorities where !identifiers.contains(authority.keyIdentifier) {
+                for authority in round.authorities
+                where !trustsAny && !identifiers.contains(authority.keyIdentifier) {
                     identifiers.append(authority.keyIdentifier)
                     // Any will do, then: what comes is judged all the same.
-                    if identifiers.count > mostAuthorities { return [CertificateRequestPayload(authorities: [])] }
+                    trustsAny = identifiers.count > mostAuthorities
                 }
             }
         }
+        if trustsAny { return [CertificateRequestPayload(authorities: [])] + status }
         return (identifiers.isEmpty ? [] : [CertificateRequestPayload(authorities: identifiers)])
-            + (wantsRawKeys ? [CertificateRequestPayload(.rawPublicKey, [])] : [])
+            + (wantsRawKeys ? [CertificateRequestPayload(.rawPublicKey, [])] : []) + status
+    }
+
+    /// CERTREQ for OCSP answers, where one of these connections wants them with certificates.
+    private static func statusRequest(_ connections: [Connection]) -> [CertificateRequestPayload] {
+        let rounds = connections.lazy.filter(\.statusExchange.isAsked).flatMap(\.remoteRounds)
+            .filter { $0.method == .publicKey }
+        var responders: [[UInt8]] = []
+        for round in rounds {
+            for responder in round.responders where !responders.contains(responder) { responders.append(responder) }
+        }
+        return rounds.isEmpty
+            ? [] : [CertificateRequestPayload(responders: Array(responders.prefix(mostResponders)))]
     }
 }
 
@@ -93,6 +113,23 @@ extension Connection {
     /// Whether any end signs.
     var usesSignatures: Bool {
         localRounds.contains { $0.method == .publicKey } || remoteRounds.contains { $0.method == .publicKey }
+    }
+
+    /// What a signature of ours is to be like, with a peer that has announced this.
+    func wish(_ own: Authentication, _ signatures: SignatureAgreement) -> Query.Proof.Wish? {
+        guard own.method == .publicKey else { return nil }
+        let sends =
+            switch sendsCertificate {
+            case .always: true
+            case .never: false
+            case .ifAsked: signatures.isAsked
+            }
+        var wish = Query.Proof.Wish(
+            own: own, peerHashes: signatures.saidHashes ? signatures.peerHashes : nil,
+            authorities: signatures.authorities, sendsCertificates: sends)
+        wish.peerMethods = signatures.peerMethods
+        wish.bringsStatus = sends && signatures.wantsStatus && statusExchange.isBrought
+        return wish
     }
 }
 
@@ -121,20 +158,7 @@ extension SessionContext {
     }
 
     /// What a signature of ours is to be like.
-    func wish(_ own: Connection.Authentication) -> Query.Proof.Wish? {
-        guard own.method == .publicKey else { return nil }
-        let sends =
-            switch connection.sendsCertificate {
-            case .always: true
-            case .never: false
-            case .ifAsked: signatures.isAsked
-            }
-        var wish = Query.Proof.Wish(
-            own: own, peerHashes: signatures.saidHashes ? signatures.peerHashes : nil,
-            authorities: signatures.authorities, sendsCertificates: sends)
-        wish.peerMethods = signatures.peerMethods
-        return wish
-    }
+    func wish(_ own: Connection.Authentication) -> Query.Proof.Wish? { connection.wish(own, signatures) }
 
     /// What the peer proves itself with.
     func evidence(

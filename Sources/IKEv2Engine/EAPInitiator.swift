@@ -8,7 +8,8 @@ import NetworkTypes
 ///
 /// It owns what it offered for the first Child SA and what the rounds have come to. Nothing is said to the responder but
 /// our identity in IKE before the responder's own proof is found true, or where EAP is to prove it as well (RFC 5998)
-/// before that method does. A responder that wants to be done before EAP is gets nowhere.
+/// before that method does. A responder that wants to be done before EAP is gets nowhere. It may be the first of several
+/// authentications, or a later one (RFC 4739), in which the responder has proved itself already.
 struct EAPInitiator: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
@@ -23,6 +24,8 @@ struct EAPInitiator: ~Copyable {
         case verifying([UInt8])
         /// We asked what to say.
         case asking
+        /// EAP succeeded, and we asked for a post-quantum preshared key to be mixed in (RFC 8784 §3).
+        case mixing(EAPOutcome)
         /// Our answer is out.
         case listening
         /// Our AUTH is out; somebody may not want it any more.
@@ -49,6 +52,9 @@ struct EAPInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ identity: Identity, _ context: SessionContext,
         _ turn: inout Turn
     ) -> Phase {
+        guard context.rounds.isSpoken || !context.connection.hasSeveralRounds else {
+            return refused(.notMet(demand: SessionContext.severalRounds), context, &turn)
+        }
         let offer = AuthInitiator.firstOffer(context, &turn)
         var request = AuthInitiator.request(identity, nil, offer, context, turn)
         if context.connection.remote.method == .eap {
@@ -60,6 +66,30 @@ struct EAPInitiator: ~Copyable {
         }
         return .eapAsking(
             EAPInitiator(keys, transcript, Held(wrappedValue: offer), Held(wrappedValue: nil), .opening))
+    }
+
+    /// A later round of ours (RFC 4739 §2.3): nothing but who we are is sent, for which the responder asks by EAP.
+    static func again(
+        _ keys: SessionKeys, _ transcript: Transcript, after responder: IdentificationPayload?,
+        _ offer: ChildOffer?, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        context.rounds.own += 1
+        let round = context.connection.localRounds[context.rounds.own]
+        let identity = round.identity ?? context.connection.ownIdentity(at: context.path.local.address)
+        context.localIdentity = identity
+        let request = IKEAuth.Request.identified(
+            IKEAuth.Request.Identified(identity: IdentificationPayload(identity)))
+        guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
+            return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
+        }
+        return .eapAsking(
+            EAPInitiator(
+                keys, transcript, Held(wrappedValue: offer), Held(wrappedValue: responder), .opening))
+    }
+
+    private static func refused(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) -> Phase {
+        context.refuse(refusal, &turn)
+        return .closed(.failed(refusal))
     }
 
     // MARK: Messages
@@ -100,6 +130,12 @@ struct EAPInitiator: ~Copyable {
         switch (held.wrappedValue, response) {
         case (_, .notified(let notifies, _)):
             throw AuthInitiator.refused(notifies, offered.wrappedValue, context)
+        case (.opening, .eap(let round)) where context.rounds.own > 0:
+            // Who it is, it has said and proved; nothing was announced to follow.
+            guard round.identity == nil, round.authentication == nil else {
+                throw .malformed(.ikeAuth, .unexpected(.authentication, .ikeAuth), isResponse: true)
+            }
+            return ask(round.eap.message, context, &turn)
         case (.opening, .eap(let round)): return try open(round, context, &turn)
         case (.listening, .eap(let round)):
             context.eap.rounds += 1
@@ -129,6 +165,9 @@ struct EAPInitiator: ~Copyable {
             throw .unauthenticated(.identityMismatch(expected: [expected], received: peer))
         }
         context.remoteIdentity = peer
+        guard !round.notifies.contains(.anotherAuthFollows) else {
+            throw .unauthenticated(.notMet(demand: SessionContext.noFurtherRound))
+        }
         let required = context.connection.remote
         let next = EAPInitiator(keys, transcript, offered, Held(wrappedValue: identity), .opening)
         // EAP is to prove the responder: what else it shows does not matter.
@@ -163,12 +202,23 @@ struct EAPInitiator: ~Copyable {
         guard let responder = responder.wrappedValue else {
             throw .malformed(.ikeAuth, .missing(.responderIdentification, .ikeAuth), isResponse: true)
         }
+        // What became of the post-quantum key, the answer to our first proof says.
+        if context.rounds.own == 0 { try context.settlePPK(answer.notifies, keys) }
         let octets = transcript.responderProof(responder.body, keys)
         guard answer.authentication.proves(keys.responderProof(after: outcome, octets)) else {
             throw .unauthenticated(
                 problem(.malformed("the gateway's AUTH is not made with the key that EAP left"), context))
         }
-        return VerifyingInitiator.conclude(keys, transcript, answer, offered.wrappedValue, context, &turn)
+        do throws(Refusal) { try context.takeRoundAnnouncement(answer.notifies) } catch {
+            throw .unauthenticated(error)
+        }
+        guard context.goesOn else {
+            context.returnToFirstIdentities()
+            return VerifyingInitiator.conclude(keys, transcript, answer, offered.wrappedValue, context, &turn)
+        }
+        var proved = answer
+        proved.identity = responder
+        return RoundInitiator.start(keys, transcript, proved, offered.wrappedValue, context, &turn)
     }
 
     // MARK: Answers to questions
@@ -187,17 +237,17 @@ struct EAPInitiator: ~Copyable {
         case .asking:
             context.settleQuestion(&turn)
             return go(on: answer, context, &turn)
+        case .mixing(let outcome):
+            context.settleQuestion(&turn)
+            return mix(answer, outcome, context, &turn)
         case .opening, .listening, .concluding: return .eapAsking(self)
         }
     }
 
     private consuming func go(on answer: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
-        let request: IKEAuth.Request
-        let next: Stage
         switch answer {
         case .eap(.send(let message)):
-            request = .eap(EAPPayload(message), notifies: [])
-            next = .listening
+            return send(.eap(EAPPayload(message), notifies: []), .listening, context, &turn)
         case .eap(.success(_, let outcome)):
             context.closeEAP(&turn)
             guard context.connection.remote.method != .eap || (outcome.provesServer && outcome.key != nil) else {
@@ -208,10 +258,12 @@ struct EAPInitiator: ~Copyable {
                 context.remoteCertificate = certificate
                 context.publish(.peerCertified(certificate), &turn)
             }
-            let identity = context.localIdentity ?? Identity(context.path.local.address)
-            let octets = transcript.initiatorProof(IdentificationPayload(identity).body, keys)
-            request = .proof(keys.initiatorProof(after: outcome, octets), notifies: [])
-            next = .concluding(outcome, farewell: nil)
+            // The name of a post-quantum key goes with the first proof of ours, which is this one (RFC 8784 §3).
+            if context.rounds.own == 0, context.peerKnowsPPKs, let name = context.connection.ppkIdentity {
+                context.askToMix(name.data, keys, &turn)
+                return at(.mixing(outcome))
+            }
+            return prove(outcome, [], context, &turn)
         case .eap(.failure(_, let problem)):
             context.closeEAP(&turn)
             let refusal = self.problem(problem, context)
@@ -222,10 +274,48 @@ struct EAPInitiator: ~Copyable {
             let refusal = self.problem(.unavailable("nobody here speaks EAP"), context)
             return Leaving.after(.unauthenticated(refusal), keys, context, &turn)
         }
+    }
+
+    private consuming func send(
+        _ request: IKEAuth.Request, _ next: Stage, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
         guard context.request(.ikeAuth, request.payloads, keys, &turn) != nil else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
         return at(next)
+    }
+
+    /// Shows that we have EAP's key, with these notifications and what is to follow.
+    private consuming func prove(
+        _ outcome: EAPOutcome, _ notifies: [NotifyPayload], _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let proof = proof(outcome, context)
+        return send(
+            .proof(proof, notifies: notifies + context.roundAnnouncement), .concluding(outcome, farewell: nil), context,
+            &turn)
+    }
+
+    private borrowing func proof(_ outcome: EAPOutcome, _ context: SessionContext) -> AuthenticationPayload {
+        let identity = context.localIdentity ?? Identity(context.path.local.address)
+        return keys.initiatorProof(
+            after: outcome, transcript.initiatorProof(IdentificationPayload(identity).body, keys))
+    }
+
+    /// The keys with the post-quantum preshared key in them are there, or we do not have that key.
+    private consuming func mix(
+        _ answer: Answer, _ outcome: EAPOutcome, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        guard case .mixed(let list) = answer, let mixed = SessionKeys.Roots(list) else {
+            guard !context.connection.ppkRequired else {
+                return Leaving.after(.unauthenticated(.notMet(demand: SessionContext.ppkDemand)), keys, context, &turn)
+            }
+            return prove(outcome, [], context, &turn)
+        }
+        // Should the responder not know the key, it takes this proof.
+        if !context.connection.ppkRequired { context.proofWithoutPPK = proof(outcome, context).data }
+        keys.mix(mixed)
+        context.ppkInUse = context.connection.ppkIdentity?.data
+        return prove(outcome, context.ppkNotifies, context, &turn)
     }
 
     private borrowing func problem(_ problem: EAPProblem, _ context: SessionContext) -> Refusal {

@@ -3,6 +3,7 @@ import GatewayModel
 import IKECore
 import IKEMessages
 import IPsecCrypto
+import NetworkTypes
 import WireFormat
 
 /// What an IKE SA remembers of its EAP conversations: which is open, since when, and who the peer turned out to be.
@@ -22,6 +23,19 @@ struct EAPProgress {
     var hasSaidIdentity = false
     /// Who the peer is, as EAP knows it; for a responder.
     var peer: Identity?
+    /// The addresses that it is to have, and what it is told besides, where whoever knows it says so.
+    var addresses: [IPAddress] = []
+    var attributes: [HostAttribute] = []
+    /// How long its proof is worth something; nil for as long as the configuration says.
+    var lifetime: Interval?
+
+    /// Takes note of what somebody who knows the peer says of it. A later round that says nothing takes nothing back.
+    mutating func heed(_ outcome: EAPOutcome) {
+        peer = outcome.identity ?? peer
+        if !outcome.addresses.isEmpty { addresses = outcome.addresses }
+        if !outcome.attributes.isEmpty { attributes = outcome.attributes }
+        lifetime = outcome.lifetime ?? lifetime
+    }
 }
 
 extension SessionContext {
@@ -33,18 +47,19 @@ extension SessionContext {
         _ message: [UInt8]?, isAuthenticator: Bool, local: Identity, remote: Identity, _ turn: inout Turn
     ) {
         eap.isOpen = true
-        ask(
-            .eap(
-                EAPQuestion(
-                    conversation: EAPQuestion.Conversation(ikeSA: id, number: eap.number), connection: connection,
-                    isAuthenticator: isAuthenticator, ownIdentity: local, otherIdentity: remote, path: path,
-                    message: message)), &turn)
+        var question = EAPQuestion(
+            conversation: EAPQuestion.Conversation(ikeSA: id, number: eap.number), connection: connection,
+            isAuthenticator: isAuthenticator, ownIdentity: local, otherIdentity: remote, path: path, message: message)
+        question.own = connection.localRounds[min(rounds.own, connection.furtherLocal.count)]
+        question.required = connection.remoteRounds[min(rounds.peer, connection.furtherRemote.count)]
+        ask(.eap(question), &turn)
     }
 
     /// The conversation is over: whoever kept it may forget it.
     func closeEAP(_ turn: inout Turn) {
         guard eap.isOpen else { return }
         eap.isOpen = false
+        eap.rounds = 0
         turn.effects.append(.forget(EAPQuestion.Conversation(ikeSA: id, number: eap.number)))
         eap.number += 1
     }

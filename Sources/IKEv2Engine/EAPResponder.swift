@@ -7,11 +7,14 @@ import IKEMessages
 ///
 /// It owns the initiator's first request, to be answered at the very end, and what the rounds have come to. It only
 /// carries EAP: what a message means, the answers to its questions say. Until an AUTH payload made with EAP's key has
-/// come nothing is established, whatever EAP said.
+/// come nothing is established, whatever EAP said. It may be the first of several authentications of the initiator's, or
+/// a later one (RFC 4739): then who it says it is, is another name than the first request's.
 struct EAPResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
     @Held private var request: IKEAuth.Request.Identified
+    /// The initiator's latest IDi, which its proof is about.
+    @Held private var claim: IdentificationPayload
     @Held private var identities: (local: Identity, remote: Identity)
     private let held: Held<Stage>
 
@@ -26,21 +29,24 @@ struct EAPResponder: ~Copyable {
         case asking(IKEHeader, Arrival)
         /// EAP succeeded, and the initiator has to prove that it has the key.
         case concluding(EAPOutcome)
+        /// Its proof names a post-quantum preshared key, which we asked to be mixed in (RFC 8784 §3).
+        case mixing(EAPOutcome, IKEAuth.Request, IKEHeader, Arrival)
     }
 
     private init(
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified,
-        _ identities: (local: Identity, remote: Identity), _ stage: Stage
+        _ claim: IdentificationPayload, _ identities: (local: Identity, remote: Identity), _ stage: Stage
     ) {
         self.keys = keys
         self.transcript = transcript
         _request = Held(wrappedValue: request)
+        _claim = Held(wrappedValue: claim)
         _identities = Held(wrappedValue: identities)
         held = Held(wrappedValue: stage)
     }
 
     private consuming func at(_ stage: Stage) -> Phase {
-        .eapAnswering(EAPResponder(keys, transcript, request, identities, stage))
+        .eapAnswering(EAPResponder(keys, transcript, request, claim, identities, stage))
     }
 
     /// Asks for our own proof, or where EAP is to prove both ends (RFC 5998) for the first message at once.
@@ -48,7 +54,8 @@ struct EAPResponder: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
         _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        let state = EAPResponder(keys, transcript, request, (local, remote), .proving(header, arrival))
+        let state = EAPResponder(
+            keys, transcript, request, request.identity, (local, remote), .proving(header, arrival))
         if context.connection.local.method == .eap {
             guard request.notifies.contains(.eapOnlyAuthentication) else {
                 let refusal = Refusal.notMet(demand: "a peer that lets EAP prove both ends (RFC 5998)")
@@ -58,6 +65,20 @@ struct EAPResponder: ~Copyable {
         }
         AnsweringResponder.ask(keys, transcript, local: local, remote: remote, context, &turn)
         return .eapAnswering(state)
+    }
+
+    /// A later round of the initiator's, which has said who it is and nothing else.
+    static func again(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified,
+        _ claim: IdentificationPayload, _ header: IKEHeader, _ arrival: Arrival,
+        _ identities: (local: Identity, remote: Identity), _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        context.rounds.first = context.rounds.first ?? Held(wrappedValue: (identities.local, identities.remote))
+        context.remoteIdentity = Identity(claim)
+        context.eap.hasSaidIdentity = true
+        return EAPResponder(
+            keys, transcript, request, claim, (identities.local, Identity(claim)), .proving(header, arrival)
+        ).open(nil, header, arrival, context, &turn)
     }
 
     private consuming func open(
@@ -82,14 +103,19 @@ struct EAPResponder: ~Copyable {
             }
         case .opening(let header, let arrival, let proof):
             context.settleQuestion(&turn)
+            // In a later round we have said who we are long since.
+            let identity = context.eap.hasSaidIdentity ? nil : IdentificationPayload(identities.local)
             context.eap.hasSaidIdentity = true
             let opening = IKEAuth.Response.EAPRound(
-                identity: IdentificationPayload(identities.local), certificates: proof?.certificates ?? [],
+                identity: identity, certificates: proof?.certificates ?? [],
                 authentication: proof?.authentication, eap: EAPPayload([]))
             return go(on: answer, opening, header, arrival, context, &turn)
         case .asking(let header, let arrival):
             context.settleQuestion(&turn)
             return go(on: answer, .init(eap: EAPPayload([])), header, arrival, context, &turn)
+        case .mixing(let outcome, let received, let header, let arrival):
+            context.settleQuestion(&turn)
+            return mix(answer, outcome, received, header, arrival, context, &turn)
         case .listening, .concluding: return .eapAnswering(self)
         }
     }
@@ -97,7 +123,8 @@ struct EAPResponder: ~Copyable {
     /// A question has taken too long.
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         switch held.wrappedValue {
-        case .proving(let header, let arrival), .opening(let header, let arrival, _), .asking(let header, let arrival):
+        case .proving(let header, let arrival), .opening(let header, let arrival, _), .asking(let header, let arrival),
+            .mixing(_, _, let header, let arrival):
             context.settleQuestion(&turn)
             return context.refuseAuthentication(
                 .noInternalAnswer(question: "EAP"), header, arrival, keys, &turn)
@@ -121,6 +148,11 @@ struct EAPResponder: ~Copyable {
             guard context.connection.local.method != .eap || (outcome.provesServer && outcome.key != nil) else {
                 let refusal = Refusal.notMet(demand: "an EAP method that proves both ends and makes a key (RFC 5998)")
                 return context.refuseAuthentication(refusal, header, arrival, keys, &turn)
+            }
+            do throws(Refusal) {
+                try context.heedGroups(outcome, identities.local, identities.remote, turn)
+            } catch {
+                return context.refuseAuthentication(error, header, arrival, keys, &turn)
             }
             round.eap = EAPPayload(message)
             next = .concluding(outcome)
@@ -228,27 +260,66 @@ struct EAPResponder: ~Copyable {
             context.askEAP(
                 payload.message, isAuthenticator: true, local: identities.local, remote: identities.remote, &turn)
             return at(.asking(message.header, arrival))
-        case (.concluding(let outcome), .proof(let proof, _)):
-            return try conclude(outcome, proof, message.header, arrival, context, &turn)
+        case (.concluding(let outcome), .proof(let proof, let notifies)):
+            if context.rounds.peer == 0, let name = context.namedPPK(notifies) {
+                context.ppkInUse = name
+                context.askToMix(name, keys, &turn)
+                return at(.mixing(outcome, received, message.header, arrival))
+            }
+            if context.connection.ppkRequired, context.ppkInUse == nil {
+                throw .unauthenticated(.notMet(demand: SessionContext.ppkDemand))
+            }
+            return try conclude(outcome, proof, notifies, message.header, arrival, context, &turn)
         case (.concluding, _): throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: false)
         default: throw .malformed(.ikeAuth, .missing(.eap, .ikeAuth), isResponse: false)
         }
     }
 
+    /// The keys with the post-quantum preshared key in them are there, or we do not have that key.
+    private consuming func mix(
+        _ answer: Answer, _ outcome: EAPOutcome, _ received: IKEAuth.Request, _ header: IKEHeader,
+        _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let keys = keys
+        do throws(PeerFault) {
+            guard case .proof(var proof, let notifies) = received else {
+                throw .malformed(.ikeAuth, .missing(.authentication, .ikeAuth), isResponse: false)
+            }
+            if case .mixed(let list) = answer, let mixed = SessionKeys.Roots(list) {
+                keys.mix(mixed)
+            } else {
+                context.ppkInUse = nil
+                guard !context.connection.ppkRequired, let other = notifies.first(.noPPKAuth) else {
+                    throw .unauthenticated(
+                        .notMet(
+                            demand: context.connection.ppkRequired
+                                ? SessionContext.ppkDemand : "the post-quantum preshared key that the peer names"))
+                }
+                proof = AuthenticationPayload(proof.method, other.data)
+            }
+            return try conclude(outcome, proof, notifies, header, arrival, context, &turn)
+        } catch {
+            return Self.end(error, header, arrival, keys, context, &turn)
+        }
+    }
+
     /// The initiator shows that it has the key: from here on all is as without EAP.
     private consuming func conclude(
-        _ outcome: EAPOutcome, _ proof: AuthenticationPayload, _ header: IKEHeader, _ arrival: Arrival,
-        _ context: SessionContext, _ turn: inout Turn
+        _ outcome: EAPOutcome, _ proof: AuthenticationPayload, _ notifies: [NotifyPayload], _ header: IKEHeader,
+        _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) throws(PeerFault) -> Phase {
-        let octets = transcript.initiatorProof(request.identity.body, keys)
+        let octets = transcript.initiatorProof(claim.body, keys)
         guard proof.proves(keys.initiatorProof(after: outcome, octets)) else {
             throw .unauthenticated(
                 .eapFailed(
                     identity: identities.remote, isPeer: true,
                     .malformed("its AUTH is not made with the key that EAP left")))
         }
+        do throws(Refusal) { try context.takeRoundAnnouncement(notifies) } catch {
+            throw .unauthenticated(error)
+        }
         context.closeEAP(&turn)
-        context.eap.peer = outcome.identity
+        context.eap.heed(outcome)
         if let certificate = outcome.certificate {
             context.remoteCertificate = certificate
             context.publish(.peerCertified(certificate), &turn)
@@ -256,7 +327,14 @@ struct EAPResponder: ~Copyable {
         let ours = keys.responderProof(
             after: outcome, transcript.responderProof(IdentificationPayload(identities.local).body, keys))
         context.saidInitialContact = request.notifies.contains(.initialContact)
-        let (local, remote) = identities
+        let local = identities.local
+        let remote = context.rounds.first?.wrappedValue.remote ?? identities.remote
+        if context.goesOn {
+            return RoundResponder.goOn(
+                keys, transcript, request, header, arrival, (local, remote),
+                OwnProof(authentication: ours, certificates: []), context, &turn)
+        }
+        context.returnToFirstIdentities()
         let older = turn.tables.established(local: local, remote: outcome.identity ?? remote)
         if context.connection.uniqueness == .keep, !context.saidInitialContact, !older.isEmpty {
             throw .unauthenticated(.alreadyConnected(local: local, remote: outcome.identity ?? remote))

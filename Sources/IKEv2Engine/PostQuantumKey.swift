@@ -31,6 +31,8 @@ struct MixingInitiator: ~Copyable {
             guard !connection.ppkRequired else { return failed(SessionContext.ppkDemand, context, &turn) }
             return ProvingInitiator.start(keys, transcript, context, &turn)
         }
+        // It goes with our proof, which EAP makes later; the responder's first one comes before that.
+        if connection.local.method == .eap { return ProvingInitiator.start(keys, transcript, context, &turn) }
         context.askToMix(identity.data, keys, &turn)
         return .mixing(MixingInitiator(keys: keys, transcript: transcript, mixed: nil))
     }
@@ -86,12 +88,12 @@ struct MixingResponder: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
         _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        // The first octet says how the identity was made; the key is found by the rest (RFC 8784 §5.1).
-        guard context.peerKnowsPPKs, let named = request.notifies.first(.ppkIdentity), named.data.count > 1 else {
+        // Without a proof in it the request begins EAP, whose proof will name it.
+        guard request.authentication != nil, let name = context.namedPPK(request.notifies) else {
             return CheckingResponder.start(keys, transcript, request, header, arrival, context, &turn)
         }
-        context.ppkInUse = Array(named.data.dropFirst())
-        context.askToMix(Array(named.data.dropFirst()), keys, &turn)
+        context.ppkInUse = name
+        context.askToMix(name, keys, &turn)
         return .mixingAnswer(
             MixingResponder(keys: keys, transcript: transcript, request: request, header: header, arrival: arrival))
     }
@@ -186,6 +188,13 @@ extension SessionContext {
     /// What our answer to IKE_AUTH says about it: that it is in use.
     var ppkAnswer: [NotifyPayload] { ppkInUse == nil ? [] : [NotifyPayload(.ppkIdentity)] }
 
+    /// The key that a message with a proof names; nil where it names none, or nobody agreed on such keys. The first octet
+    /// says how the identity was made; the key is found by the rest (RFC 8784 §5.1).
+    func namedPPK(_ notifies: [NotifyPayload]) -> [UInt8]? {
+        guard peerKnowsPPKs, let named = notifies.first(.ppkIdentity), named.data.count > 1 else { return nil }
+        return Array(named.data.dropFirst())
+    }
+
     /// The responder uses the key, or it does not.
     func settlePPK(_ notifies: [NotifyPayload], _ keys: SessionKeys) throws(PeerFault) {
         proofWithoutPPK = nil
@@ -206,7 +215,9 @@ extension SessionContext {
     /// Why an IKE_AUTH request is refused, whatever it proves; nil when nothing speaks against it.
     func objection(to request: IKEAuth.Request.Identified) -> Refusal? {
         if isPPKUnknown { return .notMet(demand: "the post-quantum preshared key that the peer names") }
-        if connection.ppkRequired, ppkInUse == nil { return .notMet(demand: Self.ppkDemand) }
+        if connection.ppkRequired, ppkInUse == nil, request.authentication != nil || !peerKnowsPPKs {
+            return .notMet(demand: Self.ppkDemand)
+        }
         switch connection.childless {
         case .never where request.child == nil: return .notMet(demand: "a child in IKE_AUTH (childless = never)")
         case .force where request.child != nil: return .notMet(demand: "IKE_AUTH without a child (childless = force)")

@@ -54,8 +54,9 @@ extension SessionContext {
 
     /// What a responder tells about how long its trust lasts (RFC 4478 §2).
     var lifetimeNotifies: [NotifyPayload] {
-        guard connection.reauthTime > .zero else { return [] }
-        let seconds = UInt32(clamping: connection.reauthTime.wholeSeconds)
+        let times = [connection.reauthTime, eap.lifetime ?? .zero].filter { $0 > .zero }
+        guard let lifetime = times.min() else { return [] }
+        let seconds = UInt32(clamping: lifetime.wholeSeconds)
         return [NotifyPayload(.authLifetime, (0..<4).reversed().map { UInt8(truncatingIfNeeded: seconds >> (8 * $0)) })]
     }
 

@@ -25,7 +25,6 @@ struct RoundInitiator: ~Copyable {
     private let offered: Held<ChildOffer?>
     private var offer: ChildOffer? { offered.wrappedValue }
     private var stage: Held<Stage>
-    @Held private var identities: (local: Identity?, remote: Identity?)
     /// Why nobody here wants it any more.
     private var leaving: Held<Event.CloseReason>?
 
@@ -34,28 +33,31 @@ struct RoundInitiator: ~Copyable {
         _ keys: SessionKeys, _ transcript: Transcript, _ answer: IKEAuth.Response.Authenticated, _ offer: ChildOffer?,
         _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
+        context.keepFirstIdentities()
         let state = RoundInitiator(
-            keys: keys, transcript: transcript, answer: answer, offered: Held(wrappedValue: offer),
-            identities: (context.localIdentity, context.remoteIdentity))
+            keys: keys, transcript: transcript, answer: answer, offered: Held(wrappedValue: offer))
         return state.next(context, &turn)
     }
 
     private init(
         keys: SessionKeys, transcript: Transcript, answer: IKEAuth.Response.Authenticated,
-        offered: Held<ChildOffer?>, identities: (local: Identity?, remote: Identity?)
+        offered: Held<ChildOffer?>
     ) {
         self.keys = keys
         self.transcript = transcript
         answered = Held(wrappedValue: answer)
         self.offered = offered
         stage = Held(wrappedValue: .waiting)
-        _identities = Held(wrappedValue: identities)
         leaving = nil
     }
 
     /// The next request: our next proof, or nothing but the word that the responder may go on.
     private consuming func next(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         guard context.ownRoundFollows else { return send(.empty(notifies: []), context, &turn) }
+        if context.connection.localRounds[context.rounds.own + 1].method == .eap {
+            return EAPInitiator.again(
+                keys, transcript, after: answered.wrappedValue.identity, offer, context, &turn)
+        }
         stage = Held(wrappedValue: .proving(context.askForNextProof(keys, transcript, &turn)))
         return .inRounds(self)
     }
@@ -205,9 +207,7 @@ struct RoundInitiator: ~Copyable {
     private consuming func conclude(
         _ last: IKEAuth.Response.Authenticated, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
-        // Who is connected goes by the first identities.
-        context.localIdentity = identities.local
-        context.remoteIdentity = identities.remote
+        context.returnToFirstIdentities()
         return VerifyingInitiator.conclude(keys, transcript, last, offer, context, &turn)
     }
 

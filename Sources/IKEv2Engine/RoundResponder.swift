@@ -36,6 +36,17 @@ struct RoundResponder: ~Copyable {
         return state.wait(proof, as: identities.local, context.ppkAnswer, header, arrival, context, &turn)
     }
 
+    /// The same after a round by EAP, at whose beginning we said who we are.
+    static func goOn(
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
+        _ arrival: Arrival, _ identities: (local: Identity, remote: Identity), _ proof: OwnProof,
+        _ context: SessionContext, _ turn: inout Turn
+    ) -> Phase {
+        let state = RoundResponder(
+            keys: keys, transcript: transcript, request: request, identities: identities)
+        return state.wait(proof, as: nil, context.ppkAnswer, header, arrival, context, &turn)
+    }
+
     private init(
         keys: SessionKeys, transcript: Transcript, request: IKEAuth.Request.Identified,
         identities: (local: Identity, remote: Identity)
@@ -49,13 +60,13 @@ struct RoundResponder: ~Copyable {
 
     /// An answer that is not the last: our proof, or nothing.
     private consuming func wait(
-        _ proof: OwnProof?, as identity: Identity, _ notifies: [NotifyPayload], _ header: IKEHeader,
+        _ proof: OwnProof?, as identity: Identity?, _ notifies: [NotifyPayload], _ header: IKEHeader,
         _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let payloads = proof.map { proof in
             IKEAuth.Response.authenticated(
                 IKEAuth.Response.Authenticated(
-                    identity: IdentificationPayload(identity), certificates: proof.certificates,
+                    identity: identity.map { IdentificationPayload($0) }, certificates: proof.certificates,
                     authentication: proof.authentication, notifies: notifies + context.roundAnnouncement)
             ).payloads
         }
@@ -113,6 +124,10 @@ struct RoundResponder: ~Copyable {
             return .answeringRounds(self)
         }
         guard let round else { return respond(header, arrival, context, &turn) }
+        if round.authentication == nil {
+            return EAPResponder.again(
+                keys, transcript, request, round.identity, header, arrival, identities, context, &turn)
+        }
         stage = Held(wrappedValue: .checking(round, header, arrival))
         return .answeringRounds(self)
     }
@@ -129,7 +144,12 @@ struct RoundResponder: ~Copyable {
         }
         switch (next, context.rounds.peerGoesOn) {
         case (.identified(let round), true):
+            let isEAP = context.connection.remoteRounds[context.rounds.peer + 1].method == .eap
             do throws(Refusal) {
+                if isEAP, round.authentication == nil {
+                    try context.admitNextClaim(round.identity)
+                    return round
+                }
                 try context.askAboutNextProof(
                     round.identity, round.authentication, round.certificates, keys, transcript, &turn)
             } catch {

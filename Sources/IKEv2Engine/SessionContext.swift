@@ -181,6 +181,8 @@ final class SessionContext {
     var redirects = RedirectTrail()
     /// How many octets of messages there were, and after how many it is to be replaced.
     var volume = SessionVolume()
+    /// The IKE SA with which it began.
+    var origin: IKESAID
 
     /// A new IKE SA.
     init(
@@ -188,6 +190,7 @@ final class SessionContext {
         responderSPI: UInt64, _ turn: Turn
     ) {
         self.id = id
+        origin = id
         self.isInitiator = isInitiator
         self.connection = connection
         self.path = path
@@ -284,6 +287,7 @@ final class SessionContext {
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
         summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
         summary.canBeRedirected = canRedirect
+        summary.origin = origin
         summary.children = children.all.map { $0.summary }
         return summary
     }

@@ -32,6 +32,7 @@ extension SessionContext {
         next.localIdentity = localIdentity
         next.remoteIdentity = remoteIdentity
         next.eap.peer = eap.peer
+        next.origin = origin
         next.remoteCertificate = remoteCertificate
         next.algorithms = algorithms
         next.reauthentication = reauthentication

@@ -101,9 +101,12 @@ extension SessionContext {
             assignment.failure = "the connection has no `pools`"
             return nil
         }
-        return LeaseRequest(
+        var question = LeaseRequest(
             connection: connection.name, pools: connection.pools, identity: identity, wanted: wanted,
             replacesOlder: saidInitialContact || connection.uniqueness == .replace)
+        question.chosen = eap.addresses
+        question.attributes = eap.attributes
+        return question
     }
 
     /// One of each kind at most is asked for by honest clients; a few more do no harm.

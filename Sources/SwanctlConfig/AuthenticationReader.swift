@@ -96,6 +96,7 @@ struct AuthenticationReader {
         if method == .eap { result.eap = eap(&round, isPeer: false) }
         result.eapIdentity = round.read("eap_id", or: nil, IdentitySyntax.pattern)
         note(&round, ["eap_id"], unless: method == .eap)
+        groups(&result, &round)
         guard method == .publicKey || method == .eap else { return result }
         result.rules = rules
         result.certificates = pinned.map(\.der)
@@ -116,6 +117,15 @@ struct AuthenticationReader {
                 remedy: "name the peer with id = …")
         }
         return result
+    }
+
+    /// The groups that a RADIUS server has to name.
+    private func groups(_ result: inout Connection.PeerAuthentication, _ round: inout SectionReader) {
+        result.groups = round.readList("groups", or: []) { text throws(ValueProblem) in [text] }
+        guard !result.groups.isEmpty, !result.eap.isRelayed else { return }
+        round.diagnostics.error(
+            round.location(of: "groups"), "\(round.path).groups: nobody but a RADIUS server knows a peer's groups",
+            remedy: "write auth = eap-radius, or remove groups")
     }
 
     /// The EAP methods of a round.

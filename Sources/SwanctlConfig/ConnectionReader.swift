@@ -222,6 +222,10 @@ struct ConnectionReader {
             try ValueSyntax.word(
                 text, [("ifasked", .ifAsked), ("always", .always), ("never", .never), ("yes", .always), ("no", .never)])
         }
+        connection.statusExchange = reader.read("ocsp", or: .reply) { text throws(ValueProblem) in
+            try ValueSyntax.word(
+                text, [("reply", .reply), ("request", .request), ("both", .both), ("never", .never)])
+        }
         let local = inOrder("local<suffix>", "local").map { round in
             var round = round
             defer { round.finish() }
@@ -236,6 +240,26 @@ struct ConnectionReader {
         if let first = remote.first { connection.remote = first }
         connection.furtherLocal = Array(local.dropFirst())
         connection.furtherRemote = Array(remote.dropFirst())
+        checkEAPRounds(connection)
+    }
+
+    /// EAP proves an end to a gateway that proves itself once, and not by EAP unless that is all that happens.
+    private func checkEAPRounds(_ connection: Connection) {
+        let local = [connection.local.method] + connection.furtherLocal.map(\.method)
+        let remote = [connection.remote.method] + connection.furtherRemote.map(\.method)
+        let views = [(client: local, gateway: remote, name: "remote"), (client: remote, gateway: local, name: "local")]
+        for (client, gateway, name) in views where client.contains(.eap) {
+            if gateway.count > 1 {
+                diagnostics.error(
+                    reader.view.location,
+                    "\(reader.path): a gateway that others prove themselves to by EAP proves itself once",
+                    remedy: "leave one \(name) section")
+            } else if gateway.first == .eap, client.count > 1 || client.first != .eap {
+                diagnostics.error(
+                    reader.view.location, "\(reader.path): where EAP proves both ends nothing else is proved",
+                    remedy: "leave one local and one remote section, or let the gateway use a certificate")
+            }
+        }
     }
 
     /// The rounds of an end (RFC 4739), by their number, then in the order of the file.

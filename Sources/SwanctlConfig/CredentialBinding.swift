@@ -32,6 +32,7 @@ public struct CredentialBinding {
     }
 
     private func bind(_ round: inout Connection.PeerAuthentication) {
+        round.responders = credentials.responders.map(\.key.identifier)
         guard round.trustsLoaded else { return }
         round.authorities = credentials.authorities.map(\.asAuthority)
     }
@@ -63,7 +64,10 @@ extension Connection {
             round.certificates = []
             round.identity = round.configuredIdentity
         }
-        func unbind(_ round: inout PeerAuthentication) { if round.trustsLoaded { round.authorities = [] } }
+        func unbind(_ round: inout PeerAuthentication) {
+            round.responders = []
+            if round.trustsLoaded { round.authorities = [] }
+        }
         unbind(&connection.local)
         unbind(&connection.remote)
         for index in connection.furtherLocal.indices { unbind(&connection.furtherLocal[index]) }

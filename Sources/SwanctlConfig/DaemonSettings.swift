@@ -1,5 +1,6 @@
 public import Clockwork
 public import GatewayModel
+public import RADIUS
 
 /// How the daemon behaves whatever the connection: what strongswan.conf says in its section `charon`, and we also in one
 /// called `martlet`.
@@ -45,6 +46,8 @@ public struct DaemonSettings: Hashable, Sendable {
 
     /// How it is found out whether certificates are revoked.
     public var revocation = RevocationSettings()
+    /// The RADIUS servers, and how they are spoken to.
+    public var radius = RADIUSSettings()
 
     /// This field's defaults.
     public init() {}
@@ -93,7 +96,7 @@ enum DaemonSettingsReader {
         let socket = KnownKeys.Entry(pattern: "socket", defaultValue: "", children: [])
         let vici = KnownKeys.Entry(pattern: "vici", defaultValue: nil, children: [socket])
         let plugins = KnownKeys.Entry(
-            pattern: "plugins", defaultValue: nil, children: [vici, RevocationSettings.known])
+            pattern: "plugins", defaultValue: nil, children: [vici, RevocationSettings.known, RADIUSReader.known])
         return KnownKeys.Entry(
             pattern: name, defaultValue: nil,
             children: keys.map { KnownKeys.Entry(pattern: $0.name, defaultValue: $0.fallback, children: []) } + [
@@ -176,6 +179,7 @@ enum DaemonSettingsReader {
                 remedy: "it may stay or go")
         }
         settings.revocation.read(&reader)
+        if var plugins = reader.section("plugins") { RADIUSReader.read(&plugins, into: &settings.radius) }
         if var plugins = reader.section("plugins"), var vici = plugins.section("vici") {
             settings.controlSocket = vici.read("socket", or: settings.controlSocket) { text throws(ValueProblem) in
                 guard text.hasPrefix("unix://"), text.count > 7 else {

@@ -19,8 +19,15 @@ enum EAPSyntax {
             case "eap", "eap-dynamic":
                 add([.tls, .ttls, .peap, .mschapv2] + (isPeer ? [.gtc, .md5] : []), to: &rules)
             case "eap-radius":
-                throw ValueProblem(
-                    "auth = eap-radius is not supported yet", remedy: "name a method: auth = eap-mschapv2")
+                guard !isPeer else {
+                    throw ValueProblem(
+                        "a RADIUS server proves nothing in our place", remedy: "name a method: auth = eap-mschapv2")
+                }
+                guard text == word else {
+                    throw ValueProblem(
+                        "with eap-radius the server chooses the methods", remedy: "write auth = eap-radius alone")
+                }
+                rules.isRelayed = true
             default:
                 guard word.hasPrefix("eap-"),
                     let method = EAPMethod.allCases.first(where: { $0.name == word.dropFirst(4) })

@@ -162,6 +162,7 @@ struct ConfigurationBuilder {
         if diagnostics.errors.isEmpty, reviewsWhole {
             review(connections, locations, secrets)
             PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
+            RADIUSReader.review(connections, locations, settings.radius, diagnostics)
         }
         return (connections, secrets, pools)
     }

@@ -141,11 +141,18 @@ struct PoolReader {
     ) {
         for (connection, location) in zip(connections, locations) {
             for name in connection.pools where !pools.contains(where: { $0.name == name }) {
+                if name == AddressPool.byServer, connection.remote.eap.isRelayed { continue }
                 let nearest = EditDistance.nearest(to: name, among: pools.map(\.name)).map { "did you mean '\($0)'?" }
                 diagnostics.error(
                     location, "connection '\(connection.name)' gives addresses of pool '\(name)', which is not there",
                     remedy: nearest ?? "add pools { \(name) { addrs = … } }")
             }
+        }
+        for (pool, location) in zip(pools, poolLocations) where pool.name == AddressPool.byServer {
+            diagnostics.error(
+                location,
+                "a pool can't be called '\(pool.name)': that stands for the addresses that a RADIUS server gives",
+                remedy: "give it another name")
         }
         for (index, (pool, location)) in zip(pools, poolLocations).enumerated() {
             for other in pools.prefix(index) where other.addresses.intersection(pool.addresses) != nil {

@@ -55,6 +55,8 @@ public struct RevocationSettings: Hashable, Sendable {
             }
             return unit ? number << 20 : number
         }
+        // In a section of strongSwan's there may be keys that are none of ours.
+        if reader.path == "martlet" { section.finish() }
     }
 
     /// Lists are kept beside the configuration file, where the next start finds them.

@@ -69,6 +69,38 @@ extension Diagnosis {
                 code: "E-EAP-ROUNDS", summary: "EAP did not end after \(count) rounds.",
                 facts: ["It was about \(Self.describe(identity))"],
                 causes: ["an attack, or a faulty peer"], remedy: "Look at the other side's log.")
+        case .rejected(let name, let server, let words):
+            self.init(
+                code: "E-RADIUS-REJECTED", summary: "The RADIUS server '\(server)' does not let '\(name)' in.",
+                facts: ["In IKE, the peer is \(Self.describe(identity))"]
+                    + (words.map { ["The server says: \($0)"] } ?? []),
+                causes: [
+                    "the password or the certificate is wrong, or the server does not know the name",
+                    "the server's policy for this user forbids it: the time, the group, the number of sessions",
+                ], remedy: "Look at the server's log: it alone knows why.")
+        case .noServer(let reason):
+            self.init(
+                code: "E-RADIUS-SILENT", summary: "Nobody decides whether the peer may come in: \(reason).",
+                facts: ["It was about \(Self.describe(identity))"],
+                causes: [
+                    "the server does not run, or a firewall is on the way",
+                    "the server does not know this gateway's address as a client, or has another shared secret for it",
+                    "the server's answers have no Message-Authenticator",
+                ],
+                remedy: "Look at the server's log. Compare `secret` with the server's list of clients; on the server,"
+                    + " require Message-Authenticator for this client.")
+        case .notMember(let name, let wanted, let found):
+            self.init(
+                code: "E-RADIUS-GROUP", summary: "'\(name)' is in no group that may use this connection.",
+                facts: [
+                    "The connection is for \(wanted.joined(separator: ", "))",
+                    found.isEmpty
+                        ? "The RADIUS server named no group"
+                        : "The RADIUS server named \(found.joined(separator: ", "))",
+                ],
+                causes: [
+                    "the user is not in the group", "the server sends no Class attribute, or `class_group` is off",
+                ], remedy: "Set `class_group = yes` in eap-radius, and let the server send Class = the group's name.")
         case .unavailable(let reason):
             self.init(
                 code: "E-EAP-UNAVAILABLE", summary: "EAP is not possible here: \(reason).",

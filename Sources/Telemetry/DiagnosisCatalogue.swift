@@ -96,6 +96,12 @@ public struct DiagnosisCatalogue: Sendable {
         (.eapFailed(identity: peer, isPeer: true, .tls("no cipher suits both")), nil, .here),
         (.eapFailed(identity: peer, isPeer: true, .tooManyRounds(32)), nil, .here),
         (.eapFailed(identity: us, isPeer: false, .unavailable("no certificate is loaded")), nil, .here),
+        (.eapFailed(identity: peer, isPeer: true, .rejected(name: "carol", server: "main", words: nil)), nil, .there),
+        (.eapFailed(identity: peer, isPeer: true, .noServer("'main' (192.0.2.7[1812]) does not answer")), nil, .nobody),
+        (
+            .eapFailed(identity: peer, isPeer: true, .notMember(name: "carol", wanted: ["staff"], found: ["guests"])),
+            nil, .here
+        ),
         (.noChildProposal(child: "net", ours: esp, theirs: [Proposal(.esp, [.aes128, .sha256])]), "net", .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_AUTH", offer: offer(esp)), "net", .there),
         (

@@ -30,6 +30,7 @@ struct FloorPlan {
             "GatewayModel": .thought, "StateRecords": .thought, "IKECore": .thought, "IKEv2Engine": .thought,
             "ESPEngine": .thought,
             "CDeflate": .thought, "CTrust": .thought, "Trust": .thought, "EAPEngine": .thought, "Dialects": .thought,
+            "RADIUS": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
             "CFetch": .hands, "Fetching": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,

@@ -11,7 +11,7 @@ import WireFormat
 @testable import IKEv2Engine
 
 /// Who answers a gateway's questions about EAP in a test.
-private final class Voice: EAPSecrets {
+final class Voice: EAPSecrets {
     var passwords: [String: String]
     var servers: [EAPQuestion.Conversation: EAPServer] = [:]
     var peers: [EAPQuestion.Conversation: EAPPeer] = [:]

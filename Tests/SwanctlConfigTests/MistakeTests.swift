@@ -175,7 +175,7 @@ import Testing
 
     @Test(arguments: [
         ("auth = dsa", "'dsa' is no kind of key, size or hash"),
-        ("auth = eap-radius", "auth = eap-radius is not supported yet"),
+        ("auth = eap-radius", "a RADIUS server proves nothing in our place"),
     ])
     func authentication(_ line: String, _ message: String) {
         let text = "connections { gw { local { \(line)\n }\n remote { auth = psk\n } } }"

@@ -105,6 +105,9 @@ public struct CertificateRequestPayload: PayloadBody {
     /// A request for X.509 certificates of authorities with these key hashes, 20 octets each.
     public init(authorities: [[UInt8]]) { self.init(.x509Signature, Array(authorities.joined())) }
 
+    /// A request for OCSP answers, by responders with these key hashes or whom the issuer has told to answer (RFC 4806 §3.1).
+    public init(responders: [[UInt8]]) { self.init(.ocsp, Array(responders.joined())) }
+
     /// Reads the body; fails when the authorities of X.509 are not whole hashes.
     public init(parsing reader: inout WireReader) throws(WireError) {
         encoding = CertificateEncoding(rawValue: try reader.uint8("certificate encoding"))
