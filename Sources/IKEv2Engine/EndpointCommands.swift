@@ -111,10 +111,10 @@ extension IKEv2Endpoint {
         enter(IKESession.initiating(context, &turn), &turn)
     }
 
-    /// Whether an IKE SA can bring up more children: it is established, or we are on the way to it.
+    /// Whether an IKE SA can bring up more children: it is established and is not to end next, or we are on the way to it.
     private func canTake(on session: IKESession) -> Bool {
         let context = session.context
-        return session.isEstablished && !context.isReplaced && !context.awaitsContest
+        return session.isEstablished && !context.isReplaced && !context.awaitsContest && !context.isToEnd
             || session.isConnecting && context.isInitiator
     }
 

@@ -73,7 +73,7 @@ extension SessionContext {
 
     /// It is due.
     func reauthenticationDue(_ turn: inout Turn) {
-        guard !isReplaced, !reauthentication.isUnderWay, reauthentication.isOurs else { return }
+        guard !isReplaced, !reauthentication.isUnderWay, reauthentication.isOurs, !isToEnd else { return }
         reauthentication.isUnderWay = true
         if connection.makesBeforeBreaking {
             reauthentication.wantsSuccessor = true
@@ -81,6 +81,11 @@ extension SessionContext {
             reauthentication.isBreaking = true
             agenda.add(.deleteIKESA(.replaced))
         }
+    }
+
+    /// Whether its end is under way, or comes next: nothing new is begun on it, or in its place.
+    var isToEnd: Bool {
+        state == .deleting || agenda.intents.contains { if case .deleteIKESA = $0 { true } else { false } }
     }
 
     /// The Child SAs that the new IKE SA is to have, by name.

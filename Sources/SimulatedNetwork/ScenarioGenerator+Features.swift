@@ -26,6 +26,10 @@ extension ScenarioGenerator {
         let childless: Connection.Childless = dice.pick(.allow, .prefer, .force)
         ours.childless = childless
         theirs.childless = childless
+        if dice.chance(0.25) {
+            for index in ours.children.indices { ours.children[index].usesPerResourceSAs = true }
+            for index in theirs.children.indices { theirs.children[index].usesPerResourceSAs = dice.chance(0.8) }
+        }
         if dice.chance(0.5) {
             ours.virtualAddresses = [.unspecified(.v4)]
             theirs.pools = ["simulated"]

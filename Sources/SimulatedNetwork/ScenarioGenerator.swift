@@ -29,7 +29,10 @@ struct ScenarioGenerator {
         var keys: [String: SecretBytes] = [:]
         var limits = limits()
         if profile == .calm { limits.answerTimeout = .seconds(30) }
-        for index in gateways.indices { gateways[index].configuration.limits = limits }
+        for index in gateways.indices {
+            gateways[index].configuration.limits = limits
+            if profile == .extended { gateways[index].configuration.resources = 1 + dice.below(4) }
+        }
         if profile == .redirect { pairs.append(addRedirection(&gateways, &keys)) }
         for left in 0..<(profile == .redirect ? 0 : count) {
             for right in (left + 1)..<count {

@@ -22,9 +22,11 @@ public final class SessionFuzz {
     private var problem: String?
     private var digest = TraceDigest()
 
-    /// Two gateways that suit each other, as `seed` draws them.
+    /// Two gateways that suit each other, as `seed` draws them: half of them plain, a quarter with fragments and additional
+    /// key exchanges, a quarter with rounds, post-quantum keys, virtual addresses.
     public init(seed: UInt64, makeEngine: ScenarioRun.EngineMaker) {
-        var generator = ScenarioGenerator(seed: seed, profile: .storm, loss: 0)
+        let profile: Scenario.Profile = seed % 32 < 16 ? .storm : seed % 32 < 24 ? .hybrid : .extended
+        var generator = ScenarioGenerator(seed: seed, profile: profile, loss: 0)
         let scenario = generator.scenario()
         connection = scenario.pairs[0].connection
         provider = SharedKeyProvider(keys: scenario.keys)
@@ -53,7 +55,8 @@ public final class SessionFuzz {
         let stage = octet & 3
         guard stage > 0 else { return }
         feed(.command(.initiate(connection: connection, child: "net")), hosts[0])
-        for _ in 0..<(stage == 1 ? 4 : 40) {
+        // Those with many exchanges and pieces take more.
+        for _ in 0..<(stage == 1 ? 4 : stage == 2 ? 40 : 120) {
             if !questions.isEmpty {
                 answer(questions.removeFirst(), truthfully: true)
             } else if !bag.isEmpty {

@@ -236,6 +236,39 @@ import WireFormat
         #expect(Set(pair.left.liveSPIs) == Set(pair.right.liveSPIs))
     }
 
+    /// What is wanted while the end of an IKE SA waits for another request is wanted of the next one.
+    @Test func wantedWhileTheEndComesNext() {
+        let pair = Pair()
+        pair.connect()
+        pair.advance(.seconds(60))
+        pair.wire = { _, _ in [] }
+        pair.left.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        pair.left.handle(.command(.terminate(.connection("net"))))
+        pair.left.handle(.command(.initiate(connection: "net", child: "net")))
+        pair.wire = { datagram, _ in [datagram] }
+        pair.advance(.seconds(60))
+        #expect(pair.left.endpoint.counts.ikeSAs == 1 && pair.right.endpoint.counts.ikeSAs == 1)
+        #expect(pair.left.summary?.state == .established)
+        #expect(pair.left.summary?.children.map(\.state) == [.installed])
+    }
+
+    /// Who is told to end it does not begin it anew when its proof gets too old in the meantime.
+    @Test func noNewProofOfWhatIsToEnd() {
+        var left = Pair.connection()
+        left.reauthTime = .seconds(60)
+        left.randTime = .zero
+        let pair = Pair(left: left)
+        pair.connect()
+        pair.advance(.seconds(59))
+        pair.wire = { _, _ in [] }
+        pair.left.handle(.command(.terminate(.connection("net"))))
+        pair.advance(.seconds(3))
+        #expect(pair.left.endpoint.summaries().map(\.state) == [.deleting])
+        pair.advance(.minutes(5))
+        #expect(pair.left.isEmpty)
+    }
+
     /// Somebody waits for the end of what never came up: three seconds, wherever it stands, and no more.
     @Test(arguments: [0, 1])
     func givenUpWhileThePeerIsSilent(_ answered: Int) {
