@@ -77,6 +77,9 @@ extension ViciTree {
             case .section(let tree):
                 writer.uint8(2)
                 tree.write(to: writer)
+            case .secret(let secret):
+                writer.uint8(3)
+                writer.secret(secret)
             }
         }
     }
@@ -95,6 +98,7 @@ extension ViciTree {
                             try reader.list("values") { reader throws(RecordError) in try reader.octets("value") })
                     )
                 case 2: return (name, .section(try ViciTree(from: &reader, depth: depth + 1)))
+                case 3: return (name, .secret(try reader.secret("value")))
                 default: throw .badValue("element")
                 }
             })
