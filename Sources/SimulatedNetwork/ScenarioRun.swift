@@ -119,7 +119,7 @@ public struct ScenarioRun {
         guard simulation.run(until: simulation.now + .seconds(15)) else { return }
         simulation.perform(.traffic)
         guard simulation.run(until: simulation.now + .seconds(2)) else { return }
-        settle(simulation)
+        settle(simulation, wantsTunnels: true)
         simulation.reach(.triedAgain)
         guard simulation.report.violations.isEmpty else { return }
 
@@ -140,13 +140,16 @@ public struct ScenarioRun {
         }
     }
 
-    /// Waits a little longer while an exchange is under way at both ends: a rekeying is no disagreement.
-    private func settle(_ simulation: Simulation) {
+    /// Waits a little longer while an exchange is under way at both ends: a rekeying is no disagreement, and between the
+    /// two halves of a reauthentication that breaks before it makes there is no tunnel.
+    private func settle(_ simulation: Simulation, wantsTunnels: Bool = false) {
         guard scenario.profile.isRestless else { return }
         for _ in 0..<10 {
-            guard scenario.pairs.contains(where: { SettlementProperty.disagreement($0, simulation) != nil }),
-                simulation.run(until: simulation.now + .milliseconds(700))
-            else { return }
+            let isUnderWay = scenario.pairs.contains { pair in
+                SettlementProperty.disagreement(pair, simulation) != nil
+                    || wantsTunnels && SettlementProperty.lacksTunnel(pair, simulation)
+            }
+            guard isUnderWay, simulation.run(until: simulation.now + .milliseconds(700)) else { return }
         }
     }
 }

@@ -36,6 +36,16 @@ final class SettlementProperty: Property {
         disagreement(pair.connection, simulation.hosts[pair.left], simulation.hosts[pair.right])
     }
 
+    /// Whether a pair that should have a tunnel has none at one of its ends.
+    static func lacksTunnel(_ pair: Scenario.Pair, _ simulation: Simulation) -> Bool {
+        guard case .works = pair.outcome else { return false }
+        return [pair.left, pair.right].contains { index in
+            simulation.hosts[index].summaries.allSatisfy {
+                $0.connection != pair.connection || $0.children.isEmpty
+            }
+        }
+    }
+
     /// The first thing about which two hosts disagree on a connection; nil when they agree.
     static func disagreement(_ connection: String, _ left: SimulatedHost, _ right: SimulatedHost) -> String? {
         let ours = left.summaries.filter { $0.connection == connection }
