@@ -1,9 +1,10 @@
+import Clockwork
 public import EAPEngine
 import IPsecCrypto
 import WireFormat
 
 /// One password, by chance: it can't be found by trying.
-public struct OnePassword: EAPSecrets {
+public struct OnePassword: EAPSecrets, Sendable {
     private let secret: SecretBytes
 
     /// Another one in each process.
