@@ -7,6 +7,25 @@ from .processes import Daemon, Failure, eventually
 
 SERVER = "/usr/sbin/freeradius"
 
+#: Who is known, and how it is proved: for those outside and inside a TLS tunnel alike.
+_WHO = """  authorize {
+    files
+    eap {
+      ok = return
+    }
+    mschap
+    pap
+  }
+  authenticate {
+    Auth-Type PAP {
+      pap
+    }
+    Auth-Type MS-CHAP {
+      mschap
+    }
+    eap
+  }"""
+
 _CONFIGURATION = """prefix = /usr
 libdir = /usr/lib/freeradius
 confdir = {directory}
@@ -95,23 +114,7 @@ server lab {{
     ipaddr = 127.0.0.1
     port = {accounting}
   }}
-  authorize {{
-    files
-    eap {{
-      ok = return
-    }}
-    mschap
-    pap
-  }}
-  authenticate {{
-    Auth-Type PAP {{
-      pap
-    }}
-    Auth-Type MS-CHAP {{
-      mschap
-    }}
-    eap
-  }}
+{who}
   accounting {{
     detail
   }}
@@ -122,23 +125,7 @@ server lab {{
   }}
 }}
 server inner {{
-  authorize {{
-    files
-    eap {{
-      ok = return
-    }}
-    mschap
-    pap
-  }}
-  authenticate {{
-    Auth-Type PAP {{
-      pap
-    }}
-    Auth-Type MS-CHAP {{
-      mschap
-    }}
-    eap
-  }}
+{who}
 }}
 """
 
@@ -155,7 +142,7 @@ class FreeRADIUS:
         os.makedirs(directory, exist_ok=True)
         self._write("radiusd.conf", _CONFIGURATION.format(
             directory=directory, secret=secret, method=method, key=own.key, certificate=own.certificate,
-            authority=authority.certificate, port=port, accounting=port + 1))
+            authority=authority.certificate, port=port, accounting=port + 1, who=_WHO))
         self._write("users", users)
         self._write("dictionary", "")
 

@@ -9,7 +9,7 @@ import time
 from .network import ping
 from .processes import Failure, eventually, last_lines, run
 from .scenario import CHILD
-from .thousand import SAMPLE, _block, together
+from .thousand import block, set_up, together
 
 #: A packet every so many seconds.
 PACE = 0.01
@@ -200,12 +200,7 @@ def planned(bench, options):
 def thousand(bench, options):
     """A thousand tunnels; both ends are restarted, one after the other, under ping."""
     count = bench.scenario.count
-    sample = [count * index // SAMPLE for index in range(min(SAMPLE, count))]
-    bench.network.up()
-    bench.network.prove_guard()
-    for side, number in ((bench.network.a, 1), (bench.network.b, 2)):
-        lines = [f"addr replace {_block(number, tunnel)[1]}/32 dev lo" for tunnel in sample]
-        run(["ip", "-n", side.netns, "-batch", "-"], stdin="\n".join(lines) + "\n").require()
+    sample = set_up(bench)
     for gateway in bench.gateways:
         # A thousand connections are read first, perhaps on a busy machine.
         gateway.default_start = 60
@@ -216,18 +211,18 @@ def thousand(bench, options):
     if failures:
         raise Failure(f"{len(failures)} of {count} did not come up: {failures[0]}")
     results = []
-    here, there = bench.network.a, _block(2, sample[0])[1]
+    here, there = bench.network.a, block(2, sample[0])[1]
     for gateway in bench.gateways:
         time.sleep(2)
         before = _spis(gateway)
         steady = bench.helper(
-            ["ping", "-n", "-i", str(PACE), "-I", _block(1, sample[0])[1], there], here, f"ping-{gateway.side.letter}")
+            ["ping", "-n", "-i", str(PACE), "-I", block(1, sample[0])[1], there], here, f"ping-{gateway.side.letter}")
         time.sleep(1)
         tap, capture = _watch(bench)
         outcome = restart(gateway)
         time.sleep(2)
         for tunnel in sample:
-            answered = ping(here, _block(2, tunnel)[1], source=_block(1, tunnel)[1])
+            answered = ping(here, block(2, tunnel)[1], source=block(1, tunnel)[1])
             if answered == 0:
                 raise Failure(f"tunnel {tunnel} carries nothing after the restart")
         _stop(tap)

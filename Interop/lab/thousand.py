@@ -17,7 +17,7 @@ SAMPLE = 20
 GROWTH = 1.10
 
 
-def _block(side_number, number):
+def block(side_number, number):
     """The /28 of one tunnel on one side, and its first address."""
     base = number * 16
     prefix = f"10.{side_number}.{base >> 8}"
@@ -60,8 +60,8 @@ class ManyTunnels:
     }}
     children {{
       n{number} {{
-        local_ts = {_block(mine, number)[0]}
-        remote_ts = {_block(theirs, number)[0]}
+        local_ts = {block(mine, number)[0]}
+        remote_ts = {block(theirs, number)[0]}
         esp_proposals = aes128gcm16
       }}
     }}
@@ -108,15 +108,22 @@ def inventory(gateway):
         rules=len(plumbing.rules), tun=len(tun))
 
 
-def procedure(bench, options):
-    """Three rounds; whatever there is after the third, there was after the first."""
+def set_up(bench):
+    """The networks, with a host behind each end of a few of the tunnels. Returns which those are."""
     count = bench.scenario.count
     sample = [count * index // SAMPLE for index in range(min(SAMPLE, count))]
     bench.network.up()
     bench.network.prove_guard()
     for side, number in ((bench.network.a, 1), (bench.network.b, 2)):
-        lines = [f"addr replace {_block(number, tunnel)[1]}/32 dev lo" for tunnel in sample]
+        lines = [f"addr replace {block(number, tunnel)[1]}/32 dev lo" for tunnel in sample]
         run(["ip", "-n", side.netns, "-batch", "-"], stdin="\n".join(lines) + "\n").require()
+    return sample
+
+
+def procedure(bench, options):
+    """Three rounds; whatever there is after the third, there was after the first."""
+    count = bench.scenario.count
+    sample = set_up(bench)
     bench.start()
     rounds = [{"what": "start", "sides": _inventories(bench)}]
     for number in range(1, ROUNDS + 1):
@@ -142,11 +149,11 @@ def _round(bench, count, sample, number):
         if (side["ike"], side["children"]) != (count, count):
             raise Failure(f"round {number}: side {letter} has {side['ike']} IKE SAs, {side['children']} Child SAs")
     for tunnel in sample:
-        here, there = bench.network.a, _block(2, tunnel)[1]
-        answered = ping(here, there, source=_block(1, tunnel)[1])
+        here, there = bench.network.a, block(2, tunnel)[1]
+        answered = ping(here, there, source=block(1, tunnel)[1])
         if 0 < answered < 3:
             # After a first answer ping waits no longer than an interval for the last one: a busy machine takes more.
-            answered = ping(here, there, source=_block(1, tunnel)[1], interval=1)
+            answered = ping(here, there, source=block(1, tunnel)[1], interval=1)
         if answered != 3:
             raise Failure(
                 f"round {number}: tunnel {tunnel} carried {answered} of 3 pings ({_traffic(bench, tunnel)})")

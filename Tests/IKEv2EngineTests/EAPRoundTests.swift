@@ -211,16 +211,7 @@ import WireFormat
 
     @Test(arguments: 0..<10) func answersThatNeverCome(which: Int) {
         let pair = Self.pair(Shape(rounds: [.sharedKey, .eap]))
-        pair.left.answersAtOnce = false
-        pair.right.answersAtOnce = false
-        pair.initiate()
-        for _ in 0..<which {
-            pair.run()
-            let gateway = pair.left.questions.isEmpty ? pair.right : pair.left
-            guard !gateway.questions.isEmpty else { break }
-            let (ticket, query) = gateway.questions.removeFirst()
-            gateway.handle(.answer(ticket, gateway.answer(query)))
-        }
+        pair.initiate(answering: which)
         pair.advance(.seconds(500))
         #expect(pair.left.isEmpty && pair.right.isEmpty)
     }

@@ -247,4 +247,17 @@ final class Pair {
         initiate()
         run()
     }
+    /// Initiates while questions are answered by hand, one at a time; after so many nobody answers any more.
+    func initiate(answering count: Int) {
+        left.answersAtOnce = false
+        right.answersAtOnce = false
+        initiate()
+        for _ in 0..<count {
+            run()
+            let gateway = left.questions.isEmpty ? right : left
+            guard !gateway.questions.isEmpty else { break }
+            let (ticket, query) = gateway.questions.removeFirst()
+            gateway.handle(.answer(ticket, gateway.answer(query)))
+        }
+    }
 }

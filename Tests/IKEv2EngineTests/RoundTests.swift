@@ -199,16 +199,7 @@ import Testing
 
     @Test(arguments: 0..<6) func answersThatNeverCome(which: Int) {
         let pair = Self.pair(Shape(left: 2, right: 2))
-        pair.left.answersAtOnce = false
-        pair.right.answersAtOnce = false
-        pair.initiate()
-        for _ in 0..<which {
-            pair.run()
-            let gateway = pair.left.questions.isEmpty ? pair.right : pair.left
-            guard !gateway.questions.isEmpty else { break }
-            let (ticket, query) = gateway.questions.removeFirst()
-            gateway.handle(.answer(ticket, gateway.answer(query)))
-        }
+        pair.initiate(answering: which)
         pair.advance(.seconds(500))
         #expect(pair.left.isEmpty && pair.right.isEmpty)
     }
