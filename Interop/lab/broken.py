@@ -11,7 +11,7 @@ from .vici import Vici
 KEYS = os.path.join(os.path.dirname(__file__), "..", "..", "Sources", "SwanctlConfig", "KnownKeys.swift")
 
 #: `FILE:LINE:COLUMN: error: what; what to do`
-COMPLAINT = re.compile(r"^(\S+):(\d+):(\d+): error: (.+); (.+)$", re.MULTILINE)
+COMPLAINT = re.compile(r"(\S+):(\d+):(\d+): error: (.+); (.+)")
 
 STRUCTURE = {
     "an unclosed section": b"connections {\n", "a brace too many": b"connections { }\n}\n", "no name": b"= 3\n",
@@ -106,7 +106,9 @@ def _wrong_values(good):
             continue
         name = key.replace("<suffix>", "")
         value = b"0xnothex" if name == "secret" else b"\xff\xfe\xfd"
-        yield f"{path} with no text", good.encode() + _nested(above, name.encode() + b" = " + value), name
+        # A secret's section that is incomplete is complained of first.
+        meant = "" if above[0] == "secrets" else name
+        yield f"{path} with no text", good.encode() + _nested(above, name.encode() + b" = " + value), meant
 
 
 def _typing_errors(good):

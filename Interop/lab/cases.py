@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
-    fire, fit, hybrid, imports, installed, kept, mobility, nat, planned, policies, radius, reauthenticate, refusal,
-    rekey, replays, resources, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
+    addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
+    extensions, fire, fit, hybrid, imports, installed, kept, mobility, nat, outside, planned, policies, radius,
+    readme, reauthenticate, refusal, rekey, replays, resources, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
     zero)
 from .scenario import SUITES, Scenario
 
@@ -153,7 +153,7 @@ def all_cases():
                 lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
     cases.append(Case(
         "martlet-loaded/ss control-under-fire", "martlet-loaded", "strongswan", Scenario, fire.under_fire, timeout=180))
-    for name, procedure in broken.ROWS:
+    for name, procedure in [*broken.ROWS, *outside.ROWS]:
         cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", Scenario, procedure, timeout=180))
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
@@ -165,6 +165,8 @@ def all_cases():
     for name, scenario, procedure in replays.CASES:
         # The left side is a script, which stands where a Martlet would.
         cases.append(Case(f"client/martlet {name}", "martlet", "martlet", scenario, procedure, timeout=120))
+    for name, procedure in readme.ROWS:
+        cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", Scenario, procedure, timeout=120))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
     for case in cases:
         case.ci = case.name in CI
@@ -221,4 +223,5 @@ CI = {
     "martlet-loaded/ss cert ecdsa256",
     "martlet-loaded/ss swanctl-drives",
     "martlet/martlet zero-to-tunnel",
+    "martlet/martlet readme",
 }

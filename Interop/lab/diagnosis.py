@@ -1,14 +1,17 @@
 """Failures that nobody refuses, or that show only later: what `status`, `up` and `doctor` must say about them."""
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Callable
 
 from .certified import CertificateScenario
 from .gateways import Martlet
+from .nat import TranslatedScenario
 from .network import ping
 from .processes import Failure, eventually, run
 from .scenario import CONNECTION, SUITES, Scenario
+from .translated import PUBLIC
 
 #: Impatience: two tries, half a second apart. strongSwan's swanctl passes over the section.
 IMPATIENT = "martlet {\n  retransmit_tries = 1\n  retransmit_timeout = 0.5\n}\n"
@@ -18,8 +21,12 @@ IMPATIENT = "martlet {\n  retransmit_tries = 1\n  retransmit_timeout = 0.5\n}\n"
 class Impatient(Scenario):
     """A scenario in which a Martlet gives up soon."""
 
+    #: Seconds that a peer may take from IKE_SA_INIT to IKE_AUTH.
+    half_open: int = 30
+
     def configuration(self, side, other):
-        return IMPATIENT + super().configuration(side, other)
+        settings = IMPATIENT.replace("}", f"  half_open_timeout = {self.half_open}\n}}")
+        return settings + super().configuration(side, other)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,9 @@ def _block(side, rule):
 
 def _require_code(gateway, code, word=""):
     def found():
-        return [error for name, error in gateway.last_errors() if error.get("code") == code]
+        # What belongs to no connection yet stands by itself.
+        errors = [error for _, error in gateway.last_errors()] + gateway.status().get("refusals", [])
+        return [error for error in errors if error.get("code") == code]
 
     errors = eventually(found, 8, f"{gateway.name} says {code} (it says {gateway.last_errors()})")
     if word not in errors[0]["text"]:
@@ -133,6 +142,39 @@ def clock(bench):
     return _require_code(bench.right, "E-CERT-NOT-YET-VALID", "clock")
 
 
+def not_gone_on(bench):
+    """The initiator's IKE_AUTH does not arrive at port 4500: the responder says what it has seen, and what not."""
+    bench.set_up()
+    _block(bench.right.side, "udp dport 4500")
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although UDP 4500 is blocked")
+    return _require_code(bench.right, "E-NOT-GONE-ON", "not UDP 4500")
+
+
+def private_identity(bench):
+    """A NAT hides the initiator, which calls itself by its own address; the responder expects the public one."""
+    bench.set_up()
+    if bench.left.initiate().code == 0:
+        raise Failure("a tunnel came up although the identities differ")
+    if bench.left.kind == "martlet":
+        return _require_code(bench.left, "E-PEER-AUTHENTICATION", "(1) we call ourselves by the private address")
+    return _require_code(bench.right, "E-PEER-IDENTITY", "(1) a NAT hides the peer")
+
+
+@dataclass
+class Hidden(TranslatedScenario):
+    """Side a stands behind a translator, and has no `id`."""
+
+    before_a: int = 1
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        if side.letter == "a":
+            text = text.replace("      id = a.lab\n", "", 1)
+            return text.replace("id-1 = a.lab", f"id-1 = {side.outer[4]}").replace("id = a.lab", f"id = {PUBLIC['a']}")
+        return text.replace("a.lab", PUBLIC["a"])
+
+
 def deleted_at_once(bench):
     bench.set_up()
     bench.left.initiate().require()
@@ -142,14 +184,20 @@ def deleted_at_once(bench):
     return _require_code(ours, "E-DELETED-AT-ONCE", "right away")
 
 
-def newline_in_the_secret(bench):
-    """The responder sees the proof, and names the slip."""
-    bench.set_up()
-    if bench.left.initiate().code == 0:
-        raise Failure("a tunnel came up although the secrets differ")
-    code = _require_code(bench.right, "E-WRONG-SECRET", "newline")
-    bench.require_secrets_kept(json.dumps(bench.right.status()))
-    return code
+def slip(word):
+    """The responder sees the proof, and names the slip; the initiator is told nothing but that it failed."""
+    def procedure(bench):
+        bench.set_up()
+        attempt = bench.left.initiate()
+        if attempt.code == 0:
+            raise Failure("a tunnel came up although the secrets differ")
+        code = _require_code(bench.right, "E-WRONG-SECRET", word)
+        if word in attempt.text + bench.left.log_text():
+            raise Failure("the peer was told what is wrong with its secret")
+        bench.require_secrets_kept(json.dumps(bench.right.status()))
+        return f"{code}, {word!r}"
+
+    return procedure
 
 
 def explained(bench):
@@ -171,10 +219,42 @@ def _pfs():
     return Impatient(change_a={"esp": f"{esp}-x25519"}, change_b={"esp": f"{esp}-ecp256"})
 
 
-def _newline():
-    scenario = Impatient()
-    scenario.change_a = {"secret": scenario.secret + "\\n"}
-    return scenario
+def _slip(change):
+    """Side a has another form of the secret."""
+    def made():
+        scenario = Impatient()
+        scenario.change_a = {"secret": change(scenario.secret)}
+        return scenario
+
+    return made
+
+
+@dataclass
+class Octets(Impatient):
+    """Side b writes its secret as hex or base64, which side a takes as text."""
+
+    notation: str = "hex"
+
+    def configuration(self, side, other):
+        octets = self.secret.encode()
+        text = octets.hex() if self.notation == "hex" else base64.b64encode(octets).decode()
+        if side.letter == "b":
+            written = ("0x" if self.notation == "hex" else "0s") + text
+            return super().configuration(side, other).replace(f'"{self.secret}"', written)
+        return super().configuration(side, other).replace(f'"{self.secret}"', f'"{text}"')
+
+
+@dataclass
+class AnothersKey(Impatient):
+    """Side a uses a key that side b has for somebody else."""
+
+    def configuration(self, side, other):
+        text = super().configuration(side, other)
+        if side.letter == "a":
+            return text
+        foreign = f'  ike-other {{\n    id-1 = c.lab\n    secret = "{self.secret}"\n  }}\n'
+        own = text.replace(f'"{self.secret}"', f'"not-{self.secret}"')
+        return own.replace("secrets {\n", "secrets {\n" + foreign, 1)
 
 
 #: What a Martlet on the left says.
@@ -188,11 +268,20 @@ EITHER = [
     Diagnosis("one-way", Impatient, one_way),
     Diagnosis("mtu-black-hole", Impatient, black_hole),
     Diagnosis("clock", lambda: CertificateScenario(wrong="future"), clock),
+    Diagnosis("nat-private-identity", Hidden, private_identity),
     Diagnosis("deleted-at-once", Impatient, deleted_at_once),
     Diagnosis("explained", lambda: Impatient(change_a={"esp": SUITES[1].esp}), explained),
 ]
 #: What a Martlet on the right says.
-RESPONDING = [Diagnosis("newline-in-secret", _newline, newline_in_the_secret)]
+RESPONDING = [
+    Diagnosis("port-4500-blocked", lambda: Impatient(half_open=2), not_gone_on),
+    Diagnosis("newline-in-secret", _slip(lambda secret: secret + "\\n"), slip("newline")),
+    Diagnosis("space-in-secret", _slip(lambda secret: secret + " "), slip("space")),
+    Diagnosis("quotes-in-secret", _slip(lambda secret: f'\\"{secret}\\"'), slip("quotation marks")),
+    Diagnosis("hex-as-text", Octets, slip("hex")),
+    Diagnosis("base64-as-text", lambda: Octets(notation="base64"), slip("base64")),
+    Diagnosis("anothers-key", AnothersKey, slip("'ike-other'")),
+]
 
 
 def diagnose(bench, diagnosis):

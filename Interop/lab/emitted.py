@@ -94,7 +94,7 @@ def _check(bench):
 
 def parsers(bench, options):
     """libreswan's and iked's own parsers take what was written for them, and swanctl what was for strongSwan."""
-    libreswan, iked = _unpacked("libreswan"), _unpacked("openiked")
+    libreswan, iked = unpacked("libreswan"), unpacked("openiked")
     bench.network.up()
     bench.right.write("")
     bench.right.start()
@@ -141,7 +141,7 @@ def _iked(root, file, directory):
         raise Failure(f"iked says {done.text}")
 
 
-def _unpacked(package):
+def unpacked(package):
     """The directory that a package of Debian's is unpacked in; nothing of it touches the machine."""
     root = os.path.abspath(os.path.join(UNPACKED, package))
     if not os.path.isdir(root):

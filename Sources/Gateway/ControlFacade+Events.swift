@@ -11,6 +11,7 @@ extension ControlFacade {
     /// Takes an event of the gateway's.
     func observe(_ event: Event) {
         counters.count(event)
+        failures.count(event)
         if case .exchanged = event.kind { return }
         remember(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.

@@ -35,6 +35,8 @@ final class ControlFacade: ViciHandler {
     var shortLived: [String: Instant] = [:]
     /// What was counted.
     var counters = MessageCounters()
+    /// Failures by cause.
+    var failures = FailureCounters()
 
     /// Who has fetched revocation lists; nil where nobody does.
     var revocation: RevocationService?
@@ -81,6 +83,10 @@ final class ControlFacade: ViciHandler {
     }
 
     func dropCounts() -> [DropCount] { gateway.dropCounts }
+
+    func failureCounts() -> [ViciFailureCount] {
+        failures.counts.map { ViciFailureCount(connection: $0.connection, code: $0.code, count: $0.count) }
+    }
 
     func connections() -> [Connection] {
         store.apply()

@@ -76,33 +76,43 @@ public struct Identity: Hashable, Sendable {
 extension Identity: CustomStringConvertible {
     /// The identity as this field's users write it. Octets that are not printable are escaped, so that it may go into a
     /// log or onto a terminal; see ``Kind`` for what kind it is.
-    public var description: String {
+    ///
+    /// A peer's identity may be as long as a message: of a long one its first 256 octets, enough to know it by.
+    public var description: String { text(256) }
+
+    /// All of it, as ``description`` writes it: for programs that compare names.
+    public var whole: String { text(.max) }
+
+    private func text(_ limit: Int) -> String {
         switch kind {
-        case .ipv4Address, .ipv6Address: IPAddress(bytes: data)?.description ?? hexForm
-        case .fqdn, .rfc822Address: Self.printable(data)
-        case .keyID: data.allSatisfy { (0x20...0x7e).contains($0) } && !data.isEmpty ? Self.printable(data) : hexForm
-        case .asn1DN: distinguishedName.map(\.description).flatMap { $0.isEmpty ? nil : $0 } ?? hexForm
+        case .ipv4Address, .ipv6Address: IPAddress(bytes: data)?.description ?? hexForm(limit)
+        case .fqdn, .rfc822Address: Self.printable(data, limit)
+        case .keyID:
+            data.allSatisfy { (0x20...0x7e).contains($0) } && !data.isEmpty
+                ? Self.printable(data, limit) : hexForm(limit)
+        case .asn1DN: distinguishedName.map(\.description).flatMap { $0.isEmpty ? nil : $0 } ?? hexForm(limit)
         case .null: "(nobody)"
-        default: hexForm
+        default: hexForm(limit)
         }
     }
 
     /// The name that it holds; nil for identities of another kind, and for octets that are no distinguished name.
     public var distinguishedName: DistinguishedName? { kind == .asn1DN ? DistinguishedName(der: data) : nil }
 
-    /// A peer's identity may be as long as a message: the beginning of a long one is enough to know it by.
-    private var hexForm: String { "0x" + Hex.encode(data.prefix(256)) + (data.count > 256 ? "…" : "") }
+    private func hexForm(_ limit: Int) -> String {
+        "0x" + Hex.encode(data.prefix(limit)) + (data.count > limit ? "…" : "")
+    }
 
-    private static func printable(_ octets: [UInt8]) -> String {
+    private static func printable(_ octets: [UInt8], _ limit: Int) -> String {
         var text = ""
-        for octet in octets.prefix(256) {
+        for octet in octets.prefix(limit) {
             if (0x20...0x7e).contains(octet), octet != UInt8(ascii: "\\") {
                 text.unicodeScalars.append(Unicode.Scalar(octet))
             } else {
                 text += "\\x" + Hex.encode(CollectionOfOne(octet))
             }
         }
-        return octets.count > 256 ? text + "…" : text
+        return octets.count > limit ? text + "…" : text
     }
 }
 

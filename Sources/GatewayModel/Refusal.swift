@@ -67,6 +67,8 @@ public enum Refusal: Error, Hashable, Sendable {
 
     // Nobody answers.
 
+    /// A peer that had our answer to its IKE_SA_INIT did not go on with IKE_AUTH.
+    case notGoneOn(Path, waited: Interval)
     /// No answer after all tries.
     case noAnswer(exchange: String, path: Path, tries: Int, waited: Interval)
     /// The connection's own addresses are unknown: no route, or the name can't be looked up.

@@ -121,8 +121,11 @@ final class IKESession {
             case .retransmission:
                 if let refusal = context.retransmit(&turn) { phase.gaveUp(refusal, context, &turn) }
             case .halfOpen:
-                let refusal = Refusal.noAnswer(
-                    exchange: "IKE_AUTH", path: context.path, tries: 1, waited: turn.now - context.created)
+                let waited = turn.now - context.created
+                let refusal =
+                    phase.awaitsFirstAuth
+                    ? Refusal.notGoneOn(context.path, waited: waited)
+                    : .noAnswer(exchange: "IKE_AUTH", path: context.path, tries: 1, waited: waited)
                 context.refuse(refusal, &turn)
                 phase.abandon(.failed(refusal))
             case .answer: phase.answerOverdue(context, &turn)

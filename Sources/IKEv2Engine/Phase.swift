@@ -64,6 +64,15 @@ enum Phase: ~Copyable {
     /// It is over, for this reason.
     static func closed(_ reason: Event.CloseReason) -> Phase { .ended(Held(wrappedValue: reason)) }
 
+    /// Whether the peer began it and has not shown yet that it had our answer.
+    var awaitsFirstAuth: Bool {
+        switch self {
+        case .halfOpen: true
+        case .awaitingAuth: true
+        default: false
+        }
+    }
+
     /// Why it is over; nil while it is not.
     var closeReason: Event.CloseReason? {
         switch self {

@@ -44,6 +44,7 @@ public struct Alert: Hashable, Sendable {
         case .alreadyConnected: "unique-keep"
         case .noAnswer(let exchange, _, _, _):
             exchange == "IKE_SA_INIT" ? "peer-init-unreachable" : "retransmit-send-timeout"
+        case .notGoneOn: "half-open-timeout"
         case .noPath: "peer-addr-failed"
         case .byPeer(let notify, _, let exchange, _):
             switch notify {

@@ -48,6 +48,7 @@ extension Diagnosis {
         switch refusal {
         case .byPeer(let notify, let name, let exchange, let offer):
             self.init(peerAnswered: notify, name: name, exchange: exchange, offer: offer, child: child)
+        case .notGoneOn(let path, let waited): self = .notGoneOn(path, waited: waited.wholeSeconds)
         case .noAnswer(let exchange, let path, let tries, let waited):
             self.init(noAnswerTo: exchange, path: path, tries: tries, waited: waited.wholeSeconds)
         case .noIKEProposal(let ours, let theirs):
@@ -82,7 +83,8 @@ extension Diagnosis {
                     "The peer says \(Self.describe(received))",
                     "We expect \(expected.map(Self.describe).joined(separator: " or "))",
                 ],
-                causes: ["the `id` of `remote` here and the `id` of `local` at the peer differ"],
+                causes: Self.hidden(received, expected)
+                    + ["the `id` of `remote` here and the `id` of `local` at the peer differ"],
                 remedy: "Set `remote { id = \(received) }` here if that is the peer, or correct the peer's identity.")
         case .notUs(let asked, let ours):
             self.init(
@@ -256,10 +258,11 @@ extension Diagnosis {
                 "We asked for \(offer.remoteIdentity.map(Self.describe) ?? "nobody in particular")",
                 "We proved it with a \(offer.method.map(Self.describe) ?? "proof")",
             ]
-            causes = [
-                "the shared secrets differ", "the peer expects another identity of us",
-                "the peer is not the identity that we ask for", "the peer has no secret for our identity",
-            ]
+            causes =
+                Self.unseen(offer) + [
+                    "the shared secrets differ", "the peer expects another identity of us",
+                    "the peer is not the identity that we ask for", "the peer has no secret for our identity",
+                ]
             remedy = "Compare the secret and both `id` settings with the peer's; its log says which one it was."
         case 38:
             code = "E-PEER-SELECTORS"

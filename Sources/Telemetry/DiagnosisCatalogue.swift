@@ -74,7 +74,8 @@ public struct DiagnosisCatalogue: Sendable {
     private static let refusals: [(refusal: Refusal, child: String?, observer: Observer)] = [
         (.noPath(remote: "198.51.100.2", reason: "network is unreachable"), nil, .here),
         (.noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)), nil, .nobody),
-        (.noConnection(path), nil, .here), (.tooManyHalfOpen(path), nil, .here),
+        (.notGoneOn(path, waited: .seconds(30)), nil, .nobody), (.noConnection(path), nil, .here),
+        (.tooManyHalfOpen(path), nil, .here),
         (.noIKEProposal(ours: ours, theirs: theirs), nil, .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_SA_INIT", offer: offer(ours)), nil, .there),
         (.badKeyExchange(group: .ecp384, reason: "the point is not on the curve"), nil, .here),

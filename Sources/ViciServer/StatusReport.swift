@@ -6,12 +6,13 @@ import ViciMessages
 /// connection could be named.
 ///
 /// It owns our own extension of the control protocol. The answer is one tree with the sections `connections`, `sas`,
-/// `refusals` and `drops`; since a segment cannot hold thousands of SAs, a client may have it in parts, each a tree of the same shape.
+/// `refusals`, `drops` and `failures`; since a segment cannot hold thousands of SAs, a client may have it in parts, each a
+/// tree of the same shape.
 struct StatusReport {
     /// The command, and the event that carries a part.
     static let name = "martlet-status"
     /// The sections, in order.
-    static let sections = ["connections", "sas", "refusals", "drops"]
+    static let sections = ["connections", "sas", "refusals", "drops", "failures"]
 
     /// What one part tells.
     enum Part {
@@ -19,6 +20,7 @@ struct StatusReport {
         case ikeSA(ViciIKESA)
         case refusal(Int, ViciFailure)
         case drops([DropCount])
+        case failure(Int, ViciFailureCount)
     }
 
     let parts: [Part]
@@ -39,6 +41,7 @@ struct StatusReport {
         parts += handler.strayFailures().enumerated().map { .refusal($0.offset, $0.element) }
         let drops = handler.dropCounts()
         if !drops.isEmpty { parts.append(.drops(drops)) }
+        parts += handler.failureCounts().enumerated().map { .failure($0.offset, $0.element) }
         self.parts = parts
     }
 
@@ -93,6 +96,14 @@ struct StatusReport {
             case .refusal(let index, let failure):
                 tree.setSection("refusals") { section in
                     section.setSection(String(index)) { fields(of: failure, into: &$0) }
+                }
+            case .failure(let index, let count):
+                tree.setSection("failures") { section in
+                    section.setSection(String(index)) {
+                        $0.set("connection", count.connection)
+                        $0.set("code", count.code)
+                        $0.set("count", count.count)
+                    }
                 }
             case .drops(let counts):
                 tree.setSection("drops") { section in for drop in counts { section.set(drop.reason, drop.count) } }

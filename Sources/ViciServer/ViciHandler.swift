@@ -25,6 +25,8 @@ public protocol ViciHandler: AnyObject {
     func strayFailures() -> [ViciFailure]
     /// What the data plane has dropped, by reason.
     func dropCounts() -> [DropCount]
+    /// How often tunnels failed, by connection and cause.
+    func failureCounts() -> [ViciFailureCount]
     /// The algorithms that can be carried out: kinds (`encryption`, `integrity`, …) with their names, in order.
     func algorithms() -> [(kind: String, names: [String])]
     /// Reads the configuration again, all or nothing.
@@ -79,6 +81,25 @@ public protocol ViciHandler: AnyObject {
 extension ViciHandler {
     /// Nothing is known of any.
     public func dropCounts() -> [DropCount] { [] }
+    /// Nothing failed.
+    public func failureCounts() -> [ViciFailureCount] { [] }
+}
+
+/// How often tunnels of a connection failed for one cause.
+public struct ViciFailureCount: Hashable, Sendable {
+    /// The connection; empty where none could be named.
+    public var connection: String
+    /// The cause's stable name.
+    public var code: String
+    /// How often.
+    public var count: Int64
+
+    /// So many failures of a connection, for one cause.
+    public init(connection: String, code: String, count: Int64) {
+        self.connection = connection
+        self.code = code
+        self.count = count
+    }
 }
 
 /// The number of a command whose outcome comes later.

@@ -75,10 +75,10 @@ enum ViciReports {
         tree.set("state", sa.state.rawValue)
         tree.set("local-host", sa.path.local.address)
         tree.set("local-port", sa.path.local.port)
-        tree.set("local-id", sa.localIdentity?.description ?? "%any")
+        tree.set("local-id", sa.localIdentity?.whole ?? "%any")
         tree.set("remote-host", sa.path.remote.address)
         tree.set("remote-port", sa.path.remote.port)
-        tree.set("remote-id", sa.remoteIdentity?.description ?? "%any")
+        tree.set("remote-id", sa.remoteIdentity?.whole ?? "%any")
         if let name = sa.remoteEAPIdentity { tree.set("remote-eap-id", name) }
         if sa.isInitiator { tree.set("initiator", true) }
         tree.set("initiator-spi", Hex.encode(sa.initiatorSPI))

@@ -125,7 +125,8 @@ struct Up: ParsableCommand {
         let named = try Named(name, report)
         if named.isUp(report) {
             return try format.tell(
-                ["name": .text(name), "up": .truth(true), "was_up": .truth(true)], ["'\(name)' is up already."])
+                ["name": .text(name), "up": .truth(true), "was_up": .truth(true)],
+                ["'\(name)' is up. It was up already."])
         }
         var arguments = named.arguments
         arguments.set("timeout", timeout * 1000)

@@ -25,14 +25,19 @@ struct Metrics: ParsableCommand {
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
         var connections: [ViciTree] = []
+        var exporter = ExporterMetrics()
         let counters: ViciTree
         let stats: ViciTree
         do {
             _ = try gateway.client.call("list-conns", streaming: "list-conn") { connections.append($0) }
+            _ = try gateway.client.call("list-sas", streaming: "list-sa") { exporter.add(sa: $0) }
+            _ = try gateway.client.call("list-certs", streaming: "list-cert") { exporter.add(certificate: $0) }
             counters = try gateway.client.call("get-counters", ViciTree { $0.set("all", true) })
             stats = try gateway.client.call("stats")
         } catch { throw CommandFailure("\(error).") }
-        let page = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats)
+        for connection in connections { exporter.add(connection: connection) }
+        var page = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats)
+        page.add(exporter)
         let text = page.text
         if format.json { try format.tell(["metrics": .list(page.samples)], []) }
         guard let textfile else { return format.json ? () : print(text, terminator: "") }
@@ -76,6 +81,7 @@ struct MetricsPage {
         children(sas)
         tunnels(report)
         failures(report)
+        traffic(report)
         messages(counters)
         if let half = stats.section("ikesas")?["half-open"].flatMap({ Double($0) }) {
             gauge("martlet_ike_half_open", "IKE SAs that are not established yet", [([], half)])
@@ -136,6 +142,39 @@ struct MetricsPage {
             report.connections.compactMap { connection in
                 connection.last_error.map { ([("connection", connection.name), ("cause", $0.code)], Double($0.age)) }
             })
+    }
+
+    /// What never goes down but when keys change, with labels that stay.
+    private mutating func traffic(_ report: StatusReport) {
+        for (name, help, value) in [
+            ("received_bytes", "Octets from the peer", \StatusReport.ChildStatus.bytes_in),
+            ("sent_bytes", "Octets to the peer", \.bytes_out),
+            ("received_packets", "Packets from the peer", \.packets_in),
+            ("sent_packets", "Packets to the peer", \.packets_out),
+            ("replayed_packets", "Packets that came again", \.replays),
+            ("forged_packets", "Packets that failed their integrity check", \.forgeries),
+        ] {
+            add(
+                "martlet_tunnel_\(name)_total", "counter", help,
+                report.connections.flatMap { connection in
+                    connection.children.map { child in
+                        let sas = connection.ike_sas.flatMap(\.children).filter { $0.name == child }
+                        let sum = sas.reduce(0) { $0 + $1[keyPath: value] }
+                        return ([("connection", connection.name), ("tunnel", child)], Double(sum))
+                    }
+                })
+        }
+        add(
+            "martlet_failures_total", "counter", "Failures since the gateway was started, by cause",
+            report.failures.map { ([("connection", $0.connection), ("cause", $0.code)], Double($0.count)) })
+        add(
+            "martlet_dropped_packets_total", "counter", "Packets that went no further, by reason",
+            report.drops.sorted { $0.key < $1.key }.map { ([("reason", $0.key)], Double($0.value)) })
+    }
+
+    /// The names that dashboards made for the usual exporter ask for besides.
+    mutating func add(_ exporter: ExporterMetrics) {
+        for (name, help, samples) in exporter.gauges { gauge("strongswan_" + name, help, samples) }
     }
 
     private mutating func messages(_ counters: ViciTree) {

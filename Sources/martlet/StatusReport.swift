@@ -10,6 +10,15 @@ struct StatusReport: Codable, Equatable {
     var refusals: [Failure]
     /// Packets that went no further, by reason; reasons without any are left out.
     var drops: [String: Int64] = [:]
+    /// How often tunnels failed since the gateway was started.
+    var failures: [FailureCount] = []
+
+    struct FailureCount: Codable, Equatable {
+        /// Empty where no connection could be named.
+        var connection: String
+        var code: String
+        var count: Int64
+    }
 
     struct ConnectionStatus: Codable, Equatable {
         var name: String
@@ -90,6 +99,10 @@ extension StatusReport {
         drops = [:]
         for entry in tree.section("drops")?.entries ?? [] {
             drops[entry.name] = tree.section("drops")?[entry.name].flatMap { Int64($0) }
+        }
+        failures = (tree.section("failures")?.sections ?? []).map { _, fields in
+            FailureCount(
+                connection: fields["connection"] ?? "", code: fields["code"] ?? "", count: fields.number("count") ?? 0)
         }
         refusals = (tree.section("refusals")?.sections ?? []).map { Failure($0.tree) }
     }

@@ -204,6 +204,21 @@ func header(_ datagram: Datagram) -> IKEHeader? { try? IKEHeader(peeking: datagr
         #expect(pair.right.endpoint.counts.ikeSAs == 1)
     }
 
+    /// The responder's view of a firewall that lets port 500 through and nothing else.
+    @Test func whoBeginsAndDoesNotGoOn() throws {
+        let pair = Pair()
+        pair.wire = { datagram, isFromLeft in isFromLeft && datagram.bytes.dropFirst(18).first == 35 ? [] : [datagram] }
+        pair.connect()
+        pair.advance(.seconds(40))
+        let refusal = pair.right.refusals.first
+        guard case .notGoneOn(_, let waited)? = refusal else {
+            Issue.record("\(pair.right.refusals)")
+            return
+        }
+        #expect(waited >= .seconds(30))
+        #expect(pair.right.endpoint.counts.ikeSAs == 0)
+    }
+
     @Test func nobodyThere() throws {
         var connection = Pair.connection()
         connection.keyingTries = 2

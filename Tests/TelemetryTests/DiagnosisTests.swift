@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 26)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 27)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -38,6 +38,21 @@ import WireFormat
         #expect(diagnosis.facts.contains("The peer does not say more than \(name)"))
         #expect(diagnosis.summary.contains("the child 'net'"))
         #expect(Diagnosis(sample.refusal).summary.contains("the IKE SA"))
+    }
+
+    /// A private address as an identity is what a NAT makes of a configuration without `id`.
+    @Test func aTranslatorOnTheWay() {
+        let inside = Identity(.ipv4Address, [192, 168, 1, 2])
+        let outside = Identity(.ipv4Address, [203, 0, 113, 9])
+        let seen = Diagnosis(.identityMismatch(expected: [.exactly(outside)], received: inside))
+        #expect(seen.causes.first?.contains("a NAT hides the peer") == true && seen.causes.count == 2)
+        #expect(Diagnosis(.identityMismatch(expected: [.exactly(Samples.hq)], received: inside)).causes.count == 1)
+        #expect(Diagnosis(.identityMismatch(expected: [.exactly(inside)], received: outside)).causes.count == 1)
+        var offer = Samples.offer
+        offer.localIdentity = inside
+        offer.path = Path(local: offer.path.local, remote: Endpoint(offer.path.remote.address, 4500))
+        let refused = Refusal.byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer)
+        #expect(Diagnosis(refused).causes.first?.contains("the private address 192.168.1.2") == true)
     }
 
     @Test func severalCausesAreRanked() {
@@ -140,6 +155,7 @@ import WireFormat
         case .noVirtualAddress: "noVirtualAddress"
         case .byPeer: "byPeer"
         case .noAnswer: "noAnswer"
+        case .notGoneOn: "notGoneOn"
         case .noPath: "noPath"
         case .noInternalAnswer: "noInternalAnswer"
         case .untrusted: "untrusted"

@@ -114,6 +114,9 @@ enum Samples {
             code: "E-NO-ANSWER",
             shows: ["198.51.100.2", "6 times", "165 s", "4500"]),
         Sample(
+            refusal: .notGoneOn(path, waited: .seconds(30)), code: "E-NOT-GONE-ON",
+            shows: ["198.51.100.2", "30 s", "UDP port 4500"]),
+        Sample(
             refusal: .noAnswer(exchange: "INFORMATIONAL", path: path, tries: 6, waited: .seconds(165)),
             code: "E-SILENT",
             shows: ["198.51.100.2", "INFORMATIONAL", "6 times"]),

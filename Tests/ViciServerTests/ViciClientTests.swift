@@ -47,7 +47,7 @@ import ViciMessages
         defer { server.stop() }
         let client = try ViciClient(connectingTo: server.path)
         let status = try client.status()
-        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals", "drops"])
+        #expect(status.entries.map(\.name) == ["connections", "sas", "refusals", "drops", "failures"])
         #expect(status.section("connections")?.section("gw")?["state"] == "up")
         #expect(status.section("sas")?.entries.count == 3_000)
         #expect(status.section("sas")?.section("gw-2999")?["uniqueid"] == "2999")

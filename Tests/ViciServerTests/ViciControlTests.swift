@@ -305,7 +305,7 @@ import ViciMessages
             Issue.record("no answer")
             return
         }
-        #expect(tree.entries.map(\.name) == ["connections", "sas", "refusals", "drops"])
+        #expect(tree.entries.map(\.name) == ["connections", "sas", "refusals", "drops", "failures"])
         #expect(tree.section("connections")?.section("gw")?["state"] == "up")
         let other = try #require(tree.section("connections")?.section("other"))
         #expect(
