@@ -44,7 +44,7 @@ let package = Package(
                 "WireFormat", "NetworkTypes", "Clockwork", "IPsecCrypto", "IKEMessages", "IPPackets", "ViciMessages",
                 "GatewayModel", "StateRecords", "IKECore", "IKEv2Engine", "ESPEngine", "Trust", "EAPEngine", "RADIUS",
                 "LinuxSystem",
-                "UserspacePlane", "Fetching",
+                "UserspacePlane", "Fetching", "Serving",
                 "SwanctlConfig", "Dialects",
                 "Telemetry", "ViciServer", "Gateway", "SimulatedNetwork",
             ]),
@@ -118,6 +118,9 @@ let package = Package(
         .target(name: "CFetch", linkerSettings: [.linkedLibrary("curl")]),
         floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
 
+        .target(name: "CServe", linkerSettings: [.linkedLibrary("microhttpd")]),
+        floor("Serving", ["CServe", "NetworkTypes"]),
+
         // House
         floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
@@ -140,7 +143,7 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "Gateway", "SwanctlConfig", "Dialects", "ViciServer", "ViciMessages", "Telemetry", "GatewayModel",
-                "Trust", "LinuxSystem",
+                "Trust", "LinuxSystem", "Serving",
                 "UserspacePlane", "IKECore", "NetworkTypes", "Clockwork", "WireFormat", "IPsecCrypto", argumentParser,
             ],
             swiftSettings: strict),
@@ -226,6 +229,7 @@ let package = Package(
                 "WireFormat",
             ]),
         tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
+        tests("ServingTests", ["Serving", "Fetching", "NetworkTypes"]),
         tests("LinuxSystemTests", ["LinuxSystem", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "UserspacePlaneTests",

@@ -66,6 +66,7 @@ def all_cases():
             cases.append(Case(
                 f"{pair} reauthentication-{who}", left, right, lambda letter=letter: reauthenticate.Brief(letter=letter),
                 reauthenticate.renewed))
+        cases.append(Case(f"{pair} reauthentication-on-command", left, right, Scenario, reauthenticate.on_command))
         if (left, right) == ("martlet", "martlet"):
             cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
             for letter, who in (("a", "initiator"), ("b", "responder")):

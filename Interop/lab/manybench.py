@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import time
 import types
 
@@ -25,7 +26,16 @@ def rows(options, progress):
     return [
         _row(f"{count:,} connections loaded by VICI", facts, "load", 5),
         _row(f"{count:,} IKE SAs listed by VICI", facts, "list", 2),
+        _delay(f"a handshake while {count:,} IKE SAs are listed again and again", facts),
     ]
+
+
+def _delay(name, facts):
+    (alone, beside, listings), (peer_alone, peer_beside, _) = facts[OURS]["delay"], facts[PEER]["delay"]
+    return Row(
+        name, beside * 1e3, "ms", "≤ 100", at_most(100),
+        f"{alone * 1e3:.1f} ms without, {listings} listings meanwhile; strongSwan {peer_beside * 1e3:.1f} ms, "
+        f"{peer_alone * 1e3:.1f} ms without; one after the other, the lister on the same processors")
 
 
 def _row(name, facts, what, bound):
@@ -51,6 +61,7 @@ def _one(kind, options):
             handshakes=options.connections, outstanding=options.outstanding, martlet_bench=options.martlet_bench)
         measure.establish(network, responder, wanted, first=0, count=options.connections)
         listed = _timed(gateway, lambda: _list(gateway, options.connections))
+        delay = _beside_listings(gateway, network, responder, wanted)
         loaded = _timed(gateway, lambda: fire.load_many(gateway.socket, options.connections))
     finally:
         # The initiators are gone already: there is nobody to say goodbye to.
@@ -58,7 +69,28 @@ def _one(kind, options):
             gateway.abandon()
         network.down()
         shutil.rmtree(directory, ignore_errors=True)
-    return {"load": loaded, "list": listed}
+    return {"load": loaded, "list": listed, "delay": delay}
+
+
+def _beside_listings(gateway, network, responder, wanted, count=200):
+    """The mean time of a handshake, one after the other: alone, and while another client lists all SAs; how often."""
+    single = types.SimpleNamespace(**{**vars(wanted), "outstanding": 1})
+    alone = measure.hand_shake(network, responder, single, first=2_000_000, count=count) / count
+    listings, stop = [], threading.Event()
+
+    def lister():
+        with Vici(gateway.socket, timeout=120) as client:
+            while not stop.is_set():
+                listings.append(len(client.listing("list-sas", "list-sa")))
+
+    thread = threading.Thread(target=lister, daemon=True)
+    thread.start()
+    beside = measure.hand_shake(network, responder, single, first=3_000_000, count=count) / count
+    stop.set()
+    thread.join(120)
+    if thread.is_alive() or any(found < wanted.handshakes for found in listings):
+        raise Failure(f"{gateway.name} listed {listings} IKE SAs")
+    return alone, beside, len(listings)
 
 
 def _timed(gateway, body):

@@ -141,6 +141,11 @@ def establish(network, responder, options, first, count):
     return _load(network, responder, options, first, count, "--keep")
 
 
+def hand_shake(network, responder, options, first, count):
+    """Handshakes with their deletions; the seconds that they took."""
+    return _load(network, responder, options, first, count)
+
+
 def _load(network, responder, options, first, count, *more):
     """Drives the responder from the other side; returns the seconds that it took."""
     try:

@@ -1,5 +1,6 @@
 """Other people's tools judge what we give out: PyPI's vici client, promtool, systemd-analyze, three shells, man."""
 
+import json
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import tempfile
 
 from .emitted import unpacked
 from .gateways import Martlet
-from .processes import Failure, run
+from .processes import Failure, eventually, run
 from .scenario import CHILD, CONNECTION
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -115,9 +116,7 @@ def promtool(bench, options):
     missing = [name for name in EXPECTED if not re.search(rf"^strongswan_{name}[ {{]", page, re.MULTILINE)]
     if missing:
         raise Failure(f"these names are not there: {missing}")
-    bench.right.stop()
-    bench.left.terminate()
-    bench.left.initiate(timeout=2)
+    _over_http(bench, tool)
     return f"{len(EXPECTED)} names of the exporter's, {len(page.splitlines())} lines"
 
 
@@ -125,6 +124,29 @@ def _promtool(tool, page):
     done = subprocess.run([tool, "check", "metrics"], input=page, capture_output=True, text=True, timeout=20)
     if done.returncode != 0 or done.stdout.strip() or done.stderr.strip():
         raise Failure(f"promtool ended with {done.returncode}: {done.stdout}{done.stderr}")
+
+
+def _over_http(bench, tool):
+    """The same over HTTP, and 503 when the gateway is gone."""
+    served = bench.helper(
+        [Martlet.executable, "metrics", "--listen", "127.0.0.1:9814", "--vici", bench.left.uri], bench.left.side,
+        "metrics-server")
+    eventually(lambda: "Serving" in served.output(), 5, "metrics are served")
+    asked = bench.left.side.run(["python3", "-c", FETCH], timeout=20).require().out
+    _promtool(tool, asked)
+    if "martlet_tunnel_up{" not in asked:
+        raise Failure(f"/metrics says {asked[:200]!r}")
+    outside = bench.left.side.run(
+        [Martlet.executable, "metrics", "--listen", f"{bench.left.side.outer[4]}:9814", "--vici", bench.left.uri])
+    if outside.code != 1 or "loopback" not in outside.err:
+        raise Failure(f"--listen on another address ended with {outside.code}: {outside.text}")
+    bench.left.stop()
+    gone = bench.left.side.run(["python3", "-c", FETCH], timeout=20)
+    if "503" not in gone.text:
+        raise Failure(f"without a gateway, /metrics says {gone.text[-200:]!r}")
+
+
+FETCH = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9814/metrics', timeout=9).read().decode())"
 
 
 def package(bench, options):
@@ -167,8 +189,8 @@ def _manual(root):
     done = run(["sh", "-c", f"zcat {page} | groff -K utf8 -man -Tutf8 -ww"], timeout=30)
     if done.code != 0 or done.err.strip():
         raise Failure(f"groff on the manual page: {done.err[-400:]}")
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.out)
-    commands = re.findall(r"^  ([a-z-]+)  ", run([Martlet.executable, "--help"], timeout=10).out, re.MULTILINE)
+    text = run(["zcat", page], timeout=10).require().out.replace("\\-", "-")
+    commands = re.findall(r"^  ([a-z][a-z-]*)  ", run([Martlet.executable, "--help"], timeout=10).out, re.MULTILINE)
     if len(commands) < 20 or any(command not in text for command in commands):
         raise Failure(f"the manual page lacks {[command for command in commands if command not in text]}")
     return f"manual page with {len(commands)} commands"
@@ -193,4 +215,33 @@ def _completions(root):
         yield f"{shell}'s completions"
 
 
-ROWS = [("pypi-vici", pypi_client), ("metrics-promtool", promtool), ("debian-package", package)]
+def live_log(bench, options):
+    """`martlet log --follow --level ike=2,esp=2` tells of messages and packets of the connection that is named."""
+    bench.set_up()
+    command = [Martlet.executable, "log", "--follow", "--level", "ike=2,esp=2,chd=-1", "--vici", bench.left.uri]
+    told = bench.helper([*command, CONNECTION], bench.left.side, "log-named")
+    other = bench.helper([*command, "another"], bench.left.side, "log-other")
+    values = bench.helper([*command, "--json"], bench.left.side, "log-json")
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_pings()
+    eventually(lambda: "packets out" in told.output(), 5, "the log tells of packets")
+    text = told.output()
+    for wanted in (rf"\[IKE\] <{CONNECTION}\|\d+> chose aes128gcm16", rf"\[ESP\] <{CONNECTION}\|\d+> child '{CHILD}': \d+ pack"):
+        if not re.search(wanted, text):
+            raise Failure(f"the log has no line /{wanted}/: {text[-600:]}")
+    if "[CHD]" in text:
+        raise Failure("the log has lines of a part that was turned off")
+    if other.output().strip():
+        raise Failure(f"the log of another connection says {other.output()[:200]!r}")
+    groups = {json.loads(line)["data"]["group"] for line in values.output().splitlines()}
+    if not {"IKE", "ESP"} <= groups:
+        raise Failure(f"as JSON, the log has {groups}")
+    wrong = run([Martlet.executable, "log", "--level", "eps=1", "--vici", bench.left.uri])
+    if wrong.code != 64 or "esp" not in wrong.err:
+        raise Failure(f"--level eps=1 ended with {wrong.code}: {wrong.text}")
+    bench.left.terminate().require()
+    return f"{len(text.splitlines())} lines"
+
+
+ROWS = [("log-live", live_log), ("pypi-vici", pypi_client), ("metrics-promtool", promtool), ("debian-package", package)]

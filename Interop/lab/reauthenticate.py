@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from .processes import Failure, eventually, last_lines
-from .scenario import Scenario
+from .scenario import CONNECTION, Scenario
 
 COUNT = 1200
 #: strongSwan breaks before it makes, as initiator and, without virtual addresses, as responder too: packets wait for a
@@ -52,6 +52,25 @@ def renewed(bench, options):
     bench.left.terminate()
     bench.require_secrets_kept()
     return f"{COUNT - received} of {COUNT} pings lost"
+
+
+def on_command(bench, options):
+    """`swanctl --rekey --reauth`: by who began, now; the other end is told that it can't."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    first = _ike(bench)
+    if bench.right.kind == "martlet":
+        refused = bench.right.swanctl("--rekey", "--ike", CONNECTION, "--reauth")
+        if refused.code == 0 or "RFC 7296" not in refused.text:
+            raise Failure(f"the responder's --reauth ended with {refused.code}: {refused.text}")
+    bench.left.swanctl("--rekey", "--ike", CONNECTION, "--reauth").require()
+    eventually(lambda: _ike(bench) and not _ike(bench) & first, 10, "the IKE SA is another one")
+    bench.require_up(count=1)
+    bench.require_pings()
+    bench.left.terminate().require()
+    bench.require_down()
+    bench.require_clean_stop()
 
 
 def _ike(bench):

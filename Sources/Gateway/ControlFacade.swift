@@ -177,6 +177,16 @@ final class ControlFacade: ViciHandler {
         return .rekeying(meant.ikeSAs.count + meant.children.count)
     }
 
+    func reauthenticate(_ target: Command.Target) -> ViciOutcome {
+        let meant = matches(target).ikeSAs
+        let ours = meant.filter { gateway.ikeSA($0)?.isInitiator ?? false }
+        guard meant.isEmpty || !ours.isEmpty else {
+            return .failure("only the end that started an IKE_SA can authenticate it anew (RFC 7296, 2.8.3)")
+        }
+        gateway.handle(.command(.reauthenticate(target)))
+        return .rekeying(ours.count)
+    }
+
     private func matches(_ target: Command.Target) -> (ikeSAs: Set<IKESAID>, children: Set<ChildSAID>) {
         switch target {
         case .connection(let name): return (Set(gateway.ikeSAs(of: name).map(\.id)), [])

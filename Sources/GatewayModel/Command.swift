@@ -9,6 +9,8 @@ public enum Command: Hashable, Sendable {
     case terminate(Target)
     /// Replace SAs by new ones with new keys; single children, or IKE SAs, whose children live on with the new ones.
     case rekey(Target)
+    /// Authenticate IKE SAs anew that we have started: new ones with the same children, from the beginning.
+    case reauthenticate(Target)
     /// Send the peer of an IKE SA, which it has started, to another gateway (RFC 5685 §5).
     case redirect(IKESAID, to: Host)
     /// Close everything and accept nothing new: the gateway stops.

@@ -13,6 +13,7 @@ extension IKEv2Endpoint {
             initiate(connection, child.map { [$0] }, &turn)
         case .terminate(let target): terminate(target, &turn)
         case .rekey(let target): rekey(target, &turn)
+        case .reauthenticate(let target): reauthenticate(target, &turn)
         case .redirect(let id, let gateway):
             guard let session = sessions[id], session.context.canRedirect else { return }
             session.intend(.redirect(gateway), &turn)
@@ -24,6 +25,21 @@ extension IKEv2Endpoint {
                 session.leave(.shutdown, &turn)
                 after(session, &turn)
             }
+        }
+    }
+
+    /// Authenticates anew what is meant and is ours to do: the peer does the others (RFC 7296 §2.8.3).
+    private func reauthenticate(_ target: Command.Target, _ turn: inout Turn) {
+        let meant: [IKESession] =
+            switch target {
+            case .connection(let name): sessions(of: name)
+            case .ikeSA(let id): sessions[id].map { [$0] } ?? []
+            case .child, .childSA: []
+            }
+        for session in meant where session.isEstablished {
+            session.context.reauthenticationDue(&turn)
+            session.resume(&turn)
+            after(session, &turn)
         }
     }
 

@@ -43,9 +43,16 @@ enum ViciCommands {
 
     /// Reads the arguments of `rekey`.
     static func rekeying(_ arguments: ViciTree) throws(Refusal) -> Command.Target {
-        let target = try target(arguments, "rekey")
-        guard arguments["reauth"] != "yes" else { throw Refusal(reason: "reauthentication is not supported yet") }
-        return target
+        try target(arguments, "rekey")
+    }
+
+    /// Whether `rekey` is to authenticate both ends anew, as IKE SAs only can be.
+    static func wantsReauthentication(_ arguments: ViciTree, _ target: Command.Target) throws(Refusal) -> Bool {
+        guard arguments["reauth"] == "yes" else { return false }
+        switch target {
+        case .connection, .ikeSA: return true
+        case .child, .childSA: throw Refusal(reason: "a CHILD_SA can't be reauthenticated; name its IKE_SA")
+        }
     }
 
     private static func target(_ arguments: ViciTree, _ command: String) throws(Refusal) -> Command.Target {

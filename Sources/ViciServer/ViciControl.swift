@@ -209,7 +209,10 @@ public final class ViciControl {
                 let ticket = begin(session, id, request.wait, arguments)
                 handler.terminate(request, ticket: ticket)
             case "rekey":
-                session.send(.response(ViciReports.outcome(handler.rekey(try ViciCommands.rekeying(arguments)))))
+                let target = try ViciCommands.rekeying(arguments)
+                let isAnew = try ViciCommands.wantsReauthentication(arguments, target)
+                let outcome = isAnew ? handler.reauthenticate(target) : handler.rekey(target)
+                session.send(.response(ViciReports.outcome(outcome)))
             default:
                 if let answer = try ViciStoreCommands.answer(name, arguments, handler) {
                     session.send(.response(answer))

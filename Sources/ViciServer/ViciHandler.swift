@@ -37,6 +37,8 @@ public protocol ViciHandler: AnyObject {
     func terminate(_ request: ViciTermination, ticket: ViciTicket)
     /// Starts to replace something, and says how much; what comes of it is told by events.
     func rekey(_ target: Command.Target) -> ViciOutcome
+    /// Begins to authenticate IKE SAs anew, with new ones in their place.
+    func reauthenticate(_ target: Command.Target) -> ViciOutcome
 
     // What follows has defaults that say that it is not done here.
 
@@ -79,6 +81,10 @@ public protocol ViciHandler: AnyObject {
 }
 
 extension ViciHandler {
+    /// It is not done.
+    public func reauthenticate(_ target: Command.Target) -> ViciOutcome {
+        .failure("reauthentication is not done here")
+    }
     /// Nothing is known of any.
     public func dropCounts() -> [DropCount] { [] }
     /// Nothing failed.

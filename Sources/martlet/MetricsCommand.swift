@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import LinuxSystem
+import NetworkTypes
+import Serving
 import ViciMessages
 import ViciServer
 
@@ -15,13 +17,45 @@ struct Metrics: ParsableCommand {
             --textfile writes them whole or not at all, for the node exporter's textfile collector:
 
               martlet metrics --textfile /var/lib/prometheus/node-exporter/martlet.prom
+
+            --listen serves them over HTTP on loopback as /metrics, made anew for each request, until it is ended:
+
+              martlet metrics --listen 127.0.0.1:9814
             """)
 
     @Option(help: ArgumentHelp("Write to FILE, in one step.", valueName: "FILE")) var textfile: String?
+    @Option(help: ArgumentHelp("Serve them at this loopback address and port.", valueName: "ADDRESS:PORT"))
+    var listen: String?
     @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
     func run() throws {
+        if let listen { return try serve(at: listen) }
+        let page = try page()
+        if format.json { try format.tell(["metrics": .list(page.samples)], []) }
+        guard let textfile else { return format.json ? () : print(page.text, terminator: "") }
+        do { try RawFile.write(textfile, Array(page.text.utf8), mode: 0o644) } catch {
+            throw CommandFailure("\(textfile) can't be written: \(error)")
+        }
+    }
+
+    /// Answers until somebody ends this process; while no gateway runs, there is no page.
+    private func serve(at place: String) throws {
+        let parts = place.split(separator: ":", omittingEmptySubsequences: false)
+        let host = parts.dropLast().joined(separator: ":").trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        guard let address = IPAddress(host), let port = parts.last.flatMap({ UInt16($0) }) else {
+            throw ValidationError("--listen takes an address and a port: 127.0.0.1:9814, or [::1]:9814.")
+        }
+        let server: PageServer
+        do { server = try PageServer(Endpoint(address, port), path: "/metrics") } catch {
+            throw CommandFailure("\(error)")
+        }
+        let shown = address.family == .v6 ? "[\(address)]" : "\(address)"
+        Live.print("Serving http://\(shown):\(server.port)/metrics.")
+        server.serve { (try? page()).map { Array($0.text.utf8) } }
+    }
+
+    private func page() throws -> MetricsPage {
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
         var connections: [ViciTree] = []
@@ -38,12 +72,7 @@ struct Metrics: ParsableCommand {
         for connection in connections { exporter.add(connection: connection) }
         var page = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats)
         page.add(exporter)
-        let text = page.text
-        if format.json { try format.tell(["metrics": .list(page.samples)], []) }
-        guard let textfile else { return format.json ? () : print(text, terminator: "") }
-        do { try RawFile.write(textfile, Array(text.utf8), mode: 0o644) } catch {
-            throw CommandFailure("\(textfile) can't be written: \(error)")
-        }
+        return page
     }
 }
 

@@ -32,7 +32,7 @@ struct FloorPlan {
             "CDeflate": .thought, "CTrust": .thought, "Trust": .thought, "EAPEngine": .thought, "Dialects": .thought,
             "RADIUS": .thought,
             "CLinux": .hands, "LinuxSystem": .hands, "UserspacePlane": .hands, "SimulatedNetwork": .hands,
-            "CFetch": .hands, "Fetching": .hands,
+            "CFetch": .hands, "Fetching": .hands, "CServe": .hands, "Serving": .hands,
             "SwanctlConfig": .house, "Telemetry": .house, "ViciServer": .house, "Gateway": .house,
             "CCount": .doors, "martlet": .doors, "martlet-simulate": .doors, "martlet-bench": .doors,
         ],
@@ -46,6 +46,7 @@ struct FloorPlan {
             "CCount": ["martlet-bench"],
             "CTrust": ["Trust"],
             "CFetch": ["Fetching"],
+            "CServe": ["Serving"],
             "CLinux": ["LinuxSystem", "UserspacePlane"],
         ])
 

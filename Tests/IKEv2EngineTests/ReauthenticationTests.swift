@@ -35,6 +35,22 @@ import Testing
         gateway.plane.allSatisfy { if case .unprotect(_, staysBlocked: false) = $0 { false } else { true } }
     }
 
+    /// `swanctl --rekey --ike NAME --reauth`: now, whatever the configuration says of times; only by who started it.
+    @Test(arguments: [true, false]) func onCommand(_ makesFirst: Bool) throws {
+        let pair = Self.pair(left: { $0.makesBeforeBreaking = makesFirst })
+        let first = try #require(pair.left.summary?.id)
+        pair.right.handle(.command(.reauthenticate(.connection(pair.right.summary?.connection ?? ""))))
+        pair.run()
+        #expect(pair.left.summary?.id == first)
+        pair.left.effects = []
+        pair.left.handle(.command(.reauthenticate(.ikeSA(first))))
+        pair.advance(.seconds(10))
+        #expect(pair.left.summary?.id != first && pair.left.summary?.state == .established)
+        #expect(pair.left.summary?.children.map(\.name) == ["net"])
+        #expect(pair.left.endpoint.counts.ikeSAs == 1 && pair.right.endpoint.counts.ikeSAs == 1)
+        #expect(pair.left.closeReasons == [.replaced] && Self.neverOpened(pair.left))
+    }
+
     @Test func theNewOneIsUpBeforeTheOldOneEnds() throws {
         let pair = Self.pair(left: Self.yearly)
         let first = try #require(pair.left.summary?.id)

@@ -55,6 +55,13 @@ final class StubGateway: ViciHandler {
         return .rekeying(sas.count)
     }
 
+    var reauthentications: [Command.Target] = []
+
+    func reauthenticate(_ target: Command.Target) -> ViciOutcome {
+        reauthentications.append(target)
+        return .rekeying(sas.count)
+    }
+
     var items: [ViciItem] = []
     var unloaded: [String] = []
 

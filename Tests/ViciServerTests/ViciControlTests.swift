@@ -137,13 +137,21 @@ import ViciMessages
             .request(
                 "rekey",
                 ViciTree {
-                    $0["ike"] = "gw"; $0["reauth"] = "yes"
+                    $0["child"] = "net"; $0["reauth"] = "yes"
                 }))
         #expect(
             try bench.read().map(\.description) == [
-                "response {success=no errmsg=reauthentication is not supported yet}"
+                "response {success=no errmsg=a CHILD_SA can't be reauthenticated; name its IKE_SA}"
             ])
         #expect(bench.gateway.rekeyings.count == 2)
+        try bench.send(
+            .request(
+                "rekey",
+                ViciTree {
+                    $0["ike"] = "gw"; $0["reauth"] = "yes"
+                }))
+        _ = try bench.read()
+        #expect(bench.gateway.reauthentications == [.connection("gw")])
     }
 
     @Test(arguments: [
