@@ -24,6 +24,9 @@ sa_inbound_bytes sa_outbound_bytes sa_inbound_packets sa_outbound_packets sa_las
 sa_last_outbound_seconds sa_established_seconds sa_rekey_seconds sa_lifetime_seconds conn_count conn_version
 conn_reauth_time conn_rekey_time conn_child_count""".split()
 
+#: What promtool says of names that end like a histogram's and are not ours to choose.
+COUNTS = re.compile(r"strongswan_(ike|conn|conn_child|cert)_count non-histogram .* \"_count\" suffix")
+
 #: What drives a gateway through PyPI's client, run by a Python that has nothing else of ours.
 SCRIPT = """
 import socket, sys, threading, time, vici
@@ -122,8 +125,10 @@ def promtool(bench, options):
 
 def _promtool(tool, page):
     done = subprocess.run([tool, "check", "metrics"], input=page, capture_output=True, text=True, timeout=20)
-    if done.returncode != 0 or done.stdout.strip() or done.stderr.strip():
-        raise Failure(f"promtool ended with {done.returncode}: {done.stdout}{done.stderr}")
+    # 3: it reads the page and does not like a name. These are the exporter's own, which dashboards ask for.
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and not COUNTS.match(line)]
+    if done.returncode not in (0, 3) or complaints:
+        raise Failure(f"promtool ended with {done.returncode}: {complaints}")
 
 
 def _over_http(bench, tool):
