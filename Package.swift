@@ -239,7 +239,7 @@ let package = Package(
                 "Gateway", "EAPEngine", "RADIUS", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
                 "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "WireFormat", "StateRecords",
             ]),
         tests(
             "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),

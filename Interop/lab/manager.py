@@ -169,6 +169,8 @@ class Managed(Martlet):
     """A Martlet under a systemd of its own, by the packaged unit's lines."""
 
     default_start = 30
+    #: More lines of the unit, in place of its own.
+    lines = ()
 
     def command(self):
         command, _ = super().command()
@@ -183,6 +185,7 @@ class Managed(Martlet):
                 raise Failure(f"the packaged unit has no line {wanted}")
         with open(os.path.join(units, "martlet.service"), "w", encoding="utf-8") as sink:
             sink.write("[Service]\n" + "\n".join(lines) + "\n")
+            sink.write("".join(f"{line}\n" for line in self.lines))
             sink.write(f"ExecStart={' '.join(command)}\n")
             sink.write(f"StandardOutput=append:{self.directory}/output\nStandardError=append:{self.directory}/output\n")
         inner = (
@@ -203,12 +206,16 @@ class Managed(Martlet):
 
     def systemctl(self, *words, timeout=60):
         """Asks the manager by its private socket, from its own name spaces: it drops others' connections."""
+        return self.inside("systemctl", "--user", *words, timeout=timeout)
+
+    def inside(self, *command, timeout=20):
+        """Runs a command where the manager is."""
         with open(f"/proc/{self.daemon.pid}/task/{self.daemon.pid}/children", encoding="ascii") as source:
             inside = source.read().split()
         if not inside:
             raise Failure(f"{self.name}: the manager is gone: {last_lines(self.log_text())}")
         return run(
-            ["nsenter", "-t", inside[0], "-m", "-p", "systemctl", "--user", *words], timeout=timeout, env=self.settings)
+            ["nsenter", "-t", inside[0], "-m", "-p", *command], timeout=timeout, env=self.settings)
 
     def main_pid(self):
         return self.systemctl("show", "-p", "MainPID", "--value", "martlet.service").require().out.strip()

@@ -261,6 +261,33 @@ def managed(bench, options):
     return restarted(finish=lambda bench: _stopped(bench))(bench, options)
 
 
+def hung(bench, options):
+    """A gateway that gives no sign of life is killed and started by systemd: new SAs, nothing in clear, none resumed."""
+    absent = missing_manager()
+    if absent:
+        raise Failure("; ".join(absent))
+    bench.left.lines = ("WatchdogSec=4", "TimeoutAbortSec=1")
+    bench.set_up()
+    _usual(bench)
+    gateway = bench.left
+    _pings(_inner(bench))
+    # Signs of life come in between.
+    time.sleep(6)
+    before, pid = planned.spis(gateway), gateway.main_pid()
+    gateway.inside("kill", "-STOP", pid).require()
+    eventually(lambda: gateway.main_pid() not in (pid, "0"), 20, "systemd starts another process", interval=0.5)
+    eventually(lambda: gateway.swanctl("--stats", timeout=5).code == 0, 10, "the new process answers")
+    if gateway.sas():
+        raise Failure(f"it goes on with {gateway.sas()}")
+    _usual(bench)
+    _pings(_inner(bench))
+    if {spi for pair in before for spi in pair} & {spi for pair in planned.spis(gateway) for spi in pair}:
+        raise Failure("an SPI came again")
+    bench.network.require_nothing_plain()
+    bench.left.terminate().require()
+    bench.require_clean_stop()
+
+
 def _stopped(bench):
     """A stop by the manager is no restart."""
     for gateway in bench.gateways:
@@ -445,6 +472,7 @@ ROWS = [
     ("planned-restart nat-responder", lambda: TranslatedScenario(before_b=1), restarted(), {(_M, _SS)}, 120),
     ("planned-restart updown", Told, restarted(_told, after=_told_nothing, finish=_told_down), {(_M, _SS), (_M, _M)}, 120),
     ("systemd-restart", Scenario, managed, {("martlet-managed", _SS), (_SS, "martlet-managed")}, 120),
+    ("systemd-watchdog", Scenario, hung, {("martlet-managed", _SS)}, 120),
     ("manager-restart", Scenario, restarted(), {("martlet-kept", _SS), (_SS, "martlet-kept")}, 120),
     ("manager-restart workers", Resources, restarted(_many), {("martlet-kept", _M)}, 120),
     ("manager-restart route-based", route_scenario, restarted(_routed, finish=_routed_end), {("martlet-kept", _SS)}, 120),

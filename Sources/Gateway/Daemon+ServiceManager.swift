@@ -40,7 +40,7 @@ extension Daemon {
     func beginLeaving() {
         guard stopping == nil else { return }
         guard notification != nil else {
-            log.line("DMN", "SIGUSR1 is for a service manager that keeps tunnels meanwhile, and there is none: stopping")
+            log.line("DMN", "SIGUSR1 is for a manager that keeps tunnels meanwhile, and there is none: stopping")
             stop()
             return
         }

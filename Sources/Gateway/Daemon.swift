@@ -82,6 +82,8 @@ public final class Daemon {
     /// Why the last configuration's networks could not be blocked; nil when they are.
     private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
+    /// When the service manager gets a sign of life; nil when it does not wait for any.
+    private var nextSign: Instant?
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
     /// of the log go to `write`.
@@ -247,6 +249,16 @@ public final class Daemon {
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
+        if let interval = ServiceNotification.watchdogInterval {
+            nextSign = MonotonicClock.now()
+            loop.addDeadline({ [unowned self] in nextSign }, { [unowned self] in giveSign(every: interval) })
+        }
+    }
+
+    /// From this loop, so that a gateway which hears nobody any more is started anew. Twice in the time that is allowed.
+    private func giveSign(every interval: Interval) {
+        nextSign = MonotonicClock.now() + Interval(nanoseconds: interval.nanoseconds / 2)
+        tell { try $0.watchdog() }
     }
 
     /// Peers that may move with us learn where we are.

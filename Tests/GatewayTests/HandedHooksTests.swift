@@ -1,5 +1,6 @@
 import Clockwork
 import GatewayModel
+import Glibc
 import IPsecCrypto
 import NetworkTypes
 import StateRecords
@@ -66,6 +67,7 @@ import WireFormat
         former.observe(Self.event(.hostConfigured(Self.settings())))
         former.observe(Self.event(.childInstalled(Self.child(1))))
         former.observe(Self.event(.childInstalled(Self.child(2))))
+        while !former.isIdle { sched_yield() }
         var reader = Self.handed { $0.put(former.handed) }
         former.stop()
         #expect(first.verbs == ["PLUTO_VERB=up-client"])

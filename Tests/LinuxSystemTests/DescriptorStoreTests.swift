@@ -45,6 +45,17 @@ import Testing
         }
     }
 
+    @Test func signsOfLifeAreGivenWhereSomebodyWaits() {
+        func interval(_ microseconds: String?, _ pid: String?) -> Interval? {
+            ServiceNotification.watchdogInterval(microseconds, of: pid, process: 77)
+        }
+        #expect(interval("3000000", "77") == .seconds(3))
+        #expect(interval("3000000", nil) == .seconds(3))
+        for (microseconds, pid) in [(nil, nil), ("3000000", "78"), ("0", nil), ("-1", nil), ("x", nil), ("1", "x")] {
+            #expect(interval(microseconds, pid) == nil)
+        }
+    }
+
     @Test func aMarkIsTakenOnce() throws {
         let mark = try HandoverMark()
         func other() throws -> HandoverMark {
@@ -74,19 +85,15 @@ import Testing
     }
 }
 
-/// A service manager that reads what it is sent and keeps what it has room for.
+/// A service manager that reads what it is sent and keeps nothing: the kernel closes what nobody takes.
 private final class Manager: @unchecked Sendable {
     let path: String
     private let socket: Int32
-    private let room: Int
-    // Touched by its thread alone while that runs.
-    private var kept: [Int32] = []
     private var thread: WorkerThread?
 
-    init(room: Int) throws {
+    init() throws {
         path = "@martlet-test-\(UUID().uuidString)"
-        self.room = room
-        socket = unsafe Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         var name = sockaddr_un()
         name.sun_family = sa_family_t(AF_UNIX)
         let octets = [0] + Array(path.dropFirst().utf8)
@@ -100,60 +107,33 @@ private final class Manager: @unchecked Sendable {
     }
 
     func run() throws {
-        thread = try WorkerThread(name: "manager") { [unowned self] in while receive() {} }
+        thread = try WorkerThread(name: "manager") { [socket] in
+            var text = [UInt8](repeating: 0, count: 4096)
+            while unsafe recv(socket, &text, text.count, 0) > 0 {}
+        }
     }
 
     func stop() {
         shutdown(socket, Int32(SHUT_RDWR))
         thread?.join()
-        for number in kept { close(number) }
         close(socket)
-    }
-
-    private func receive() -> Bool {
-        var text = [UInt8](repeating: 0, count: 4096)
-        var control = [UInt8](repeating: 0, count: 64)
-        var count = 0
-        var controlCount = 0
-        unsafe text.withUnsafeMutableBytes { text in
-            unsafe control.withUnsafeMutableBytes { control in
-                var part = unsafe iovec(iov_base: text.baseAddress, iov_len: text.count)
-                unsafe withUnsafeMutablePointer(to: &part) { part in
-                    var message = msghdr()
-                    unsafe message.msg_iov = part
-                    unsafe message.msg_iovlen = 1
-                    unsafe message.msg_control = control.baseAddress
-                    unsafe message.msg_controllen = control.count
-                    count = unsafe recvmsg(socket, &message, 0)
-                    controlCount = unsafe Int(message.msg_controllen)
-                }
-            }
-        }
-        guard count > 0 else { return false }
-        let words = String(decoding: text.prefix(count), as: UTF8.self)
-        guard controlCount >= 20 else { return true }
-        // Behind the header of 16 octets lies the number, in the machine's order.
-        let number = (0..<4).reduce(Int32(0)) { $0 | Int32(control[16 + $1]) << (8 * Int32($1)) }
-        if words.hasPrefix("FDSTORE=1"), kept.count < room { kept.append(number) } else { close(number) }
-        return true
     }
 }
 
 extension DescriptorStoreTests {
-    @Test func whatIsKeptIsConfirmedAndWhatIsNotIsNot() throws {
-        let manager = try Manager(room: 3)
+    @Test func whatIsNotKeptIsNotConfirmed() throws {
+        let manager = try Manager()
         try manager.run()
         defer { manager.stop() }
         let store = DescriptorStore(try ServiceNotification(socketPath: manager.path))
-        let pairs = [try UnixStream.pair(), try UnixStream.pair()]
-        for (place, pair) in pairs.enumerated() { try store.keep(pair.0.descriptor.number, as: "test-\(place)") }
-        #expect(try store.confirms("probe", milliseconds: 5_000))
-        // The probe has taken the last place.
+        let pair = try UnixStream.pair()
+        try store.keep(pair.0.descriptor.number, as: "test")
+        #expect(try store.settle(milliseconds: 5_000))
         #expect(try !store.confirms("probe", milliseconds: 5_000))
     }
 
     @Test func aManagerThatDoesNotReadConfirmsNothing() throws {
-        let manager = try Manager(room: 3)
+        let manager = try Manager()
         defer { manager.stop() }
         let store = DescriptorStore(try ServiceNotification(socketPath: manager.path))
         #expect(try !store.confirms("probe", milliseconds: 50))

@@ -88,7 +88,8 @@ public struct DescriptorStore: Sendable {
     }
 
     private static func isName(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= longestName && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != 58 }
+        !name.isEmpty && name.utf8.count <= longestName
+            && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: ":") }
     }
 }
 

@@ -1,4 +1,5 @@
 private import CLinux
+public import Clockwork
 
 /// Tells the service manager how the daemon is doing (sd_notify).
 public struct ServiceNotification: Sendable {
@@ -34,6 +35,20 @@ public struct ServiceNotification: Sendable {
 
     /// The daemon is alive.
     public func watchdog() throws(SystemError) { try send("WATCHDOG=1") }
+
+    /// How often a sign of life has to come (WatchdogSec=); nil when nobody waits for one.
+    public static var watchdogInterval: Interval? {
+        watchdogInterval(
+            ProcessInformation.environment("WATCHDOG_USEC"), of: ProcessInformation.environment("WATCHDOG_PID"),
+            process: ProcessInformation.identifier)
+    }
+
+    /// What the two variables say to `process`.
+    static func watchdogInterval(_ microseconds: String?, of pid: String?, process: Int32) -> Interval? {
+        guard let count = microseconds.flatMap({ Int64($0) }), count > 0, pid == nil || pid.flatMap({ Int32($0) }) == process
+        else { return nil }
+        return .microseconds(count)
+    }
 
     private func send(_ state: String) throws(SystemError) { try send(state, with: nil, patience: 0) }
 
