@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
+    addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
     fire, fit, hybrid, imports, installed, kept, mobility, nat, planned, policies, radius, reauthenticate, refusal,
     rekey, replays, resources, restarts, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
     zero)
@@ -158,6 +158,8 @@ def all_cases():
                 lambda bench, options, each=each: diagnosis.diagnose(bench, each)))
     cases.append(Case(
         "martlet-loaded/ss control-under-fire", "martlet-loaded", "strongswan", Scenario, fire.under_fire, timeout=180))
+    for name, procedure in broken.ROWS:
+        cases.append(Case(f"martlet/ss {name}", "martlet", "strongswan", Scenario, procedure, timeout=180))
     cases.append(Case(
         "martlet-loaded/ss ten-thousand-connections", "martlet-loaded", "strongswan", Scenario, fire.ten_thousand,
         timeout=400))

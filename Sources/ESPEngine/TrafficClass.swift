@@ -11,7 +11,9 @@ public struct TrafficClass: Hashable, Sendable {
     /// Whether congestion that the outer header tells of is told on.
     private let takesECN: Bool
 
-    private static let (dscp, ecn): (UInt8, UInt8) = (0xfc, 0x03)
+    // Not stored: a constant in every place, where a packet would look whether they are made already.
+    private static var dscp: UInt8 { 0xfc }
+    private static var ecn: UInt8 { 0x03 }
 
     /// As a configuration says.
     public init(_ behaviour: TunnelBehaviour) {

@@ -13,7 +13,7 @@ struct AuthenticationReader {
         let (method, rules) = method(&round)
         var result = Connection.Authentication(
             method: method, identity: round.read("id", or: nil, IdentitySyntax.identity))
-        let named = certificates(&round, "certs", "x509")
+        let named = certificates(&round, "certs", "x509") + sections(&round, "cert<suffix>", "x509")
         let keys = publicKeys(&round)
         if method == .eap { result.eap = eap(&round, isPeer: true) }
         result.eapIdentity = round.read("eap_id", or: nil, IdentitySyntax.identity)
@@ -79,8 +79,8 @@ struct AuthenticationReader {
         let (method, rules) = method(&round)
         var result = Connection.PeerAuthentication(
             method: method, identity: round.read("id", or: .any, IdentitySyntax.pattern))
-        let pinned = certificates(&round, "certs", "x509")
-        let named = certificates(&round, "cacerts", "x509ca")
+        let pinned = certificates(&round, "certs", "x509") + sections(&round, "cert<suffix>", "x509")
+        let named = certificates(&round, "cacerts", "x509ca") + sections(&round, "cacert<suffix>", "x509ca")
         let keys = publicKeys(&round)
         result.policies = round.readList("cert_policy", or: []) { text throws(ValueProblem) in
             guard text.split(separator: ".").allSatisfy({ UInt64($0) != nil }), text.contains(".") else {
@@ -166,6 +166,20 @@ struct AuthenticationReader {
             }
         }
         return found
+    }
+
+    /// The certificates of sections `cert… { file = … }`.
+    private func sections(_ round: inout SectionReader, _ pattern: String, _ folder: String) -> [Certificate] {
+        round.sections(pattern).flatMap { section in
+            var section = section
+            let found = certificates(&section, "file", folder)
+            if section.view.setting("file")?.value == nil {
+                section.diagnostics.missing(
+                    section.view.location, "\(section.path) names no certificate", remedy: "add file = …")
+            }
+            section.finish()
+            return found
+        }
     }
 
     private func publicKeys(_ round: inout SectionReader) -> [PublicKey] {

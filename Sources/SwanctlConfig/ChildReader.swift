@@ -53,7 +53,10 @@ struct ChildReader {
             guard
                 try ValueSyntax.word(
                     text, [("no", true), ("auto", true), ("yes", false), ("crypto", false), ("packet", false)])
-            else { throw ValueProblem("hardware offload is not supported yet", remedy: "write no or auto") }
+            else {
+                throw ValueProblem(
+                    "hardware offload is not supported: packets are sealed in user space", remedy: "write no or auto")
+            }
             return false
         }
         reader.finish()
@@ -124,7 +127,8 @@ struct ChildReader {
         let isKnown = ["transport_proxy", "beet"].contains(mode.lowercased())
         diagnostics.error(
             reader.location(of: "mode"),
-            "\(reader.path).mode: " + (isKnown ? "mode \(mode) is not supported yet" : "'\(mode)' is not a mode"),
+            "\(reader.path).mode: "
+                + (isKnown ? "mode \(mode) is not supported: it never became a standard" : "'\(mode)' is not a mode"),
             remedy: "write mode = tunnel, transport, pass or drop")
     }
 

@@ -152,7 +152,7 @@ struct KnownKeys {
         connections.<conn>.local<suffix> = (section)
         connections.<conn>.local<suffix>.round = 0
         connections.<conn>.local<suffix>.certs =
-        connections.<conn>.local<suffix>.cert<suffix> =
+        connections.<conn>.local<suffix>.cert<suffix> = (section)
         connections.<conn>.local<suffix>.cert<suffix>.file =
         connections.<conn>.local<suffix>.cert<suffix>.handle =
         connections.<conn>.local<suffix>.cert<suffix>.slot =
@@ -170,13 +170,13 @@ struct KnownKeys {
         connections.<conn>.remote<suffix>.groups =
         connections.<conn>.remote<suffix>.cert_policy =
         connections.<conn>.remote<suffix>.certs =
-        connections.<conn>.remote<suffix>.cert<suffix> =
+        connections.<conn>.remote<suffix>.cert<suffix> = (section)
         connections.<conn>.remote<suffix>.cert<suffix>.file =
         connections.<conn>.remote<suffix>.cert<suffix>.handle =
         connections.<conn>.remote<suffix>.cert<suffix>.slot =
         connections.<conn>.remote<suffix>.cert<suffix>.module =
         connections.<conn>.remote<suffix>.cacerts =
-        connections.<conn>.remote<suffix>.cacert<suffix> =
+        connections.<conn>.remote<suffix>.cacert<suffix> = (section)
         connections.<conn>.remote<suffix>.cacert<suffix>.file =
         connections.<conn>.remote<suffix>.cacert<suffix>.handle =
         connections.<conn>.remote<suffix>.cacert<suffix>.slot =

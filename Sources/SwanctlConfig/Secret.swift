@@ -111,12 +111,13 @@ enum SecretReader {
 
     /// The password of a file with a private key.
     private static func password(_ reader: inout SectionReader, _ kind: String) -> CertificateDirectory.Password? {
+        let written = reader.setting("secret")?.value
         guard let file = reader.text("file"), !file.isEmpty else {
             reader.diagnostics.missing(
                 reader.view.location, "\(reader.path) names no file", remedy: "add file = …")
             return nil
         }
-        guard let written = reader.setting("secret")?.value else { return nil }
+        guard let written else { return nil }
         do {
             return .init(kind: kind, file: file, secret: try SecretSyntax.octets(written))
         } catch {

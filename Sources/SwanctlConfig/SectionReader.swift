@@ -112,20 +112,26 @@ struct SectionReader {
             if let entry = known.setting(setting.name) {
                 let value = String(decoding: setting.value ?? [], as: UTF8.self)
                 guard !KnownKeys.isDefault(value, entry.defaultValue ?? "") else { continue }
+                let reason = UnsupportedKeys.reason(entry.pattern)
                 diagnostics.error(
-                    setting.location, "\(join(setting.name)): '\(setting.name)' is not supported yet",
-                    remedy: "remove it, or leave it at its default"
+                    setting.location,
+                    "\(join(setting.name)): '\(setting.name)' is not supported\(reason.map { ": \($0.why)" } ?? " yet")",
+                    remedy: reason?.remedy
+                        ?? "remove it, or leave it at its default"
                         + (entry.defaultValue.flatMap { $0.isEmpty ? nil : " (\($0))" } ?? ""))
             } else {
                 unknown(setting.name, setting.location, isSection: false)
             }
         }
         for section in view.sections where !taken.contains(section.name + "{}") {
-            if known.section(section.name) != nil {
+            if let entry = known.section(section.name) {
                 if section.settings.isEmpty, section.sections.isEmpty { continue }
+                let reason = UnsupportedKeys.reason(entry.pattern)
                 diagnostics.error(
-                    section.location, "\(join(section.name)): sections '\(section.name)' are not supported yet",
-                    remedy: "remove it")
+                    section.location,
+                    "\(join(section.name)): sections '\(section.name)' are not supported"
+                        + (reason.map { ": \($0.why)" } ?? " yet"),
+                    remedy: reason?.remedy ?? "remove it")
             } else if !sparesUnknownSections {
                 unknown(section.name, section.location, isSection: true)
             }

@@ -20,6 +20,7 @@ struct BundleCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; - for the standard output.", valueName: "FILE"))
     var output = "martlet-bundle.txt"
     @OptionGroup var site: SiteOptions
+    @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
     func run() throws {
@@ -35,11 +36,15 @@ struct BundleCommand: ParsableCommand {
         report.add(configuration: site.files.path)
         report.add(gateway: control)
         let text = report.finished()
-        if output == "-" { return print(text, terminator: "") }
+        if output == "-" {
+            return format.json ? try format.tell(["report": .text(text)], []) : print(text, terminator: "")
+        }
         do { try RawFile.write(output, Array(text.utf8), mode: 0o600) } catch {
             throw CommandFailure("\(output) can't be written: \(error)")
         }
-        print("Wrote \(output): \(text.utf8.count / 1024 + 1) kB, without secrets. Read it before you send it.")
+        try format.tell(
+            ["file": .text(output), "octets": .number(Double(text.utf8.count))],
+            ["Wrote \(output): \(text.utf8.count / 1024 + 1) kB, without secrets. Read it before you send it."])
     }
 
     private static func output(of arguments: [String]) -> String {

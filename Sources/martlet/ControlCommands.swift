@@ -109,33 +109,38 @@ struct Up: ParsableCommand {
         help: ArgumentHelp("Wait at most so many seconds; 0 waits until there is an outcome.", valueName: "SECONDS"))
     var timeout = 0
     @Flag(help: "Print nothing but the outcome.") var quiet = false
+    @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
     func validate() throws {
         guard timeout >= 0, timeout <= 86_400 else { throw ValidationError("--timeout is 0 to 86400 seconds.") }
     }
 
-    func run() throws {
+    func run() throws { try format.attempt { try bringUp() } }
+
+    private func bringUp() throws {
+        let isQuiet = quiet || format.json
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
         let named = try Named(name, report)
         if named.isUp(report) {
-            print("'\(name)' is up already.")
-            return
+            return try format.tell(
+                ["name": .text(name), "up": .truth(true), "was_up": .truth(true)], ["'\(name)' is up already."])
         }
         var arguments = named.arguments
         arguments.set("timeout", timeout * 1000)
-        arguments.set("loglevel", quiet ? -1 : 1)
-        if !quiet { print("Connecting to \(named.peer(report)) …") }
+        arguments.set("loglevel", isQuiet ? -1 : 1)
+        if !isQuiet { print("Connecting to \(named.peer(report)) …") }
         let answer = try gateway.call("initiate", arguments) { line in
             // What went wrong is said once, at the end.
             if line.level > 0 { print("  \(line.text)") }
         }
         guard answer["success"] == "yes" else {
+            if format.json { throw CommandFailure(answer["errmsg"] ?? "") }
             let reason = Wrapping.lines(answer["errmsg"] ?? "", width: Terminal.output.width, indentation: 2)
             throw CommandFailure((["'\(name)' is not up."] + reason).joined(separator: "\n"))
         }
-        print("'\(name)' is up.")
+        try format.tell(["name": .text(name), "up": .truth(true), "was_up": .truth(false)], ["'\(name)' is up."])
     }
 }
 
@@ -146,18 +151,22 @@ struct Down: ParsableCommand {
         discussion: "Afterwards its networks are no longer protected: nothing is blocked any more.")
 
     @Argument(help: ArgumentHelp("A connection, or one of its children.", valueName: "NAME")) var name: String
+    @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
-    func run() throws {
+    func run() throws { try format.attempt { try close() } }
+
+    private func close() throws {
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
         var arguments = try Named(name, report).arguments
         arguments.set("timeout", 30_000)
         let answer = try gateway.call("terminate", arguments) { _ in }
         if answer["success"] == "yes" {
-            print("'\(name)' is down.")
+            try format.tell(["name": .text(name), "up": .truth(false), "was_up": .truth(true)], ["'\(name)' is down."])
         } else if answer["matches"] == "0" || answer["matches"] == nil {
-            print("'\(name)' was not up.")
+            try format.tell(
+                ["name": .text(name), "up": .truth(false), "was_up": .truth(false)], ["'\(name)' was not up."])
         } else {
             throw CommandFailure("'\(name)' is not down. \(answer["errmsg"] ?? "")")
         }

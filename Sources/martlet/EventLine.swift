@@ -65,6 +65,20 @@ struct EventLine {
         return data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 
+    /// A line of the daemon's log, `2026-11-22T01:09:11Z [DMN] text`, as one line of JSON.
+    static func json(logged line: String) -> String {
+        var fields: [String: Any] = ["message": line]
+        if let parts = line.firstMatch(of: #/^(\S+) \[([A-Z]+)\] (?:<([^|>]*)(?:\|(\d+))?> )?/#) {
+            fields["time"] = String(parts.1)
+            fields["group"] = String(parts.2)
+            if let name = parts.3 { fields["connection"] = String(name) }
+            if let number = parts.4.flatMap({ Int($0) }) { fields["ike_sa"] = number }
+            fields["message"] = String(line[parts.range.upperBound...])
+        }
+        let data = try? JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys, .withoutEscapingSlashes])
+        return data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+
     /// A message as JSON has it; text is text, and octets that are no text are replaced.
     static func object(_ tree: ViciTree) -> [String: Any] {
         var object: [String: Any] = [:]
@@ -82,6 +96,13 @@ struct EventLine {
 
 /// Which lines of the log are wanted: `2` for all parts, `ike=2,esp=1` for some.
 struct LogLevels {
+    /// The parts that speak, and `any` for the rest.
+    static let parts = ["ike", "chd", "net", "esp", "cfg", "dmn"]
+    /// Parts that strongSwan has besides: what they would say stands in ours, so that a habit is no mistake.
+    static let others = [
+        "any", "default", "mgr", "job", "knl", "asn", "enc", "tnc", "imc", "imv", "pts", "tls", "app", "lib",
+    ]
+
     private var fallback = 1
     private var levels: [String: Int] = [:]
 
@@ -92,7 +113,13 @@ struct LogLevels {
             guard let last = pair.last, let level = Int(last), (-1...4).contains(level), pair.count <= 2 else {
                 return nil
             }
-            if pair.count == 1 { fallback = level } else { levels[pair[0]] = level }
+            if pair.count == 1 || pair[0] == "any" || pair[0] == "default" {
+                fallback = level
+            } else if Self.parts.contains(pair[0]) || Self.others.contains(pair[0]) {
+                levels[pair[0]] = level
+            } else {
+                return nil
+            }
         }
     }
 

@@ -56,5 +56,11 @@ extension MartletCommand {
 struct Version: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Say which Martlet this is.")
 
-    func run() { print("martlet \(MartletVersion.current) (\(MartletVersion.machine))") }
+    @OptionGroup var format: OutputFormat
+
+    func run() throws {
+        try format.tell(
+            ["version": .text(MartletVersion.current), "machine": .text(MartletVersion.machine)],
+            ["martlet \(MartletVersion.current) (\(MartletVersion.machine))"])
+    }
 }

@@ -18,6 +18,7 @@ struct Metrics: ParsableCommand {
             """)
 
     @Option(help: ArgumentHelp("Write to FILE, in one step.", valueName: "FILE")) var textfile: String?
+    @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
     func run() throws {
@@ -31,8 +32,10 @@ struct Metrics: ParsableCommand {
             counters = try gateway.client.call("get-counters", ViciTree { $0.set("all", true) })
             stats = try gateway.client.call("stats")
         } catch { throw CommandFailure("\(error).") }
-        let text = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats).text
-        guard let textfile else { return print(text, terminator: "") }
+        let page = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats)
+        let text = page.text
+        if format.json { try format.tell(["metrics": .list(page.samples)], []) }
+        guard let textfile else { return format.json ? () : print(text, terminator: "") }
         do { try RawFile.write(textfile, Array(text.utf8), mode: 0o644) } catch {
             throw CommandFailure("\(textfile) can't be written: \(error)")
         }
@@ -44,6 +47,8 @@ struct Metrics: ParsableCommand {
 /// It owns names, help lines and the escaping of labels.
 struct MetricsPage {
     private var lines: [String] = []
+    /// The same as values: name, labels, value.
+    private(set) var samples: [JSONValue] = []
 
     /// The page.
     var text: String { lines.joined(separator: "\n") + "\n" }
@@ -159,6 +164,11 @@ struct MetricsPage {
             guard seen.insert(text).inserted else { continue }
             let number = value == value.rounded() ? String(Int64(value)) : String(value)
             lines.append(name + (text.isEmpty ? "" : "{\(text)}") + " " + number)
+            self.samples.append(
+                .object([
+                    "name": .text(name), "value": .number(value),
+                    "labels": .object(Dictionary(labels.map { ($0.0, .text($0.1)) }) { first, _ in first }),
+                ]))
         }
     }
 

@@ -71,6 +71,8 @@ struct Run: ParsableCommand {
             "Say by the exit status whether the state at DESCRIPTOR can be gone on from.", visibility: .private))
     var checkResume: Int32?
 
+    @Flag(help: "Write the log as lines of JSON.") var json = false
+
     @Flag(help: "Yes, whoever has the saved keys may read everything (for --save-keys only).")
     var insecure = false
 
@@ -105,7 +107,7 @@ struct Run: ParsableCommand {
         do {
             options.passed = try PassedDescriptors.take()
             try ProcessInformation.keepMemoryPrivate()
-            try Daemon(options) { line in output.write(line) }.run()
+            try Daemon(options) { line in output.write(json ? EventLine.json(logged: line) : line) }.run()
         } catch {
             throw CommandFailure("The gateway does not run.\n\(error)")
         }

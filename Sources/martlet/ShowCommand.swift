@@ -19,6 +19,7 @@ struct Show: ParsableCommand {
 
     @Argument(help: ArgumentHelp("crypto ikev2 sa, or crypto ipsec sa, and detail.", valueName: "WORDS"))
     var words: [String]
+    @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
     func run() throws {
@@ -42,7 +43,7 @@ struct Show: ParsableCommand {
             subject[1] == "ikev2"
             ? CiscoText.ikeSAs(sas, connections, isDetailed: isDetailed)
             : CiscoText.childSAs(sas, isDetailed: isDetailed)
-        for line in lines { print(line) }
+        try format.tell(["sas": .list(sas.map { JSONValue($0) })], lines)
     }
 }
 

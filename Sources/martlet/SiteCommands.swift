@@ -32,8 +32,11 @@ struct Init: ParsableCommand {
         [String]
     @Option(help: ArgumentHelp("The address at which other sites reach it.", valueName: "ADDRESS")) var address: String?
     @OptionGroup var site: SiteOptions
+    @OptionGroup var format: OutputFormat
 
-    func run() throws {
+    func run() throws { try format.attempt { try write() } }
+
+    private func write() throws {
         try SiteFiles.check(name)
         try Networks.check(lan)
         let files = site.files
@@ -45,8 +48,12 @@ struct Init: ParsableCommand {
         let main = (path: files.path, text: SiteFiles.main(name: name, address: own, networks: lan))
         _ = try files.loaded(with: [main])
         try files.write([main])
-        print("Wrote \(files.path): site '\(name)', \(lan.joined(separator: ", "))\(own.map { ", at \($0)" } ?? "").")
-        print("Next: `martlet invite NAME --lan CIDR` for each site that is to join.")
+        try format.tell(
+            ["file": .text(files.path), "site": .text(name), "networks": JSONValue(lan), "address": JSONValue(own)],
+            [
+                "Wrote \(files.path): site '\(name)', \(lan.joined(separator: ", "))\(own.map { ", at \($0)" } ?? "").",
+                "Next: `martlet invite NAME --lan CIDR` for each site that is to join.",
+            ])
     }
 }
 
@@ -72,9 +79,12 @@ struct Invite: ParsableCommand {
     @Option(help: ArgumentHelp("The other end's address, which some dialects have to be told.", valueName: "ADDRESS"))
     var theirAddress: String?
     @OptionGroup var site: SiteOptions
+    @OptionGroup var format: OutputFormat
     @OptionGroup var start: StartOptions
 
-    func run() throws {
+    func run() throws { try format.attempt { try invite() } }
+
+    private func invite() throws {
         try SiteFiles.check(name)
         try Networks.check(lan)
         let isForeign = dialect.map { !["strongswan", "swanctl", "martlet"].contains($0) } ?? false
@@ -116,9 +126,26 @@ struct Invite: ParsableCommand {
         let invitation = Invitation(
             gateway: gateway, address: own, networks: child.localSelectors.map(\.description), you: name,
             your_networks: lan, key: String(key.dropFirst(2)))
-        FileHandle.standardError.write(Data("Wrote \(path). \(try start.take(files.path))\n".utf8))
-        if let emitted { return print(PeerFiles.text(emitted), terminator: "") }
-        if dialect != nil { return print(SiteFiles.guest(invitation), terminator: "") }
+        let taken = try start.take(files.path)
+        var other: String?
+        if let emitted {
+            other = PeerFiles.text(emitted)
+        } else if dialect != nil {
+            other = SiteFiles.guest(invitation)
+        }
+        if format.json {
+            var fields: [String: JSONValue] = [
+                "file": .text(path), "site": .text(name), "gateway": .text(gateway), "outcome": .text(taken),
+            ]
+            if let other {
+                fields["configuration"] = .text(other)
+            } else {
+                fields["line"] = .text(try invitation.line())
+            }
+            return try format.tell(fields, [])
+        }
+        FileHandle.standardError.write(Data("Wrote \(path). \(taken)\n".utf8))
+        if let other { return print(other, terminator: "") }
         FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
         print(try invitation.line())
     }
@@ -145,9 +172,12 @@ struct Join: ParsableCommand {
 
     @Argument(help: ArgumentHelp("The invitation.", valueName: "LINE")) var line: [String]
     @OptionGroup var site: SiteOptions
+    @OptionGroup var format: OutputFormat
     @OptionGroup var start: StartOptions
 
-    func run() throws {
+    func run() throws { try format.attempt { try join() } }
+
+    private func join() throws {
         let invitation = try Invitation(line: line.joined())
         try SiteFiles.check(invitation.gateway)
         try SiteFiles.check(invitation.you)
@@ -164,9 +194,16 @@ struct Join: ParsableCommand {
         if !files.exists { written.insert((path: files.path, text: SiteFiles.joining), at: 0) }
         _ = try files.loaded(with: written)
         try files.write(written)
-        print("Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).")
-        print(try start.take(files.path))
-        print("Next: `martlet up \(invitation.gateway)` waits until traffic can flow.")
+        let taken = try start.take(files.path)
+        try format.tell(
+            [
+                "file": .text(path), "gateway": .text(invitation.gateway), "address": .text(invitation.address),
+                "outcome": .text(taken),
+            ],
+            [
+                "Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).", taken,
+                "Next: `martlet up \(invitation.gateway)` waits until traffic can flow.",
+            ])
     }
 }
 

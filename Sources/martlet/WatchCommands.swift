@@ -33,20 +33,23 @@ struct Log: ParsableCommand {
         abstract: "Show the gateway's log, live and as detailed as you like.",
         discussion: """
             Prints the last lines that the gateway remembers and, with --follow, new ones as they come, in any detail: the \
-            daemon's own --log level does not limit it. Parts: ike, chd, net, cfg, dmn. Levels: 0 failures, 1 the course of \
-            things, 2 every message, 3 what was dropped.
+            daemon's own --log level does not limit it. Parts: ike, chd, net, esp, cfg, dmn. Levels: 0 failures, 1 the \
+            course of things, 2 every message, 3 what was dropped. esp tells of packets, once a second and only with \
+            --follow: 1 those that were dropped, 2 those that were carried as well.
             """)
 
     @Argument(help: ArgumentHelp("One connection; all when left out.", valueName: "NAME")) var name: String?
     @Flag(name: .shortAndLong, help: "Go on with new lines as they come.") var follow = false
-    @Option(help: ArgumentHelp("How detailed: 2 for all parts, or ike=2,net=1.", valueName: "LEVELS")) var level = "1"
+    @Option(help: ArgumentHelp("How detailed: 2 for all parts, or ike=2,esp=1.", valueName: "LEVELS")) var level = "1"
     @Flag(help: "Print a line of JSON for each line.") var json = false
     @Option(help: ArgumentHelp("Stop after so many seconds.", valueName: "SECONDS")) var seconds: Int?
     @OptionGroup var control: ControlSocketOption
 
     func validate() throws {
         guard LogLevels(level) != nil else {
-            throw ValidationError("--level takes a number from -1 to 4, or parts with theirs: ike=2,net=1.")
+            throw ValidationError(
+                "--level takes a number from -1 to 4, or parts with theirs: ike=2,esp=1. Parts: "
+                    + "\(LogLevels.parts.joined(separator: ", ")).")
         }
     }
 
@@ -67,7 +70,18 @@ struct Log: ParsableCommand {
                 show(EventLine(name: "log", tree: tree))
             }
         } catch { throw CommandFailure("\(error).") }
-        try stream?.forEach(for: seconds, show)
+        try stream?.forEach(for: seconds, everySecond: packets(gateway, levels, show), show)
+    }
+}
+
+extension Log {
+    /// Tells of packets, once a second; nil when nobody wants to know.
+    private func packets(
+        _ gateway: GatewayClient, _ levels: LogLevels?, _ show: @escaping (EventLine) -> Void
+    ) -> (() throws -> Void)? {
+        guard levels?.includes("esp", 1) ?? false else { return nil }
+        var news = PacketNews()
+        return { for line in news.lines(try gateway.status()) { show(line.event) } }
     }
 }
 
@@ -87,15 +101,21 @@ struct EventStream {
     }
 
     /// Calls `body` with each event, until the gateway stops or the time is over.
-    func forEach(for seconds: Int?, _ body: (EventLine) -> Void) throws {
+    func forEach(
+        for seconds: Int?, everySecond tick: (() throws -> Void)? = nil, _ body: (EventLine) -> Void
+    ) throws {
         let end = seconds.map { Date().addingTimeInterval(Double($0)) }
+        var nextTick = tick == nil ? nil : Optional(Date())
         while true {
-            let left = end.map { $0.timeIntervalSinceNow }
-            if let left, left <= 0 { return }
+            if let due = nextTick, due.timeIntervalSinceNow <= 0 {
+                try tick?()
+                nextTick = Date().addingTimeInterval(1)
+            }
+            if let end, end.timeIntervalSinceNow <= 0 { return }
+            let left = [end, nextTick].compactMap { $0?.timeIntervalSinceNow }.min()
             do {
-                let timeout = left.map { Interval.milliseconds(Int64($0 * 1000) + 1) }
-                guard let (name, tree) = try client.nextEvent(timeout: timeout) else { return }
-                body(EventLine(name: name, tree: tree))
+                let timeout = left.map { Interval.milliseconds(max(0, Int64($0 * 1000)) + 1) }
+                if let (name, tree) = try client.nextEvent(timeout: timeout) { body(EventLine(name: name, tree: tree)) }
             } catch {
                 if error == .closed { throw CommandFailure("The gateway has stopped.") }
                 throw CommandFailure("\(error).")

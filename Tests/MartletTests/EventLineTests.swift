@@ -56,11 +56,49 @@ import ViciMessages
         #expect(!json.contains("\n"))
     }
 
+    @Test func linesOfTheDaemonsLogAsJSON() throws {
+        let line = EventLine.json(logged: "2026-11-22T01:09:11Z [IKE] <gw|3> \"sent\"")
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(object["group"] as? String == "IKE" && object["connection"] as? String == "gw")
+        #expect(object["ike_sa"] as? Int == 3 && object["message"] as? String == "\"sent\"")
+        #expect(EventLine.json(logged: "no line of ours") == "{\"message\":\"no line of ours\"}")
+    }
+
+    @Test func packetsAreToldOfOnceTheyAreNew() {
+        func report(_ packets: Int64, _ forgeries: Int64, _ strays: Int64) -> StatusReport {
+            let child = StatusReport.ChildStatus(
+                id: 7, name: "net", state: "INSTALLED", local_ts: [], remote_ts: [], spi_in: "c1", spi_out: "c2",
+                bytes_in: packets * 84, packets_in: packets, bytes_out: 0, packets_out: 0, forgeries: forgeries)
+            let sa = StatusReport.IKESAStatus(
+                id: 2, connection: "gw", state: "ESTABLISHED", local: "", remote: "", initiator: true,
+                children: [child])
+            return StatusReport(
+                connections: [.init(name: "gw", state: "up", remote_addrs: [], children: ["net"], ike_sas: [sa])],
+                other_ike_sas: [], refusals: [], drops: ["noPolicy": strays])
+        }
+        var news = PacketNews()
+        #expect(news.lines(report(5, 1, 2)) == [])
+        #expect(news.lines(report(5, 1, 2)) == [])
+        let lines = news.lines(report(8, 2, 3))
+        #expect(
+            lines.map(\.text) == [
+                "child 'net': 1 packets failed their integrity check, dropped",
+                "child 'net': 3 packets in (252 octets), SPI c1", "dropped 1 packets: noPolicy",
+            ])
+        #expect(lines.map(\.level) == [1, 2, 1])
+        #expect(
+            lines.first?.event.text(plain)
+                == "[ESP] <gw|2> child 'net': 1 packets failed their integrity check, dropped")
+    }
+
     @Test func levels() {
         let levels = LogLevels("ike=2,net=0,1")
         #expect(levels?.includes("IKE", 2) == true && levels?.includes("IKE", 3) == false)
         #expect(levels?.includes("NET", 1) == false && levels?.includes("CHD", 1) == true)
-        for text in ["ike", "ike=", "ike=9", "=1=2", "a=b"] { #expect(LogLevels(text) == nil, "\(text)") }
+        #expect(LogLevels("ike=2,esp=1")?.includes("ESP", 1) == true && LogLevels("any=0")?.includes("ESP", 1) == false)
+        for text in ["ike", "ike=", "ike=9", "=1=2", "a=b", "foo=1", "ike=1,eps=2"] {
+            #expect(LogLevels(text) == nil, "\(text)")
+        }
     }
 
     @Test func metricsHaveStableNamesAndEscapedLabels() {

@@ -129,7 +129,7 @@ struct CertificateTests {
             #expect(text.contains("authorities.lab.cacert: '/etc/x509ca/root.pem' can't be read"))
             #expect(text.contains("crl_uris: 'ldap://c/d' is no place to ask"))
             #expect(!text.contains("http://a/b"))
-            #expect(text.contains("cert_uri_base' is not supported yet"))
+            #expect(text.contains("cert_uri_base' is not supported: certificates by hash and URL"))
         }
     }
 

@@ -17,7 +17,7 @@ import Testing
         ),
         (
             "mediation = yes",
-            "connections.gw.mediation: 'mediation' is not supported yet; remove it, or leave it at its default (no)"
+            "connections.gw.mediation: 'mediation' is not supported: mediation was an experiment of strongSwan's and never a standard; remove it; one end needs an address or a forwarded port that the other can reach"
         ),
         (
             "local_addrs = 10.0.0.256",
@@ -84,7 +84,10 @@ import Testing
             "local_ts = dynamic[tcp/gopher]",
             "local_ts: 'dynamic[tcp/gopher]': there is no port 'gopher'; write its number"
         ),
-        ("mode = beet", "mode: mode beet is not supported yet; write mode = tunnel, transport, pass or drop"),
+        (
+            "mode = beet",
+            "mode: mode beet is not supported: it never became a standard; write mode = tunnel, transport, pass or drop"
+        ),
         ("mode = tunel", "mode: 'tunel' is not a mode; write mode = tunnel, transport, pass or drop"),
         (
             "local_ts = 10.1.0.0/16\nmode = transport",
@@ -103,7 +106,10 @@ import Testing
             "esp_proposals = aes128",
             "esp_proposals: proposal 'aes128': 'aes128' (character 1) needs an integrity algorithm beside it; add for example 'sha256'"
         ),
-        ("hw_offload = yes", "hw_offload: hardware offload is not supported yet; write no or auto"),
+        (
+            "hw_offload = yes",
+            "hw_offload: hardware offload is not supported: packets are sealed in user space; write no or auto"
+        ),
         (
             "ipcomp = yes\nah_proposals = sha256",
             "ipcomp: payloads are compressed with ESP only; remove ah_proposals, or write ipcomp = no"

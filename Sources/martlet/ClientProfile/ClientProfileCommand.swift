@@ -54,6 +54,7 @@ struct ClientProfileCommand: ParsableCommand {
         help: ArgumentHelp(
             "Write here instead of to standard output; swanctl needs a directory.", valueName: "PATH"))
     var output: String?
+    @OptionGroup var format: OutputFormat
 
     func validate() throws {
         if system == .swanctl, output == nil { throw ValidationError("swanctl needs --output DIRECTORY.") }
@@ -84,13 +85,15 @@ struct ClientProfileCommand: ParsableCommand {
         case .android: try write(StrongSwanProfile(facts: facts).text())
         case .swanctl:
             let directory = output ?? "."
+            var written: [String] = []
             for file in try ClientSettings(facts: facts).files() {
                 let path = "\(directory)/\(file.path)"
                 try FileManager.default.createDirectory(
                     at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
                 try RawFile.write(path, file.octets, mode: 0o600)
-                print(path)
+                written.append(path)
             }
+            try format.tell(["files": JSONValue(written)], written)
         }
     }
 
@@ -114,8 +117,10 @@ struct ClientProfileCommand: ParsableCommand {
     }
 
     private func write(_ text: String) throws {
-        guard let output else { return print(text, terminator: "") }
+        guard let output else {
+            return format.json ? try format.tell(["profile": .text(text)], []) : print(text, terminator: "")
+        }
         try RawFile.write(output, Array(text.utf8), mode: 0o600)
-        print(output)
+        try format.tell(["files": JSONValue([output])], [output])
     }
 }

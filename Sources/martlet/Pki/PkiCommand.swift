@@ -30,6 +30,7 @@ struct Pki: ParsableCommand {
 struct AuthorityOption: ParsableArguments {
     @Option(name: .customLong("dir"), help: ArgumentHelp("The authority's directory.", valueName: "DIR"))
     var directory: String
+    @OptionGroup var format: OutputFormat
 
     var authority: AuthorityDirectory { AuthorityDirectory(path: directory) }
 }
@@ -94,7 +95,9 @@ struct PkiAuthority: ParsableCommand {
         let made = try place.authority.make(
             subject, kind: issue.key?.kind ?? .p384, days: issue.days ?? 3650, pathLength: max(0, pathLength),
             published: .init(lists: crl, responders: ocsp))
-        print("\(place.authority.certificatePath): \(made.name)")
+        try place.format.tell(
+            ["certificate": .text(place.authority.certificatePath), "name": .text(made.name)],
+            ["\(place.authority.certificatePath): \(made.name)"])
     }
 }
 
@@ -125,7 +128,8 @@ struct PkiGateway: ParsableCommand {
         // RSA, because every client knows it; 825 days, because Apple takes no more.
         let files = try place.authority.issue(
             name, profile, kind: issue.key?.kind ?? .rsa(bits: 3072), days: issue.days ?? 825, password: nil)
-        print("\(files.certificate)\n\(files.key)")
+        try place.format.tell(
+            ["certificate": .text(files.certificate), "key": .text(files.key)], [files.certificate, files.key])
     }
 }
 
@@ -156,7 +160,11 @@ struct PkiClient: ParsableCommand {
         }
         let files = try place.authority.issue(
             name, profile, kind: issue.key?.kind ?? .rsa(bits: 3072), days: issue.days ?? 365, password: password)
-        print(([files.certificate, files.key] + (files.container.map { [$0] } ?? [])).joined(separator: "\n"))
+        try place.format.tell(
+            [
+                "certificate": .text(files.certificate), "key": .text(files.key),
+                "container": JSONValue(files.container),
+            ], [files.certificate, files.key] + (files.container.map { [$0] } ?? []))
     }
 }
 
@@ -184,7 +192,9 @@ struct PkiRevoke: ParsableCommand {
             throw CommandFailure("'\(reason)' is no reason; see martlet pki revoke --help.")
         }
         let serial = try place.authority.revoke(what, reason: number)
-        print("\(serial) is revoked; `martlet pki crl --dir \(place.directory)` writes the list that says so")
+        try place.format.tell(
+            ["serial": .text("\(serial)"), "reason": .text(reason)],
+            ["\(serial) is revoked; `martlet pki crl --dir \(place.directory)` writes the list that says so"])
     }
 }
 
@@ -200,7 +210,11 @@ struct PkiList: ParsableCommand {
 
     func run() throws {
         let list = try place.authority.writeList(days: min(max(1, days), 3650))
-        print("\(place.authority.listPath): number \(list.number ?? 0), \(list.count) revoked")
+        try place.format.tell(
+            [
+                "file": .text(place.authority.listPath), "number": .number(Double(list.number ?? 0)),
+                "revoked": .number(Double(list.count)),
+            ], ["\(place.authority.listPath): number \(list.number ?? 0), \(list.count) revoked"])
     }
 }
 
@@ -212,17 +226,23 @@ struct PkiShow: ParsableCommand {
     @Argument(help: "Files in PEM or DER.")
     var files: [String]
 
+    @OptionGroup var format: OutputFormat
+
     func run() throws {
+        var found: [JSONValue] = []
+        defer { if format.json { try? format.tell(["items": .list(found)], []) } }
         for file in files {
             let octets: [UInt8]
             do { octets = try RawFile.read(file) } catch { throw CommandFailure("\(error)") }
             if let list = try? RevocationList(file: octets) {
-                print(CertificateText.text(list, now: WallClock.now()))
+                found.append(CertificateJSON.value(list))
+                if !format.json { print(CertificateText.text(list, now: WallClock.now())) }
                 continue
             }
             do throws(TrustError) {
                 for certificate in try CertificateFile.certificates(octets) {
-                    print(CertificateText.text(certificate, now: WallClock.now()))
+                    found.append(CertificateJSON.value(certificate))
+                    if !format.json { print(CertificateText.text(certificate, now: WallClock.now())) }
                 }
             } catch {
                 throw CommandFailure("\(file): \(error).")

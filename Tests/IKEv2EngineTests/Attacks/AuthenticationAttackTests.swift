@@ -108,6 +108,58 @@ import WireFormat
         #expect(pair.right.liveSPIs.count == 2)
     }
 
+    @Test("Attack 8: nobody deletes what is another's, what is not there, or without the keys")
+    func attack8() throws {
+        let pair = Pair()
+        pair.connect()
+        let honest = try #require(pair.right.summary)
+        let child = try #require(honest.children.first)
+        let live = Set(pair.right.liveSPIs)
+        let rogue = try #require(RoguePeer(pair))
+        #expect(rogue.authenticate().count == 1)
+        #expect(pair.right.endpoint.counts.childSAs == 2)
+        let strangers: [[UInt32]] = [
+            [child.outboundSPI], [child.inboundSPI], [child.outboundSPI, child.inboundSPI], [0], [], [1, 1, 1],
+            Array(0x1000..<0x1200),
+        ]
+        for (number, spis) in strangers.enumerated() {
+            for (step, which) in [SecurityProtocol.esp, .ah].enumerated() {
+                let deletion = Payload.delete(DeletePayload(.children(which, spis: spis)))
+                let answer = rogue.ask(.informational, UInt32(2 + 2 * number + step), [deletion])
+                #expect(answer.first?.payloads.isEmpty != false)
+            }
+        }
+        // Its own, which is heeded once.
+        let own = Payload.delete(DeletePayload(.children(.esp, spis: [0xc0ff_ee00, 0xc0ff_ee00])))
+        let next = UInt32(2 + 2 * strangers.count)
+        #expect(rogue.ask(.informational, next, [own]).first?.payloads.count == 1)
+        #expect(rogue.ask(.informational, next + 1, [own]).first?.payloads == [])
+        #expect(pair.right.endpoint.counts.childSAs == 1)
+
+        // Without keys, in this version's words or in the older one's: Hash, then Delete (RFC 2408 §3.15).
+        let head = WireProposal.octets(honest.initiatorSPI) + WireProposal.octets(honest.responderSPI)
+        let plain: [UInt8] = [0, 0, 0, 8, 1, 0, 0, 0]
+        let old: [UInt8] =
+            [12, 0, 0, 24] + [UInt8](repeating: 0, count: 20) + [0, 0, 0, 16, 0, 0, 0, 1, 3, 4, 0, 1]
+            + WireProposal.octets(child.outboundSPI)
+        for (first, version, exchange, flags, body) in [
+            (42, 0x20, 37, 8, plain), (42, 0x20, 37, 0, plain), (8, 0x10, 5, 0, old), (12, 0x10, 5, 0, plain),
+        ] as [(UInt8, UInt8, UInt8, UInt8, [UInt8])] {
+            for id: UInt8 in 0..<4 {
+                let forged =
+                    head + [first, version, exchange, flags, 0, 0, 0, id, 0, 0, 0, UInt8(28 + body.count)] + body
+                #expect(rogue.deliver(forged).isEmpty)
+            }
+        }
+        #expect(pair.right.endpoint.counts.ikeSAs == 2)
+        #expect(pair.right.endpoint.counts.childSAs == 1)
+        #expect(live.isSubset(of: pair.right.liveSPIs))
+        // The owner still may.
+        pair.left.handle(.command(.terminate(.child("net", connection: nil))))
+        pair.run()
+        #expect(pair.right.endpoint.counts.childSAs == 0)
+    }
+
     @Test("Attack 14: every flipped bit of a sealed request is dropped in silence, and moves nothing")
     func attack14() throws {
         let pair = Pair()
