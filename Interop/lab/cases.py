@@ -108,6 +108,9 @@ def all_cases():
         timeout=900))
     cases.append(Case(
         "martlet/martlet thousand-restart", "martlet", "martlet", thousand.ManyTunnels, planned.thousand, timeout=600))
+    cases.append(Case(
+        "martlet-kept/martlet thousand-restart", "martlet-kept", "martlet", thousand.ManyTunnels, planned.thousand,
+        timeout=600))
     for name, scenario, procedure, pairings, seconds in restarts.ROWS:
         cases += [
             Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds,

@@ -34,7 +34,7 @@ for place, number in enumerate(high):
     os.close(number)
 if numbers:
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(numbers)), LISTEN_FDNAMES=names)
-os.execv(command[0], command)
+os.execvp(command[0], command)
 """
 
 

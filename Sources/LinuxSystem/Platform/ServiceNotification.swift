@@ -45,8 +45,8 @@ public struct ServiceNotification: Sendable {
 
     /// What the two variables say to `process`.
     static func watchdogInterval(_ microseconds: String?, of pid: String?, process: Int32) -> Interval? {
-        guard let count = microseconds.flatMap({ Int64($0) }), count > 0, pid == nil || pid.flatMap({ Int32($0) }) == process
-        else { return nil }
+        let isMeant = pid.map { Int32($0) == process } ?? true
+        guard let count = microseconds.flatMap({ Int64($0) }), count > 0, isMeant else { return nil }
         return .microseconds(count)
     }
 
