@@ -6,7 +6,7 @@ from typing import Callable
 from . import (
     addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible, extensions,
     fire, fit, hybrid, imports, installed, kept, mobility, nat, planned, policies, radius, reauthenticate, refusal,
-    rekey, replays, resources, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
+    rekey, replays, resources, restarts, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
     zero)
 from .scenario import SUITES, Scenario
 
@@ -33,7 +33,7 @@ class Case:
 
 
 def _short(kind):
-    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}[kind]
+    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}.get(kind, kind)
 
 
 def all_cases():
@@ -108,6 +108,14 @@ def all_cases():
         timeout=900))
     cases.append(Case(
         "martlet/martlet thousand-restart", "martlet", "martlet", thousand.ManyTunnels, planned.thousand, timeout=600))
+    cases.append(Case(
+        "martlet-kept/martlet thousand-restart", "martlet-kept", "martlet", thousand.ManyTunnels, planned.thousand,
+        timeout=600))
+    for name, scenario, procedure, pairings, seconds in restarts.ROWS:
+        cases += [
+            Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds,
+                 ci=name == "systemd-restart" and right == "strongswan")
+            for left, right in sorted(pairings)]
     for left, right in (("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet-loaded", "strongswan")):
         cases.append(Case(
             f"{left.replace('strongswan', 'ss')}/{right.replace('strongswan', 'ss')} planned-restart", left, right,
