@@ -38,7 +38,8 @@ import WireFormat
         #expect(bench.replies.last?.code == .disconnectNAK && bench.replies.last?.first(.errorCause)?.number == 503)
     }
 
-    @Test func attack27RequestsThatNobodyMayMakeAreDropped() throws {
+    @Test("Attack 27: CoA and Disconnect from elsewhere, with another secret or an old time, are dropped")
+    func attack27RequestsThatNobodyMayMakeAreDropped() throws {
         var bench = try Self.running()
         let other = SecretBytes(Array("not the secret of the two".utf8))
         try bench.request(.disconnectRequest, [Self.carol, Self.stamp], from: IPAddress(v4: 0xc000_0209))
@@ -66,7 +67,8 @@ import WireFormat
         #expect(bench.terminated == [IKESAID(rawValue: 9)])
     }
 
-    @Test func attack27WhatCouldBeReplayedLaterIsRefused() throws {
+    @Test("Attack 27: what could be replayed later is refused")
+    func attack27WhatCouldBeReplayedLaterIsRefused() throws {
         var bench = try Self.running()
         try bench.request(.disconnectRequest, [Self.carol])
         #expect(bench.terminated.isEmpty && bench.replies.last?.first(.errorCause)?.number == 402)
