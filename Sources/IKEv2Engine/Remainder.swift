@@ -92,7 +92,7 @@ extension Intent: Recorded {
             writer.uint8(6)
             writer.put(id)
         case .probe: writer.uint8(7)
-        case .updateAddresses: writer.uint8(7)
+        case .updateAddresses: writer.uint8(8)
         case .checkRoute: writer.uint8(9)
         case .announceAddresses: writer.uint8(10)
         case .redirect(let gateway):

@@ -43,6 +43,17 @@ import WireFormat
         return (next, effects.take())
     }
 
+    @Test("What a process takes over it hands over again as it was")
+    func nothingIsLost() throws {
+        let (endpoint, configuration, now) = try Self.established()
+        let first = RecordWriter()
+        _ = endpoint.handOver(to: first)
+        let (next, _) = try Self.takeOver(Self.octets(first), configuration, now)
+        let second = RecordWriter()
+        _ = next.handOver(to: second)
+        #expect(Self.octets(second) == Self.octets(first))
+    }
+
     @Test("Whatever is damaged is refused or read, and ends nothing")
     func damage() throws {
         let (endpoint, configuration, now) = try Self.established()
