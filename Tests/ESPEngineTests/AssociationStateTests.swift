@@ -87,7 +87,7 @@ import WireFormat
         }
     }
 
-    @Test("No key meets an IV twice: 1,000 SAs, ten restarts")
+    @Test("Attack 35: no key meets an IV twice: 1,000 SAs, ten restarts")
     func noIVTwice() throws {
         struct Use: Hashable {
             let key: Int

@@ -9,27 +9,6 @@ import Testing
 
 /// What an authentic peer may put inside, and what it may not.
 struct DecapsulatorTests {
-    /// Seals any text, its padding and trailer included, as a peer that follows no rule would.
-    private func forge(_ text: [UInt8], sequence: UInt32 = 1) throws -> [UInt8] {
-        let association = try Fixtures.association(.outbound)
-        let cipher = try PacketCipher(
-            encryption: association.encryption, integrity: nil,
-            keys: PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey),
-            direction: .seal)
-        var packet = [UInt8](repeating: 0, count: 16) + text + [UInt8](repeating: 0, count: 16)
-        for shift in 0..<4 {
-            packet[shift] = UInt8(truncatingIfNeeded: association.spi >> UInt32(24 - 8 * shift))
-            packet[4 + shift] = UInt8(truncatingIfNeeded: sequence >> UInt32(24 - 8 * shift))
-        }
-        var span = packet.mutableSpan
-        var raw = unsafe span.mutableBytes
-        let sealed = cipher.seal(
-            &raw, associatedData: 0..<8, extraAssociatedData: nil, iv: 8..<16, text: 16..<(16 + text.count),
-            icv: 16 + text.count)
-        #expect(sealed)
-        return packet
-    }
-
     @Test func paddingIsVerified() throws {
         let inner = try Fixtures.packet()
         let cases: [([UInt8], DropReason?)] = [
@@ -39,7 +18,7 @@ struct DecapsulatorTests {
         ]
         for (tail, expected) in cases {
             let pair = try Pair()
-            let packet = try forge(inner + tail)
+            let packet = try Fixtures.forge(inner + tail)
             if let expected {
                 #expect(throws: expected) { try pair.open(packet) }
                 #expect(pair.inbound.drops[expected] == 1)
@@ -50,7 +29,7 @@ struct DecapsulatorTests {
             }
         }
         let pair = try Pair()
-        #expect(throws: DropReason.badPadding) { try pair.open(try forge([1, 4])) }
+        #expect(throws: DropReason.badPadding) { try pair.open(try Fixtures.forge([1, 4])) }
     }
 
     @Test func nextHeaderSaysWhatIsInside() throws {
@@ -64,7 +43,7 @@ struct DecapsulatorTests {
         ]
         for (inner, nextHeader, expected) in cases {
             let pair = try Pair()
-            let packet = try forge(inner + [0, nextHeader])
+            let packet = try Fixtures.forge(inner + [0, nextHeader])
             if let expected {
                 #expect(throws: expected) { try pair.open(packet) }
                 #expect(pair.inbound.drops[expected] == 1)
@@ -78,7 +57,7 @@ struct DecapsulatorTests {
     @Test func whatFollowsTheInnerPacketIsCutOff() throws {
         let pair = try Pair()
         let inner = try Fixtures.packet()
-        #expect(try pair.open(try forge(inner + [UInt8](repeating: 0, count: 300) + [0, 4])) == inner)
+        #expect(try pair.open(try Fixtures.forge(inner + [UInt8](repeating: 0, count: 300) + [0, 4])) == inner)
     }
 
     @Test(arguments: [
@@ -126,7 +105,7 @@ struct DecapsulatorTests {
             text[text.count - 1] = [4, 41, 59, 6][round % 4]
             text[text.count - 2] = UInt8(random.below(3))
             if round % 2 == 0 { text[0] = random.uint32() & 1 == 0 ? 0x45 : 0x60 }
-            if (try? pair.open(try forge(text, sequence: UInt32(round) + 1))) != nil { opened += 1 }
+            if (try? pair.open(try Fixtures.forge(text, sequence: UInt64(round) + 1))) != nil { opened += 1 }
         }
         #expect(opened == 0)
         #expect(pair.receiver.counters.forgeries == 0)

@@ -63,6 +63,28 @@ enum Fixtures {
                 addresses: (from, to)))
         return bytes
     }
+
+    /// Seals any text, its padding and trailer included, with the keys of the outbound association, as a peer that follows
+    /// no rule would. The upper half of the number counts with `extended` only.
+    static func forge(_ text: [UInt8], sequence: UInt64 = 1, extended: Bool = false) throws -> [UInt8] {
+        let association = try association(.outbound, extended: extended)
+        let cipher = try PacketCipher(
+            encryption: association.encryption, integrity: nil,
+            keys: PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey),
+            direction: .seal)
+        var packet = [UInt8](repeating: 0, count: 16) + text + [UInt8](repeating: 0, count: 16)
+        for shift in 0..<4 {
+            packet[shift] = UInt8(truncatingIfNeeded: association.spi >> UInt32(24 - 8 * shift))
+            packet[4 + shift] = UInt8(truncatingIfNeeded: sequence >> UInt64(24 - 8 * shift))
+        }
+        var span = packet.mutableSpan
+        var raw = unsafe span.mutableBytes
+        let sealed = cipher.seal(
+            &raw, associatedData: 0..<8, extraAssociatedData: extended ? UInt32(sequence >> 32) : nil, iv: 8..<16,
+            text: 16..<(16 + text.count), icv: 16 + text.count)
+        #expect(sealed)
+        return packet
+    }
 }
 
 /// Two databases that belong to the two ends of one SA.

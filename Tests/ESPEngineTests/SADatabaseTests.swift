@@ -54,7 +54,8 @@ struct SADatabaseTests {
     }
 
     /// The counters of a million packets, over a re-installation with the same keys: their IVs are all different.
-    @Test func noIVComesTwice() throws {
+    @Test("Attack 35: no IV comes twice, over re-installation with the same keys")
+    func noIVComesTwice() throws {
         let pair = try Pair()
         let inner = try Fixtures.packet(payload: [])
         let head = OutboundSADatabase.headroom

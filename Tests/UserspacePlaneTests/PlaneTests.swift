@@ -156,7 +156,29 @@ import WireFormat
         #expect(both.planes.1.takeEvents() == [.unknownSPI(0x7777_7777, path.reversed)])
     }
 
-    @Test func unknownSPIsAreToldOfSlowly() throws {
+    @Test("Attack 35: a flood of keepalives costs nobody anything; forged ESP from another port moves no peer")
+    func keepalivesAndOtherPorts() throws {
+        let both = try Both()
+        let stranger = try UDPSocket.bind(Endpoint(.loopback(.v4), 0))
+        let path = Path(local: stranger.localEndpoint, remote: both.path.remote)
+        for _ in 0..<5000 { _ = try stranger.send([0xff], along: path) }
+        try both.exchange(1)
+        #expect(Support.eventually { both.planes.1.drops(.keepAlive) == 5000 })
+        #expect(both.planes.1.takeEvents().isEmpty)
+        // Forged, from a port that the peer does not have: no path changes.
+        var forged = [UInt8](repeating: 0x77, count: 100)
+        for shift in 0..<4 { forged[shift] = UInt8(truncatingIfNeeded: both.forward >> UInt32(24 - 8 * shift)) }
+        for number in 0..<100 {
+            forged[7] = UInt8(number)
+            _ = try stranger.send(forged, along: path)
+        }
+        #expect(Support.eventually { both.planes.1.drops(.forged) == 100 })
+        #expect(both.planes.1.takeEvents().isEmpty)
+        try both.exchange(2)
+    }
+
+    @Test("Attack 35: a flood of unknown SPIs is told of slowly")
+    func unknownSPIsAreToldOfSlowly() throws {
         let both = try Both()
         let stranger = try UDPSocket.bind(Endpoint(.loopback(.v4), 0))
         let path = Path(local: stranger.localEndpoint, remote: both.path.remote)
