@@ -119,7 +119,9 @@ let package = Package(
         floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
 
         // House
-        floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor(
+            "SwanctlConfig",
+            ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",
@@ -236,8 +238,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "EAPEngine", "RADIUS", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
-                "IKEMessages",
+                "Gateway", "EAPEngine", "RADIUS", "Fetching", "StateRecords", "ViciServer", "ViciMessages", "Telemetry",
+                "SwanctlConfig", "Trust", "IKEMessages",
                 "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
                 "WireFormat",
             ]),
