@@ -119,7 +119,9 @@ let package = Package(
         floor("Fetching", ["CFetch", "LinuxSystem", "NetworkTypes", "Clockwork"]),
 
         // House
-        floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor(
+            "SwanctlConfig",
+            ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",

@@ -136,6 +136,10 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left in ("strongswan", "martlet"):
+        for name, scenario in revocation.IN_TLS:
+            cases.append(Case(
+                f"{_short(left)}/martlet {name}", left, "martlet", scenario, revocation.judged, timeout=120))
     for left, right, checked in (
             ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
             ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),

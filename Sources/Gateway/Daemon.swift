@@ -213,6 +213,7 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
+        gateway.onConsideration = { [unowned self] in log.consider($0, $1, $2) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         gateway.observe { [unowned self] event in updown.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
@@ -235,6 +236,7 @@ public final class Daemon {
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
         gateway.beforeInput = { [unowned self] in
             store.apply()
+            station.gateway.tellsConsiderations = log.level >= EventLog.considerationLevel
             station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
         }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
