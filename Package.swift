@@ -122,7 +122,9 @@ let package = Package(
         floor("Serving", ["CServe", "NetworkTypes"]),
 
         // House
-        floor("SwanctlConfig", ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
+        floor(
+            "SwanctlConfig",
+            ["Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "WireFormat", "Clockwork"]),
         floor("Telemetry", ["GatewayModel", "NetworkTypes", "Clockwork", "IPsecCrypto", "WireFormat"]),
         floor(
             "ViciServer",

@@ -36,6 +36,7 @@ let package = Package(
         fuzzer("FuzzTunnel"),
         fuzzer("FuzzRADIUS"),
         fuzzer("FuzzDialects"),
+        fuzzer("FuzzHandover"),
     ],
     swiftLanguageModes: [.v6]
 )

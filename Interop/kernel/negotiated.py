@@ -283,6 +283,34 @@ def rekeys(guest, pair):
     return "4 rekeys under 900 pings, none lost"
 
 
+def restarted(guest, pair):
+    """Another process takes Martlet's place under pings both ways, twice: the same SAs in the kernel, and new ones later."""
+    side, address, source = pair.targets()[0]
+    back = next(each for each in pair.targets() if each[0] == "b")
+    before = (pair.left.child()["spi-in"], pair.left.child()["spi-out"])
+    # They outlast both restarts: what waits when a ping ends counts as lost.
+    streams = [guest.pings(*way, count=1500, interval=0.02) for way in ((side, address, source), back)]
+    for _ in range(2):
+        time.sleep(1)
+        run([guest.martlet, "restart", "--json", "--vici", pair.left.uri], timeout=60).require()
+        if (pair.left.child()["spi-in"], pair.left.child()["spi-out"]) != before:
+            raise Failure("the SPIs are others after the restart")
+    lost = [stream.lost() for stream in streams]
+    waited = re.findall(r"packets waited for (\d+) ms", pair.left.daemon.output())
+    if max(lost) > 50:
+        raise Failure(f"{lost} of 1500 pings each way were lost over two restarts, {waited} ms")
+    if pair.left.daemon.output().count("took over 1 IKE SAs with 1 Child SAs") != 2:
+        raise Failure(f"Martlet took nothing over: {last_lines(pair.left.daemon.output())}")
+    pair.check()
+    pair.right.swanctl("--rekey", "--child", CHILD).require()
+    eventually(
+        lambda: all([child["spi-in"] not in before for child in gateway.children()] == [True]
+                    for gateway in (pair.left, pair.right)), 10, "both have one Child SA, with new keys")
+    for each in pair.targets():
+        guest.network.require_ping(*each)
+    return f"2 restarts, packets waited {' and '.join(waited)} ms, {sum(lost)} of 3000 pings lost"
+
+
 def other_tunnel(kind):
     """GRE or IP-in-IP between the hosts, its packets in transport mode."""
     def extra(guest, pair):
@@ -414,5 +442,12 @@ def cases(Case):
     add("ah rekeys", Wanted("ah_proposals = sha256-x25519", protocol="AH"), rekeys, timeout=180)
     add("esp transport rekeys", Wanted(
         "esp_proposals = aes128gcm16-x25519", plain, mode="TRANSPORT"), rekeys, timeout=180)
+    for name, wanted in (
+            ("esp", Wanted("esp_proposals = aes128gcm16-x25519-esn", plain)),
+            ("esp transport", Wanted("esp_proposals = aes128gcm16-x25519", plain, mode="TRANSPORT")),
+            ("ah", Wanted("ah_proposals = sha256-x25519", protocol="AH")),
+            ("ah transport", Wanted("ah_proposals = sha256-x25519", mode="TRANSPORT", protocol="AH")),
+            ("ipcomp", Wanted("esp_proposals = aes128gcm16-x25519;ipcomp = yes", plain, inner=(4,)))):
+        add(f"planned-restart {name}", wanted, restarted, timeout=180)
     found.append(Case("martlet/ss ah refused in udp", refused_in_udp))
     return found

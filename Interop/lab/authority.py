@@ -33,11 +33,11 @@ class Authority:
         run(["openssl", "genpkey", *KINDS[kind], "-out", issued.key], timeout=60).require()
         return issued
 
-    def ca(self, name, kind="ecdsa256", issuer=None, subject=None):
+    def ca(self, name, kind="ecdsa256", issuer=None, subject=None, more=""):
         """An authority's certificate; its own issuer when there is no other."""
         return self.issue(
             name, kind, issuer, subject or f"/C=CH/O=lab/CN={name}",
-            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n")
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n" + more)
 
     def peer(self, name, kind, issuer, subject, names, more="", days=30, is_future=False):
         return self.issue(

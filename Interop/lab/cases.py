@@ -6,7 +6,8 @@ from typing import Callable
 from . import (
     addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
     extensions, fire, fit, hybrid, imports, installed, kept, mobility, nat, outside, planned, policies, radius,
-    readme, reauthenticate, refusal, rekey, replays, resources, revocation, rounds, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
+    readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, shapes, stampede,
+    thousand, unanswered, uniqueness, updown, wiretap,
     zero)
 from .scenario import SUITES, Scenario
 
@@ -33,7 +34,7 @@ class Case:
 
 
 def _short(kind):
-    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}[kind]
+    return {"strongswan": "ss", "strongswan-newer": "ss6", "martlet": "martlet"}.get(kind, kind)
 
 
 def all_cases():
@@ -109,6 +110,14 @@ def all_cases():
         timeout=900))
     cases.append(Case(
         "martlet/martlet thousand-restart", "martlet", "martlet", thousand.ManyTunnels, planned.thousand, timeout=600))
+    cases.append(Case(
+        "martlet-kept/martlet thousand-restart", "martlet-kept", "martlet", thousand.ManyTunnels, planned.thousand,
+        timeout=600))
+    for name, scenario, procedure, pairings, seconds in restarts.ROWS:
+        cases += [
+            Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds,
+                 ci=name == "systemd-restart" and right == "strongswan")
+            for left, right in sorted(pairings)]
     for left, right in (("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet-loaded", "strongswan")):
         cases.append(Case(
             f"{left.replace('strongswan', 'ss')}/{right.replace('strongswan', 'ss')} planned-restart", left, right,
@@ -129,6 +138,10 @@ def all_cases():
         for name, scenario in revocation.rows(checked):
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, revocation.judged, timeout=120))
+    for left in ("strongswan", "martlet"):
+        for name, scenario in revocation.IN_TLS:
+            cases.append(Case(
+                f"{_short(left)}/martlet {name}", left, "martlet", scenario, revocation.judged, timeout=120))
     for left, right, checked in (
             ("martlet", "martlet", "a"), ("martlet", "martlet", "b"), ("martlet", "strongswan-newer", "a"),
             ("martlet", "strongswan-newer", "b"), ("strongswan-newer", "martlet", "a"),

@@ -1,5 +1,6 @@
 """Tunnels whose ends prove themselves with keys and certificates: every kind of key, chain and name, and what must fail."""
 
+import base64
 import os
 import re
 import shutil
@@ -32,8 +33,19 @@ class CertificateScenario(Scenario):
     charon: str = ""
     #: What is wrong: expired, future, name, untrusted, purpose, weak.
     wrong: str = ""
-    #: How the key is stored: pem, encrypted, pkcs12, raw.
+    #: How the key is stored: pem, encrypted, pkcs12, raw; in DER and in a directory of its kind: rsa, ecdsa, pkcs8.
     storage: str = "pem"
+    #: The form of certificates: PEM or DER.
+    form: str = "PEM"
+    #: How a shared key is written: as text, hex, base64; or for whom: wildcard.
+    spelling: str = "text"
+    #: A certificate of this kind that comes before the right one, by an authority that the peer does not trust.
+    decoy: str = ""
+    #: The peer has the certificate already, and it is not sent.
+    pinned: bool = False
+    #: The certificate policy in all certificates, and the one that is asked for.
+    policy: str = ""
+    wanted_policy: str = ""
     more: str = ""
     #: What the right side's list of the authority says about the left's certificate: good, revoked, stale, missing.
     crl: str = ""
@@ -65,7 +77,9 @@ class CertificateScenario(Scenario):
             self._prepare_by_martlet(gateway, other)
             return
         pki = Authority(os.path.join(os.path.dirname(gateway.directory), "pki"))
-        root = self._once(pki, "root", lambda: pki.ca("root", self._authority_kind()))
+        # strongSwan wants to see a policy in the whole chain.
+        policy = f"certificatePolicies={self.policy}\n" if self.policy else ""
+        root = self._once(pki, "root", lambda: pki.ca("root", self._authority_kind(), more=policy))
         second = self._once(pki, "second", lambda: pki.ca("second")) if self.chain == "two" else None
         issuer = root
         if self.chain == "intermediate":
@@ -82,11 +96,12 @@ class CertificateScenario(Scenario):
         more = "extendedKeyUsage=codeSigning\n" if self.wrong == "purpose" and letter == "a" else ""
         if letter == self.checked:
             more += self.places
+        more += policy
         kind = "rsa1024" if self.wrong == "weak" and letter == "a" else self.kind
         own = pki.peer(letter, kind, issuer, f"/C=CH/O=lab/CN={letter}.lab", names, more, days,
                        is_future=self.wrong == "future" and letter == "a")
         folders = {name: os.path.join(gateway.directory, name)
-                   for name in ("x509", "x509ca", "private", "pkcs12", "pubkey")}
+                   for name in ("x509", "x509ca", "private", "pkcs12", "pubkey", "rsa", "ecdsa", "pkcs8")}
         for folder in folders.values():
             os.makedirs(folder, exist_ok=True)
         for authority in filter(None, (root, second)):
@@ -100,8 +115,22 @@ class CertificateScenario(Scenario):
         elif self.storage == "pkcs12":
             run(["openssl", "pkcs12", "-export", "-inkey", own.key, "-in", own.certificate, "-passout",
                  f"pass:{self.secret}", "-out", os.path.join(folders["pkcs12"], "own.p12")]).require()
+        elif self.storage in ("rsa", "ecdsa", "pkcs8"):
+            into = ["-outform", "DER", "-out", os.path.join(folders[self.storage], "own.der")]
+            command = {
+                "rsa": ["rsa", "-traditional"], "ecdsa": ["ec"],
+                "pkcs8": ["pkcs8", "-topk8", "-passout", f"pass:{self.secret}"],
+            }[self.storage]
+            run(["openssl", *command, "-in", own.key, *into]).require()
         else:
             shutil.copy(own.key, os.path.join(folders["private"], "own.pem"))
+        if self.decoy and letter == "a":
+            stranger = self._once(pki, "stranger", lambda: pki.ca("stranger"))
+            decoy = pki.peer("decoy", self.decoy, stranger, f"/C=CH/O=lab/CN={letter}.lab", names)
+            shutil.copy(decoy.key, os.path.join(folders["private"], "decoy.pem"))
+            shutil.copy(decoy.certificate, os.path.join(folders["x509"], "decoy.pem"))
+            # Ours to build a chain with; the other side does not have it.
+            shutil.copy(stranger.certificate, folders["x509ca"])
         if self.storage == "raw":
             # Both raw keys must be there before either side starts.
             run(["openssl", "pkey", "-in", own.key, "-pubout", "-out",
@@ -110,7 +139,12 @@ class CertificateScenario(Scenario):
             os.makedirs(theirs, exist_ok=True)
             shutil.copy(os.path.join(folders["pubkey"], f"{letter}.pub"), theirs)
         elif self.storage != "pkcs12":
-            shutil.copy(own.certificate, os.path.join(folders["x509"], "own.pem"))
+            run(["openssl", "x509", "-in", own.certificate, "-outform", self.form, "-out",
+                 os.path.join(folders["x509"], "own.pem")]).require()
+        if self.pinned:
+            theirs = os.path.join(other.directory, "x509")
+            os.makedirs(theirs, exist_ok=True)
+            shutil.copy(own.certificate, os.path.join(theirs, f"{letter}.pem"))
         if letter == "a" and self.crl not in ("", "missing"):
             lists = os.path.join(other.directory, "x509crl")
             os.makedirs(lists, exist_ok=True)
@@ -155,9 +189,14 @@ class CertificateScenario(Scenario):
         if self.storage == "raw":
             return f"auth = pubkey\n      pubkeys = {side.letter}.pub\n      id = {self.identity(side)[0]}"
         if is_local:
-            own = "" if self.storage == "pkcs12" else "\n      certs = own.pem"
+            first = "decoy.pem, " if self.decoy and side.letter == "a" else ""
+            own = "" if self.storage == "pkcs12" else f"\n      certs = {first}own.pem"
             return f"auth = {self.local_auth}{own}\n      id = \"{self.identity(side)[0]}\""
         policy = f"\n      revocation = {self.revocation}" if (self.crl or self.places) and side.letter == self.checked else ""
+        if self.pinned:
+            policy += f"\n      certs = {side.letter}.pem"
+        if self.wanted_policy:
+            policy += f"\n      cert_policy = {self.wanted_policy}"
         return f"auth = {self.remote_auth}\n      id = \"{self.expected(side)}\"{policy}"
 
     def configuration(self, side, other):
@@ -165,7 +204,12 @@ class CertificateScenario(Scenario):
         password = {
             "encrypted": f"private-own {{\n    file = own.pem\n    secret = \"{self.secret}\"\n  }}",
             "pkcs12": f"pkcs12-own {{\n    file = own.p12\n    secret = \"{self.secret}\"\n  }}",
+            "pkcs8": f"pkcs8-own {{\n    file = own.der\n    secret = \"{self.secret}\"\n  }}",
         }.get(self.storage, "")
+        octets = mine.secret.encode()
+        spelled = {"hex": "0x" + octets.hex(), "base64": "0s" + base64.b64encode(octets).decode()}.get(
+            self.spelling, mine.secret)
+        owners = "id-1 = \"*.lab\"\n    " if self.spelling == "wildcard" else ""
         return f"""connections {{
   {CONNECTION} {{
     version = 2
@@ -191,7 +235,7 @@ class CertificateScenario(Scenario):
 }}
 secrets {{
   ike-lab {{
-    secret = "{mine.secret}"
+    {owners}secret = "{spelled}"
   }}
   {password}
 }}
@@ -289,7 +333,7 @@ def keys_kept(bench):
             continue
         folder = os.path.join(gateway.directory, "private")
         for name in os.listdir(folder):
-            with open(os.path.join(folder, name), encoding="utf-8") as source:
+            with open(os.path.join(folder, name), encoding="latin-1") as source:
                 for line in source:
                     if not line.startswith("-") and len(line) > 20 and line.strip() in gateway.log_text():
                         raise Failure(f"a line of a private key occurs in what {gateway.name} says")
@@ -302,7 +346,11 @@ def _rows():
         kind="rsa3072", local_auth="ike:rsa/pss-sha256", remote_auth="rsa-3072-ike:rsa/pss-sha256",
         charon="rsa_pss = yes")
     yield "rsa2048-sha512", dict(kind="rsa2048", local_auth="rsa-sha512", remote_auth="pubkey")
-    for kind in ("rsa2048", "ecdsa256", "ecdsa384", "ecdsa521"):
+    for bits, hashed in ((2048, 256), (4096, 512)):
+        yield f"rsa{bits}-pss", dict(
+            kind=f"rsa{bits}", local_auth=f"ike:rsa/pss-sha{hashed}", remote_auth=f"rsa-2048-ike:rsa/pss-sha{hashed}",
+            charon="rsa_pss = yes")
+    for kind in ("rsa2048", "rsa3072", "rsa4096", "ecdsa256", "ecdsa384", "ecdsa521"):
         # Without RFC 7427: methods 1, 9, 10 and 11.
         yield f"{kind}-classic", dict(kind=kind, charon="signature_authentication = no")
     yield "psk-and-certificate", dict(shared=("a",))
@@ -315,6 +363,15 @@ def _rows():
     yield "wildcard-dn", dict(name="wildcard")
     yield "encrypted-key", dict(storage="encrypted")
     yield "pkcs12", dict(kind="rsa2048", storage="pkcs12")
+    yield "directory-rsa", dict(kind="rsa2048", storage="rsa", form="DER")
+    yield "directory-ecdsa", dict(kind="ecdsa384", storage="ecdsa", form="DER")
+    yield "directory-pkcs8", dict(storage="pkcs8")
+    for spelling in ("text", "hex", "base64", "wildcard"):
+        yield f"psk-{spelling}", dict(shared=("a", "b"), spelling=spelling)
+    yield "several-candidates", dict(decoy="rsa2048")
+    yield "pinned", dict(pinned=True, more="send_cert = never\n    send_certreq = no")
+    yield "policy", dict(policy="1.3.6.1.4.1.99999.1", wanted_policy="1.3.6.1.4.1.99999.1")
+    yield "minimum-strength", dict(kind="rsa3072", remote_auth="rsa-3072-sha256-sha384-sha512")
     yield "raw-keys", dict(kind="ecdsa256", storage="raw")
     yield "martlet-pki", dict(pki=True, crl="good", revocation="strict")
     yield "send-always", dict(more="send_cert = always\n    send_certreq = no")
@@ -327,7 +384,7 @@ LOADED = [
     (name, scenario) for name, scenario in ROWS
     if name.removeprefix("cert ") in (
         "rsa2048", "ecdsa256", "ed25519", "intermediate", "two-authorities", "encrypted-key", "pkcs12", "raw-keys",
-        "wildcard-dn")]
+        "wildcard-dn", "directory-rsa", "directory-ecdsa", "directory-pkcs8")]
 
 #: Where the list lets the peer in.
 ROWS += [
@@ -354,6 +411,14 @@ REFUSALS += [
     for crl, policy, words in (
         ("revoked", "relaxed", "has been revoked"), ("revoked", "strict", "has been revoked"),
         ("stale", "strict", "out of date"), ("missing", "strict", "no revocation list"))]
+REFUSALS += [
+    Refusal("cert wrong-policy", lambda: CertificateScenario(
+        policy="1.3.6.1.4.1.99999.1", wanted_policy="1.3.6.1.4.1.99999.2"), _FAILED, sent=r"[ab]\.lab",
+        configured=r"certificate policies.*1\.3\.6\.1\.4\.1\.99999\.2"),
+    Refusal("cert too-short-a-key", lambda: CertificateScenario(
+        kind="rsa2048", remote_auth="rsa-3072-sha256-sha384-sha512"), _FAILED, sent=r"[ab]\.lab",
+        configured=r"RSA 2048.*3072"),
+]
 REFUSALS.append(
     Refusal("cert martlet-pki-revoked", lambda: CertificateScenario(pki=True, crl="revoked"), _FAILED, sent=r"a\.lab",
             configured="has been revoked"))

@@ -62,6 +62,12 @@ class Credentials:
             os.makedirs(os.path.join(place, folder), exist_ok=True)
             shutil.copy(source, os.path.join(place, folder, file))
 
+    def server(self, host):
+        """A key and a certificate for a server that is no gateway."""
+        return self.pki.peer(
+            f"{host}-server", self.kind, self.root, SUBJECT.format(name(host)), f"DNS:{name(host)}",
+            "extendedKeyUsage=serverAuth\n")
+
     def serve(self, netns):
         """Starts what winnetou serves."""
         servers = []

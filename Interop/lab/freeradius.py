@@ -1,4 +1,5 @@
-"""FreeRADIUS as a server beside a gateway: a configuration of its own, in the case's directory, on the loopback."""
+"""FreeRADIUS as a server beside a gateway: a configuration of its own, in the case's directory; on the loopback, or where
+a scenario has it."""
 
 import os
 import re
@@ -47,7 +48,7 @@ thread pool {{
   max_requests_per_server = 0
 }}
 client lab {{
-  ipaddr = 127.0.0.1
+  ipaddr = {client}
   secret = "{secret}"
   require_message_authenticator = yes
 }}
@@ -106,12 +107,12 @@ modules {{
 server lab {{
   listen {{
     type = auth
-    ipaddr = 127.0.0.1
+    ipaddr = {address}
     port = {port}
   }}
   listen {{
     type = acct
-    ipaddr = 127.0.0.1
+    ipaddr = {address}
     port = {accounting}
   }}
 {who}
@@ -131,9 +132,10 @@ server inner {{
 
 
 class FreeRADIUS:
-    """One server. It owns its directory; `start` and `kill` may be called in turn."""
+    """One server at `address` for the gateway at `client`. It owns its directory; `start` and `kill` may be called in turn."""
 
-    def __init__(self, directory, netns, secret, users, method, own, authority, port=1812, is_quiet=False):
+    def __init__(self, directory, netns, secret, users, method, own, authority, port=1812, is_quiet=False,
+                 address="127.0.0.1", client=None):
         self.directory = directory
         self.netns = netns
         self.port = port
@@ -142,7 +144,8 @@ class FreeRADIUS:
         os.makedirs(directory, exist_ok=True)
         self._write("radiusd.conf", _CONFIGURATION.format(
             directory=directory, secret=secret, method=method, key=own.key, certificate=own.certificate,
-            authority=authority.certificate, port=port, accounting=port + 1, who=_WHO))
+            authority=authority.certificate, port=port, accounting=port + 1, who=_WHO, address=address,
+            client=client or address))
         self._write("users", users)
         self._write("dictionary", "")
 

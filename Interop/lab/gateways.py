@@ -184,11 +184,13 @@ class Martlet(Gateway):
     executable = None
     #: More words of the command line.
     more = ()
+    #: Words before it: a program that makes a place for it and becomes it.
+    place = ()
 
     def command(self):
         level = ["--log", "0"] if self.is_quiet else []
         return [
-            self.executable, "run", "--config", self.configuration_file, "--vici", self.uri, *level, *self.more], {}
+            *self.place, self.executable, "run", "--config", self.configuration_file, "--vici", self.uri, *level, *self.more], {}
 
     def load(self):
         """The daemon reads its configuration itself; this waits until it says so."""
@@ -230,7 +232,7 @@ class LoadedMartlet(Martlet):
 def missing(kinds, executable):
     """Why these kinds of gateway cannot run here; empty when they can."""
     reasons = []
-    if kinds & {"martlet", "martlet-loaded"} and not os.access(executable, os.X_OK):
+    if any(kind.startswith("martlet") for kind in kinds) and not os.access(executable, os.X_OK):
         reasons.append(f"no executable {executable}: run `make build`")
     if "strongswan" in kinds and not os.access(CHARON, os.X_OK):
         reasons.append(f"no {CHARON}: run `make setup`")

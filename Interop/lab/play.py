@@ -14,9 +14,10 @@ import tempfile
 import time
 
 from . import credentials
+from .freeradius import FreeRADIUS
 from .gateways import Martlet, StrongSwan
 from .network import PREFIX, Plumbing, sweep
-from .playground import HOSTS, Playground, addresses
+from .playground import DEFAULTS, HOSTS, Playground, addresses
 from .processes import ENVIRONMENT, Daemon, Failure, eventually, last_lines, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -49,7 +50,8 @@ class Scenario:
             re.findall(r'^([A-Z0-9_]+)="?([^"\n]*)"?$', self._text("test.conf"), re.MULTILINE))
         self.gateways = self.settings.get("IPSECHOSTS", "").split()
         self.watched = self.settings.get("TCPDUMPHOSTS", "").split()
-        unknown = [host for host in self.gateways + self.watched if host not in HOSTS]
+        self.authorities = self.settings.get("RADIUSHOSTS", "").split()
+        unknown = [host for host in self.gateways + self.watched + self.authorities if host not in HOSTS]
         if unknown or not self.gateways:
             raise Failure(f"{self.name}: no such hosts: {unknown or 'IPSECHOSTS is empty'}")
 
@@ -85,7 +87,7 @@ class Stage:
     def __init__(self, scenario, pairing, directory):
         self.scenario, self.directory = scenario, directory
         self.ground = Playground()
-        self.captures, self.servers = {}, []
+        self.captures, self.servers, self.radius = {}, [], {}
         self.credentials = credentials.of(scenario, directory)
         self.checked, self.passed_over = 0, 0
         self.names = addresses()[1]
@@ -135,7 +137,7 @@ class Stage:
     def end(self):
         for gateway in self.gateways.values():
             gateway.abandon()
-        for helper in [*self.captures.values(), *self.servers]:
+        for helper in [*self.captures.values(), *self.servers, *self.radius.values()]:
             helper.kill()
         self.ground.down()
 
@@ -160,6 +162,8 @@ class Stage:
         if words[:1] in (["iptables-restore"], ["ip6tables-restore"]):
             # A filter that lets IPsec through: not what is looked at here.
             return ""
+        if host in self.scenario.authorities and words[-1] == "freeradius":
+            return self._radius(host, begins=len(words) == 1)
         environment = {}
         if gateway:
             environment = {
@@ -198,6 +202,21 @@ class Stage:
             raise Failure(f"systemctl {verb} is not known here")
         return ""
 
+    def _radius(self, host, begins):
+        """FreeRADIUS with the users that its host has in a file, for the gateway behind the next router."""
+        if not begins:
+            self.radius[host].kill()
+            return ""
+        place = os.path.join(self.directory, f"radius-{host}")
+        own = self.credentials.server(host)
+        address = addresses()[0][f"PH_IP_{host.upper()}"]
+        self.radius[host] = FreeRADIUS(
+            place, self.ground.netns(host), self.scenario.file(host, "freeradius/secret").strip(),
+            self.scenario.file(host, "freeradius/users"), "md5", own, self.credentials.root, address=address,
+            client=DEFAULTS[host][0])
+        self.radius[host].start()
+        return ""
+
     def _expect(self, gateway, name, seconds):
         eventually(
             lambda: re.search(rf"^\s*{re.escape(name)}:", gateway.swanctl("--list-conns").out, re.MULTILINE),
@@ -209,7 +228,9 @@ class Stage:
             raise Failure(f"evaltest: not four fields: {'::'.join(fields)}")
         host, command, pattern, wanted = fields[0], fields[1], "::".join(fields[2:-1]), fields[-1].strip()
         gateway = self.gateways.get(host)
-        if command.startswith("cat /var/log/"):
+        if host in self.radius and command.startswith("cat /var/log/"):
+            said = self.radius[host].log_text()
+        elif command.startswith("cat /var/log/"):
             if gateway is None or gateway.kind == "martlet":
                 self.passed_over += 1
                 return

@@ -73,13 +73,15 @@ def run(command, netns=None, timeout=20, env=None, stdin=None):
 class Daemon:
     """A process that runs beside the lab, its output in a file."""
 
-    def __init__(self, command, log, netns=None, env=None):
+    def __init__(self, command, log, netns=None, env=None, passes=()):
+        """`passes` are descriptors that it inherits under their numbers."""
         self.command = " ".join(str(word) for word in command)
         self.log = log
         with open(log, "ab") as sink:
             self._process = subprocess.Popen(
                 _argv(command, netns), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                env={**ENVIRONMENT, **(env or {})}, start_new_session=True, preexec_fn=_die_with_parent)
+                env={**ENVIRONMENT, **(env or {})}, start_new_session=True, preexec_fn=_die_with_parent,
+                pass_fds=tuple(passes))
 
     @property
     def pid(self):

@@ -21,6 +21,9 @@ FIRST, SECOND = 1812, 11812
 REQUESTS = 3799
 FRAMED = "10.9.0.7"
 NAME_SERVER = "10.2.0.53"
+FRAMED_6, NAME_SERVER_6 = "fd09::7", "fd02::53"
+#: Where servers are, by the family of their addresses.
+PLACES = {4: "127.0.0.1", 6: "::1"}
 
 
 @dataclass
@@ -36,6 +39,10 @@ class RADIUSScenario(EAPScenario):
     settings_of_radius: str = ""
     #: Whether the client asks for an address.
     asks_for_address: bool = False
+    #: The families of the addresses that it asks for.
+    asked: tuple = (4,)
+    #: The family of the servers' addresses.
+    family: int = 4
     #: The ports at which servers are configured, the preferred first, and those at which one runs.
     configured: tuple = (FIRST,)
     running: tuple = (FIRST,)
@@ -63,7 +70,7 @@ class RADIUSScenario(EAPScenario):
             for port in self.running:
                 server = FreeRADIUS(
                     os.path.join(os.path.dirname(gateway.directory), f"radius-{port}"), gateway.side.netns,
-                    self.shared_secret, users, method, own, root, port, self.is_quiet)
+                    self.shared_secret, users, method, own, root, port, self.is_quiet, PLACES[self.family])
                 self.servers.append(server)
                 server.start()
 
@@ -74,7 +81,8 @@ class RADIUSScenario(EAPScenario):
         text = super().configuration(side, other)
         if side.letter == "a":
             if self.asks_for_address:
-                text = text.replace("send_cert = always", "send_cert = always\n    vips = 0.0.0.0").replace(
+                wish = ", ".join({4: "0.0.0.0", 6: "::"}[each] for each in self.asked)
+                text = text.replace("send_cert = always", f"send_cert = always\n    vips = {wish}").replace(
                     f"local_ts = {self.settings(side, other).local_ts}", "local_ts = dynamic")
             return self._beside(text, side, other)
         text = text.replace("send_cert = always", f"send_cert = always\n    {self.connection}")
@@ -83,7 +91,7 @@ class RADIUSScenario(EAPScenario):
             text = text.replace(f"remote_ts = {self.settings(side, other).remote_ts}", "remote_ts = dynamic")
         servers = "".join(f"""
         at-{port} {{
-          address = 127.0.0.1
+          address = {PLACES[self.family]}
           auth_port = {port}
           acct_port = {port + 1}
           preference = {100 - index}
@@ -101,7 +109,7 @@ class RADIUSScenario(EAPScenario):
       }}
       dae {{
         enable = yes
-        listen = 127.0.0.1
+        listen = {PLACES[self.family]}
         secret = "{self.order_secret}"
       }}
     }}
@@ -171,11 +179,13 @@ def _require_records(bench, server=0):
     stop = next(each for each in records if each["Acct-Status-Type"] == "Stop")
     wanted = {
         "User-Name": bench.scenario.known, "NAS-Port-Id": CONNECTION, "NAS-Identifier": "martlet",
-        "Acct-Authentic": "RADIUS", "NAS-IP-Address": bench.right.side.outer[4],
+        "Acct-Authentic": "RADIUS",
+        {4: "NAS-IP-Address", 6: "NAS-IPv6-Address"}[bench.scenario.outside]:
+            bench.right.side.outer[bench.scenario.outside],
     }
     for record in (start, stop):
         wrong = {key: record.get(key) for key, value in wanted.items() if record.get(key) != value}
-        if wrong or bench.left.side.outer[4] not in record.get("Calling-Station-Id", ""):
+        if wrong or bench.left.side.outer[bench.scenario.outside] not in record.get("Calling-Station-Id", ""):
             raise Failure(f"the server was told {wrong or record}, expected {wanted}")
         if record["Acct-Session-Id"] != start["Acct-Session-Id"]:
             raise Failure("a session changed its number")
@@ -220,21 +230,25 @@ def framed(bench, options):
     bench.set_up()
     bench.left.initiate().require()
     facts = [facts for _, facts in bench.right.sas()]
-    if [each.get("remote-vips") for each in facts] != [[FRAMED]]:
-        raise Failure(f"the client did not get {FRAMED}: {[each.get('remote-vips') for each in facts]}")
+    given = {4: (FRAMED, NAME_SERVER, "Framed-IP-Address"), 6: (FRAMED_6, NAME_SERVER_6, "Framed-IPv6-Address")}
+    wanted = [given[family] for family in bench.scenario.asked]
+    if [each.get("remote-vips") for each in facts] != [[address for address, *_ in wanted]]:
+        raise Failure(f"the client did not get {wanted}: {[each.get('remote-vips') for each in facts]}")
     here, there = bench.left.side, bench.right.side
-    if ping(here, there.inner[4], source=FRAMED) != 3:
-        raise Failure(f"no answers to pings from {FRAMED}")
-    if NAME_SERVER not in bench.left.log_text():
-        raise Failure(f"{bench.left.name} does not say that it was given the name server {NAME_SERVER}")
+    for family, (address, server, _) in zip(bench.scenario.asked, wanted):
+        if ping(here, there.inner[family], source=address) != 3:
+            raise Failure(f"no answers to pings from {address}")
+        if server not in bench.left.log_text():
+            raise Failure(f"{bench.left.name} does not say that it was given the name server {server}")
     bench.left.terminate().require()
     bench.require_down()
     start, _ = _require_records(bench)
-    if start.get("Framed-IP-Address") != FRAMED:
-        raise Failure(f"the server was told {start.get('Framed-IP-Address')}")
+    for address, _, attribute in wanted:
+        if start.get(attribute) != address:
+            raise Failure(f"the server was told {attribute} = {start.get(attribute)}")
     bench.require_clean_stop()
     bench.require_secrets_kept()
-    return f"{FRAMED} for {bench.scenario.known}"
+    return f"{' and '.join(address for address, *_ in wanted)} for {bench.scenario.known}"
 
 
 def _order(bench, kind, text, secret=None, count=1):
@@ -243,7 +257,8 @@ def _order(bench, kind, text, secret=None, count=1):
         sink.write((secret or bench.scenario.order_secret) + "\n")
     os.chmod(secret_file, 0o600)
     return bench.right.side.run(
-        ["radclient", "-x", "-r", "1", "-t", "2", "-S", secret_file, f"127.0.0.1:{REQUESTS}", kind], stdin=text)
+        ["radclient", "-x", "-r", "1", "-t", "2", "-S", secret_file,
+         {4: f"127.0.0.1:{REQUESTS}", 6: f"[::1]:{REQUESTS}"}[bench.scenario.family], kind], stdin=text)
 
 
 @_with_servers
@@ -344,6 +359,7 @@ def silent(bench, options):
             f"the next client was refused after {second:.1f} s")
 
 
+_REPLY_6 = f'Framed-IPv6-Address = {FRAMED_6}, DNS-Server-IPv6-Address = {NAME_SERVER_6}'
 _REPLY = f'Framed-IP-Address = {FRAMED}, MS-Primary-DNS-Server = {NAME_SERVER}, Class = "staff"'
 
 ROWS = [
@@ -356,7 +372,21 @@ ROWS = [
         ("peap", dict(client="eap-peap"), tunnel),
         ("framed-address", dict(
             reply=_REPLY, remote="groups = admins, staff", connection="pools = radius", asks_for_address=True), framed),
+        ("framed-ipv6-address", dict(
+            reply=_REPLY_6, connection="pools = radius", asks_for_address=True, asked=(6,), family=6), framed),
+        ("framed-ipv6-prefix", dict(
+            reply=f"Framed-IPv6-Prefix = {FRAMED_6}/128, DNS-Server-IPv6-Address = {NAME_SERVER_6}",
+            connection="pools = radius", asks_for_address=True, asked=(6,), family=6), framed),
+        ("framed-ipv6-interface", dict(
+            reply=f"Framed-IPv6-Prefix = fd09::/64, Framed-Interface-Id = 0:0:0:7, "
+            f"DNS-Server-IPv6-Address = {NAME_SERVER_6}",
+            connection="pools = radius", asks_for_address=True, asked=(6,), family=6), framed),
+        ("framed-both-families", dict(
+            reply=f"{_REPLY}, {_REPLY_6}", remote="groups = admins, staff", connection="pools = radius",
+            asks_for_address=True, asked=(4, 6), family=6), framed),
+        ("ipv6-server", dict(family=6, outside=6), tunnel),
         ("disconnect", dict(), disconnect),
+        ("ipv6-disconnect", dict(family=6, outside=6), disconnect),
         ("failover", dict(configured=(FIRST, SECOND), running=(SECOND,)), failover),
         ("silent", dict(
             configured=(FIRST, SECOND), running=(), beside=True,

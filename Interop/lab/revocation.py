@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from . import status
 from .authority import Authority, Issued
 from .certified import CertificateScenario
+from .extensible import EAPScenario
 from .processes import Daemon, Failure, eventually, run
 from .usage import usage
 
@@ -115,6 +116,20 @@ class Asked(CertificateScenario):
 
 
 @dataclass
+class AskedInTLS(Asked, EAPScenario):
+    """The certificate is one that the client shows in EAP-TLS."""
+
+    client: str = "eap-tls"
+    gateway: str = "eap-tls"
+    said: str = "a.lab"
+    known: str = "a.lab"
+
+    def _remote(self, other):
+        policy = f"\n      revocation = {self.revocation}" if other.letter == self.checked else ""
+        return super()._remote(other) + policy
+
+
+@dataclass
 class InBand(Asked):
     """Nobody but the peer itself reaches the responder: it asks about its own certificate, and brings the answer."""
 
@@ -181,7 +196,8 @@ def judged(bench, options):
     scenario = bench.scenario
     try:
         bench.set_up()
-        checker = next(gateway for gateway in bench.gateways if gateway.kind == "martlet")
+        checker = next(
+            each for each in bench.gateways if each.kind == "martlet" and each.side.letter != scenario.checked)
         wanted, words = scenario.is_up()
         attempt = bench.left.initiate()
         if wanted:
@@ -227,6 +243,17 @@ def _weigh(bench, checker):
     if resident.highest > 1 << 30:
         raise Failure(f"{checker.name} took {resident.highest >> 20} MB")
     return f"{size >> 20} MB, {resident.highest >> 20} MB resident at most, up again in {again:.2f} s"
+
+
+#: What may be heard about a certificate in EAP-TLS.
+IN_TLS = [
+    (f"revocation eap-tls {by} {says} {policy}", lambda by=by, says=says, policy=policy: AskedInTLS(
+        by=by, says=says, revocation=policy, checked="a"))
+    for by, says, policy in (
+        ("crl", "good", "strict"), ("crl", "revoked", "relaxed"), ("crl", "missing", "strict"),
+        ("ocsp", "good", "strict"), ("ocsp", "delegated", "ifuri"), ("ocsp", "revoked", "ifuri"),
+        ("ocsp", "wrong-signer", "strict"), ("ocsp", "missing", "relaxed"))
+]
 
 
 def rows(checked):

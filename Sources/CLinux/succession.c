@@ -7,8 +7,12 @@
 #include <linux/memfd.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "CLinux.h"
@@ -43,6 +47,43 @@ int64_t martlet_read_at(int descriptor, void *buffer, uint64_t length, uint64_t 
     ssize_t count = pread(descriptor, buffer, length, (off_t)offset);
     return count < 0 ? -errno : count;
 }
+
+int64_t martlet_write_at(int descriptor, const void *bytes, uint64_t length, uint64_t offset) {
+    ssize_t count = pwrite(descriptor, bytes, length, (off_t)offset);
+    return count < 0 ? -errno : count;
+}
+
+int martlet_memory_fix_size(int descriptor) {
+    return fcntl(descriptor, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0 ? -errno : 0;
+}
+
+int64_t martlet_socket_send_descriptor(int socket, const void *bytes, size_t count, int descriptor) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    return MARTLET_TRY(sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int martlet_close_others_on_exec(int first) {
+#ifdef SYS_close_range
+    return syscall(SYS_close_range, (unsigned)first, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) < 0 ? -errno : 0;
+#else
+    (void)first;
+    return -ENOSYS;
+#endif
+}
+
+void martlet_leave(int status) { _exit(status); }
 
 int martlet_keep_across_exec(int descriptor, bool on) {
     int flags = fcntl(descriptor, F_GETFD);

@@ -166,6 +166,18 @@ int martlet_tls_export(
     return done == 1;
 }
 
+int martlet_tls_begin_anew(martlet_tls *tls) {
+    ERR_clear_error();
+    SSL_clear_options(tls->ssl, SSL_OP_NO_RENEGOTIATION);
+    SSL_set_options(tls->ssl, SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+    int done = SSL_version(tls->ssl) == TLS1_3_VERSION
+                   ? SSL_key_update(tls->ssl, SSL_KEY_UPDATE_REQUESTED) == 1
+                   : SSL_renegotiate(tls->ssl) == 1;
+    if (done) SSL_do_handshake(tls->ssl);
+    ERR_clear_error();
+    return done;
+}
+
 int martlet_tls_version(martlet_tls *tls) { return SSL_version(tls->ssl) == TLS1_3_VERSION ? 13 : 12; }
 
 martlet_certificates *_Nullable martlet_tls_peer(martlet_tls *tls) {

@@ -92,15 +92,7 @@ extension ControlFacade {
 
     /// Reads it back, and takes note of who is connected.
     func readCounters(from reader: inout RecordReader) throws(RecordError) {
-        let total = try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
-        let connections = try reader.list("counters") { reader throws(RecordError) in
-            let name = try reader.text("connection")
-            return (
-                name: name,
-                counts: try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
-            )
-        }
-        counters = MessageCounters(total: total, connections: connections)
+        counters = try MessageCounters(from: &reader)
         for summary in gateway.ikeSAs where summary.established != nil {
             if summary.state != .rekeyed { announced[summary.id] = summary }
             if !summary.children.isEmpty { installed[summary.id] = summary.children }
@@ -175,5 +167,20 @@ extension ControlFacade {
         store.install(wanted, child: name, of: owner.name, now: now)
         store.apply()
         return .success
+    }
+}
+
+extension MessageCounters {
+    /// What another process has counted.
+    init(from reader: inout RecordReader) throws(RecordError) {
+        let total = try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
+        let connections = try reader.list("counters") { reader throws(RecordError) in
+            let name = try reader.text("connection")
+            return (
+                name: name,
+                counts: try reader.list("counters") { reader throws(RecordError) in try reader.uint64("counter") }
+            )
+        }
+        self.init(total: total, connections: connections)
     }
 }

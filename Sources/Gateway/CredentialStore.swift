@@ -40,6 +40,22 @@ struct CredentialStore {
         }
     }
 
+    /// The shared keys by name, with whose they are and how well they fit two ends, the best first.
+    func fits(local: Identity, remote: Identity) -> [(name: String, owners: String, fit: Int)] {
+        let all = secrets.filter { $0.kind == .ike }.map { secret in
+            let names = secret.identities.map { "'\($0)'" } + secret.patterns.map { "'\($0)'" }
+            return (
+                name: secret.name, owners: names.isEmpty ? "anybody" : names.joined(separator: " and "),
+                fit: secret.fit(local: local, remote: remote)
+            )
+        }
+        // Stable: the configuration's order among equals.
+        return Set(all.map(\.fit)).sorted(by: >).flatMap { fit in all.filter { $0.fit == fit } }
+    }
+
+    /// Whether the post-quantum preshared key of this identity is there.
+    func hasPostQuantumKey(_ identity: [UInt8]) -> Bool { secrets.postQuantumKey(identity) != nil }
+
     /// Which of the usual mistakes made a proof that is false. Tries them all: the time is the same whatever it finds.
     private func nearMiss(_ secret: Secret, _ proof: Query.Proof, _ given: SecretBytes) -> NearMiss? {
         let others = secrets.filter { $0.kind == .ike && $0.name != secret.name }

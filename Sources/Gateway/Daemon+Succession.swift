@@ -20,6 +20,8 @@ extension Daemon {
     struct Succession {
         /// Who asked; nil for a signal.
         var ticket: ViciTicket?
+        /// Whether the process ends, and a service manager starts the next one.
+        var leaves: Bool
         /// What is still under way then is not waited for any longer.
         var deadline: Instant
     }
@@ -36,31 +38,43 @@ extension Daemon {
         let description: String
     }
 
-    func beginSuccession(_ ticket: ViciTicket?) {
-        guard stopping == nil, succession == nil else {
+    func beginSuccession(_ ticket: ViciTicket?, leaves: Bool = false) {
+        guard stopping == nil, succession == nil || leaves else {
             if let ticket {
                 server.complete(ticket, .failure(stopping == nil ? "a restart is under way" : "the gateway stops"))
             }
             return
         }
         log.line("DMN", "restarting: another process takes over, and tunnels stay")
-        succession = Succession(ticket: ticket, deadline: MonotonicClock.now() + Self.patience)
+        succession = Succession(ticket: ticket, leaves: leaves, deadline: MonotonicClock.now() + Self.patience)
         station.gateway.comeToRest()
     }
+
+    private var isAtRest: Bool { station.gateway.isAtRest && updown.isIdle && nameServers.isIdle }
 
     /// Goes on with a restart when nothing is under way any more, or has been for too long.
     func lookWhetherAtRest() {
         guard let succession,
-            station.gateway.isAtRest || MonotonicClock.now() >= succession.deadline
+            isAtRest || MonotonicClock.now() >= succession.deadline
         else { return }
-        do { try succeed() } catch { callOffSuccession("\(error)") }
+        do {
+            if succession.leaves { try leave() } else { try succeed() }
+        } catch {
+            callOffSuccession("\(error)")
+            // The manager will not let us go on.
+            if succession.leaves { stop() }
+        }
     }
 
     /// Everything goes on as it was.
     func callOffSuccession(_ reason: String) {
         guard let succession else { return }
         self.succession = nil
-        log.line("DMN", "not restarted, all tunnels go on: \(reason)")
+        log.line(
+            "DMN",
+            succession.leaves
+                ? "the tunnels can't be kept, and their peers are told: \(reason)"
+                : "not restarted, all tunnels go on: \(reason)")
         try? ProcessSuccession.allowDumps(true)
         station.plane.goOn()
         station.gateway.resumeWork()
@@ -70,37 +84,47 @@ extension Daemon {
     /// Does not come back unless it fails.
     private func succeed() throws {
         let path = try ProcessSuccession.programPath()
-        // A state that looks like the one to come, for the new program to judge: tunnels carry packets meanwhile.
-        let rehearsal = try writeState()
-        let number = rehearsal.memory.descriptor.number
-        try ProcessSuccession.keep(number, true)
-        let status = try ChildProcess.run(
-            [path] + options.arguments + ["--check-resume", "\(number)"], milliseconds: Self.longestCheck)
-        guard status == 0 else {
-            throw SuccessionFailure(
-                description: "\(path) can't go on from this state or with this configuration (exit status \(status))")
-        }
-        try ProcessSuccession.keep(number, false)
-        // What arrived meanwhile is looked at by the next process; what is to be told of it, the plane has told.
-        station.gateway.drainPlane()
-        guard station.plane.comeToRest() else {
-            throw SuccessionFailure(description: "the packet threads do not come to rest")
-        }
-        try ProcessSuccession.allowDumps(false)
+        try rehearse(path, milliseconds: Self.longestCheck)
+        try restPackets()
         let state = try writeState()
         for descriptor in state.descriptors { try ProcessSuccession.keep(descriptor, true) }
         do {
             try ProcessSuccession.replace(
                 with: path, [path] + options.arguments,
-                environment: ["\(Self.variable)=\(state.memory.descriptor.number)"])
+                environment: ["\(Self.variable)=\(state.memory.descriptor.number)"],
+                without: [Self.insistence] + PassedDescriptors.variables)
         } catch {
             for descriptor in state.descriptors { try? ProcessSuccession.keep(descriptor, false) }
             throw error
         }
     }
 
+    /// Gives the program at `path` a state that looks like the one to come, to judge: tunnels carry packets meanwhile.
+    func rehearse(_ path: String, milliseconds: Int) throws {
+        let rehearsal = try writeState()
+        let number = rehearsal.memory.descriptor.number
+        try ProcessSuccession.keep(number, true)
+        let status = try ChildProcess.run(
+            [path] + options.arguments + ["--check-resume", "\(number)"], milliseconds: milliseconds)
+        guard status == 0 else {
+            throw SuccessionFailure(
+                description: "\(path) can't go on from this state or with this configuration (exit status \(status))")
+        }
+        try ProcessSuccession.keep(number, false)
+    }
+
+    /// From here on no packet is sealed. What arrives is looked at by the next process; what is to be told of what came
+    /// before, the plane has told.
+    func restPackets() throws {
+        station.gateway.drainPlane()
+        guard station.plane.comeToRest() else {
+            throw SuccessionFailure(description: "the packet threads do not come to rest")
+        }
+        try ProcessSuccession.allowDumps(false)
+    }
+
     /// Everything that the next process needs, sealed, and the descriptors that have to stay open.
-    private func writeState() throws -> (memory: SealedMemory, descriptors: [Int32]) {
+    func writeState() throws -> (memory: SealedMemory, descriptors: [Int32]) {
         guard let plane = station.plane.inheritance else {
             throw SuccessionFailure(description: "packets do not go through a device that could be handed over")
         }
@@ -127,6 +151,8 @@ extension Daemon {
             ledgers: {
                 station.gateway.writeLeases(to: writer)
                 facade.writeCounters(to: writer)
+                writer.put(updown.handed)
+                writer.put(nameServers.handed)
             }, engine: engine)
         let memory = try SealedMemory(name: "martlet-state")
         try writer.buffer.withSpan { span throws(SystemError) in try memory.append(span) }
@@ -138,32 +164,19 @@ extension Daemon {
     // MARK: The next process
 
     /// Reads what another process has left.
-    static func inheritance(_ number: Int32) throws -> HandoverState {
-        let memory = try SealedMemory(adopting: Descriptor(owning: number))
-        return try HandoverState(memory.contents())
+    static func read(_ number: Int32) throws -> HandoverState {
+        try HandoverState(SealedMemory(adopting: Descriptor(owning: number)).contents())
     }
 
     /// Whether this program, with these options, could go on from a state: reads all of it, and touches nothing.
     public static func check(_ options: Options, state number: Int32) throws {
-        var state = try inheritance(number)
+        let memory = try SealedMemory(adopting: Descriptor(owning: number)).contents()
         let loaded = try LoadedConfiguration(path: options.configuration, source: DiskFiles())
-        let plane = planeConfiguration(options, loaded)
-        guard state.plane.shape == plane.shape else {
-            throw SuccessionFailure(
-                description: "device, ports, workers or offload are configured otherwise than they are: "
-                    + "'\(plane.shape)', now '\(state.plane.shape)'; that takes a stop and a start")
-        }
-        let store = ConfigurationStore(loaded)
-        let refused = try store.read(from: &state.store, now: MonotonicClock.now())
-        if let first = refused.first {
+        let trial = try HandoverTrial(memory, with: loaded, now: MonotonicClock.now())
+        try trial.require(planeConfiguration(options, loaded).shape)
+        if let first = trial.refused.first {
             throw SuccessionFailure(description: "what was loaded is not accepted: \(first)")
         }
-        var configuration = Configuration(loaded.settings)
-        configuration.connections = store.whole.connectionsWithKeys
-        let endpoint = IKEv2Endpoint(configuration: configuration)
-        var environment = Environment(now: MonotonicClock.now(), entropy: SeededEntropy(seed: 0))
-        var effects = Effects()
-        try endpoint.takeOver(from: &state.engine, &environment, &effects)
     }
 
     /// How the plane is configured.
@@ -208,6 +221,11 @@ extension Daemon {
         try gateway.takeOver(from: &state.engine)
         facade.started = state.started
         try facade.readCounters(from: &state.ledgers)
+        // Who wrote it may not have known of these.
+        if !state.ledgers.isAtEnd {
+            updown.resume(try state.ledgers.value())
+            nameServers.resume(try state.ledgers.value())
+        }
         for child in lost { gateway.handle(.command(.terminate(.childSA(child)))) }
         try adoptBlocks()
         plane.goOn()

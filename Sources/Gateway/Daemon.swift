@@ -3,7 +3,7 @@ import GatewayModel
 import IKECore
 import IKEv2Engine
 import IPsecCrypto
-import LinuxSystem
+public import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
 import Telemetry
@@ -33,6 +33,8 @@ public final class Daemon {
 
         /// The descriptor of the state from which to go on; nil to start anew.
         public var resumption: Int32?
+        /// What a service manager gives this process.
+        public var passed: [PassedDescriptors.Passed]
         /// The words of the command line after the program's name, with which another process is started in our place.
         public var arguments: [String]
 
@@ -46,6 +48,7 @@ public final class Daemon {
             usesAccelerator = true
             keyDirectory = nil
             resumption = nil
+            passed = []
             arguments = []
         }
     }
@@ -63,20 +66,24 @@ public final class Daemon {
     let server: ViciServer
     let facade: ControlFacade
     let store: ConfigurationStore
-    private let notification: ServiceNotification?
-    private let nameServers: NameServerKeeper
-    private let updown: UpdownHooks
+    let notification: ServiceNotification?
+    let nameServers: NameServerKeeper
+    let updown: UpdownHooks
     private let watch: AddressWatch
     var stopping: Instant?
     /// Another process is to take this one's place.
     var succession: Succession?
     /// What another process has left for this one.
     var inherited: HandoverState?
+    /// What another process has left is about to go, and its device and ports with it.
+    private let insists: Bool
     private var failure: DaemonFailure?
     private var hasToldOfClear = false
     /// Why the last configuration's networks could not be blocked; nil when they are.
     private var blockFailure: String?
     private var nextLook = MonotonicClock.now() + lookInterval
+    /// When the service manager gets a sign of life; nil when it does not wait for any.
+    private var nextSign: Instant?
 
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
     /// of the log go to `write`.
@@ -89,27 +96,30 @@ public final class Daemon {
         for warning in loaded.warnings { log.line("CFG", warning.description) }
         loop = try ControlLoop()
         var planeConfiguration = Self.planeConfiguration(options, loaded)
-        inherited = try options.resumption.map { try Self.inheritance($0) }
-        planeConfiguration.inheritance = inherited?.plane
-        if let inherited, inherited.plane.shape != planeConfiguration.shape {
-            throw SuccessionFailure(description: "the device and the sockets of the former process are of no use here")
-        }
+        notification = try ServiceNotification.fromEnvironment()
+        insists = ProcessInformation.environment(Self.insistence) != nil
         store = ConfigurationStore(loaded)
         var whole = loaded
-        if inherited != nil {
-            for reason in try inherited?.read(into: store) ?? [] { log.line("CFG", "not loaded again: \(reason)") }
-            whole = store.whole
+        do {
+            inherited = try Self.inheritance(options, notification) { [log] in log.line("DMN", $0) }
+            if inherited != nil {
+                try inherited?.require(planeConfiguration.shape)
+                for reason in try inherited?.read(into: store) ?? [] { log.line("CFG", "not loaded again: \(reason)") }
+                whole = store.whole
+            }
+        } catch {
+            throw Self.beginAnew(options, because: error) { [log] in log.line("DMN", $0) }
         }
+        planeConfiguration.inheritance = inherited?.plane
         PacketAcceleration.allow(options.usesAccelerator)
         // Its ports first, then the device, which goes with the process; routes are made by ``run()`` only.
-        let plane = try UserspacePlane(planeConfiguration)
+        let plane = try Self.insisting(insists) { try UserspacePlane(planeConfiguration) }
         let paths = try SystemPathFinder(mark: planeConfiguration.mark)
         station = try GatewayStation(
             whole, settings: Configuration(loaded.settings), plane: plane, paths: paths, on: loop)
         let reload = Reload()
         facade = ControlFacade(station.gateway, store, reload: { reload.carryOut() })
         server = ViciServer(handler: facade, poller: loop.poller, firstToken: ControlLoop.foreignTokens)
-        notification = try ServiceNotification.fromEnvironment()
         let log = log
         watch = try AddressWatch(
             table: planeConfiguration.routeTable, routeProtocol: planeConfiguration.routeProtocol,
@@ -136,7 +146,10 @@ public final class Daemon {
         do {
             if let state = inherited {
                 inherited = nil
-                try takeOver(state)
+                do { try takeOver(state) } catch {
+                    // Nothing was sent yet; whoever comes finds what a crash would have left.
+                    throw Self.beginAnew(options, because: error) { log.line("DMN", $0) }
+                }
                 try? ProcessSuccession.allowDumps(true)
             } else {
                 try adoptBlocks()
@@ -200,6 +213,7 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
+        gateway.onConsideration = { [unowned self] in log.consider($0, $1, $2) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         gateway.observe { [unowned self] event in updown.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
@@ -207,9 +221,12 @@ public final class Daemon {
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
         }
         if let number = inherited?.listener {
-            try server.listen(adopting: Descriptor(owning: number), at: options.controlSocket)
+            do { try server.listen(adopting: Descriptor(owning: number), at: options.controlSocket) } catch {
+                // Somebody has removed its file.
+                try Self.insisting(true) { try server.listen(at: options.controlSocket) }
+            }
         } else {
-            try server.listen(at: options.controlSocket)
+            try Self.insisting(insists) { try server.listen(at: options.controlSocket) }
         }
         facade.onRestart = { [unowned self] ticket in beginSuccession(ticket) }
         loop.afterEachRound { [unowned self] in lookWhetherAtRest() }
@@ -219,6 +236,7 @@ public final class Daemon {
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
         gateway.beforeInput = { [unowned self] in
             store.apply()
+            station.gateway.tellsConsiderations = log.level >= EventLog.considerationLevel
             station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
         }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
@@ -233,6 +251,16 @@ public final class Daemon {
         }
         loop.addDeadline({ [unowned self] in nextLook }, { [unowned self] in lookAtPlane() })
         try loop.add(signals.descriptor, .readable) { [unowned self] _ in receiveSignals() }
+        if let interval = ServiceNotification.watchdogInterval {
+            nextSign = MonotonicClock.now()
+            loop.addDeadline({ [unowned self] in nextSign }, { [unowned self] in giveSign(every: interval) })
+        }
+    }
+
+    /// From this loop, so that a gateway which hears nobody any more is started anew. Twice in the time that is allowed.
+    private func giveSign(every interval: Interval) {
+        nextSign = MonotonicClock.now() + Interval(nanoseconds: interval.nanoseconds / 2)
+        tell { try $0.watchdog() }
     }
 
     /// Peers that may move with us learn where we are.
@@ -253,7 +281,7 @@ public final class Daemon {
         stop()
     }
 
-    private func stop() {
+    func stop() {
         callOffSuccession("the gateway stops")
         stopping = MonotonicClock.now() + Self.farewell
         tell { try $0.stopping() }
@@ -266,6 +294,7 @@ public final class Daemon {
             switch signal {
             case .hangUp: _ = reload()
             case .handOver: beginSuccession(nil)
+            case .leave: beginLeaving()
             case .interrupt, .terminate:
                 if stopping != nil {
                     // The second one does not wait for anybody.

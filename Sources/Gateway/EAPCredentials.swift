@@ -14,12 +14,19 @@ struct EAPCredentials: EAPCertificates {
     private let store: SignatureStore
     private let question: EAPQuestion
     private let moment: Int64
+    private let doubts: Doubts
 
-    /// For one step; `moment` is in seconds since 1970.
-    init(_ store: SignatureStore, _ question: EAPQuestion, at moment: Int64) {
+    /// What is still to be asked about the certificate that a step has seen. One step has it, on one thread.
+    final class Doubts {
+        var open: RevocationCase?
+    }
+
+    /// For one step; `moment` is in seconds since 1970. Whether a certificate is revoked is left to whoever has `doubts`.
+    init(_ store: SignatureStore, _ question: EAPQuestion, at moment: Int64, _ doubts: Doubts) {
         self.store = store
         self.question = question
         self.moment = moment
+        self.doubts = doubts
     }
 
     func session(isServer: Bool, mutual: Bool) -> TLSSession? {
@@ -34,7 +41,7 @@ struct EAPCredentials: EAPCertificates {
 
     func judge(_ chain: [Certificate], name: [UInt8]?) throws(CertificateProblem) -> PeerCertificate {
         guard let leaf = chain.first else { throw .none }
-        let facts = try store.judgeTLS(leaf, Array(chain.dropFirst()), question.required, at: moment)
+        let open = try store.judgeTLS(leaf, Array(chain.dropFirst()), question.required, at: moment)
         if question.isAuthenticator {
             let claimed = name.map { Identity(eapName: $0) } ?? question.otherIdentity
             // A name without a domain is nobody's host name: it may be the identity in IKE that the certificate bears.
@@ -48,7 +55,8 @@ struct EAPCredentials: EAPCertificates {
                     claimed: question.otherIdentity, subject: leaf.name, names: IdentityBinding.names(of: leaf))
             }
         }
-        return facts
+        if !open.isIdle { doubts.open = open }
+        return open.facts
     }
 
     /// Whether the peer is in EAP who it is in IKE, by an identity of another kind: a distinguished name, an address.
@@ -92,20 +100,16 @@ extension SignatureStore {
         required.authorities.compactMap { parsed[$0.certificate] ?? (try? Certificate(der: $0.certificate)) }
     }
 
-    /// Judges what the other end showed in TLS, once libssl has found its signature true.
+    /// Judges what the other end showed in TLS, once libssl has found its signature true. Revocation is left open.
     func judgeTLS(
         _ leaf: Certificate, _ helpers: [Certificate], _ required: Connection.PeerAuthentication, at moment: Int64
-    ) throws(CertificateProblem) -> PeerCertificate {
+    ) throws(CertificateProblem) -> RevocationCase {
         let validator = ChainValidator(
             anchors: anchors(required), policies: required.policies, policy: SignaturePolicy(required.rules))
         let chain = try validator.chain(of: leaf, helpers: helpers, at: moment)
-        var facts = PeerCertificate(
+        let facts = PeerCertificate(
             chain: chain.map(\.name), serial: Hex.encode(leaf.serial), ends: leaf.validity.ends,
             key: leaf.key.kind.description, signature: "TLS", revocation: .notChecked)
-        let check = RevocationCheck(lists: credentials.revocationLists)
-        if !check.lists.isEmpty || required.revocation != .relaxed {
-            facts.revocation = try check.judge(chain, required.revocation, moment: moment)
-        }
-        return facts
+        return RevocationCase(chain: chain, facts, required.revocation, credentials, authorities, settings)
     }
 }

@@ -26,32 +26,56 @@ final class EAPStore: Sendable {
         var order: [Conversation] = []
         /// Conversations whose next step is being taken, and whether they are to be forgotten after it.
         var busy: [Conversation: Bool] = [:]
+        /// What is known of certificates that were shown in conversations that go on.
+        var certified: [Conversation: PeerCertificate] = [:]
     }
 
     private let papers = Mutex(Papers())
 
     /// Takes the next step of a conversation. May take milliseconds.
-    func answer(_ question: EAPQuestion, _ secrets: EAPPasswords, _ certificates: any EAPCertificates) -> Answer {
+    func answer(_ question: EAPQuestion, _ secrets: EAPPasswords, _ certificates: any EAPCertificates) -> EAPStep {
         let key = question.conversation
         let known = papers.withLock { papers in
             papers.busy[key] = false
             return papers.open.removeValue(forKey: key)
         }
-        let (next, step) = take(known, question, secrets, certificates)
+        var (next, step) = take(known, question, secrets, certificates)
         papers.withLock { papers in
             let isForgotten = papers.busy.removeValue(forKey: key) ?? false
-            guard let next, !isForgotten else { return }
+            guard let next, !isForgotten else {
+                if let facts = papers.certified.removeValue(forKey: key) { step = step.with(facts) }
+                return
+            }
             if known == nil { papers.order.append(key) }
             papers.open[key] = next
             Self.sweep(&papers)
         }
-        return .eap(step)
+        return step
+    }
+
+    /// The certificate that was shown is not revoked: a success knows it, now or in a later step.
+    func certified(_ step: EAPStep, _ conversation: EAPQuestion.Conversation, _ facts: PeerCertificate) -> EAPStep {
+        papers.withLock { if $0.open[conversation] != nil { $0.certified[conversation] = facts } }
+        return step.with(facts)
+    }
+
+    /// The end of a conversation in place of a step that must not be taken. The peer's last response gets its answer.
+    static func failure(instead step: EAPStep, _ problem: EAPProblem) -> EAPStep {
+        let message: [UInt8]
+        switch step {
+        case .send(let octets), .success(let octets, _), .failure(let octets, _): message = octets
+        }
+        guard let packet = try? EAPPacket(message), packet.code != .response else { return .failure([], problem) }
+        // A request bears the number after that of the response that it follows.
+        let identifier = packet.code == .request ? packet.identifier &- 1 : packet.identifier
+        return .failure(EAPPacket(.failure, identifier).encoded, problem)
     }
 
     /// Nobody will ask for this conversation any more.
     func forget(_ conversation: EAPQuestion.Conversation) {
         papers.withLock { papers in
             papers.open[conversation] = nil
+            papers.certified[conversation] = nil
             if papers.busy[conversation] != nil { papers.busy[conversation] = true }
         }
     }
@@ -64,7 +88,9 @@ final class EAPStore: Sendable {
             papers.order.removeAll { papers.open[$0] == nil }
         }
         while papers.open.count > mostConversations, !papers.order.isEmpty {
-            papers.open[papers.order.removeFirst()] = nil
+            let oldest = papers.order.removeFirst()
+            papers.open[oldest] = nil
+            papers.certified[oldest] = nil
         }
     }
 
@@ -105,5 +131,14 @@ final class EAPStore: Sendable {
 
     private static func peer(_ question: EAPQuestion) -> EAPPeer {
         EAPPeer(question.own.eap, name: (question.own.eapIdentity ?? question.ownIdentity).eapName)
+    }
+}
+
+extension EAPStep {
+    /// The same, with a success that knows more about the other end's certificate.
+    fileprivate func with(_ facts: PeerCertificate) -> EAPStep {
+        guard case .success(let message, var outcome) = self, outcome.certificate != nil else { return self }
+        outcome.certificate = facts
+        return .success(message, outcome)
     }
 }

@@ -28,6 +28,16 @@ public final class EventLog {
         write(text.group.rawValue, name + text.text)
     }
 
+    /// The level of what is considered on the way to an identity.
+    static let considerationLevel = 3
+
+    /// Writes what was considered about a connection.
+    func consider(_ connection: String, _ ikeSA: IKESAID?, _ clause: String) {
+        guard level >= Self.considerationLevel else { return }
+        let name = connection.isEmpty ? "" : "<\(connection)\(ikeSA.map { "|\($0)" } ?? "")> "
+        write(EventText.Group.ike.rawValue, name + clause)
+    }
+
     /// Writes what no event stands for; text of several lines as so many lines of the log.
     public func line(_ group: String, _ text: String) {
         for line in text.split(separator: "\n") { write(group, String(line)) }

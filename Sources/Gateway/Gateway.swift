@@ -40,6 +40,12 @@ public final class Gateway {
     private let conversations = EAPStore()
     /// Who speaks with RADIUS servers; without it they are asked nothing.
     var radius: (any RADIUSDesk)?
+    /// Gets what is considered on the way to an identity, clause by clause, while ``tellsConsiderations`` is set.
+    var onConsideration: ((_ connection: String, _ ikeSA: IKESAID?, _ clause: String) -> Void)?
+    /// Whether anybody wants to hear of it: it costs time at every handshake.
+    var tellsConsiderations = false
+    /// Whom the answers to questions about EAP are about, while somebody wants to hear of it.
+    private var talks: [Ticket: (connection: String, ikeSA: IKESAID)] = [:]
     private let unixTime: () -> Int64
     private var leases: LeaseStore
     private let plane: any DataPlane
@@ -229,6 +235,7 @@ public final class Gateway {
         var next = 0
         while next < inputs.count {
             environment.now = clock()
+            if !talks.isEmpty { tell(inputs[next]) }
             endpoint.handle(inputs[next], &environment, &effects)
             for effect in effects.take() { obey(effect) }
             next += 1
@@ -263,6 +270,7 @@ public final class Gateway {
         case .send(let datagram): transport.send(datagram)
         case .publish(let event): publish(event)
         case .ask(let ticket, let query):
+            if tellsConsiderations { tell(query, ticket) }
             if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
         case .plane(let command): obey(command)
         case .release(let lease): leases.release(lease)
@@ -296,6 +304,30 @@ public final class Gateway {
             return nil
         case .encapsulate, .mix: return credentials.answer(query)
         }
+    }
+
+    private func tell(_ query: Query, _ ticket: Ticket) {
+        let (connection, ikeSA): (String, IKESAID?)
+        switch query {
+        case .prove(let proof), .verify(let proof, _): (connection, ikeSA) = (proof.connection, nil)
+        case .eap(let question):
+            (connection, ikeSA) = (question.connection, question.conversation.ikeSA)
+            // What nobody ever answered does not stay.
+            if talks.count >= 4096 { talks = [:] }
+            talks[ticket] = (connection, question.conversation.ikeSA)
+        case .mix: (connection, ikeSA) = ("", nil)
+        case .path, .encapsulate, .lease, .lastUse: return
+        }
+        for clause in AuthenticationNotes(secrets: credentials, signatures: signatures).clauses(on: query) {
+            onConsideration?(connection, ikeSA, clause)
+        }
+    }
+
+    private func tell(_ input: Input) {
+        guard case .answer(let ticket, .eap(let step)) = input, let talk = talks.removeValue(forKey: ticket),
+            let clause = AuthenticationNotes.clause(on: step)
+        else { return }
+        onConsideration?(talk.connection, talk.ikeSA, clause)
     }
 
     /// Goes on with what was waiting for names.

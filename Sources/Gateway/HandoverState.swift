@@ -120,6 +120,34 @@ struct HandoverState {
         guard try reader.uint32("end") == Self.end, reader.isAtEnd else { throw .cutOff }
     }
 
+    /// All descriptors that belong to it.
+    var descriptors: [Int32] { plane.descriptors + (listener.map { [$0] } ?? []) }
+
+    /// Other numbers for the same descriptors; false when there is none for one of them.
+    mutating func renumber(_ number: (Int32) -> Int32?) -> Bool {
+        var taken: [Int32: Int32] = [:]
+        // One that is used twice is given once.
+        func changed(_ old: Int32) -> Int32? {
+            if let known = taken[old] { return known }
+            taken[old] = number(old)
+            return taken[old]
+        }
+        if let old = listener {
+            guard let new = changed(old) else { return false }
+            listener = new
+        }
+        return plane.renumber(changed)
+    }
+
+    /// Makes sure that a plane of that shape can take this one's place.
+    func require(_ shape: String) throws {
+        guard plane.shape == shape else {
+            throw Daemon.SuccessionFailure(
+                description: "device, ports, workers or offload are configured otherwise than they are: "
+                    + "'\(plane.shape)', now '\(shape)'; that takes a stop and a start")
+        }
+    }
+
     /// Lets a store take what clients had loaded; what it can't take is named.
     mutating func read(into configuration: ConfigurationStore) throws(RecordError) -> [String] {
         try configuration.read(from: &store, now: rested)

@@ -14,6 +14,9 @@ struct LeaseStore {
     /// Addresses that a RADIUS server chose: whose each is, and how many IKE SAs use it.
     private var chosen: [IPAddress: (identity: Identity, users: Int)] = [:]
 
+    /// IKE SAs that one client may have at once, far more than any has.
+    private static let mostUsers: UInt32 = 65_536
+
     /// A store of these pools, with nothing lent.
     init(_ pools: [AddressPool] = []) {
         order = pools.map(\.name)
@@ -115,7 +118,9 @@ struct LeaseStore {
                 try reader.list("leases") { reader throws(RecordError) in
                     let address = try reader.value(IPAddress.self)
                     let identity = try reader.value(Identity.self)
-                    return (address: address, identity: identity, users: Int(try reader.uint32("users")))
+                    let users = try reader.uint32("users")
+                    guard users <= Self.mostUsers else { throw .badValue("users") }
+                    return (address: address, identity: identity, users: Int(users))
                 }
             )
         }

@@ -75,6 +75,18 @@ final class NameServerKeeper {
         report()
     }
 
+    /// Whether no program runs or is to run.
+    var isIdle: Bool { errand.isIdle }
+
+    /// For another process: what the system has.
+    var handed: HandedNameServers { HandedNameServers(settings, isHandedOver: isIdle) }
+
+    /// Goes on for another process.
+    func resume(_ handed: HandedNameServers) {
+        settings = handed.settings
+        if !handed.isHandedOver { change() }
+    }
+
     private func change() {
         guard let receiver else {
             guard !settings.isEmpty else { return }
@@ -171,6 +183,8 @@ private final class Errand: Sendable {
 
     /// There is no thread after all.
     func abandon() { state.withLock { $0.isRunning = false } }
+
+    var isIdle: Bool { state.withLock { !$0.isRunning } }
 
     func takeFailures() -> [String] {
         state.withLock { state in

@@ -45,6 +45,17 @@ struct RevocationCase: Sendable {
         self.settings = settings
     }
 
+    /// A case about a chain that was shown in TLS, where nothing can be sent along.
+    init(
+        chain: [Certificate], _ facts: PeerCertificate, _ policy: RevocationPolicy, _ credentials: Credentials,
+        _ authorities: [AuthoritySection], _ settings: RevocationSettings
+    ) {
+        (self.chain, self.facts, self.policy, self.settings) = (chain, facts, policy, settings)
+        (lists, answers) = (credentials.revocationLists, [])
+        responders = credentials.responders
+        self.authorities = authorities
+    }
+
     /// A case about a chain, without anything that the peer or the configuration says besides.
     init(
         chain: [Certificate], facts: PeerCertificate, policy: RevocationPolicy, lists: [RevocationList],

@@ -29,8 +29,7 @@ extension SettingsFragment {
                 case .value(let octets): Entry(entry.name, .value(octets))
                 case .list(let items): Entry(entry.name, .list(items))
                 case .section(let inner): Entry(entry.name, .section(SettingsFragment(inner)))
-                // No connection, pool or authority has one.
-                case .secret: Entry(entry.name, .value([]))
+                case .secret(let secret): Entry(entry.name, .secret(secret))
                 }
             })
     }
@@ -46,16 +45,10 @@ extension SettingsFragment {
         return name.hasPrefix(type) ? name : "\(type)-\(name)"
     }
 
-    private static func digits(_ octet: UInt8) -> String {
-        String(octet >> 4, radix: 16) + String(octet & 15, radix: 16)
-    }
-
     private static func secret(_ fields: ViciTree) -> SettingsFragment {
         var secret = SettingsFragment()
         for (index, owner) in (fields.list("owners") ?? []).enumerated() { secret.set("id-\(index + 1)", owner) }
-        if let octets = fields.secret("data") {
-            secret.set("secret", "0x" + octets.withSpan { span in span.indices.map { Self.digits(span[$0]) }.joined() })
-        }
+        if let octets = fields.secret("data") { secret.entries.append(Entry("secret", .secret(octets))) }
         return secret
     }
 }

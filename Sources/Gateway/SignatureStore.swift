@@ -11,8 +11,8 @@ import Trust
 /// certificate are good. It never hands a key out, and is not changed once made: another thread may use it.
 final class SignatureStore: Sendable {
     let credentials: Credentials
-    private let authorities: [AuthoritySection]
-    private let settings: RevocationSettings
+    let authorities: [AuthoritySection]
+    let settings: RevocationSettings
     /// Certificates by their DER, so that a connection's need not be parsed each time. Never gone through.
     let parsed: [[UInt8]: Certificate]
     private let passwords: EAPPasswords
@@ -70,6 +70,8 @@ final class SignatureStore: Sendable {
         case open(RevocationCase)
         /// This is our proof, and the peer would like to see that the certificates of this chain are not revoked.
         case staple(AuthenticationPayload, [CertificatePayload], RevocationCase)
+        /// This is the next step of EAP, unless the certificate that the other end showed is revoked.
+        case doubtful(EAPStep, EAPQuestion.Conversation, RevocationCase)
     }
 
     /// Looks into a question about a signature; `moment` is the time of day in seconds since 1970. Takes milliseconds.
@@ -77,8 +79,7 @@ final class SignatureStore: Sendable {
         switch query {
         case .prove(let proof): prove(proof)
         case .verify(let proof, _): verify(proof, at: moment)
-        case .eap(let question):
-            .answer(conversations.answer(question, passwords, EAPCredentials(self, question, at: moment)))
+        case .eap(let question): converse(question, at: moment)
         default: .answer(nil)
         }
     }
@@ -89,15 +90,41 @@ final class SignatureStore: Sendable {
         case .answer(let answer): return answer
         case .staple(let authentication, let certificates, _):
             return .signed(authentication, certificates: certificates)
-        case .open(let open):
-            var facts = open.facts
-            do throws(CertificateProblem) {
-                facts.revocation = try RevocationCheck(lists: open.lists).judge(
-                    open.chain, open.policy, moment: moment)
-                return .certified(facts)
-            } catch {
-                return .untrusted(error)
-            }
+        case .open(let open): return Self.judge(open, at: moment)
+        case .doubtful(let step, let conversation, let open):
+            return resolve(step, conversation, Self.judge(open, at: moment))
+        }
+    }
+
+    /// What the lists say that are there.
+    private static func judge(_ open: RevocationCase, at moment: Int64) -> Answer {
+        var facts = open.facts
+        do throws(CertificateProblem) {
+            facts.revocation = try RevocationCheck(lists: open.lists).judge(open.chain, open.policy, moment: moment)
+            return .certified(facts)
+        } catch {
+            return .untrusted(error)
+        }
+    }
+
+    // MARK: EAP
+
+    private func converse(_ question: EAPQuestion, at moment: Int64) -> Finding {
+        let doubts = EAPCredentials.Doubts()
+        let credentials = EAPCredentials(self, question, at: moment, doubts)
+        let step = conversations.answer(question, passwords, credentials)
+        if case .failure = step { return .answer(.eap(step)) }
+        return doubts.open.map { .doubtful(step, question.conversation, $0) } ?? .answer(.eap(step))
+    }
+
+    /// A step of EAP once it is known whether the certificate in it is revoked, which ends the conversation.
+    func resolve(_ step: EAPStep, _ conversation: EAPQuestion.Conversation, _ verdict: Answer) -> Answer {
+        switch verdict {
+        case .certified(let facts): return .eap(conversations.certified(step, conversation, facts))
+        case .untrusted(let problem):
+            conversations.forget(conversation)
+            return .eap(EAPStore.failure(instead: step, .untrusted(problem)))
+        default: return .eap(step)
         }
     }
 

@@ -86,6 +86,12 @@ final class SigningService: SignatureService {
                 // Weakly: who asks on our behalf belongs to us.
                 revocation.judge(open) { [weak self] in self?.give(question.ticket, $0) }
                 return nil
+            case .doubtful(let step, let conversation, let open):
+                let store = question.store
+                revocation.judge(open) { [weak self] verdict in
+                    self?.give(question.ticket, store.resolve(step, conversation, verdict))
+                }
+                return nil
             case .staple(let authentication, let certificates, let chain):
                 revocation.bring(chain) { [weak self] status in
                     self?.give(question.ticket, .signed(authentication, certificates: certificates + status))

@@ -18,14 +18,14 @@ final class UpdownHooks {
     }
 
     /// What is one tunnel to a script: whichever Child SA carries it.
-    private struct Tunnel: Hashable {
+    struct Tunnel: Hashable {
         var connection: String
         var child: String
         var local: [TrafficSelector]
         var remote: [TrafficSelector]
     }
 
-    private struct Active {
+    struct Active {
         var children: Set<ChildSAID>
         var calls: [Call]
     }
@@ -75,6 +75,19 @@ final class UpdownHooks {
     /// Says what went wrong since the last time.
     func report() {
         for failure in queue.takeFailures() { say("updown: \(failure)") }
+    }
+
+    /// Whether no program runs or is to run.
+    var isIdle: Bool { queue.isIdle }
+
+    /// For another process: who was told what, and who is still to be told.
+    var handed: HandedHooks { HandedHooks(active: active, nameServers: nameServers, waiting: queue.waiting) }
+
+    /// Goes on for another process.
+    func resume(_ handed: HandedHooks) {
+        active = handed.active
+        nameServers = handed.nameServers
+        if !handed.waiting.isEmpty { run(handed.waiting) }
     }
 
     private func up(_ child: ChildSASummary, _ event: Event) {
@@ -182,6 +195,11 @@ private final class CallQueue: Sendable {
             return state.failures
         }
     }
+
+    var isIdle: Bool { state.withLock { !$0.isRunning } }
+
+    /// Calls that nobody has begun.
+    var waiting: [UpdownHooks.Call] { state.withLock { $0.waiting } }
 }
 
 /// What a program is told of a tunnel, by the names that strongSwan's `updown` plugin gives it.

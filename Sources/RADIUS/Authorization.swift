@@ -59,18 +59,29 @@ public struct Authorization: Sendable {
     }
 
     /// Framed-IP-Address, unless it says that somebody else is to choose (RFC 2865 §5.8); Framed-IPv6-Address (RFC 6911
-    /// §3.1), or a Framed-IPv6-Prefix of one address (RFC 3162 §2.3).
+    /// §3.1), or what a prefix leads to.
     private static func addresses(_ accept: RADIUSPacket) -> [IPAddress] {
         var found: [IPAddress] = []
         if let address = accept.first(.framedIPAddress)?.address(.v4), address.bits < 0xffff_fffe, isHost(address) {
             found.append(address)
         }
-        let prefix = accept.first(.framedIPv6Prefix)?.value ?? []
-        let isWhole = prefix.count == 18 && prefix[1] == 128
-        let sixth =
-            accept.first(.framedIPv6Address)?.address(.v6) ?? (isWhole ? IPAddress(bytes: prefix.dropFirst(2)) : nil)
+        let sixth = accept.first(.framedIPv6Address)?.address(.v6) ?? addressOfPrefix(accept)
         if let sixth, isHost(sixth) { found.append(sixth) }
         return found
+    }
+
+    /// The address of a Framed-IPv6-Prefix (RFC 3162 §2.3): the one that it is when it is of one address, else the one
+    /// whose other half is Framed-Interface-Id (§2.2). A prefix alone is for hosts that choose for themselves, as nobody
+    /// does in IKEv2.
+    private static func addressOfPrefix(_ accept: RADIUSPacket) -> IPAddress? {
+        guard let value = accept.first(.framedIPv6Prefix)?.value, (2...18).contains(value.count) else { return nil }
+        // Octets at the end that are zero may be left out.
+        let prefix = value.dropFirst(2) + [UInt8](repeating: 0, count: 18 - value.count)
+        if value[1] == 128 { return IPAddress(bytes: prefix) }
+        guard value[1] <= 64, let interface = accept.first(.framedInterfaceID)?.value, interface.count == 8 else {
+            return nil
+        }
+        return IPAddress(bytes: Array(prefix.prefix(8)) + interface)
     }
 
     private static func isHost(_ address: IPAddress) -> Bool {

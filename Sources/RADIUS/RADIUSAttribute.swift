@@ -92,6 +92,8 @@ public struct RADIUSAttribute: Hashable, Sendable {
         // RFC 3162 §2.
         /// NAS-IPv6-Address.
         public static let nasIPv6Address = Self(rawValue: 95)
+        /// Framed-Interface-Id.
+        public static let framedInterfaceID = Self(rawValue: 96)
         /// Framed-IPv6-Prefix.
         public static let framedIPv6Prefix = Self(rawValue: 97)
         // RFC 5176 §3.5.

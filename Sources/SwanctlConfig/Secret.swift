@@ -109,17 +109,23 @@ enum SecretReader {
         return (secrets, passwords)
     }
 
+    /// A secret as it came, or what its text means.
+    private static func octets(_ setting: SettingsTree.Setting) throws(ValueProblem) -> SecretBytes {
+        if let secret = setting.secret { return secret }
+        return try SecretSyntax.octets(setting.value ?? [])
+    }
+
     /// The password of a file with a private key.
     private static func password(_ reader: inout SectionReader, _ kind: String) -> CertificateDirectory.Password? {
-        let written = reader.setting("secret")?.value
+        let written = reader.setting("secret")
         guard let file = reader.text("file"), !file.isEmpty else {
             reader.diagnostics.missing(
                 reader.view.location, "\(reader.path) names no file", remedy: "add file = …")
             return nil
         }
-        guard let written else { return nil }
+        guard let written, written.value != nil else { return nil }
         do {
-            return .init(kind: kind, file: file, secret: try SecretSyntax.octets(written))
+            return .init(kind: kind, file: file, secret: try octets(written))
         } catch {
             reader.diagnostics.error(
                 reader.location(of: "secret"), "\(reader.path).secret: \(error.message)", remedy: error.remedy)
@@ -165,13 +171,13 @@ enum SecretReader {
                     setting.location, "\(reader.path).\(setting.name): \(error.message)", remedy: error.remedy)
             }
         }
-        guard let setting = reader.setting("secret"), let written = setting.value else {
+        guard let setting = reader.setting("secret"), setting.value != nil else {
             diagnostics.missing(
                 reader.view.location, "\(reader.path) has no secret", remedy: "add secret = …")
             return nil
         }
         do {
-            let value = try SecretSyntax.octets(written)
+            let value = try octets(setting)
             if value.count < 16, kind == .ike || kind == .ppk {
                 diagnostics.warning(
                     setting.location, "\(reader.path): a secret of \(value.count) octets can be guessed",

@@ -1,3 +1,5 @@
+public import WireFormat
+
 /// Settings that come without a file, piece by piece: what a control client loads.
 ///
 /// It owns their form: as in a file, but lists stand as lists, and contents stand where a file would name files. What the
@@ -11,6 +13,18 @@ public struct SettingsFragment: Hashable, Sendable {
         case list([[UInt8]])
         /// A section of its own.
         case section(SettingsFragment)
+        /// A key or a password: these octets as they are, in memory that is wiped.
+        case secret(SecretBytes)
+
+        /// By everything but secrets, which are never hashed.
+        public func hash(into hasher: inout Hasher) {
+            switch self {
+            case .value(let octets): hasher.combine(octets)
+            case .list(let items): hasher.combine(items)
+            case .section(let inner): hasher.combine(inner)
+            case .secret(let secret): hasher.combine(secret.count)
+            }
+        }
     }
 
     /// A name and what it stands for.
@@ -67,6 +81,10 @@ struct FragmentWriter: FileSource {
                 write(inner, into: index, path: path + entry.name + "-", depth: depth + 1)
             case .value(let octets): set(entry.name, [octets], path, in: section)
             case .list(let items): set(entry.name, items, path, in: section)
+            case .secret(let secret):
+                var setting = SettingsTree.Setting(name: entry.name, value: [], location: location)
+                setting.secret = secret
+                tree.set(setting, in: section)
             }
         }
     }

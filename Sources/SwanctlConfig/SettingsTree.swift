@@ -1,3 +1,5 @@
+import WireFormat
+
 /// What the files say, before anybody asks what it means: sections, settings and references, each with its place.
 ///
 /// It owns the merging of sections that are opened more than once (the later setting wins). References stay as they are
@@ -10,6 +12,8 @@ struct SettingsTree {
         let value: [UInt8]?
         /// Where the key stands.
         let location: SourceLocation
+        /// What stands in the place of the octets, for a secret that came as such: they are none then.
+        var secret: SecretBytes?
     }
 
     /// `: section.subsection` behind a section's name.

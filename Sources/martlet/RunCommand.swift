@@ -11,7 +11,9 @@ struct Run: ParsableCommand {
         discussion: """
             Reads connections and secrets from FILE (swanctl.conf's syntax), opens UDP ports 500 and 4500 and a TUN \
             device, and waits for peers and for commands. SIGHUP reads FILE again; SIGTERM and SIGINT tell the peers \
-            and stop. SIGUSR2, or `martlet restart`, lets another process take this one's place, with all tunnels. \
+            and stop. SIGUSR2, or `martlet restart`, lets another process take this one's place, with all tunnels; \
+            SIGUSR1 leaves them in the keeping of a service manager that is about to start another process (systemd's \
+            descriptor store, as the packaged unit has it for `systemctl restart`). \
             Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
 
             A broken FILE changes nothing: at the start the command ends with status 1 and all that is wrong with the \
@@ -103,6 +105,7 @@ struct Run: ParsableCommand {
         }
         options.resumption = ProcessInformation.environment(Daemon.variable).flatMap { Int32($0) }
         do {
+            options.passed = try PassedDescriptors.take()
             try ProcessInformation.keepMemoryPrivate()
             try Daemon(options) { line in output.write(json ? EventLine.json(logged: line) : line) }.run()
         } catch {

@@ -1,10 +1,10 @@
 import GatewayModel
 import IPsecCrypto
 import Testing
-import Trust
 import WireFormat
 
 @testable import EAPEngine
+@testable import Trust
 
 /// Attacks on TLS inside EAP, by records that no honest end makes.
 @Suite struct TLSAttackTests {
@@ -95,6 +95,181 @@ import WireFormat
         let server = try Self.server(zoo)
         guard case .failed = server.handshake([UInt8](repeating: 22, count: 1 << 20)) else {
             Issue.record("a megabyte of records is taken")
+            return
+        }
+    }
+
+    /// Two ends that are through with their handshake, the client's first.
+    private static func pair(
+        _ zoo: Zoo, _ latest: TLSSession.Version
+    ) throws -> (client: TLSSession, server: TLSSession) {
+        let server = try #require(
+            TLSSession(isServer: true, own: zoo.server, anchors: [], at: Zoo.now, latest: latest))
+        let client = try #require(
+            TLSSession(isServer: false, own: nil, anchors: [zoo.authority], at: Zoo.now, latest: latest))
+        var records: [UInt8] = []
+        for _ in 0..<6 {
+            _ = client.handshake(records)
+            _ = server.handshake(client.takeOutput())
+            records = server.takeOutput()
+        }
+        try #require(client.handshake([]) == .done && server.handshake([]) == .done)
+        return (client, server)
+    }
+
+    @Test("Attack 26: a second handshake within a session is not begun, by either end (renegotiation)")
+    func attack26Renegotiation() throws {
+        let zoo = try Zoo()
+        for isServers in [false, true] {
+            let (client, server) = try Self.pair(zoo, .tls12)
+            let (attacker, honest) = isServers ? (server, client) : (client, server)
+            let key = try #require(honest.exported("a test", context: nil, count: 32))
+            let hostile = attacker.hostileRecords()
+            // A handshake record, sealed with the session's keys.
+            #expect(hostile.first == 22 && hostile.count > 20)
+            let heard = honest.opened(hostile)
+            #expect(heard == nil || heard == [])
+            // An alert at most: no ServerHello, no ClientHello; and the session's key stays what it was.
+            let said = honest.takeOutput()
+            #expect(said.isEmpty || said.first == 21, "\(said.prefix(1))")
+            #expect(honest.exported("a test", context: nil, count: 32) == key)
+        }
+    }
+
+    @Test("Attack 26: who renegotiates in a tunnel, or says nothing in it, is refused")
+    func attack26RenegotiationInATunnel() throws {
+        let zoo = try Zoo()
+        for version in [TLSSession.Version.tls12, .tls13] {
+            let session = try #require(
+                TLSSession(isServer: true, own: zoo.server, anchors: [], at: Zoo.now, latest: version))
+            let client = try #require(
+                TLSSession(isServer: false, own: nil, anchors: [zoo.authority], at: Zoo.now, latest: version))
+            let terms = EAPServer.Terms(
+                rules: EAPRules(methods: [.ttls], inner: [.gtc]), asked: .any, name: [99], ownName: [1])
+            var server = TLSServer(.ttls, session, name: [99], tunnel: TTLSServer(terms))
+            var side = EAPSurroundings(entropy: SystemEntropy(), secrets: Passwords())
+            guard case .request = server.begin(identifier: 1, &side) else { throw EAPProblem.malformed("no start") }
+            // What both say until the client is done, in pieces of one message each way.
+            var (out, into) = (TLSFraming(), TLSFraming())
+            var progress = client.handshake([])
+            out.load(client.takeOutput())
+            var turns = 0
+            handshake: while turns < 40 {
+                turns += 1
+                guard case .request(let data) = server.answer(out.next(), identifier: 1, next: 2, &side) else { break }
+                switch try into.take(data) {
+                case .whole(let records):
+                    progress = client.handshake(records)
+                    let output = client.takeOutput()
+                    if progress == .done, output.isEmpty { break handshake }
+                    out.load(output)
+                case .part: out.load([])
+                case .acknowledgement: if progress == .done { break handshake }
+                }
+            }
+            try #require(progress == .done)
+            out.load(client.hostileRecords())
+            var step = server.answer(out.next(), identifier: 3, next: 4, &side)
+            while out.hasMore { step = server.answer(out.next(), identifier: 3, next: 4, &side) }
+            guard case .failed = step else {
+                Issue.record("\(version): the server goes on")
+                continue
+            }
+        }
+    }
+
+    @Test("Attack 26: changes of keys without end (TLS 1.3) are bounded by what one message may hold")
+    func attack26KeyUpdates() throws {
+        let (client, server) = try Self.pair(try Zoo(), .tls13)
+        var flood: [UInt8] = []
+        while flood.count < 60_000 {
+            let more = client.hostileRecords()
+            if more.isEmpty { break }
+            flood += more
+        }
+        let heard = server.opened(flood)
+        #expect(heard == nil || heard == [])
+        // What we answer is no more than what came.
+        #expect(server.takeOutput().count <= flood.count + 64)
+    }
+
+    @Test("Attack 26: a handshake of more than 64 kB is refused before it is put together")
+    func attack26LongHandshakes() throws {
+        let zoo = try Zoo()
+        var names = CertificateProfile(.client)
+        names.emails = (0..<120).map { "a-very-long-name-of-somebody-number-\($0)@example.org" }
+        let key = try PrivateKey(generating: .p256)
+        let subject = try #require(DistinguishedName(text: "CN=long"))
+        let one = try #require(
+            CertificateIssuer(zoo.authority, key).issue(
+                subject, key.publicKey, names, serial: [9], validity: 0...4_000_000_000))
+        let more = [Certificate](repeating: one, count: 70_000 / one.der.count + 1)
+        for latest in [TLSSession.Version.tls12, .tls13] {
+            let server = try #require(
+                TLSSession(isServer: true, own: zoo.server, anchors: [zoo.authority], at: Zoo.now, latest: latest))
+            let own = TLSSession.Credential(key: zoo.client.key, chain: zoo.client.chain + more)
+            let client = try #require(
+                TLSSession(isServer: false, own: own, anchors: [zoo.authority], at: Zoo.now, latest: latest))
+            var (records, longest, isRefused) = ([UInt8](), 0, false)
+            for _ in 0..<6 where !isRefused {
+                _ = client.handshake(records)
+                let flight = client.takeOutput()
+                longest = max(longest, flight.count)
+                if case .failed = server.handshake(flight) { isRefused = true }
+                records = server.takeOutput()
+            }
+            #expect(longest > 65_536 && isRefused, "\(latest): \(longest)")
+            // In EAP it does not even get there.
+            var framing = TLSFraming()
+            #expect(throws: EAPProblem.self) {
+                try framing.take([0x80, 0, 1, 0, 1] + [UInt8](repeating: 22, count: 100))
+            }
+        }
+    }
+
+    @Test("Attack 26: a share that makes the same secret for everybody is refused by both ends")
+    func attack26Shares() throws {
+        let zoo = try Zoo()
+        // TLS 1.2: the client's own share travels in clear, behind its type and three octets of length.
+        let server = try #require(
+            TLSSession(isServer: true, own: zoo.server, anchors: [], at: Zoo.now, latest: .tls12))
+        let client = try #require(
+            TLSSession(isServer: false, own: nil, anchors: [zoo.authority], at: Zoo.now, latest: .tls12))
+        _ = client.handshake([])
+        _ = server.handshake(client.takeOutput())
+        _ = client.handshake(server.takeOutput())
+        let flight = client.takeOutput()
+        #expect(flight[0] == 22 && flight[5] == 16)
+        let length = Int(flight[9])
+        for wrong in [UInt8(0), 1, 0xff] {
+            let other = try #require(
+                TLSSession(isServer: true, own: zoo.server, anchors: [], at: Zoo.now, latest: .tls12))
+            let second = try #require(
+                TLSSession(isServer: false, own: nil, anchors: [zoo.authority], at: Zoo.now, latest: .tls12))
+            _ = second.handshake([])
+            _ = other.handshake(second.takeOutput())
+            _ = second.handshake(other.takeOutput())
+            var forged = second.takeOutput()
+            for index in 10..<(10 + length) { forged[index] = wrong }
+            guard case .failed = other.handshake(forged) else {
+                Issue.record("a share of \(wrong) is taken by the server")
+                continue
+            }
+        }
+        // TLS 1.3: the server's share is the last extension but one of its ServerHello, or the last.
+        let (third, fourth) = (
+            try Self.server(zoo),
+            try #require(
+                TLSSession(isServer: false, own: nil, anchors: [zoo.authority], at: Zoo.now))
+        )
+        _ = fourth.handshake([])
+        _ = third.handshake(fourth.takeOutput())
+        var answer = third.takeOutput()
+        let pattern: [UInt8] = [0, 51, 0, 36, 0, 29, 0, 32]
+        let place = try #require(answer.indices.first { answer[$0...].starts(with: pattern) })
+        for index in (place + 8)..<(place + 40) { answer[index] = 0 }
+        guard case .failed = fourth.handshake(answer) else {
+            Issue.record("a share of zeros is taken by the client")
             return
         }
     }

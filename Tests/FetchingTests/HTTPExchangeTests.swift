@@ -5,7 +5,7 @@ import Testing
 
 /// What libcurl is allowed.
 @Suite struct HTTPExchangeTests {
-    @Test("A private address is refused before anything is sent, by name or number")
+    @Test("Attack 19: a private address is refused before anything is sent, by name or number")
     func privateAddresses() {
         let exchange = HTTPExchange()
         for url in ["http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost:1/"] {
@@ -19,7 +19,9 @@ import Testing
         }
     }
 
-    @Test("Nothing but HTTP is spoken", arguments: ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
+    @Test(
+        "Attack 19: nothing but HTTP is spoken",
+        arguments: ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
     func otherSchemes(_ url: String) {
         let outcome = HTTPExchange().fetch(FetchRequest(url, limit: 10, mayBePrivate: true), timeout: 2000)
         guard case .failure(.failed) = outcome else {

@@ -15,10 +15,11 @@ import Trust
     private static let password = "a-password-nobody-may-see"
 
     /// `hq` is the client, `branch` the gateway.
-    private static func pair(
+    static func pair(
         _ method: String, server: String? = nil, password: String = Self.password, name: String = "carol",
         asked: String = "eap_id = %any", proves: String = "pubkey", names: String = "email:carol@hq.example",
-        host: String = "DNS:branch.example", serverSecrets: String? = nil
+        host: String = "DNS:branch.example", serverSecrets: String? = nil, revoked: [[UInt8]]? = nil,
+        policy: String = "relaxed"
     ) throws -> NodePair {
         let authority = try CertifiedTunnelTests.Authority()
         var hq = try CertifiedTunnelTests.Site(
@@ -28,7 +29,13 @@ import Trust
         hq.local = "auth = \(method)\n id = hq.example\n eap_id = \"\(name)\""
         hq.remote = "auth = \(proves)\n id = branch.example"
         branch.local = "auth = \(proves)\n certs = own.pem\n id = branch.example"
-        branch.remote = "auth = \(server ?? method)\n id = %any\n \(asked)"
+        branch.remote = "auth = \(server ?? method)\n id = %any\n revocation = \(policy)\n \(asked)"
+        if let revoked {
+            let entries = revoked.map { RevocationList.Entry(serial: $0, moment: 1, reason: nil) }
+            let list = CertificateIssuer(authority.certificate, authority.key).revocationList(
+                entries, validity: 1...4_000_000_000, number: 1)
+            branch.files["x509crl/list.der"] = try #require(list).der
+        }
         return NodePair(
             hq: try hq.loaded(secrets: "eap-me { id = \"\(name)\"\n secret = \(password)\n }"),
             branch: try branch.loaded(
@@ -132,6 +139,34 @@ import Trust
         pair.initiate()
         #expect(pair.branch.installed.isEmpty)
         #expect(Self.words(pair.branch).contains("dave@hq.example"))
+    }
+
+    @Test("A certificate that is shown in TLS may be revoked as any other")
+    func revokedInTLS() throws {
+        func end(_ revoked: [[UInt8]]?, _ policy: String) throws -> NodePair {
+            let pair = try Self.pair("eap-tls", name: "carol@hq.example", revoked: revoked, policy: policy)
+            pair.initiate()
+            return pair
+        }
+        // The client's certificate is the first that the authority issued: number 2.
+        for policy in ["relaxed", "ifuri", "strict"] {
+            let gone = try end([[2]], policy)
+            #expect(gone.branch.installed.isEmpty && gone.hq.installed.isEmpty)
+            #expect(Self.words(gone.branch).contains("has been revoked"), "\(gone.branch.refusals)")
+            // The client learns no reason, and hears that it is over.
+            #expect(Self.words(gone.hq).contains("The gateway refused us in EAP"), "\(gone.hq.refusals)")
+            let good = try end([[9]], policy)
+            #expect(good.branch.installed.count == 1, "\(good.branch.refusals)")
+            let known = good.branch.gateway.ikeSAs.first?.remoteCertificate?.revocation
+            guard case .good? = known else {
+                Issue.record("\(String(describing: known))")
+                continue
+            }
+        }
+        #expect(try end(nil, "relaxed").branch.installed.count == 1)
+        let unknown = try end(nil, "strict")
+        #expect(unknown.branch.installed.isEmpty)
+        #expect(Self.words(unknown.branch).contains("Nobody could tell whether"), "\(unknown.branch.refusals)")
     }
 
     @Test func nothingSecretIsTold() throws {

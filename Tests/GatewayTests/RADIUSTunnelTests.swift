@@ -70,13 +70,13 @@ import Trust
             }
             var question = question
             question.required.eap = EAPRules(methods: [.mschapv2])
-            var answer = store.answer(question, passwords, NoKeys())
-            if case .eap(.success(let message, var outcome)) = answer {
+            var step = store.answer(question, passwords, NoKeys())
+            if case .success(let message, var outcome) = step {
                 outcome.groups = groups
                 outcome.addresses = addresses
-                answer = .eap(.success(message, outcome))
+                step = .success(message, outcome)
             }
-            gateway.handle(.answer(ticket, answer))
+            gateway.handle(.answer(ticket, .eap(step)))
         }
 
         func forget(_ conversation: EAPQuestion.Conversation) { forgotten += 1 }

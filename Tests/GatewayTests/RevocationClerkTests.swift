@@ -22,6 +22,7 @@ import Trust
     final class Desk {
         let authority: CertifiedTunnelTests.Authority
         let peer: Certificate
+        let key: PrivateKey
         var now = Instant.zero + .seconds(100)
         var moment: Int64 = 1_800_000_000
         var asked: [(source: RevocationClerk.Source, request: FetchRequest)] = []
@@ -30,7 +31,7 @@ import Trust
 
         init(_ extensions: [CertificateIssuer.Extension]) throws {
             authority = try CertifiedTunnelTests.Authority()
-            let key = try PrivateKey(generating: .p256)
+            key = try PrivateKey(generating: .p256)
             let name = try #require(DistinguishedName(text: "O=Lab, CN=peer"))
             peer = try #require(
                 CertificateIssuer(authority.certificate, authority.key).issue(
@@ -122,7 +123,7 @@ import Trust
         }
     }
 
-    @Test("A list that somebody else has signed, that is stale, or none at all, says nothing and is not kept")
+    @Test("Attack 18: a list that somebody else has signed, that is stale, or none at all, says nothing")
     func badLists() throws {
         let stranger = try PrivateKey(generating: .p256)
         let desk = try Desk(Self.listed)
@@ -154,7 +155,7 @@ import Trust
         #expect(desk.outcomes == ["good", "good"])
     }
 
-    @Test("Time is over for a case whose servers say nothing, and a late answer harms nobody")
+    @Test("Attack 19: time is over for a case whose servers say nothing, and a late answer harms nobody")
     func patience() throws {
         let desk = try Desk(Self.both)
         desk.judge(.strict)
@@ -168,13 +169,64 @@ import Trust
         #expect(desk.outcomes.count == 2 && desk.asked.isEmpty)
     }
 
-    @Test("A certificate does not send us to private addresses, unless the configuration lets it")
+    @Test("Attack 19: a certificate does not send us to private addresses, unless the configuration lets it")
     func reach() throws {
         for allowed in [true, false] {
             let desk = try Desk(Self.listed)
             desk.judge(.relaxed, private: allowed)
             #expect(desk.asked.first?.request.mayBePrivate == allowed)
         }
+    }
+
+    @Test("Attack 19: nobody is asked about a chain that nobody trusts, nor where a URL stands for a certificate")
+    func trustFirst() throws {
+        let (desk, stranger) = (try Desk(Self.both), try CertifiedTunnelTests.Authority("Stranger"))
+        func finding(_ authority: Certificate, _ payloads: [CertificatePayload]) throws -> SignatureStore.Finding {
+            var required = Connection.PeerAuthentication(method: .publicKey, identity: .any)
+            required.authorities = [
+                CertificateAuthority(certificate: authority.der, keyIdentifier: authority.key.identifier)
+            ]
+            required.revocation = .strict
+            var proof = Query.Proof(
+                connection: "c", method: .publicKey, signer: Identity(try #require(desk.peer.subject)),
+                other: .fqdn("us"), prf: .prfsha256, octets: [1])
+            let choice = try #require(SignatureChoice.choose(.p256, peerHashes: [2], SignatureRules()))
+            proof.evidence = .init(
+                required: required, authentication: try #require(choice.authentication([1], desk.key)),
+                certificates: payloads, hashesAgreed: true)
+            return SignatureStore().consider(.verify(proof, received: []), at: desk.moment)
+        }
+        let own = CertificatePayload(.x509Signature, desk.peer.der)
+        guard case .open = try finding(desk.authority.certificate, [own]) else {
+            Issue.record("nobody is asked about a chain that is trusted")
+            return
+        }
+        guard case .answer(.untrusted(.untrustedIssuer)) = try finding(stranger.certificate, [own]) else {
+            Issue.record("somebody may be asked about a stranger")
+            return
+        }
+        let url = [UInt8](repeating: 1, count: 20) + Array("http://10.0.0.1/a.der".utf8)
+        for encoding in [CertificateEncoding.hashAndURLCertificate, .hashAndURLBundle] {
+            let hashed = CertificatePayload(encoding, url)
+            guard case .answer(.untrusted(.none)) = try finding(desk.authority.certificate, [hashed]) else {
+                Issue.record("a URL is taken for a certificate")
+                return
+            }
+        }
+    }
+
+    @Test("A delta list is fetched beside its base, and what it adds counts")
+    func deltas() throws {
+        let desk = try Desk(Self.listed + [.init("freshestCRL", "URI:http://pki.lab/delta.crl")])
+        desk.judge(.strict)
+        desk.answer(.success(try desk.list([])))
+        let asked = desk.asked.map(\.request.url)
+        #expect(asked == ["http://pki.lab/delta.crl"], "\(asked)")
+        let entry = RevocationList.Entry(serial: [7], moment: 1, reason: nil)
+        let delta = CertificateIssuer(desk.authority.certificate, desk.authority.key).revocationList(
+            [entry], validity: 1...4_000_000_000, number: 2, base: 1)
+        desk.answer(.success(try #require(delta).der))
+        #expect(desk.outcomes == ["revoked"])
     }
 
     @Test("What is loaded and says 'revoked' needs nobody to be asked")

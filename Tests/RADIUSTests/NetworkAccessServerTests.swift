@@ -10,127 +10,10 @@ import WireFormat
 @testable import RADIUS
 
 @Suite struct NetworkAccessServerTests {
-    private static let secret = SecretBytes(Array("a secret of two ends".utf8))
-    private static let server = IPAddress(v4: 0x0a00_0001)
-    private static let path = Path(
-        local: Endpoint(IPAddress(v4: 0xc000_0201), 4500), remote: Endpoint(IPAddress(v4: 0xc633_6402), 4500))
-
-    private static var settings: RADIUSSettings {
-        var settings = RADIUSSettings()
-        var main = RADIUSSettings.Server(
-            name: "main", authentication: Endpoint(server, 1812), accounting: Endpoint(server, 1813), secret: secret)
-        main.retransmission = RetransmissionSchedule(tries: 1, timeout: .seconds(1), base: 1)
-        settings.servers = [main]
-        settings.accounts = true
-        settings.classNamesGroups = true
-        settings.dynamicAuthorization = .init(secret: secret)
-        return settings
-    }
-
-    /// A NAS, and what came of it.
-    private struct Bench {
-        var nas: NetworkAccessServer
-        var entropy = SeededEntropy(seed: 5)
-        var now = Instant.zero
-        var effects: [NetworkAccessServer.Effect] = []
-        var counters: [UInt32: SACounters] = [:]
-        var connection = Connection(name: "remote-access")
-
-        init(_ settings: RADIUSSettings = NetworkAccessServerTests.settings) {
-            nas = NetworkAccessServer(settings, unixTime: { 1_700_000_000 })
-            connection.remote.method = .eap
-            connection.remote.eap = EAPRules(isRelayed: true)
-            connection.remote.eapIdentity = .any
-        }
-
-        mutating func ask(_ message: [UInt8]?, ticket: UInt64, sa: UInt32 = 9) {
-            let question = EAPQuestion(
-                conversation: .init(ikeSA: IKESAID(rawValue: sa), number: 0), connection: connection,
-                isAuthenticator: true, ownIdentity: .fqdn("gw.example"), otherIdentity: .fqdn("phone.example"),
-                path: NetworkAccessServerTests.path, message: message)
-            nas.ask(question, Ticket(rawValue: ticket), now, &entropy, &effects)
-        }
-
-        var sent: [(octets: [UInt8], lane: RADIUSClient.Lane)] {
-            effects.compactMap { if case .send(let octets, let lane) = $0 { (octets, lane) } else { nil } }
-        }
-        var steps: [EAPStep] { effects.compactMap { if case .answer(_, let step) = $0 { step } else { nil } } }
-        var terminated: [IKESAID] { effects.compactMap { if case .terminate(let id) = $0 { id } else { nil } } }
-        var replies: [RADIUSPacket] {
-            effects.compactMap { if case .reply(let octets, _) = $0 { try? RADIUSPacket(octets) } else { nil } }
-        }
-        var notes: [String] { effects.compactMap { if case .note(let text) = $0 { text } else { nil } } }
-
-        func meter(_ direction: SecurityAssociation.Direction, _ spi: UInt32) -> SACounters? { counters[spi] }
-
-        /// The server answers what was sent last.
-        mutating func serve(_ code: RADIUSPacket.Code, _ attributes: (RADIUSPacket) -> [RADIUSAttribute]) throws {
-            let last = try #require(sent.last)
-            let request = try RADIUSPacket(last.octets)
-            let answer = RADIUSPacket(code, 0, attributes(request))
-            let octets = try #require(
-                PacketProof(NetworkAccessServerTests.secret).sealedAnswer(answer, to: request))
-            let port: UInt16 = last.lane.service == .authentication ? 1812 : 1813
-            nas.receive(
-                octets, from: Endpoint(NetworkAccessServerTests.server, port), over: last.lane, now, &entropy, &effects)
-        }
-
-        /// Somebody called `carol` gets in by MSCHAPv2.
-        mutating func letIn(_ sa: UInt32 = 9, more: [RADIUSAttribute] = []) throws {
-            ask(nil, ticket: 1, sa: sa)
-            ask(EAPPacket(.response, 0, .identity, Array("carol".utf8)).encoded, ticket: 2, sa: sa)
-            try serve(.accessChallenge) { _ in
-                [RADIUSAttribute(.state, [1, 2, 3])]
-                    + RADIUSPacket.pieces(ofEAP: EAPPacket(.request, 4, .init(rawValue: 26), [1]).encoded)
-            }
-            ask(EAPPacket(.response, 4, .init(rawValue: 26), [2]).encoded, ticket: 3, sa: sa)
-            try serve(.accessAccept) { request in
-                Forge.keys(NetworkAccessServerTests.key, NetworkAccessServerTests.secret, request.authenticator)
-                    + RADIUSPacket.pieces(ofEAP: EAPPacket(.success, 4).encoded) + more
-            }
-        }
-
-        mutating func establish(_ sa: UInt32 = 9, addresses: [IPAddress] = []) {
-            var summary = IKESASummary(
-                id: IKESAID(rawValue: sa), connection: "remote-access", state: .established, isInitiator: false,
-                initiatorSPI: 1, responderSPI: 2, path: NetworkAccessServerTests.path)
-            summary.remoteEAPIdentity = .fqdn("carol")
-            summary.remoteVirtualAddresses = addresses
-            nas.established(summary, meter, now, &entropy, &effects)
-        }
-
-        mutating func close(_ sa: UInt32 = 9, _ reason: Event.CloseReason = .byPeer) {
-            nas.closed(IKESAID(rawValue: sa), reason, meter, now, &entropy, &effects)
-        }
-
-        mutating func wait(_ time: Interval) {
-            let end = now + time
-            while let next = nas.nextDeadline, next <= end {
-                now = next
-                nas.deadlineReached(now, meter, &entropy, &effects)
-            }
-            now = end
-        }
-
-        mutating func request(
-            _ code: RADIUSPacket.Code, _ attributes: [RADIUSAttribute], identifier: UInt8 = 1,
-            from source: IPAddress = NetworkAccessServerTests.server,
-            secret: SecretBytes = NetworkAccessServerTests.secret
-        ) throws {
-            let sealed = try #require(
-                PacketProof(secret).sealedAccountingRequest(RADIUSPacket(code, identifier, attributes)))
-            let path = Path(
-                local: Endpoint(IPAddress(v4: 0xc000_0201), 3799), remote: Endpoint(source, 40_000))
-            nas.receiveRequest(sealed.octets, along: path, now, &effects)
-        }
-    }
-
-    private static let key = (0..<64).map { UInt8($0) }
-
     // MARK: EAP
 
     @Test func aConversationIsRelayedAndLeavesItsKey() throws {
-        var bench = Bench()
+        var bench = NASBench()
         try bench.letIn(more: [
             RADIUSAttribute(.classAttribute, text: "staff"),
             RADIUSAttribute(.framedIPAddress, IPAddress(v4: 0x0a03_0007)),
@@ -142,19 +25,53 @@ import WireFormat
         #expect(first.first(.state) == nil && second.first(.state)?.value == [1, 2, 3])
         #expect(first.first(.nasPortID)?.value == Array("remote-access".utf8))
         #expect(first.first(.callingStationID)?.value == Array("198.51.100.2[4500]".utf8))
-        #expect(first.first(.nasIPAddress)?.address(.v4) == Self.path.local.address)
+        #expect(first.first(.nasIPAddress)?.address(.v4) == NASBench.path.local.address)
         guard case .success(_, let outcome)? = bench.steps.last else {
             Issue.record("\(bench.steps)")
             return
         }
-        #expect(outcome.key == SecretBytes(Self.key) && outcome.method == 26)
+        #expect(outcome.key == SecretBytes(NASBench.key) && outcome.method == 26)
         #expect(outcome.identity == .fqdn("carol") && outcome.groups == ["staff"])
         #expect(outcome.addresses == [IPAddress(v4: 0x0a03_0007)] && outcome.lifetime == .seconds(3600))
         #expect(bench.nas.counts.conversations == 0 && bench.nas.counts.requests == 0)
     }
 
+    /// RFC 3162 §2.2 and §2.3, RFC 6911 §3.1.
+    @Test func addressesOfIPv6AreUnderstood() throws {
+        let whole = [0, 128] + Self.sixth.bytes
+        let half = [0, 64] + Self.sixth.bytes.prefix(8)
+        let rest = RADIUSAttribute(.framedInterfaceID, Self.sixth.bytes.suffix(8))
+        let good: [[RADIUSAttribute]] = [
+            [RADIUSAttribute(.framedIPv6Address, Self.sixth)], [RADIUSAttribute(.framedIPv6Prefix, whole)],
+            [RADIUSAttribute(.framedIPv6Prefix, half), rest],
+            [RADIUSAttribute(.framedIPv6Prefix, half + [UInt8](repeating: 0, count: 8)), rest],
+            [rest, RADIUSAttribute(.framedIPv6Address, Self.sixth), RADIUSAttribute(.framedIPv6Prefix, [0, 128, 1])],
+        ]
+        let useless: [[RADIUSAttribute]] = [
+            [RADIUSAttribute(.framedIPv6Prefix, half)], [rest], [RADIUSAttribute(.framedIPv6Prefix, [0]), rest],
+            [RADIUSAttribute(.framedIPv6Prefix, [0, 65] + Self.sixth.bytes), rest],
+            [RADIUSAttribute(.framedIPv6Prefix, [0, 128])], [RADIUSAttribute(.framedIPv6Prefix, whole + [1])],
+            [RADIUSAttribute(.framedIPv6Address, [1, 2, 3])],
+            [RADIUSAttribute(.framedIPv6Prefix, half), RADIUSAttribute(.framedInterfaceID, [7])],
+        ]
+        for (attributes, expected) in good.map({ ($0, [Self.sixth]) }) + useless.map({ ($0, []) }) {
+            var bench = NASBench()
+            try bench.letIn(more: attributes)
+            guard case .success(_, let outcome)? = bench.steps.last else {
+                Issue.record("\(bench.steps)")
+                return
+            }
+            #expect(outcome.addresses == expected, "\(attributes)")
+        }
+    }
+
+    private static let sixth: IPAddress = {
+        guard let address = IPAddress("fd09::7") else { preconditionFailure("it is an address") }
+        return address
+    }()
+
     @Test func aRejectionNamesServerAndUser() throws {
-        var bench = Bench()
+        var bench = NASBench()
         bench.ask(nil, ticket: 1)
         bench.ask(EAPPacket(.response, 0, .identity, Array("carol".utf8)).encoded, ticket: 2)
         try bench.serve(.accessReject) { _ in [RADIUSAttribute(.replyMessage, text: "not\u{1b}[31m now")] }
@@ -171,7 +88,7 @@ import WireFormat
     }
 
     @Test func whoIsNamedByTheConfigurationIsNotAsked() throws {
-        var bench = Bench()
+        var bench = NASBench()
         bench.connection.remote.eapIdentity = nil
         bench.ask(nil, ticket: 1)
         let request = try RADIUSPacket(try #require(bench.sent.first).octets)
@@ -180,7 +97,7 @@ import WireFormat
     }
 
     @Test func onlyWhoIsAllowedIsToldToTheServer() {
-        var bench = Bench()
+        var bench = NASBench()
         bench.connection.remote.eapIdentity = .suffix(.rfc822Address, "@example.net")
         bench.ask(nil, ticket: 1)
         bench.ask(EAPPacket(.response, 0, .identity, Array("carol".utf8)).encoded, ticket: 2)
@@ -195,7 +112,7 @@ import WireFormat
         let failure = RADIUSPacket.pieces(ofEAP: EAPPacket(.failure, 4).encoded)
         let success = RADIUSPacket.pieces(ofEAP: EAPPacket(.success, 4).encoded)
         for attributes in [failure, [], success] {
-            var bench = Bench()
+            var bench = NASBench()
             bench.ask(nil, ticket: 1)
             bench.ask(EAPPacket(.response, 0, .identity, Array("carol".utf8)).encoded, ticket: 2)
             try bench.serve(.accessChallenge) { _ in
@@ -211,7 +128,7 @@ import WireFormat
     }
 
     @Test func deadServersAreNamedInTheRefusal() {
-        var bench = Bench()
+        var bench = NASBench()
         bench.ask(nil, ticket: 1)
         bench.ask(EAPPacket(.response, 0, .identity, Array("carol".utf8)).encoded, ticket: 2)
         bench.wait(.seconds(20))
@@ -228,7 +145,7 @@ import WireFormat
             [], [2], [2, 0, 0, 0], [2, 0, 0, 4], [1, 0, 0, 5, 1], [3, 0, 0, 4], [2, 0, 255, 255, 1], [9, 9, 0, 4],
         ]
         for message in rubbish {
-            var bench = Bench()
+            var bench = NASBench()
             bench.ask(nil, ticket: 1)
             bench.ask(message, ticket: 2)
             #expect(bench.sent.isEmpty)
@@ -240,7 +157,7 @@ import WireFormat
     }
 
     @Test func forgottenConversationsAreNotSentAgain() {
-        var bench = Bench()
+        var bench = NASBench()
         bench.connection.remote.eapIdentity = nil
         bench.ask(nil, ticket: 1)
         bench.nas.forget(.init(ikeSA: IKESAID(rawValue: 9), number: 0))
@@ -252,7 +169,7 @@ import WireFormat
     // MARK: Accounting
 
     @Test func aSessionIsToldFromItsStartToItsEnd() throws {
-        var bench = Bench()
+        var bench = NASBench()
         try bench.letIn(more: [RADIUSAttribute(.acctInterimInterval, number: 300)])
         bench.establish(addresses: [IPAddress(v4: 0x0a03_0007)])
         bench.nas.installed(Self.child(1, 11, 12), of: IKESAID(rawValue: 9))
@@ -285,13 +202,13 @@ import WireFormat
     }
 
     @Test func aRekeyedIKESACarriesTheSameSession() throws {
-        var bench = Bench()
+        var bench = NASBench()
         try bench.letIn()
         bench.establish()
         try bench.serve(.accountingResponse) { _ in [] }
         var summary = IKESASummary(
             id: IKESAID(rawValue: 10), connection: "remote-access", state: .established, isInitiator: true,
-            initiatorSPI: 3, responderSPI: 4, path: Self.path)
+            initiatorSPI: 3, responderSPI: 4, path: NASBench.path)
         summary.origin = IKESAID(rawValue: 9)
         bench.nas.established(summary, bench.meter, bench.now, &bench.entropy, &bench.effects)
         let before = bench.sent.count
@@ -302,7 +219,7 @@ import WireFormat
     }
 
     @Test func aSessionEndsWhenItsTimeIsOver() throws {
-        var bench = Bench()
+        var bench = NASBench()
         try bench.letIn(more: [RADIUSAttribute(.sessionTimeout, number: 120)])
         bench.establish()
         try bench.serve(.accountingResponse) { _ in [] }
@@ -317,10 +234,10 @@ import WireFormat
 
     @Test func aReportThatNobodyTakesEndsTheSessionAsConfigured() throws {
         for closes in [true, false] {
-            var settings = Self.settings
+            var settings = NASBench.settings
             settings.interimInterval = .seconds(60)
             settings.closesUnaccounted = closes
-            var bench = Bench(settings)
+            var bench = NASBench(settings)
             try bench.letIn()
             bench.establish()
             try bench.serve(.accountingResponse) { _ in [] }
@@ -328,106 +245,6 @@ import WireFormat
             #expect(bench.terminated.isEmpty != closes)
             #expect(bench.notes.contains { $0.contains("nobody took the accounting report") })
         }
-    }
-
-    // MARK: Requests from outside
-
-    private static let stamp = RADIUSAttribute(.eventTimestamp, number: 1_700_000_010)
-    private static let carol = RADIUSAttribute(.userName, text: "carol")
-
-    private static func running() throws -> Bench {
-        var bench = Bench()
-        try bench.letIn()
-        bench.establish()
-        try bench.serve(.accountingResponse) { _ in [] }
-        return bench
-    }
-
-    @Test func aDisconnectRequestEndsASessionOnce() throws {
-        var bench = try Self.running()
-        let proxy = RADIUSAttribute(.proxyState, [7, 7])
-        try bench.request(.disconnectRequest, [Self.carol, Self.stamp, proxy])
-        #expect(bench.terminated == [IKESAID(rawValue: 9)])
-        #expect(bench.replies.map(\.code) == [.disconnectACK] && bench.replies[0].first(.proxyState) == proxy)
-        // Once more, octet by octet: the same answer, and nothing else.
-        try bench.request(.disconnectRequest, [Self.carol, Self.stamp, proxy])
-        #expect(bench.terminated.count == 1 && bench.replies.count == 2 && bench.replies[0] == bench.replies[1])
-        bench.close(9, .asked)
-        let stop = try RADIUSPacket(try #require(bench.sent.last).octets)
-        #expect(stop.first(.acctTerminateCause)?.number == 6)
-        try bench.request(.disconnectRequest, [Self.carol, Self.stamp], identifier: 2)
-        #expect(bench.replies.last?.code == .disconnectNAK && bench.replies.last?.first(.errorCause)?.number == 503)
-    }
-
-    @Test func attack27RequestsThatNobodyMayMakeAreDropped() throws {
-        var bench = try Self.running()
-        let other = SecretBytes(Array("not the secret of the two".utf8))
-        try bench.request(.disconnectRequest, [Self.carol, Self.stamp], from: IPAddress(v4: 0xc000_0209))
-        try bench.request(.disconnectRequest, [Self.carol, Self.stamp], secret: other)
-        try bench.request(.accessRequest, [Self.carol, Self.stamp])
-        for seconds: UInt32 in [0, 1_699_999_000, 1_700_000_301, .max] {
-            try bench.request(
-                .disconnectRequest, [Self.carol, RADIUSAttribute(.eventTimestamp, number: seconds)])
-        }
-        try bench.request(.disconnectRequest, [Self.carol, RADIUSAttribute(.eventTimestamp, [1])])
-        #expect(bench.terminated.isEmpty && bench.replies.isEmpty)
-    }
-
-    @Test func attack27WhatCouldBeReplayedLaterIsRefused() throws {
-        var bench = try Self.running()
-        try bench.request(.disconnectRequest, [Self.carol])
-        #expect(bench.terminated.isEmpty && bench.replies.last?.first(.errorCause)?.number == 402)
-        // A session's number never comes back: who replays this ends nothing.
-        let start = try RADIUSPacket(try #require(bench.sent.last).octets)
-        try bench.request(.disconnectRequest, [try #require(start.first(.acctSessionID))], identifier: 2)
-        #expect(bench.terminated.count == 1 && bench.replies.last?.code == .disconnectACK)
-    }
-
-    @Test func allThatARequestSaysHasToBeTrue() throws {
-        var bench = try Self.running()
-        let wrong: [RADIUSAttribute] = [
-            RADIUSAttribute(.userName, text: "dave"), RADIUSAttribute(.framedIPAddress, IPAddress(v4: 1)),
-            RADIUSAttribute(.nasPort, number: 10), RADIUSAttribute(.acctSessionID, text: "0-0"),
-            RADIUSAttribute(.callingStationID, text: "198.51.100.3[4500]"),
-            RADIUSAttribute(.nasIPAddress, IPAddress(v4: 1)), RADIUSAttribute(.framedIPAddress, [1]),
-        ]
-        for (index, attribute) in wrong.enumerated() {
-            let name = attribute.kind == .userName ? [] : [Self.carol]
-            try bench.request(.disconnectRequest, name + [attribute, Self.stamp], identifier: UInt8(index))
-            #expect(bench.replies.last?.first(.errorCause)?.number == 503, "\(attribute)")
-        }
-        try bench.request(
-            .disconnectRequest, [Self.carol, RADIUSAttribute(.nasIdentifier, text: "other"), Self.stamp],
-            identifier: 100)
-        #expect(bench.replies.last?.first(.errorCause)?.number == 403)
-        try bench.request(
-            .disconnectRequest, [Self.carol, RADIUSAttribute(.sessionTimeout, number: 1), Self.stamp], identifier: 101)
-        #expect(bench.replies.last?.first(.errorCause)?.number == 401)
-        #expect(bench.terminated.isEmpty)
-    }
-
-    @Test func aSessionsTimeCanBeChanged() throws {
-        var bench = try Self.running()
-        try bench.request(
-            .coaRequest, [Self.carol, Self.stamp, RADIUSAttribute(.sessionTimeout, number: 60)])
-        #expect(bench.replies.last?.code == .coaACK)
-        bench.wait(.seconds(60))
-        #expect(bench.terminated == [IKESAID(rawValue: 9)])
-        try bench.request(.coaRequest, [Self.carol, Self.stamp], identifier: 2)
-        #expect(bench.replies.last?.first(.errorCause)?.number == 402)
-        try bench.request(
-            .coaRequest, [Self.carol, Self.stamp, RADIUSAttribute(.serviceType, number: 17)], identifier: 3)
-        #expect(bench.replies.last?.first(.errorCause)?.number == 405)
-    }
-
-    @Test func nothingSecretIsTold() throws {
-        var bench = try Self.running()
-        var told = ""
-        dump(Self.settings, to: &told)
-        dump(bench.nas, to: &told)
-        for effect in bench.effects { if case .note(let text) = effect { told += text } }
-        #expect(!told.contains("a secret of two ends"))
-        bench.close()
     }
 
     private static func child(_ number: UInt32, _ inbound: UInt32, _ outbound: UInt32) -> ChildSASummary {

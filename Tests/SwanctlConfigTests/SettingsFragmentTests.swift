@@ -49,6 +49,26 @@ import WireFormat
         #expect(loaded.warnings.isEmpty)
     }
 
+    @Test func aSecretStaysInMemoryThatIsWiped() throws {
+        let octets = Array("0x is no digit of this secret".utf8)
+        let inner = section(Entry("id", value("hq.example")), Entry("secret", .secret(SecretBytes(octets))))
+        let fragment = SettingsFragment([Entry("secrets", section(Entry("ike-hq", inner)))])
+        let loaded = try LoadedConfiguration(fragment, from: "client")
+        // As it is: what looks like digits in a file is none here.
+        #expect(loaded.secrets.map(\.value) == [SecretBytes(octets)] && loaded.secrets.map(\.name) == ["ike-hq"])
+        var told = ""
+        dump(FragmentWriter(fragment, origin: "client").tree, to: &told)
+        dump(fragment, to: &told)
+        #expect(told.contains("hq.example") || told.contains("104"))
+        for spelling in [octets.map(String.init).joined(separator: ", "), Hex.encode(octets), "no digit of this"] {
+            #expect(!told.contains(spelling))
+        }
+        // Octet by octet in lines of its own is how an array would be dumped.
+        let lines = told.split(separator: "\n").map { $0.trimmingPrefix { $0 == " " || $0 == "-" } }
+        let run = octets.prefix(6).map { Substring(String($0)) }
+        #expect(!lines.indices.contains { lines[$0...].prefix(run.count).elementsEqual(run) })
+    }
+
     @Test func mistakesAreNamed() {
         let error = #expect(throws: ConfigurationErrors.self) {
             try LoadedConfiguration(connection(Entry("rekey_tiem", value("2h"))), from: "client")

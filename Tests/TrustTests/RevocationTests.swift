@@ -49,7 +49,7 @@ struct RevocationTests {
         }
     }
 
-    @Test("A list that is missing, stale, of the future, or another's says nothing")
+    @Test("Attack 18: a list that is missing, stale, of the future, or another's says nothing")
     func unknown() throws {
         let lab = try Lab()
         let other = try Lab()

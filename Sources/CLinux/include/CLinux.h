@@ -247,6 +247,15 @@ int martlet_memory_seal(int descriptor);
 int martlet_memory_is_sealed(int descriptor);
 int64_t martlet_file_octets(int descriptor);
 int64_t martlet_read_at(int descriptor, void *buffer, uint64_t length, uint64_t offset);
+int64_t martlet_write_at(int descriptor, const void *bytes, uint64_t length, uint64_t offset);
+/// Its length stays as it is; its octets may be changed.
+int martlet_memory_fix_size(int descriptor);
+/// Sends a message and a descriptor with it.
+int64_t martlet_socket_send_descriptor(int socket, const void *bytes, size_t count, int descriptor);
+/// All descriptors from `first` on close when the process is replaced.
+int martlet_close_others_on_exec(int first);
+/// Ends the process at once: nothing else of it runs any more.
+_Noreturn void martlet_leave(int status);
 /// Whether a descriptor stays open when the process is replaced, and in children.
 int martlet_keep_across_exec(int descriptor, bool on);
 /// Whether the process's memory may be written to a file or read by others of the same user.

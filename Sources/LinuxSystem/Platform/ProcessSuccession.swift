@@ -27,13 +27,21 @@ public enum ProcessSuccession {
         _ = try checked(martlet_allow_dumps(on), "PR_SET_DUMPABLE")
     }
 
-    /// Replaces the program. Variables of `environment` (`KEY=value`) come in place of those of the same name. Comes back
-    /// only when it fails.
+    /// Ends the process at once, cleanly: no thread of it does anything any more, and nothing is taken back.
+    public static func leave() -> Never { martlet_leave(0) }
+
+    /// All descriptors but the first three close when the program is replaced.
+    public static func keepNothing() throws(SystemError) {
+        _ = try checked(martlet_close_others_on_exec(3), "close_range")
+    }
+
+    /// Replaces the program. Variables of `environment` (`KEY=value`) come in place of those of the same name; those that
+    /// `without` names are gone. Comes back only when it fails.
     public static func replace(
-        with path: String, _ arguments: [String], environment: [String]
+        with path: String, _ arguments: [String], environment: [String], without: [String] = []
     ) throws(SystemError) -> Never {
         for text in [path] + arguments + environment { try checkedText(text, "execve") }
-        let set = Set(environment.map { Self.name($0) })
+        let set = Set(environment.map { Self.name($0) } + without.map { Substring($0) })
         let variables = inherited.filter { !set.contains(Self.name($0)) } + environment
         let owned = (arguments.map { Array($0.utf8CString) }, variables.map { Array($0.utf8CString) })
         // The strings are copied into memory that lives until the call, which replaces all of it or returns.

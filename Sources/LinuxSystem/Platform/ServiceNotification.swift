@@ -1,4 +1,5 @@
 private import CLinux
+public import Clockwork
 
 /// Tells the service manager how the daemon is doing (sd_notify).
 public struct ServiceNotification: Sendable {
@@ -35,15 +36,40 @@ public struct ServiceNotification: Sendable {
     /// The daemon is alive.
     public func watchdog() throws(SystemError) { try send("WATCHDOG=1") }
 
-    private func send(_ state: String) throws(SystemError) {
+    /// How often a sign of life has to come (WatchdogSec=); nil when nobody waits for one.
+    public static var watchdogInterval: Interval? {
+        watchdogInterval(
+            ProcessInformation.environment("WATCHDOG_USEC"), of: ProcessInformation.environment("WATCHDOG_PID"),
+            process: ProcessInformation.identifier)
+    }
+
+    /// What the two variables say to `process`.
+    static func watchdogInterval(_ microseconds: String?, of pid: String?, process: Int32) -> Interval? {
+        let isMeant = pid.map { Int32($0) == process } ?? true
+        guard let count = microseconds.flatMap({ Int64($0) }), count > 0, isMeant else { return nil }
+        return .microseconds(count)
+    }
+
+    private func send(_ state: String) throws(SystemError) { try send(state, with: nil, patience: 0) }
+
+    /// Sends a message, with a descriptor or without; a queue that is full is waited for that many milliseconds.
+    func send(_ state: String, with passed: Int32?, patience: Int32) throws(SystemError) {
         // Connected for each message: the manager may have made its socket anew. A checked string, ended by a zero.
         _ = try checked(unsafe martlet_unix_connect(descriptor.number, path), "connect", path)
         let bytes = Array(state.utf8)
-        // The array lives for the length of the call.
-        let result = unsafe bytes.withUnsafeBytes { bytes in
-            unsafe martlet_socket_send(descriptor.number, bytes.baseAddress, bytes.count)
+        func attempt() -> Int64 {
+            // The array lives for the length of the call.
+            unsafe bytes.withUnsafeBytes { bytes in
+                guard let passed else {
+                    return unsafe martlet_socket_send(descriptor.number, bytes.baseAddress, bytes.count)
+                }
+                return unsafe martlet_socket_send_descriptor(
+                    descriptor.number, bytes.baseAddress, bytes.count, passed)
+            }
         }
-        _ = try checked(result, "send", path)
+        if try checkedUnlessBlocked(attempt(), "send") != nil { return }
+        _ = try descriptor.wait(writing: true, milliseconds: patience)
+        _ = try checked(attempt(), "send", path)
     }
 
     private static func line(_ text: String) -> String {

@@ -6,6 +6,8 @@ public enum ProcessSignal: Int32, Hashable, Sendable, CaseIterable {
     case hangUp = 1
     /// Stop: from the terminal.
     case interrupt = 2
+    /// Leave everything to the service manager, which is about to start another process (SIGUSR1).
+    case leave = 10
     /// Let another process go on from here (SIGUSR2).
     case handOver = 12
     /// Stop.
