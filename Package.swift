@@ -237,18 +237,16 @@ let package = Package(
             "GatewayTests",
             [
                 "Gateway", "EAPEngine", "RADIUS", "Fetching", "ViciServer", "ViciMessages", "Telemetry", "SwanctlConfig", "Trust",
-                "IKEMessages",
-                "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat", "StateRecords",
+                "IKEMessages", "GatewayModel", "LinuxSystem", "UserspacePlane", "IKECore", "StateRecords", "IPsecCrypto",
+                "NetworkTypes", "Clockwork", "WireFormat",
             ]),
         tests(
             "TelemetryTests", ["Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
         tests(
             "MartletTests",
             [
-                "martlet", "Gateway", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages",
-                "LinuxSystem", "GatewayModel",
-                "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat",
+                "martlet", "Gateway", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem",
+                "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat", argumentParser,
             ]),
         tests("ArchitectureTests", []),
     ],
