@@ -369,7 +369,7 @@ extension SessionContext {
             timers.set(.ikeExpiry, to: turn.now + connection.rekeyTime + connection.overTime)
         }
         scheduleReauthentication(&turn)
-        if connection.dpdDelay > .zero { timers.set(.liveness, to: turn.now + connection.dpdDelay) }
+        timers.set(.liveness, to: connection.livenessDue(since: turn.now))
         // With children to carry, the connection is well when one of them is: why a child was refused must not be lost.
         if connection.children.isEmpty { turn.tables.refusals.clear(connection.name) }
         keepAlive(&turn)

@@ -31,13 +31,23 @@ extension Connection {
         guard dpdInterval > .zero else { return nil }
         return RetransmissionSchedule(tries: max(dpdTries, 1) - 1, timeout: dpdInterval, base: 1)
     }
+
+    /// When a peer that was last heard at `instant` is to be asked; nil for never.
+    func livenessDue(since instant: Instant) -> Instant? { dpdDelay > .zero ? instant + dpdDelay : nil }
 }
 
 /// Silence: the peer is asked only when neither IKE nor ESP of it came for as long as `dpd_delay` (RFC 7296 §2.4).
 extension SessionContext {
+    /// Another process goes on with it, and may have another configuration.
+    func watchLiveness() {
+        let known = connection.dpdDelay > .zero ? timers.deadline(of: .liveness) : nil
+        timers.set(.liveness, to: known ?? connection.livenessDue(since: lastHeard))
+    }
+
     /// The peer may have been silent for too long.
     func livenessDue(_ turn: inout Turn) {
-        let due = lastHeard + connection.dpdDelay
+        // Without a delay, what is due would be due again at once, for ever.
+        guard let due = connection.livenessDue(since: lastHeard) else { return }
         guard due <= turn.now else {
             timers.set(.liveness, to: due)
             return
@@ -57,7 +67,7 @@ extension SessionContext {
     func trafficSeen(_ last: Instant?, _ turn: inout Turn) {
         // A clock of the plane's that is ahead of ours proves no more than a packet that came now.
         lastHeard = max(lastHeard, min(last ?? lastHeard, turn.now))
-        let due = lastHeard + connection.dpdDelay
+        guard let due = connection.livenessDue(since: lastHeard) else { return }
         if due > turn.now {
             timers.set(.liveness, to: due)
         } else if requests.inFlight == nil {

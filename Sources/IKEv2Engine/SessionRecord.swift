@@ -105,6 +105,7 @@ extension SessionContext {
         let successor = try reader.optional("successor", IKESAID.self)
         try context.readTimers(&reader)
         try context.readPeer(&reader)
+        context.watchLiveness()
         for child in children { context.watchUse(of: child, since: turn.now) }
         if known == nil { context.agenda.add(.deleteIKESA(.asked)) }
         for child in children where context.connection.child(named: child.agreement.template.name) == nil {

@@ -91,6 +91,30 @@ import WireFormat
         #expect(next.summaries().first?.state == .deleting)
     }
 
+    /// Without an end, if a timer of no length is set again and again.
+    @Test("What the next configuration no longer asks of the peer is not asked", .timeLimit(.minutes(1)))
+    func livenessIsOff() throws {
+        let (endpoint, configuration, now) = try Self.established()
+        var watchful = configuration
+        for index in watchful.connections.indices { watchful.connections[index].dpdDelay = .seconds(5) }
+        let (asking, _) = try Self.takeOver(Self.octets(Self.record(of: endpoint)), watchful, now)
+        var environment = Environment(now: now + .seconds(6), entropy: SeededEntropy(seed: 3))
+        var effects = Effects()
+        asking.handle(.deadline, &environment, &effects)
+        var carefree = configuration
+        for index in carefree.connections.indices { carefree.connections[index].dpdDelay = .zero }
+        let (next, _) = try Self.takeOver(Self.octets(Self.record(of: asking)), carefree, environment.now)
+        environment.now = environment.now + .seconds(10)
+        next.handle(.deadline, &environment, &effects)
+        #expect(next.summaries().first?.state == .established)
+    }
+
+    private static func record(of endpoint: IKEv2Endpoint) -> RecordWriter {
+        let writer = RecordWriter()
+        _ = endpoint.handOver(to: writer)
+        return writer
+    }
+
     @Test("Nothing is begun while an endpoint rests, and all of it when nobody takes over")
     func rest() throws {
         let (endpoint, _, now) = try Self.established()
