@@ -61,6 +61,25 @@ import WireFormat
         return settings
     }
 
+    @Test func everythingIsReadAsItWasWritten() throws {
+        let tunnel = UpdownHooks.Tunnel(
+            connection: "branch", child: "net", local: Self.selectors(0x0a01_0000), remote: Self.selectors(0x0a02_0000))
+        let down = UpdownHooks.Call(arguments: ["/bin/told"], environment: ["PLUTO_VERB=down-client"])
+        let hooks = HandedHooks(
+            active: [tunnel: UpdownHooks.Active(children: [ChildSAID(rawValue: 3)], calls: [down])],
+            nameServers: [
+                IKESAID(rawValue: 7): [IPAddress(v4: 0x0a02_0035), .loopback(.v6)],
+                IKESAID(rawValue: 9): [IPAddress(v4: 0x0a03_0035)],
+            ], waiting: [down])
+        var reader = Self.handed { $0.put(hooks) }
+        let read: HandedHooks = try reader.value()
+        #expect(read.active[tunnel]?.children == [ChildSAID(rawValue: 3)])
+        #expect(read.active[tunnel]?.calls == [down])
+        #expect(read.active.count == 1)
+        #expect(read.nameServers == hooks.nameServers)
+        #expect(read.waiting == [down])
+    }
+
     @Test func whoWasToldOfTheBeginningIsToldOfTheEnd() throws {
         let first = Record()
         let former = Self.hooks(first)

@@ -40,7 +40,11 @@ import Testing
 
     @Test func otherMachinesAreNotServed() {
         for address in [IPAddress(v4: 0), IPAddress(v4: 0xc000_0201)] {
-            #expect(throws: PageServer.Failure.self) { try PageServer(Endpoint(address, 0), path: "/metrics") }
+            let error = #expect(throws: PageServer.Failure.self) {
+                try PageServer(Endpoint(address, 0), path: "/metrics")
+            }
+            // Refused by us, and not by a kernel that has no such address.
+            #expect(error?.description.contains("no loopback address") == true)
         }
     }
 
