@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lab.processes import Failure, eventually, run
 from lab.swanctl import security_associations
 
-from .negotiated import CHILD, Pair, Wanted
+from .gateways import CHILD, Pair, Wanted
 from .network import INNER, NETS, OUTER, other
 
 #: A ping every fiftieth of a second, and how many may be lost: a change is seen, told, checked and answered within two

@@ -166,6 +166,7 @@ int martlet_tls_export(
     return done == 1;
 }
 
+#ifdef DEBUG
 int martlet_tls_begin_anew(martlet_tls *tls) {
     ERR_clear_error();
     SSL_clear_options(tls->ssl, SSL_OP_NO_RENEGOTIATION);
@@ -177,6 +178,7 @@ int martlet_tls_begin_anew(martlet_tls *tls) {
     ERR_clear_error();
     return done;
 }
+#endif
 
 int martlet_tls_version(martlet_tls *tls) { return SSL_version(tls->ssl) == TLS1_3_VERSION ? 13 : 12; }
 

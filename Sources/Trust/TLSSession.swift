@@ -131,9 +131,11 @@ public final class TLSSession: @unchecked Sendable {
         return nil
     }
 
-    /// The records of what no end of ours does, for tests of the other one: a second handshake within the session (TLS 1.2),
-    /// or other keys (TLS 1.3). Empty when libssl won't.
-    func hostileRecords() -> [UInt8] { unsafe martlet_tls_begin_anew(tls) == 1 ? takeOutput() : [] }
+    #if DEBUG
+        /// The records of what no end of ours does, for tests of the other one: a second handshake within the session (TLS
+        /// 1.2), or other keys (TLS 1.3). Empty when libssl won't. No release has it.
+        func hostileRecords() -> [UInt8] { unsafe martlet_tls_begin_anew(tls) == 1 ? takeOutput() : [] }
+    #endif
 
     /// The version that both agreed on.
     public var version: Version { unsafe martlet_tls_version(tls) == 13 ? .tls13 : .tls12 }

@@ -33,7 +33,7 @@ int martlet_tls_export(
     martlet_tls *tls, const char *label, const uint8_t *_Nullable context, size_t context_length, uint8_t *out,
     size_t length);
 // Does what no end of ours does: begins a handshake within the session (TLS 1.2), or changes keys (TLS 1.3). For tests
-// of the other end. 1 done, 0 not.
+// of the other end: there in debug builds only. 1 done, 0 not.
 int martlet_tls_begin_anew(martlet_tls *tls);
 // 12 or 13.
 int martlet_tls_version(martlet_tls *tls);
