@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SWIFT ?= swift
+KINDS = rekey hybrid extended redirect handover roaming
 SEEDS ?= 10000
 SECONDS ?= 60
 DEPTH ?= 6
@@ -50,8 +51,9 @@ guest: build ## Runs Martlet against a real kernel's ESP and AH, in User-Mode Li
 scapy: build ## Lets Scapy and tshark read and write the plane's ESP and AH (root; SCAPY='--smoke' or '--only NAME').
 	Interop/scapy $(SCAPY)
 
-sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication.
+sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication; a tenth more of each special kind.
 	$(RELEASE)/martlet-simulate --seeds $(SEEDS)
+	set -e; for kind in $(KINDS); do $(RELEASE)/martlet-simulate --seeds $$(($(SEEDS) / 10)) --profile $$kind; done
 
 explore: build ## Tries every order in which two operations on a tunnel and their messages can meet, to DEPTH=6.
 	$(RELEASE)/martlet-simulate explore --depth $(DEPTH)

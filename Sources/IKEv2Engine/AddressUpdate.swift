@@ -58,8 +58,9 @@ struct UpdateAddresses: Exchange {
                 &turn)
             return .done
         }
-        context.nat = NATDetection.found(
+        let found = NATDetection.found(
             in: notifies, initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, path: path)
+        context.learn(found, &turn)
         context.moveChildren(&turn)
         return .done
     }
@@ -237,12 +238,13 @@ extension SessionContext {
         answer += NATDetection.offer(
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path, pretending: pretendsNAT,
             &turn.environment.entropy)
-        nat = NATDetection.found(
-            in: notifies, initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path)
         if arrival.path != path {
             socket = arrival.socket
             changePath(to: arrival.path, &turn)
         }
+        let found = NATDetection.found(
+            in: notifies, initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path)
+        learn(found, &turn)
         // Packets follow when the peer has shown that it receives there.
         mobility.awaitsRouteCheck = true
         agenda.add(.checkRoute)

@@ -33,6 +33,12 @@ extension SessionContext {
         if turn.tables.keepAlive(path) { turn.plane(.keepAlive(path, every: pause)) }
     }
 
+    /// Whether there is a NAT on the path that we have now: another network may have one, or none any more.
+    func learn(_ found: NATDetection, _ turn: inout Turn) {
+        nat = found
+        if nat.isLocal { keepAlive(&turn) } else { stopKeepingAlive(&turn) }
+    }
+
     /// Nobody needs the mapping any more, or the path is another one.
     func stopKeepingAlive(_ turn: inout Turn) {
         guard let path = keptAlivePath else { return }

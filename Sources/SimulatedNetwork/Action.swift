@@ -1,6 +1,7 @@
 public import Clockwork
 public import GatewayModel
 import IKECore
+public import NetworkTypes
 
 /// What a scenario does to its hosts and links.
 public enum Action: Sendable {
@@ -19,6 +20,10 @@ public enum Action: Sendable {
     case leap(host: Int, Interval)
     /// A box forgets its mappings.
     case rebind(box: Int)
+    /// A host has these addresses from now on, and speaks from the first.
+    case move(host: Int, to: [IPAddress])
+    /// Nothing goes in or out by one of a host's addresses, or does so again.
+    case obstruct(host: Int, IPAddress, Bool)
     /// Nothing goes into a host or out of it for some time.
     case cutOff(host: Int, Interval)
     /// A host can be reached again.
@@ -52,6 +57,13 @@ extension Simulation {
         case .rebind(let box):
             trace.note(now, "nat", "box \(box) rebinds")
             boxes[box].rebind()
+        case .move(let index, let addresses):
+            trace.note(now, hosts[index].name, "moves to \(addresses.map(\.description).joined(separator: ", "))")
+            hosts[index].move(to: addresses)
+            feed(.localAddresses(hosts[index].addresses), to: hosts[index])
+        case .obstruct(let index, let address, let isObstructed):
+            trace.note(now, hosts[index].name, "\(address) \(isObstructed ? "leads nowhere" : "can be reached")")
+            hosts[index].obstruct(address, isObstructed)
         case .cutOff(let index, let interval):
             trace.note(now, hosts[index].name, "is cut off for \(interval)")
             hosts[index].isCutOff = true
@@ -66,6 +78,7 @@ extension Simulation {
             for host in hosts {
                 host.link = behaviour
                 host.isCutOff = false
+                host.clearObstructions()
             }
         }
     }

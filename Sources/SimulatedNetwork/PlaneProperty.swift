@@ -39,7 +39,7 @@ final class PlaneProperty: Property {
         _ association: SecurityAssociation, _ host: SimulatedHost, hasAnswered: Bool, _ report: inout Report
     ) {
         let address = association.path.remote.address
-        guard let peer = hosts.first(where: { $0.publicAddress == address }) else {
+        guard let peer = hosts.first(where: { $0.isKnown(as: address) }) else {
             report.violation(name, host, "an outbound SA goes to \(address), where nobody is")
             return
         }
@@ -60,7 +60,7 @@ final class PlaneProperty: Property {
         // An SPI that was used before may still be known to a peer as what it was: chance does that.
         guard installed[host.index]?[association.spi] == nil else { return }
         let senders = hosts.flatMap { peer in
-            peer.plane.outbound(association.spi).filter { $0.path.remote.address == host.publicAddress }
+            peer.plane.outbound(association.spi).filter { host.isKnown(as: $0.path.remote.address) }
         }
         guard !senders.isEmpty else { return }
         if !senders.contains(where: { $0.sharesKeys(with: association) }) {

@@ -39,11 +39,13 @@ public struct Scenario: Sendable {
         case redirect
         /// Gateways are handed over to another process, at any moment, while SAs are rekeyed.
         case handover
+        /// A client's addresses change, and its gateway may be reached by several, some of which fail (MOBIKE).
+        case roaming
 
         /// Whether SAs are replaced all the time, by new keys or new proofs.
         var isRestless: Bool { rekeys || self == .extended }
         /// Whether SAs are rekeyed every few seconds.
-        var rekeys: Bool { self == .rekey || self == .hybrid || self == .handover }
+        var rekeys: Bool { [.rekey, .hybrid, .handover, .roaming].contains(self) }
     }
 
     /// What must come of a connection.

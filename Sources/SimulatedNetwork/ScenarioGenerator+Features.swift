@@ -47,6 +47,15 @@ extension ScenarioGenerator {
         }
     }
 
+    /// Neither end minds from where the other comes; most speak MOBIKE.
+    func letRoam(_ ours: inout Connection, _ theirs: inout Connection) {
+        ours.localAddresses = []
+        theirs.localAddresses = []
+        theirs.remoteAddresses = []
+        ours.mobike = seed % 8 != 3
+        theirs.mobike = seed % 8 != 6
+    }
+
     /// `prover` proves one or two identities more, and `other` demands them (RFC 4739).
     private mutating func addRounds(_ prover: inout Connection, _ other: inout Connection) {
         for number in 1...(1 + dice.below(2)) {

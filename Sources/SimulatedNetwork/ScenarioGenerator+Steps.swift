@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import NetworkTypes
 
 /// What a scenario's hosts are told to do, and in what weather.
 extension ScenarioGenerator {
@@ -53,6 +54,7 @@ extension ScenarioGenerator {
                         .acquire(host: pair.left, connection: pair.connection, child: "net")))
             }
         }
+        if profile == .roaming { steps += roaming(scenario, until: end) }
         for _ in 0..<dice.below(8) {
             steps.append(step(dice.interval(.zero, end), action(scenario)))
         }
@@ -65,6 +67,38 @@ extension ScenarioGenerator {
         }
         for _ in 0..<(dice.below(12) + (profile == .rekey ? 20 : 0)) {
             steps.append(step(dice.interval(.seconds(2), end), .traffic))
+        }
+        return steps
+    }
+
+    /// The client has other addresses now and then; its gateway may have a second one, and each of them may fail.
+    private mutating func roaming(_ scenario: Scenario, until end: Interval) -> [Scenario.Step] {
+        var steps: [Scenario.Step] = []
+        var number: UInt128 = 100
+        func next(_ index: Int) -> IPAddress {
+            number += 1
+            let address = scenario.gateways[index].address
+            return IPAddress(address.family, bits: address.bits + number)
+        }
+        for _ in 0..<(1 + dice.below(8)) {
+            let former = scenario.gateways[0].address
+            let hidden = scenario.gateways[0].box?.inside
+            let place = dice.chance(0.3) ? hidden ?? former : dice.chance(0.2) ? former : next(0)
+            let others = dice.chance(0.3) && place != former ? [former] : []
+            steps.append(step(dice.interval(.seconds(1), end), .move(host: 0, to: [place] + others)))
+        }
+        guard dice.chance(0.6) else { return steps }
+        let gateway = [scenario.gateways[1].address, next(1)]
+        steps.append(step(.zero, .move(host: 1, to: gateway)))
+        for _ in 0..<dice.below(5) {
+            let address = dice.pick(gateway[0], gateway[1])
+            let start = dice.interval(.seconds(1), end)
+            steps.append(step(start, .obstruct(host: 1, address, true)))
+            steps.append(
+                step(start + dice.interval(.seconds(5), .seconds(90)), .obstruct(host: 1, address, false)))
+        }
+        if dice.chance(0.3) {
+            steps.append(step(dice.interval(.seconds(1), end), .move(host: 1, to: [gateway[0], next(1)])))
         }
         return steps
     }

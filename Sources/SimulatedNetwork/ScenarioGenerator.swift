@@ -58,6 +58,13 @@ struct ScenarioGenerator {
             ? IPAddress(.v6, bits: 0x2001_0db8 << 96 | UInt128(index + 1))
             : IPAddress(v4: 0xc000_0201 + UInt32(index))
         let name = ["a", "b", "c"][index]
+        if profile == .roaming, index == 0, !usesV6 {
+            // There is a box at one of the places where it will be.
+            let box = NATBox(
+                outside: IPAddress(v4: 0xcb00_7107), inside: IPAddress(v4: 0x0a64_0009), forwards: false,
+                timeout: dice.interval(.seconds(40), .seconds(200)))
+            return Scenario.Gateway(name: name, address: address, publicAddress: address, box: box)
+        }
         let hides: Bool
         switch profile {
         case .nat: hides = index == 0 ? dice.chance(0.8) : dice.chance(0.5)
@@ -120,9 +127,11 @@ struct ScenarioGenerator {
         }
         addChildren(&ours, &theirs, left, right)
         addFeatures(&ours, &theirs)
+        if profile == .roaming { letRoam(&ours, &theirs) }
         var pair = Scenario.Pair(
             connection: name, left: left, right: right,
-            bothWays: gateways[left].isReachable && gateways[right].isReachable, outcome: .works, defect: "none")
+            bothWays: gateways[left].isReachable && gateways[right].isReachable && profile != .roaming, outcome: .works,
+            defect: "none")
         let secret = SecretBytes((0..<32).map { _ in UInt8(dice.below(256)) })
         var theirSecret = secret
         if profile == .refusal { spoil(&pair, &ours, &theirs, &theirSecret) }

@@ -70,6 +70,7 @@ public struct ScenarioRun {
                 configuration: gateway.configuration, engine: makeEngine(gateway.configuration, index),
                 dice: dice.split(), entropy: SeededEntropy(seed: dice.next()), link: scenario.weather)
         }
+        for (host, gateway) in zip(hosts, scenario.gateways) { host.translatedAddress = gateway.box?.outside }
         let forbidden = scenario.pairs.filter { $0.outcome == .neverEstablished }.map { $0.connection }
         let childless = scenario.pairs.filter { $0.outcome == .neverAChild }.map { $0.connection }
         var properties: [any Property] = [
@@ -84,6 +85,7 @@ public struct ScenarioRun {
         ]
         if scenario.profile == .extended || scenario.profile == .handover { properties.append(LeaseProperty()) }
         if scenario.profile == .rekey { properties.append(VolumeProperty()) }
+        if scenario.profile == .roaming { properties.append(PathProperty(pairs: scenario.pairs)) }
         if scenario.profile == .calm { properties.append(CalmProperty()) }
         if scenario.profile == .echo { properties.append(EchoProperty(pairs: scenario.pairs)) }
         return Simulation(

@@ -11,10 +11,18 @@ public final class SimulatedHost {
     public let index: Int
     /// A short name for traces.
     public let name: String
-    /// Its own address, possibly a private one behind a NAT.
-    public let address: IPAddress
+    /// Its own addresses, possibly private ones behind a NAT; it speaks from the first.
+    public private(set) var addresses: [IPAddress]
+    /// Addresses that it had before.
+    private var formerAddresses: [IPAddress] = []
+    /// Addresses of its own by which nothing goes in or out.
+    private(set) var obstructedAddresses: [IPAddress] = []
+    /// Whether its engine is told which addresses it has.
+    private(set) var tellsAddresses = false
     /// The address at which others see it.
     public let publicAddress: IPAddress
+    /// The address of a box that it may come to lie behind.
+    var translatedAddress: IPAddress?
     /// What its engine is configured to do.
     public let configuration: Configuration
     /// The engine.
@@ -40,13 +48,46 @@ public final class SimulatedHost {
     ) {
         self.index = index
         self.name = name
-        self.address = address
+        addresses = [address]
         self.publicAddress = publicAddress
         self.configuration = configuration
         self.engine = engine
         self.dice = dice
         self.entropy = entropy
         self.link = link
+    }
+
+    /// The address that it speaks from.
+    public var address: IPAddress { addresses.first ?? publicAddress }
+
+    /// From now on it has these addresses, of which there is at least one, and its engine is to know them.
+    func move(to wanted: [IPAddress]) {
+        guard !wanted.isEmpty else { return }
+        formerAddresses += addresses.filter { !wanted.contains($0) }
+        addresses = wanted
+        tellsAddresses = true
+    }
+
+    /// Nothing goes in or out by this address, or does so again.
+    func obstruct(_ address: IPAddress, _ isObstructed: Bool) {
+        obstructedAddresses.removeAll { $0 == address }
+        if isObstructed { obstructedAddresses.append(address) }
+    }
+
+    /// Every address can be reached.
+    func clearObstructions() { obstructedAddresses = [] }
+
+    /// Whether packets go in and out by this address.
+    func canUse(_ address: IPAddress) -> Bool {
+        addresses.contains(address) && !obstructedAddresses.contains(address)
+    }
+
+    /// Whether this is an address of its own, or was one.
+    func hasHeld(_ address: IPAddress) -> Bool { addresses.contains(address) || formerAddresses.contains(address) }
+
+    /// Whether others may know it by this address.
+    func isKnown(as address: IPAddress) -> Bool {
+        [publicAddress, translatedAddress].contains(address) || hasHeld(address)
     }
 
     /// When it wants to be woken, on the simulation's clock.

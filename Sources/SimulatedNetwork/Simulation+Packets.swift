@@ -29,7 +29,9 @@ extension Simulation {
             guard let packet = packet(for: policy, of: child, at: host), !host.isCutOff else { continue }
             guard !host.plane.isExhausted(.outbound, packet.association) else { continue }
             count(.outbound, packet.association, at: host)
-            guard !host.dice.chance(host.link.loss) else { continue }
+            guard !host.dice.chance(host.link.loss), host.canUse(packet.association.path.local.address) else {
+                continue
+            }
             launch(.esp(packet), from: host, packet.association.path)
         }
     }

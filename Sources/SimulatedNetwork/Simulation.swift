@@ -191,6 +191,7 @@ public final class Simulation {
         host.engine = makeEngine(host)
         host.summaries = []
         for property in properties { property.restarted(host, &report) }
+        if host.tellsAddresses { feed(.localAddresses(host.addresses), to: host) }
     }
 
     /// Tells the properties where the run is.
@@ -205,13 +206,14 @@ public final class Simulation {
         datagramsSent += 1
         trace.note(now, host.name, "sends \(Self.describe(datagram.bytes)) \(datagram.path)")
         for property in properties { property.sent(datagram, by: host, &report) }
-        if datagram.path.local.address != host.address {
+        if !host.hasHeld(datagram.path.local.address) {
             report.violation("own address", host, "sends from \(datagram.path.local), which is not its own")
         }
         if (datagram.socket == .plain) != (datagram.path.local.port == 500) {
             report.violation("own address", host, "sends from \(datagram.path.local) through the wrong socket")
         }
-        if host.isCutOff { return }
+        // From an address that it has no longer, its kernel sends nothing.
+        if host.isCutOff || !host.canUse(datagram.path.local.address) { return }
         let marked = datagram.socket == .natTraversal
         for copy in host.link.fate(of: datagram.bytes, &host.dice) {
             let content = Content.ike(copy.bytes, marked: marked, isCorrupted: copy.isCorrupted)
@@ -238,7 +240,7 @@ public final class Simulation {
             }
             end = inside
         }
-        guard let host = hosts.first(where: { $0.address == end.address }), !host.isCutOff else { return }
+        guard let host = hosts.first(where: { $0.canUse(end.address) }), !host.isCutOff else { return }
         let path = Path(local: end, remote: packet.from)
         switch packet.content {
         case .keepAlive: break

@@ -124,6 +124,27 @@ import Testing
         #expect(pair.left.endpoint.counts.ikeSAs == 1)
     }
 
+    /// From a network without a NAT to one with, and back: the mapping is kept alive as long as there is one.
+    @Test func intoANetworkBehindANAT() {
+        let pair = Self.pair()
+        let outside = IPAddress(v4: 0xcb00_7107)  // 203.0.113.7
+        pair.wire = { datagram, fromLeft in
+            var carried = datagram
+            if fromLeft, carried.path.local.address == Self.elsewhere { carried.path.local.address = outside }
+            if !fromLeft, carried.path.remote.address == outside { carried.path.remote.address = Self.elsewhere }
+            return [carried]
+        }
+        func kept() -> [Interval] {
+            pair.left.plane.compactMap { if case .keepAlive(_, let pause) = $0 { pause } else { nil } }
+        }
+        Self.move(pair, to: Self.elsewhere)
+        #expect(pair.left.summary?.isBehindNAT == true && pair.right.summary?.isPeerBehindNAT == true)
+        #expect(kept() == [.seconds(20)])
+        Self.move(pair, to: Self.further)
+        #expect(pair.left.summary?.isBehindNAT == false && pair.right.summary?.isPeerBehindNAT == false)
+        #expect(kept().last == .zero)
+    }
+
     /// The responder's address is dead; it had told of another one.
     @Test func theOtherAddressOfThePeerIsTried() {
         let pair = Self.pair(rightAddresses: [Pair.rightAddress, Self.second])

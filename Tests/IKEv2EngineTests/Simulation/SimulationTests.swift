@@ -8,7 +8,7 @@ import Testing
 @Suite struct SimulationTests {
     private static let profiles: [Scenario.Profile] = [
         .mixed, .calm, .echo, .storm, .nat, .restart, .refusal, .collision, .triangle, .rekey, .hybrid,
-        .extended, .redirect, .handover,
+        .extended, .redirect, .handover, .roaming,
     ]
 
     @Test func processesAreReplacedAtAnyMoment() {
