@@ -85,9 +85,9 @@ public final class Daemon {
     /// When the service manager gets a sign of life; nil when it does not wait for any.
     private var nextSign: Instant?
 
-    /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
+    /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Entries
     /// of the log go to `write`.
-    public init(_ options: Options, write: @escaping (String) -> Void) throws {
+    public init(_ options: Options, write: @escaping (LogRecord) -> Void) throws {
         self.options = options
         log = EventLog(level: options.logLevel, unixTime: WallClock.now, write: write)
         // Before any other thread: threads inherit the blocked signals.
@@ -212,6 +212,7 @@ public final class Daemon {
 
     private func prepare() throws {
         let gateway = station.gateway
+        log.peer = { [unowned gateway] in gateway.ikeSA($0)?.path.remote.address.description }
         gateway.observe { [unowned self] event in log.record(event) }
         gateway.onConsideration = { [unowned self] in log.consider($0, $1, $2) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
