@@ -10,8 +10,6 @@ public final class EventLog {
     public var level: Int
     private let unixTime: () -> Int64
     private let write: (LogRecord) -> Void
-    /// The address of an IKE SA's peer, for events that do not say it.
-    var peer: ((IKESAID) -> String?)?
 
     /// A log that gives each entry to `write`.
     public init(level: Int, unixTime: @escaping () -> Int64, write: @escaping (LogRecord) -> Void) {
@@ -30,7 +28,6 @@ public final class EventLog {
             prefix: Self.prefix(event.connection, event.ikeSA))
         record.connection = event.connection
         record.ikeSA = event.ikeSA?.rawValue
-        if let peer, let id = event.ikeSA { record.peer = { peer(id) } }
         record.event = event
         write(record)
     }

@@ -6,7 +6,7 @@ import Telemetry
 /// One entry of the log, for whoever writes it down: a line for people, or fields for the journal.
 ///
 /// It owns how an entry is spelt. It never writes, and holds no secret: an event has none.
-public struct LogRecord {
+public struct LogRecord: Sendable {
     /// Which part speaks: `IKE`, `DMN`…
     public let group: String
     /// 0 for failures, 1 for the course of things, 2 and 3 for what a person looking for a fault wants to know.
@@ -19,8 +19,6 @@ public struct LogRecord {
     let unixTime: Int64
     var connection: String?
     var ikeSA: UInt32?
-    /// The peer's address, where the gateway knows it and the event does not: asked for by the journal only.
-    var peer: (() -> String?)?
     var event: Event?
 
     init(_ group: String, _ level: Int, _ text: String, at unixTime: Int64, prefix: String = "") {
@@ -61,7 +59,7 @@ public struct LogRecord {
         add("MARTLET_CONNECTION", connection)
         add("MARTLET_SA", ikeSA.map { String($0) })
         add("MARTLET_CHILD", facts?.child)
-        add("MARTLET_PEER", facts?.peer ?? peer?())
+        add("MARTLET_PEER", facts?.peer)
         add("MARTLET_CODE", facts?.code)
         return fields
     }

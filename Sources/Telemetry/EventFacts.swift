@@ -9,18 +9,17 @@ public struct EventFacts: Hashable, Sendable {
     public let name: String
     /// The child's name; nil when it is about none.
     public private(set) var child: String?
-    /// The peer's address; nil where the event does not say it.
+    /// The peer's address; nil where it is not known.
     public private(set) var peer: String?
     /// The diagnosis's code, `E-SELECTORS`; nil when nothing failed.
     public private(set) var code: String?
 
     /// What is known of an event by itself.
     public init(_ event: Event) {
+        peer = event.peer?.description
         switch event.kind {
         case .ikeStateChanged: name = "ike-state"
-        case .ikeEstablished(let summary):
-            name = "ike-established"
-            peer = summary.path.remote.address.description
+        case .ikeEstablished: name = "ike-established"
         case .peerCertified: name = "peer-certified"
         case .ikeClosed(let reason):
             name = "ike-closed"
@@ -40,7 +39,7 @@ public struct EventFacts: Hashable, Sendable {
         case .refused(let refusal, let child):
             name = "refused"
             self.child = child
-            peer = Self.peer(refusal)
+            peer = peer ?? Self.peer(refusal)
             code = Diagnosis(refusal, child: child).code
         case .sent(_, _, let path):
             name = "sent"

@@ -1,5 +1,6 @@
 import GatewayModel
 import LinuxSystem
+import NetworkTypes
 import Testing
 
 @testable import Gateway
@@ -54,7 +55,6 @@ import Testing
         let log = EventLog(level: 3, unixTime: { 0 }) { record in
             all.append(Dictionary(uniqueKeysWithValues: record.fields.map { ($0.name, $0.value) }))
         }
-        log.peer = { $0.rawValue == 1 ? "192.0.2.1" : nil }
         body(log)
         return all
     }
@@ -62,7 +62,9 @@ import Testing
     @Test func aFailureHasItsCodeAndWhomItIsAbout() {
         let path = Fixtures.summary(1, "x").path
         let all = fields { log in
-            log.record(Fixtures.event(.refused(.planeRefused(reason: "x"), child: "net")))
+            var event = Fixtures.event(.refused(.planeRefused(reason: "x"), child: "net"))
+            event.peer = IPAddress("192.0.2.1")
+            log.record(event)
             log.record(Fixtures.event(.refused(.noConnection(path), child: nil), nil, nil))
             log.record(Fixtures.event(.ikeClosed(.failed(.planeRefused(reason: "x"))), "branch", 2))
         }
