@@ -10,7 +10,7 @@ from .gateways import KINDS, Martlet
 from .manager import Kept, Managed, UNIT, missing_manager
 from .processes import ENVIRONMENT, Failure, eventually, last_lines, run
 from .restarts import inner, pings, usual
-from .scenario import Scenario
+from .scenario import CONNECTION, Scenario
 
 ACTIVATE = "/usr/bin/systemd-socket-activate"
 #: The packaged unit.
@@ -109,6 +109,8 @@ class ManagedSockets(Managed):
             raise Failure("systemd has started the gateway before anybody sent a packet")
 
     def _has_ports(self):
+        if not os.path.isdir(os.path.join(self.directory, "run", "systemd")):
+            return False
         return "martlet.socket" in self.systemctl("list-units", "--type=socket", "--state=listening", "--no-legend").out
 
 
@@ -140,7 +142,8 @@ def activated(bench, options):
     gateway.begin(gateway.held())
     gateway.answers()
     _held(gateway)
-    bench.other(gateway).terminate()
+    # Nobody answers its DELETE.
+    bench.other(gateway).swanctl("--terminate", "--ike", CONNECTION, "--force", "--timeout", "1")
     usual(bench)
     pings(inner(bench))
     bench.network.require_nothing_plain()

@@ -93,7 +93,9 @@ struct PlaneSockets: Sendable {
             socket.disableReceiveTrains()
         } else {
             do throws(SystemError) { socket = try UDPSocket.bind(endpoint, options: options) } catch {
-                guard error.errno == .addressInUse, configuration.ports.endpoints.contains(endpoint) else { throw error }
+                guard error.errno == .addressInUse, configuration.ports.endpoints.contains(endpoint) else {
+                    throw error
+                }
                 throw SystemError(
                     call: error.call, errno: error.errno,
                     context: "UDP \(endpoint): each of the \(configuration.workers) workers needs a socket of its own, "
