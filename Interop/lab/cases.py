@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
-    extensions, fire, fit, hybrid, imports, installed, kept, mobility, nat, outside, planned, policies, radius,
+    activated, addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
+    extensions, fire, fit, hybrid, imports, installed, journal, kept, mobility, nat, outside, planned, policies, radius,
     readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, serviced, shapes, stampede,
     thousand, unanswered, uniqueness, updown, wiretap,
     zero)
@@ -113,7 +113,7 @@ def all_cases():
     cases.append(Case(
         "martlet-kept/martlet thousand-restart", "martlet-kept", "martlet", thousand.ManyTunnels, planned.thousand,
         timeout=600))
-    for name, scenario, procedure, pairings, seconds in restarts.ROWS + serviced.ROWS:
+    for name, scenario, procedure, pairings, seconds in restarts.ROWS + serviced.ROWS + journal.ROWS + activated.ROWS:
         cases += [
             Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds,
                  ci=name == "systemd-restart" and right == "strongswan")

@@ -171,6 +171,12 @@ class Managed(Martlet):
     default_start = 30
     #: More lines of the unit, in place of its own.
     lines = ()
+    #: What runs beside the manager, before it: shell commands.
+    beside = ""
+
+    def output_lines(self):
+        """Where the service's output goes."""
+        return (f"StandardOutput=append:{self.directory}/output", f"StandardError=append:{self.directory}/output")
 
     def command(self):
         command, _ = super().command()
@@ -187,9 +193,9 @@ class Managed(Martlet):
             sink.write("[Service]\n" + "\n".join(lines) + "\n")
             sink.write("".join(f"{line}\n" for line in self.lines))
             sink.write(f"ExecStart={' '.join(command)}\n")
-            sink.write(f"StandardOutput=append:{self.directory}/output\nStandardError=append:{self.directory}/output\n")
+            sink.write("".join(f"{line}\n" for line in self.output_lines()))
         inner = (
-            "mount -t tmpfs none /run && mkdir -p /run/systemd/system && "
+            "mount -t tmpfs none /run && mkdir -p /run/systemd/system && " + self.beside +
             # The first process of a name space would take itself for the machine's manager.
             f"{SYSTEMD} --user --unit=martlet.service & wait")
         self.settings = {

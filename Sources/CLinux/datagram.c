@@ -129,6 +129,25 @@ int martlet_datagram_local(int socket, struct martlet_endpoint *local) {
     return 0;
 }
 
+int martlet_socket_describe(int socket, struct martlet_socket_facts *facts) {
+    int domain = 0, type = 0, protocol = 0, only = 0;
+    socklen_t length = sizeof domain;
+    memset(facts, 0, sizeof *facts);
+    if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0) return -errno;
+    length = sizeof type;
+    if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return -errno;
+    length = sizeof protocol;
+    if (getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0) return -errno;
+    length = sizeof only;
+    if (domain == AF_INET6 && getsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &only, &length) < 0) return -errno;
+    facts->family = domain == AF_INET ? 4 : domain == AF_INET6 ? 6 : 0;
+    facts->is_datagram = type == SOCK_DGRAM;
+    facts->is_stream = type == SOCK_STREAM;
+    facts->is_udp = type == SOCK_DGRAM && protocol == IPPROTO_UDP;
+    facts->only_v6 = only != 0;
+    return 0;
+}
+
 static int set_option(int socket, int level, int option, int value) {
     return setsockopt(socket, level, option, &value, sizeof value) < 0 ? -errno : 0;
 }

@@ -1,6 +1,7 @@
 // Errors, descriptors, the poller, wake-ups, signals and clocks.
 #include "internal.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -29,6 +30,14 @@ const char *martlet_error_name(int number) {
 int martlet_close(int descriptor) {
     // Never repeated: on Linux the descriptor is gone even when close() was interrupted.
     return close(descriptor) < 0 ? -errno : 0;
+}
+
+int martlet_duplicate(int descriptor) { return MARTLET_TRY(fcntl(descriptor, F_DUPFD_CLOEXEC, 3)); }
+
+int martlet_set_nonblocking(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0) return -errno;
+    return flags & O_NONBLOCK || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) >= 0 ? 0 : -errno;
 }
 
 int64_t martlet_read(int descriptor, void *buffer, size_t capacity) {

@@ -2,6 +2,7 @@ import Clockwork
 import GatewayModel
 import LinuxSystem
 import StateRecords
+import UserspacePlane
 import ViciServer
 import WireFormat
 
@@ -24,6 +25,9 @@ extension Daemon {
         static func number(_ name: String) -> Int32? {
             name.hasPrefix(prefix) ? Int32(name.dropFirst(prefix.count)) : nil
         }
+
+        /// Whether it is ours, and not a port that the manager has opened.
+        static func isOurs(_ name: String) -> Bool { [state, mark, probe].contains(name) || number(name) != nil }
     }
 
     /// How long the next program may take to read the state: the manager is waiting.
@@ -93,11 +97,7 @@ extension Daemon {
         if let number = options.resumption {
             state = try read(number)
         } else {
-            let ours = options.passed.filter { $0.name.hasPrefix(Kept.prefix) }
-            for foreign in options.passed where !ours.contains(foreign) {
-                _ = Descriptor(owning: foreign.number)
-                say("'\(foreign.name)', descriptor \(foreign.number) of the service manager, is of no use here: closed")
-            }
+            let ours = options.passed.filter { Kept.isOurs($0.name) }
             defer { forget(ours, notification, say) }
             state = ours.isEmpty ? nil : try self.state(in: ours)
         }
@@ -105,6 +105,24 @@ extension Daemon {
         for descriptor in state?.descriptors ?? [] { try ProcessSuccession.keep(descriptor, false) }
         return state
     }
+
+    /// The ports that the manager has opened for this process, or for the one in whose place it is.
+    static func ports(_ options: Options, _ configuration: PlaneConfiguration) throws -> PassedPorts {
+        var passed = options.passed.filter { !Kept.isOurs($0.name) }
+        let words = (ProcessInformation.environment(portsVariable) ?? "").split(separator: ":")
+        passed += words.compactMap { Int32($0) }.map { PassedDescriptors.Passed(name: "", number: $0) }
+        for each in passed { try ProcessSuccession.keep(each.number, false) }
+        return try PassedPorts(passed, for: configuration)
+    }
+
+    /// Lets the program that comes next in this process have the manager's ports; the variable that tells it of them.
+    static func keepPorts(_ ports: PassedPorts) throws -> [String] {
+        for number in ports.numbers { try ProcessSuccession.keep(number, true) }
+        return ports.isEmpty ? [] : ["\(portsVariable)=" + ports.numbers.map { "\($0)" }.joined(separator: ":")]
+    }
+
+    /// The variable of the environment that has the numbers of the manager's ports.
+    static let portsVariable = "MARTLET_PORTS"
 
     /// The manager keeps what it has until the service stops; nobody could go on from it again.
     private static func forget(
@@ -159,14 +177,17 @@ extension Daemon {
 
     /// What was left is of no use: this program once more, with nothing of it, as after a crash. Comes back only with the
     /// reason why that fails.
-    static func beginAnew(_ options: Options, because error: any Error, say: (String) -> Void) -> any Error {
+    static func beginAnew(
+        _ options: Options, _ ports: PassedPorts, because error: any Error, say: (String) -> Void
+    ) -> any Error {
         say("what an earlier process has left is not used, and tunnels are made anew: \(error)")
         do {
             try ProcessSuccession.keepNothing()
+            let kept = try keepPorts(ports)
             let path = try ProcessSuccession.programPath()
             try ProcessSuccession.replace(
-                with: path, [path] + options.arguments, environment: ["\(insistence)=1"],
-                without: [variable] + PassedDescriptors.variables)
+                with: path, [path] + options.arguments, environment: ["\(insistence)=1"] + kept,
+                without: [variable, portsVariable] + PassedDescriptors.variables)
         } catch {
             return error
         }

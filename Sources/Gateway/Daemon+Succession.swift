@@ -88,13 +88,14 @@ extension Daemon {
         try restPackets()
         let state = try writeState()
         for descriptor in state.descriptors { try ProcessSuccession.keep(descriptor, true) }
+        let kept = try Self.keepPorts(ports)
         do {
             try ProcessSuccession.replace(
                 with: path, [path] + options.arguments,
-                environment: ["\(Self.variable)=\(state.memory.descriptor.number)"],
-                without: [Self.insistence] + PassedDescriptors.variables)
+                environment: ["\(Self.variable)=\(state.memory.descriptor.number)"] + kept,
+                without: [Self.insistence, Self.portsVariable] + PassedDescriptors.variables)
         } catch {
-            for descriptor in state.descriptors { try? ProcessSuccession.keep(descriptor, false) }
+            for number in state.descriptors + ports.numbers { try? ProcessSuccession.keep(number, false) }
             throw error
         }
     }

@@ -69,6 +69,8 @@ public final class Daemon {
     let notification: ServiceNotification?
     let nameServers: NameServerKeeper
     let updown: UpdownHooks
+    /// What the service manager has opened for us.
+    let ports: PassedPorts
     private let watch: AddressWatch
     var stopping: Instant?
     /// Another process is to take this one's place.
@@ -85,9 +87,9 @@ public final class Daemon {
     /// When the service manager gets a sign of life; nil when it does not wait for any.
     private var nextSign: Instant?
 
-    /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Lines
+    /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Entries
     /// of the log go to `write`.
-    public init(_ options: Options, write: @escaping (String) -> Void) throws {
+    public init(_ options: Options, write: @escaping (LogRecord) -> Void) throws {
         self.options = options
         log = EventLog(level: options.logLevel, unixTime: WallClock.now, write: write)
         // Before any other thread: threads inherit the blocked signals.
@@ -97,6 +99,9 @@ public final class Daemon {
         loop = try ControlLoop()
         var planeConfiguration = Self.planeConfiguration(options, loaded)
         notification = try ServiceNotification.fromEnvironment()
+        let ports = try Self.ports(options, planeConfiguration)
+        self.ports = ports
+        planeConfiguration.ports = ports
         insists = ProcessInformation.environment(Self.insistence) != nil
         store = ConfigurationStore(loaded)
         var whole = loaded
@@ -108,7 +113,7 @@ public final class Daemon {
                 whole = store.whole
             }
         } catch {
-            throw Self.beginAnew(options, because: error) { [log] in log.line("DMN", $0) }
+            throw Self.beginAnew(options, ports, because: error) { [log] in log.line("DMN", $0) }
         }
         planeConfiguration.inheritance = inherited?.plane
         PacketAcceleration.allow(options.usesAccelerator)
@@ -148,7 +153,7 @@ public final class Daemon {
                 inherited = nil
                 do { try takeOver(state) } catch {
                     // Nothing was sent yet; whoever comes finds what a crash would have left.
-                    throw Self.beginAnew(options, because: error) { log.line("DMN", $0) }
+                    throw Self.beginAnew(options, ports, because: error) { log.line("DMN", $0) }
                 }
                 try? ProcessSuccession.allowDumps(true)
             } else {
@@ -159,6 +164,10 @@ public final class Daemon {
                 "DMN",
                 "martlet \(MartletVersion.current) runs: \(count) \(count == 1 ? "connection" : "connections") from "
                     + "\(options.configuration), control socket \(options.controlSocket)")
+            if !ports.isEmpty {
+                let places = ports.endpoints.map(\.description).joined(separator: ", ")
+                log.line("NET", "the service manager has opened UDP \(places)")
+            }
             tell { try $0.ready(status: "running") }
             station.startConfiguredChildren()
             try loop.run()

@@ -12,6 +12,8 @@ public struct Event: Hashable, Sendable {
     public var connection: String?
     /// What.
     public var kind: Kind
+    /// The peer's address; nil where it is not known, or where the kind says it.
+    public var peer: IPAddress?
 
     /// Something that happened.
     public init(time: Instant, ikeSA: IKESAID?, connection: String?, kind: Kind) {
@@ -19,6 +21,7 @@ public struct Event: Hashable, Sendable {
         self.ikeSA = ikeSA
         self.connection = connection
         self.kind = kind
+        peer = nil
     }
 
     /// What happened. Indirect: events are handed on many times, and then one reference is copied instead of all that

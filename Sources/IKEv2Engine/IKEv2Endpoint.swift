@@ -350,13 +350,13 @@ public final class IKEv2Endpoint {
         switch InitResponder.judge(request, header, arrival, &turn) {
         case .drop(let reason, let refusal):
             turn.publish(.dropped(reason, arrival.path))
-            if let refusal { turn.refuse(refusal, connection: nil) }
+            if let refusal { turn.refuse(refusal, connection: nil, peer: arrival.path.remote.address) }
         case .answer(let notify, let refusal, let connection):
             if notify.type == .cookie { turn.publish(.cookieDemanded(byUs: true)) }
             if notify.type == .redirect, let gateway = RedirectNotification(notify.data)?.gateway {
                 turn.publish(.redirected(Redirection(to: gateway, at: .initiation), byUs: true), connection: connection)
             }
-            if let refusal { turn.refuse(refusal, connection: connection) }
+            if let refusal { turn.refuse(refusal, connection: connection, peer: arrival.path.remote.address) }
             reply(notify, to: header, arrival, &turn)
         case .accept(let acceptance):
             let context = SessionContext(
@@ -378,7 +378,8 @@ public final class IKEv2Endpoint {
         // Without the initiator's SPI and flag it is not a request that anybody could use an answer to.
         guard header.initiatorSPI != 0, header.isFromInitiator, header.messageID == 0 else { return }
         turn.refuse(
-            .malformed(exchange: header.exchange.description, reason: error.description), connection: nil)
+            .malformed(exchange: header.exchange.description, reason: error.description), connection: nil,
+            peer: arrival.path.remote.address)
         if case .unsupportedCriticalPayload(let type) = error {
             replyCourteously(NotifyPayload(.unsupportedCriticalPayload, [type.rawValue]), to: header, arrival, &turn)
         } else {

@@ -232,7 +232,7 @@ final class SessionContext {
 
     /// Says that something happened to this IKE SA.
     func publish(_ kind: Event.Kind, _ turn: inout Turn) {
-        turn.publish(kind, ikeSA: id, connection: connection.name)
+        turn.publish(kind, ikeSA: id, connection: connection.name, peer: path.remote.address)
     }
 
     /// Says that a message came or went on this IKE SA, if anybody wants to know.
@@ -247,7 +247,7 @@ final class SessionContext {
 
     /// Says that something was refused on this IKE SA.
     func refuse(_ refusal: Refusal, child: String? = nil, _ turn: inout Turn) {
-        turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name)
+        turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name, peer: path.remote.address)
     }
 
     /// Puts a question; its answer is waited for as long as the limits say.

@@ -29,8 +29,12 @@ struct Turn {
     }
 
     /// Says that something happened.
-    mutating func publish(_ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil) {
-        effects.append(.publish(Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)))
+    mutating func publish(
+        _ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil, peer: IPAddress? = nil
+    ) {
+        var event = Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)
+        event.peer = peer
+        effects.append(.publish(event))
     }
 
     /// Says that a message came or went, if anybody wants to know.
@@ -48,9 +52,12 @@ struct Turn {
     }
 
     /// Says that something was refused, and keeps the reason.
-    mutating func refuse(_ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?) {
-        let event = Event(
+    mutating func refuse(
+        _ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?, peer: IPAddress? = nil
+    ) {
+        var event = Event(
             time: now, ikeSA: ikeSA, connection: connection, kind: .refused(refusal, child: child))
+        event.peer = peer
         tables.refusals.record(event, refusal)
         effects.append(.publish(event))
     }

@@ -62,6 +62,9 @@ public struct PlaneConfiguration: Sendable {
     /// What the plane of an earlier process has left open for this one; its ``PlaneInheritance/shape`` must be this one's.
     public var inheritance: PlaneInheritance?
 
+    /// Ports that were opened for this plane; it opens the others itself.
+    public var ports: PassedPorts
+
     /// A gateway's plane: TUN `martlet0`, ports 500 and 4500 of both families.
     public init() {
         inside = .tun(name: "martlet0")
@@ -78,6 +81,7 @@ public struct PlaneConfiguration: Sendable {
         workers = 1
         socketBuffer = 4 << 20
         inheritance = nil
+        ports = PassedPorts()
     }
 
     /// A plane without privileges: inner packets by `port`, two UDP ports of the kernel's choice at `address`.

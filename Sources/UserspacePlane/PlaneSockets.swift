@@ -56,9 +56,8 @@ struct PlaneSockets: Sendable {
         var made: [Entry] = []
         for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
             for endpoint in endpoints {
-                let socket = try UDPSocket.bind(endpoint, options: use == .shared ? shared : options)
-                // Without it, every datagram comes alone.
-                if configuration.offload == .automatic, use == .shared { _ = socket.enableReceiveTrains() }
+                let socket = try Self.port(
+                    endpoint, use == .shared ? shared : options, configuration, use: use, worker: 0)
                 made.append(Entry(socket: socket, use: use))
             }
         }
@@ -80,6 +79,32 @@ struct PlaneSockets: Sendable {
             try entry.socket.setSendBuffer(configuration.socketBuffer)
         }
         entries = made
+    }
+
+    /// A socket at a port: one that was opened for us, or one of our own.
+    private static func port(
+        _ endpoint: Endpoint, _ options: SocketOptions, _ configuration: PlaneConfiguration, use: Use, worker: Int
+    ) throws(SystemError) -> UDPSocket {
+        let passed = try configuration.ports.socket(at: endpoint, worker: worker, options: options)
+        let socket: UDPSocket
+        if let passed {
+            socket = passed
+            // As an earlier process may have left it.
+            socket.disableReceiveTrains()
+        } else {
+            do throws(SystemError) { socket = try UDPSocket.bind(endpoint, options: options) } catch {
+                guard error.errno == .addressInUse, configuration.ports.endpoints.contains(endpoint) else {
+                    throw error
+                }
+                throw SystemError(
+                    call: error.call, errno: error.errno,
+                    context: "UDP \(endpoint): each of the \(configuration.workers) workers needs a socket of its own, "
+                        + "from the service manager too (ListenDatagram= as often, ReusePort=yes)")
+            }
+        }
+        // Without it, every datagram comes alone.
+        if configuration.offload == .automatic, use == .shared { _ = socket.enableReceiveTrains() }
+        return socket
     }
 
     private static let unfit = SystemError(
@@ -118,7 +143,7 @@ struct PlaneSockets: Sendable {
     /// The sockets of a further worker: those for ESP in UDP are its own, at the same ports, the others the first one's,
     /// which it never reads. To be called in the order of the workers.
     init(
-        besides first: PlaneSockets, _ configuration: PlaneConfiguration, adopting numbers: [Int32]? = nil
+        besides first: PlaneSockets, worker: Int, _ configuration: PlaneConfiguration, adopting numbers: [Int32]? = nil
     ) throws(SystemError) {
         if let numbers {
             guard numbers.count == first.entries.count else { throw Self.unfit }
@@ -140,8 +165,8 @@ struct PlaneSockets: Sendable {
                 made.append(entry)
                 continue
             }
-            let socket = try UDPSocket.bind(entry.socket.localEndpoint, options: options)
-            if configuration.offload == .automatic { _ = socket.enableReceiveTrains() }
+            let socket = try Self.port(
+                entry.socket.localEndpoint, options, configuration, use: .shared, worker: worker)
             try socket.setPathMTUPolicy(.fragment)
             try socket.keepErrors()
             try socket.setReceiveBuffer(configuration.socketBuffer)

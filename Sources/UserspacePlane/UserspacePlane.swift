@@ -115,7 +115,8 @@ public final class UserspacePlane: DataPlane {
             let own =
                 index == 0
                 ? sockets
-                : try PlaneSockets(besides: sockets, configuration, adopting: inheritance?.workers[index].sockets)
+                : try PlaneSockets(
+                    besides: sockets, worker: index, configuration, adopting: inheritance?.workers[index].sockets)
             if inheritance != nil { try restFirst(index) }
             crew.append((port, own))
             try start(index, port, own, configuration)

@@ -19,7 +19,8 @@ struct Run: ParsableCommand {
             A broken FILE changes nothing: at the start the command ends with status 1 and all that is wrong with the \
             file; while running, the configuration stays as it was, and the log says what is wrong.
 
-            The log goes to standard error. Networks of children with start_action start or trap are blocked until \
+            The log goes to standard error; where that leads to systemd's journal, entries have fields \
+            (`journalctl MARTLET_CONNECTION=branch`, also MARTLET_SA, _CHILD, _PEER, _EVENT, _CODE, _GROUP). Networks of children with start_action start or trap are blocked until \
             their tunnel is up, so that nothing meant for it leaves in clear. When the gateway stops, its routes, rules \
             and blocks are removed; when it is killed, the blocks stay until it runs again.
             """)
@@ -92,7 +93,9 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        let output = LogOutput(Self.standardError)
+        // Lines of JSON were asked for: the journal gets them as they are.
+        let journal = !json && JournalSocket.takes(Self.standardError.number) ? try? JournalSocket() : nil
+        let output = LogOutput(Self.standardError, journal: journal)
         var options = Daemon.Options(
             configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
         options.usesOffload = offload == .auto
@@ -107,7 +110,9 @@ struct Run: ParsableCommand {
         do {
             options.passed = try PassedDescriptors.take()
             try ProcessInformation.keepMemoryPrivate()
-            try Daemon(options) { line in output.write(json ? EventLine.json(logged: line) : line) }.run()
+            try Daemon(options) { record in
+                if json { output.write(EventLine.json(logged: record.line)) } else { output.write(record) }
+            }.run()
         } catch {
             throw CommandFailure("The gateway does not run.\n\(error)")
         }

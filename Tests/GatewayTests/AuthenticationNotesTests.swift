@@ -116,7 +116,7 @@ import WireFormat
     @Test("They are written at level 3 only, and name the connection")
     func level() {
         var lines: [String] = []
-        let log = EventLog(level: 2, unixTime: { 0 }, write: { lines.append($0) })
+        let log = EventLog(level: 2, unixTime: { 0 }, write: { lines.append($0.line) })
         log.consider("gw", IKESAID(rawValue: 7), "what was considered\u{1b}[31m")
         #expect(lines.isEmpty)
         log.level = 3

@@ -1,5 +1,6 @@
 import GatewayModel
 import LinuxSystem
+import NetworkTypes
 import Testing
 
 @testable import Gateway
@@ -11,7 +12,7 @@ import Testing
 
     private func log(_ level: Int) -> (EventLog, Lines) {
         let lines = Lines()
-        return (EventLog(level: level, unixTime: { 1_795_262_400 }, write: { lines.all.append($0) }), lines)
+        return (EventLog(level: level, unixTime: { 1_795_262_400 }, write: { lines.all.append($0.line) }), lines)
     }
 
     @Test(arguments: [(0, 1), (1, 2), (2, 3), (3, 4)]) func levels(_ level: Int, _ count: Int) {
@@ -45,6 +46,70 @@ import Testing
         log.line("CFG", "a \u{1b}]0;title\u{7}")
         #expect(lines.all.count == 2)
         #expect(!lines.all.contains { $0.unicodeScalars.contains { $0.value < 0x20 } })
+    }
+}
+
+@Suite struct LogRecordTests {
+    private func fields(_ body: (EventLog) -> Void) -> [[String: String]] {
+        var all: [[String: String]] = []
+        let log = EventLog(level: 3, unixTime: { 0 }) { record in
+            all.append(Dictionary(uniqueKeysWithValues: record.fields.map { ($0.name, $0.value) }))
+        }
+        body(log)
+        return all
+    }
+
+    @Test func aFailureHasItsCodeAndWhomItIsAbout() {
+        let path = Fixtures.summary(1, "x").path
+        let all = fields { log in
+            var event = Fixtures.event(.refused(.planeRefused(reason: "x"), child: "net"))
+            event.peer = IPAddress("192.0.2.1")
+            log.record(event)
+            log.record(Fixtures.event(.refused(.noConnection(path), child: nil), nil, nil))
+            log.record(Fixtures.event(.ikeClosed(.failed(.planeRefused(reason: "x"))), "branch", 2))
+        }
+        #expect(all.count == 3)
+        let first = all[0]
+        #expect(first["MESSAGE"]?.hasPrefix("[CHD] <branch|1> E-") == true)
+        #expect(first["MESSAGE"]?.contains(first["MARTLET_CODE"] ?? "?") == true)
+        #expect(first["PRIORITY"] == "3" && first["SYSLOG_IDENTIFIER"] == "martlet")
+        #expect(first["MARTLET_GROUP"] == "CHD" && first["MARTLET_EVENT"] == "refused")
+        #expect(first["MARTLET_CONNECTION"] == "branch" && first["MARTLET_SA"] == "1")
+        #expect(first["MARTLET_CHILD"] == "net" && first["MARTLET_PEER"] == "192.0.2.1")
+        #expect(all[1]["MARTLET_CODE"] == "E-NO-CONNECTION" && all[1]["MARTLET_PEER"] == "127.0.0.2")
+        #expect(all[1]["MARTLET_CONNECTION"] == nil && all[1]["MARTLET_SA"] == nil)
+        #expect(all[2]["MARTLET_EVENT"] == "ike-closed" && all[2]["PRIORITY"] == "6")
+        #expect(all[2]["MARTLET_CODE"] == first["MARTLET_CODE"] && all[2]["MARTLET_PEER"] == nil)
+    }
+
+    @Test func theRestHasItsPartAndPriority() {
+        let all = fields { log in
+            log.line("DMN", "one\ntwo")
+            log.record(Fixtures.event(.peerAlive))
+            log.consider("evil\u{1b}name", IKESAID(rawValue: 7), "a key")
+        }
+        #expect(
+            all.map { $0["MESSAGE"] } == [
+                "[DMN] one", "[DMN] two", "[IKE] <branch|1> the peer answers", "[IKE] <evil\\u{1b}name|7> a key",
+            ])
+        #expect(all.map { $0["PRIORITY"] } == ["6", "6", "7", "7"])
+        #expect(
+            all[0].keys.sorted() == [
+                "MARTLET_GROUP", "MESSAGE", "PRIORITY", "SYSLOG_FACILITY", "SYSLOG_IDENTIFIER",
+            ])
+        #expect(all[3]["MARTLET_SA"] == "7" && all[3]["MARTLET_EVENT"] == nil)
+    }
+
+    /// Where the journal is gone, what it would have got is written as a line.
+    @Test func withoutAJournalThereIsALine() throws {
+        let (ours, theirs) = try UnixStream.pair()
+        let output = LogOutput(ours.descriptor, journal: try JournalSocket("@martlet-test-nobody"))
+        EventLog(level: 1, unixTime: { 1_795_262_400 }, write: output.write).line("DMN", "text")
+        var buffer = [UInt8](repeating: 0, count: 100)
+        guard case .octets(let count) = try theirs.read(into: &buffer) else {
+            throw SystemError(call: "", errno: .timedOut)
+        }
+        #expect(String(decoding: buffer[..<count], as: UTF8.self) == "2026-11-21T12:00:00Z [DMN] text\n")
     }
 }
 

@@ -21,6 +21,8 @@ struct martlet_piece {
 };
 
 int martlet_close(int descriptor);
+/// Another number for the same, which closes when the program is replaced.
+int martlet_duplicate(int descriptor);
 int64_t martlet_read(int descriptor, void *buffer, size_t capacity);
 int64_t martlet_write(int descriptor, const void *bytes, size_t count);
 int64_t martlet_write_pieces(int descriptor, const struct martlet_piece *pieces, int count);
@@ -94,6 +96,18 @@ struct martlet_datagram_error {
 /// `family` is 4 or 6; `protocol` 0 means UDP, any other number a raw socket of that IP protocol.
 int martlet_datagram_socket(int family, int protocol);
 int martlet_datagram_bind(int socket, const struct martlet_endpoint *local);
+
+/// What a socket is; `family` as elsewhere, 0 for another one.
+struct martlet_socket_facts {
+    uint8_t family;
+    bool is_datagram;
+    bool is_stream;
+    bool is_udp;
+    bool only_v6;
+};
+int martlet_socket_describe(int socket, struct martlet_socket_facts *facts);
+int martlet_set_nonblocking(int descriptor);
+
 int martlet_datagram_local(int socket, struct martlet_endpoint *local);
 /// Ask for the local address and the traffic class of each datagram.
 int martlet_datagram_ask_for_details(int socket, int family);

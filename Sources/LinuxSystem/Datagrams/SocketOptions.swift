@@ -19,11 +19,13 @@ public struct SocketOptions: Hashable, Sendable {
     /// A socket of its own for one family.
     public init() {}
 
-    /// Whatever must be said before bind().
-    func apply(to descriptor: Descriptor, family: IPAddress.Family, isRaw: Bool = false) throws(SystemError) {
+    /// Whatever must be said before bind(), or what of it can be said later.
+    func apply(
+        to descriptor: Descriptor, family: IPAddress.Family, isRaw: Bool = false, isBound: Bool = false
+    ) throws(SystemError) {
         let number = descriptor.number
         // A raw IPv6 socket never sees IPv4, and refuses to be told so.
-        if family == .v6, !isRaw { _ = try checked(martlet_option_only_v6(number, onlyIPv6), "IPV6_V6ONLY") }
+        if family == .v6, !isRaw, !isBound { _ = try checked(martlet_option_only_v6(number, onlyIPv6), "IPV6_V6ONLY") }
         if reuseAddress { _ = try checked(martlet_option_reuse_address(number), "SO_REUSEADDR") }
         if sharePort { _ = try checked(martlet_option_reuse_port(number), "SO_REUSEPORT") }
         if let device {

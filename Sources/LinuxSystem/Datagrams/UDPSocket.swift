@@ -39,6 +39,15 @@ public final class UDPSocket: DatagramSocket {
         return UDPSocket(descriptor: descriptor, family: bound.address.family, localEndpoint: bound)
     }
 
+    /// A socket that somebody has opened for this process, bound at one of its ports, without our options.
+    public static func adopt(_ descriptor: Descriptor, options: SocketOptions) throws(SystemError) -> UDPSocket {
+        let socket = try adopt(descriptor)
+        _ = try checked(martlet_set_nonblocking(descriptor.number), "O_NONBLOCK")
+        // Which families it is for was settled when it was bound.
+        try options.apply(to: descriptor, family: socket.family, isBound: true)
+        return socket
+    }
+
     /// Spreads datagrams over the `count` sockets that share this one's port (``SocketOptions/sharePort``), in the order
     /// in which they were bound: each goes to the one whose number is its first 32 bits, masked, modulo `count`; what is
     /// shorter goes to the first.

@@ -21,6 +21,11 @@ public final class Descriptor: Sendable, CustomStringConvertible {
     /// Takes over `number`, which nobody else may close from now on.
     public init(owning number: Int32) { self.number = number }
 
+    /// Another number for the same open file or socket.
+    public func duplicate() throws(SystemError) -> Descriptor {
+        Descriptor(owning: try checked(martlet_duplicate(number), "F_DUPFD_CLOEXEC", description))
+    }
+
     deinit { _ = martlet_close(number) }
 
     /// Reads what is there, as much as fits.
