@@ -1,5 +1,6 @@
 """Cases with static keys: Martlet's data plane against the kernel's ESP and AH."""
 
+import re
 import time
 
 from lab.processes import Daemon, Failure, run
@@ -95,8 +96,7 @@ def stream(guest, target, seconds):
             done = run(
                 ["iperf3", "-c", address, *origin, "-t", seconds, "-f", "m", "--connect-timeout", 5000, *arguments],
                 netns="a", timeout=seconds + 30).require()
-            rates.append(next(
-                line.split("MBytes")[1].split()[0] for line in done.out.splitlines() if "receiver" in line))
+            rates.append(re.search(r"([\d.]+) Mbits/sec.*receiver", done.out)[1])
     finally:
         server.kill()
     return f"TCP {rates[0]} and {rates[1]} Mbit/s"

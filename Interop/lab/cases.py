@@ -6,9 +6,8 @@ from typing import Callable
 from . import (
     activated, addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
     extensions, fire, fit, hybrid, imports, installed, journal, kept, mobility, nat, outside, planned, policies, radius,
-    readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, serviced, shapes, stampede,
-    thousand, unanswered, uniqueness, updown, wiretap,
-    zero)
+    readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, serviced, services, shapes,
+    stampede, thousand, unanswered, uniqueness, updown, wiretap, zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -60,7 +59,7 @@ def all_cases():
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
                 *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *kept.CASES,
-                *nat.CASES, *wiretap.CASES, *uniqueness.CASES]:
+                *nat.CASES, *wiretap.CASES, *uniqueness.CASES, *services.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
