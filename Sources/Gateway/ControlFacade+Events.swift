@@ -20,12 +20,14 @@ extension ControlFacade {
         {
             pending.disregard(id, of: name)
         }
-        if let server {
-            tell(event, server)
-            publishChange(event, server)
-            publishAlert(event, server)
-        }
-        for (ticket, outcome) in pending.settle(event) { server?.complete(ticket, outcome) }
+        guard let server else { return }
+        // With nobody at the socket there is nobody to tell.
+        let isHeard = server.clientCount > 0
+        if isHeard { tell(event, server) }
+        publishChange(event, server)
+        if isHeard { publishAlert(event, server) }
+        guard pending.isWaiting else { return }
+        for (ticket, outcome) in pending.settle(event) { server.complete(ticket, outcome) }
     }
 
     /// Whether anybody wants to read of every message.

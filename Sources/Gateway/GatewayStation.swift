@@ -55,6 +55,9 @@ public final class GatewayStation {
             gateway.gather { gateway.drainSignatures() }
         }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
+        for descriptor in plane.messageDescriptors {
+            try loop.add(descriptor, .readable) { [unowned self] _ in take(self.plane.readMessages(descriptor)) }
+        }
         let names = try NameResolver()
         gateway.names = names
         try loop.add(names.descriptor, .readable) { [unowned self] _ in gateway.takeNames() }
@@ -109,7 +112,10 @@ public final class GatewayStation {
 
     private func receive() {
         plane.acknowledge()
-        let messages = plane.takeMessages()
+        take(plane.takeMessages())
+    }
+
+    private func take(_ messages: [IKEDatagram]) {
         var start = 0
         // Answers wait for the changes of the system that came before them: a few are gathered, not thousands.
         repeat {

@@ -82,12 +82,10 @@ public enum ReceivedMessage: Hashable, Sendable {
         for case .unknown(let type, _) in walk.payloads { throw .unknownBeforeProtection(type) }
         let headOffset = reader.offset
         let payload = try EncryptedPayload(walk.stop, parsing: &reader)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(datagram.count)
-        for index in datagram.indices { bytes.append(datagram[index]) }
         self = .sealed(
             SealedMessage(
-                header: header, unprotected: walk.payloads, payload: payload, bytes: bytes, headOffset: headOffset))
+                header: header, unprotected: walk.payloads, payload: payload, bytes: [UInt8](copying: datagram),
+                headOffset: headOffset))
     }
 
     /// The same for an array.

@@ -115,18 +115,14 @@ public struct PayloadBag: Sendable {
 
     /// Takes all payloads of a kind, in their order.
     public mutating func all<Body>(_ kind: PayloadKind<Body>) -> [Body] {
-        // Most kinds are not there: nothing is moved for them.
+        // Most kinds are not there, and most that are come once: nothing is moved for those, and little for these.
         guard contains(kind.type) else { return [] }
         var taken: [Body] = []
-        var rest: [Payload] = []
-        for payload in left {
-            if payload.type == kind.type, let body = kind.body(payload) {
-                taken.append(body)
-            } else {
-                rest.append(payload)
-            }
+        left.removeAll { payload in
+            guard payload.type == kind.type, let body = kind.body(payload) else { return false }
+            taken.append(body)
+            return true
         }
-        left = rest
         return taken
     }
 

@@ -251,7 +251,7 @@ final class IKESession {
         context.heldSPIs = []
         context.stopKeepingAlive(&turn)
         if let registered { turn.tables.leave(context.id, local: registered.local, remote: registered.remote) }
-        context.timers = DeadlineQueue()
+        context.timers = DeadlineList()
         context.enter(.destroying, &turn)
         context.publish(.ikeClosed(reason), &turn)
     }

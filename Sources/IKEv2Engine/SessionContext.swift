@@ -118,7 +118,7 @@ final class SessionContext {
     /// When it is to be replaced.
     var rekeyDue: Instant?
     /// What is waited for.
-    var timers = DeadlineQueue<SessionTimer>()
+    var timers = DeadlineList<SessionTimer>()
     /// The state that people see.
     private(set) var state: IKESAState = .created
     /// What NAT detection found.

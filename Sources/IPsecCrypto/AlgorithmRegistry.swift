@@ -65,8 +65,21 @@ public enum AlgorithmRegistry {
     /// All of them, in the order in which listings show them.
     public static let algorithms: [Algorithm] = AlgorithmTable.entries
 
-    private static let byTransform: [Transform: Algorithm] = Dictionary(
-        algorithms.map { ($0.transform, $0) }, uniquingKeysWith: { first, _ in first })
+    /// Which algorithms each transform type has, by the type's number, and where in ``algorithms`` they are. A handshake
+    /// looks dozens of times, and comparing a few numbers costs a fraction of hashing them.
+    private static let places: [[(transform: Transform, place: Int)]] = (0...5).map { type in
+        algorithms.indices.filter { Int(algorithms[$0].transform.type.rawValue) == type }
+            .map { (algorithms[$0].transform, $0) }
+    }
+
+    /// The first with these numbers, as a place in ``algorithms``. An additional key exchange has the algorithm of its
+    /// method, whose own numbers are those of the first.
+    private static func place(of transform: Transform) -> Int? {
+        let wanted = transform.keyExchangeMethod
+        let type = Int(wanted.type.rawValue)
+        guard type < places.count else { return nil }
+        return places[type].first { $0.transform == wanted }?.place
+    }
 
     private static let byKeyword: [String: Algorithm] = Dictionary(
         algorithms.flatMap { algorithm in algorithm.keywords.map { ($0, algorithm) } },
@@ -74,19 +87,21 @@ public enum AlgorithmRegistry {
 
     /// The algorithm with these numbers; nil when Martlet does not have it. An additional key exchange has the algorithm
     /// of its method, whose own numbers are those of the first.
-    public static func algorithm(for transform: Transform) -> Algorithm? { byTransform[transform.keyExchangeMethod] }
+    public static func algorithm(for transform: Transform) -> Algorithm? {
+        place(of: transform).map { algorithms[$0] }
+    }
 
     /// The algorithm with this name, in lower case and in any of its spellings.
     public static func algorithm(named keyword: String) -> Algorithm? { byKeyword[keyword] }
 
     /// ``Algorithm/needsPeerVendor`` of the algorithm with these numbers; false when there is none.
     public static func needsPeerVendor(_ transform: Transform) -> Bool {
-        byTransform[transform.keyExchangeMethod]?.needsPeerVendor ?? false
+        place(of: transform).map { algorithms[$0].needsPeerVendor } ?? false
     }
 
     /// How the algorithm with these numbers is carried out.
     public static func specification(of transform: Transform) -> AlgorithmSpecification? {
-        algorithm(for: transform)?.specification
+        place(of: transform).map { algorithms[$0].specification }
     }
 
     /// Whether this encryption brings its own integrity.

@@ -5,7 +5,7 @@ import IPPackets
 /// Packets that came right behind the IKE message that makes their SA: the peer that sent it may use the SA at once, and
 /// the control thread has not read it yet (RFC 7296 §2.8).
 ///
-/// It owns copies, a few, and only while an IKE message was handed over a moment ago: at any other time a packet for an
+/// It owns copies, a few, and only while an IKE message was heard a moment ago: at any other time a packet for an
 /// SPI that is nobody's is nobody's. It belongs to the receiving thread.
 struct EarlyPackets {
     /// A packet, with room before it as opening may need.
@@ -38,8 +38,8 @@ struct EarlyPackets {
     /// Whether nothing waits.
     var isEmpty: Bool { waiting.isEmpty }
 
-    /// An IKE message was handed over.
-    mutating func open(_ now: Instant) { until = now + Self.patience }
+    /// An IKE message was heard at that moment.
+    mutating func open(_ heard: Instant) { until = max(until, heard + Self.patience) }
 
     /// Whether packets are kept at this moment.
     @inline(__always)

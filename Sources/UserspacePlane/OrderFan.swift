@@ -65,8 +65,7 @@ extension ReceiveOrder: FannedOrder {
         switch self {
         case .install(let association): SPILayout.index(of: association.spi) % count
         case .authenticate: 0
-        case .remove, .retire, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .rest, .expect, .stray,
-            .stop:
+        case .remove, .retire, .move, .openDomain, .closeDomain, .direct, .forget, .reach, .rest, .stray, .stop:
             nil
         }
     }

@@ -40,7 +40,7 @@ extension ReceiveWorker {
         }
         let path = Path(local: Endpoint(fields.destination, 0), remote: Endpoint(fields.source, 0))
         let arrival = PacketArrival(path: path, trafficClass: fields.trafficClass)
-        if early.isOpen(now), keepEarly(slot.bytes.extracting(0..<length), arrival) { return }
+        if keepEarly(slot.bytes.extracting(0..<length), arrival, now) { return }
         if !earlyAuthenticated.isEmpty, !early.isOpen(now) {
             for _ in 0..<earlyAuthenticated.expire(now) { authenticated.drops.count(.unknownSPI) }
         }
@@ -64,9 +64,9 @@ extension ReceiveWorker {
     }
 
     /// Whether the packet is one for an SA that may be on its way, and waits for it now.
-    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival, _ now: Instant) -> Bool {
         guard let spi = InboundAHDatabase.spi(of: packet), !authenticated.has(spi: spi) else { return false }
-        return earlyAuthenticated.keep(packet, spi, arrival)
+        return expectsMore(now) && earlyAuthenticated.keep(packet, spi, arrival)
     }
 
     /// An SA has come: what came before it is checked before anything that comes later.

@@ -20,8 +20,6 @@ enum ReceiveOrder: Sendable {
     case direct(ChildSAID, to: UInt64)
     /// It is gone.
     case forget(ChildSAID)
-    /// An IKE message has come to another worker: what comes next may be for an SA that is on its way.
-    case expect
     /// A packet of this worker's that came to another.
     case stray(EarlyPackets.Kept)
     case reach(Milestone)
@@ -46,6 +44,7 @@ struct ReceiveWorker: ~Copyable {
     /// Where what is heard about paths goes.
     private let sender: OrderFan<TransmitOrder>
     let inbox: ControlInbox
+    private let echo: IKEEcho
     private let sockets: PlaneSockets
     let batch: DatagramBatch
     var delivery: Delivery
@@ -56,6 +55,8 @@ struct ReceiveWorker: ~Copyable {
     private let poller: Poller
     var unknownSPIs: TokenBucket
     var early = EarlyPackets()
+    /// When it was last asked whether IKE was heard.
+    private var lastEcho = Instant(nanoseconds: .min)
     private var retired = RetiredAssociations()
     /// The same for AH; whether it is the time for them, `early` knows.
     var earlyAuthenticated = EarlyPackets()
@@ -72,15 +73,15 @@ struct ReceiveWorker: ~Copyable {
 
     init(
         orders fan: OrderFan<ReceiveOrder>, index worker: Int, sender: OrderFan<TransmitOrder>, inbox: ControlInbox,
-        sockets: PlaneSockets,
-        port: any PacketPort,
+        echo: IKEEcho, sockets: PlaneSockets, port: any PacketPort,
         drops: DropCounters, now: Instant
     ) throws(SystemError) {
         let orders = fan.queues[worker]
         let poller = try Poller(capacity: 16)
         try poller.add(orders.wakeup.descriptor, token: Self.orderToken, .readable)
-        // What only one can read, the first reads.
-        for (index, entry) in sockets.entries.enumerated() where worker == 0 || entry.use == .shared {
+        // What only one can read, the first reads; what carries nothing but IKE, the control thread does.
+        for (index, entry) in sockets.entries.enumerated()
+        where entry.use == .shared || (worker == 0 && entry.use != .ike) {
             try poller.add(entry.socket.descriptor, token: UInt64(index), .readable)
         }
         batch = try DatagramBatch(capacity: Self.batchSize, slotSize: Self.slotSize)
@@ -93,6 +94,7 @@ struct ReceiveWorker: ~Copyable {
         index = worker
         self.sender = sender
         self.inbox = inbox
+        self.echo = echo
         self.sockets = sockets
         delivery = Delivery(to: port, drops: drops)
         unknownSPIs = TokenBucket(rate: 10, burst: 20, now: now)
@@ -143,7 +145,6 @@ struct ReceiveWorker: ~Copyable {
             case .closeDomain(let number): exits[number] = nil
             case .direct(let child, let number): directions[child] = number
             case .forget(let child): if !retired.forget(child) { directions[child] = nil }
-            case .expect: early.open(MonotonicClock.now())
             case .stray(var kept):
                 unsafe kept.bytes.withUnsafeMutableBytes { bytes in
                     // The array's own memory, which stays where it is until what was opened has been delivered.
@@ -243,9 +244,6 @@ struct ReceiveWorker: ~Copyable {
         let slot = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(memory))
         var packet = datagram
         switch entry.use {
-        case .ike:
-            hand(slot.extracting(packet), arrival.path, hadMarker: false, now)
-            return
         case .shared:
             switch EncapsulatedDatagram(slot.extracting(packet)) {
             case .keepAlive: drops.count(.keepAlive)
@@ -253,10 +251,11 @@ struct ReceiveWorker: ~Copyable {
             case .ike:
                 hand(
                     slot.extracting((packet.lowerBound + EncapsulatedDatagram.markerLength)..<packet.upperBound),
-                    arrival.path, hadMarker: true, now)
+                    arrival.path, now)
             case .esp: unsafe open(memory, packet, arrival, now)
             }
-        case .authenticated: drops.count(.malformedDatagram)
+        // Others read these.
+        case .ike, .authenticated: drops.count(.malformedDatagram)
         case .plainESP:
             var arrival = arrival
             if entry.socket.family == .v4 {
@@ -281,7 +280,7 @@ struct ReceiveWorker: ~Copyable {
         // As above.
         var slot = unsafe MutableRawSpan(_unsafeBytes: memory)
         if !crew.isEmpty, pass(slot.bytes.extracting(packet), arrival) { return }
-        if early.isOpen(now), keepEarly(slot.bytes.extracting(packet), arrival) { return }
+        if keepEarly(slot.bytes.extracting(packet), arrival, now) { return }
         if associations.wantsReclaim { flush() }
         do throws(DropReason) {
             let opened = try associations.open(&slot, packet: packet, arrival, now: now)
@@ -341,10 +340,21 @@ struct ReceiveWorker: ~Copyable {
     }
 
     /// Whether the packet is one for an SA that may be on its way, and waits for it now.
-    @inline(never)
-    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival) -> Bool {
+    @inline(__always)
+    private mutating func keepEarly(_ packet: RawSpan, _ arrival: PacketArrival, _ now: Instant) -> Bool {
         guard packet.byteCount >= ESPHeader.length, !associations.has(spi: packet.spi) else { return false }
-        return early.keep(packet, packet.spi, arrival)
+        return expectsMore(now) && early.keep(packet, packet.spi, arrival)
+    }
+
+    /// Whether an SA may be on its way: an IKE message was heard a moment ago, by whomever, or is about to be read. To be
+    /// asked when a packet's SA is not known; asks the system once for all that came together.
+    @inline(never)
+    mutating func expectsMore(_ now: Instant) -> Bool {
+        if early.isOpen(now) { return true }
+        guard now > lastEcho else { return false }
+        lastEcho = now
+        early.open(echo.lastHeard(now))
+        return early.isOpen(now)
     }
 
     /// An SA has come: what came before it is opened before anything that comes later.
@@ -359,15 +369,13 @@ struct ReceiveWorker: ~Copyable {
         }
     }
 
-    /// Hands an IKE message to the control thread, or drops it when that has too much to do.
-    private mutating func hand(_ message: RawSpan, _ path: Path, hadMarker: Bool, _ now: Instant) {
+    /// Hands an IKE message that had a marker to the control thread, or drops it when that has too much to do.
+    private mutating func hand(_ message: RawSpan, _ path: Path, _ now: Instant) {
         early.open(now)
-        for (worker, queue) in crew.enumerated() where worker != index { _ = queue.offer(.expect) }
-        let octets = Span<UInt8>(_bytes: message)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(octets.count)
-        for index in octets.indices { bytes.append(octets[index]) }
-        if !inbox.put(IKEDatagram(bytes: bytes, path: path, hadMarker: hadMarker)) {
+        echo.hear(now)
+        // The datagram's own memory, copied here.
+        let bytes = unsafe message.withUnsafeBytes { unsafe [UInt8]($0) }
+        if !inbox.put(IKEDatagram(bytes: bytes, path: path, hadMarker: true)) {
             drops.count(.controlQueueFull)
         }
     }

@@ -13,8 +13,8 @@ extension UserspacePlane {
         dropCounters += [receiveDrops, transmitDrops]
         let receiver = Handover(
             try ReceiveWorker(
-                orders: receiveOrders, index: index, sender: transmitOrders, inbox: inbox, sockets: sockets, port: port,
-                drops: receiveDrops, now: MonotonicClock.now()))
+                orders: receiveOrders, index: index, sender: transmitOrders, inbox: inbox, echo: echo, sockets: sockets,
+                port: port, drops: receiveDrops, now: MonotonicClock.now()))
         let transmitter = Handover(
             try TransmitWorker(
                 orders: transmitOrders, index: index, inbox: inbox, sockets: sockets, port: port, drops: transmitDrops,

@@ -10,7 +10,8 @@ public import NetworkTypes
 ///
 /// It owns the sockets, the threads and what it put into the kernel's routing tables. It belongs to the control thread:
 /// every method is to be called from there. What packet threads work with is theirs alone; they are told of changes by
-/// ordered queues, and what they tell comes back by ``takeMessages()`` and ``takeEvents()``. It never negotiates.
+/// ordered queues, and what they tell comes back by ``takeMessages()`` and ``takeEvents()``. IKE on its own port is no
+/// packet thread's: ``readMessages(_:)`` reads it. It never negotiates.
 ///
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
@@ -18,6 +19,8 @@ public final class UserspacePlane: DataPlane {
     let receiveOrders: OrderFan<ReceiveOrder>
     let transmitOrders: OrderFan<TransmitOrder>
     let inbox: ControlInbox
+    let echo: IKEEcho
+    private let listener: IKEListener
     let failures = PlaneFailure()
     /// Of each packet thread.
     var dropCounters: [DropCounters] = []
@@ -67,6 +70,8 @@ public final class UserspacePlane: DataPlane {
         transmitOrders = try OrderFan(workers: workers, capacity: capacity)
         register = AssociationRegister(workers: workers)
         inbox = try ControlInbox()
+        echo = IKEEcho(sockets)
+        listener = try IKEListener(sockets, echo)
         interfaces = VirtualInterfaces(configuration)
         var ports: [any PacketPort]
         switch configuration.inside {
@@ -133,8 +138,15 @@ public final class UserspacePlane: DataPlane {
     /// Takes the signal back. To be called before the messages and events are taken.
     public func acknowledge() { inbox.acknowledge() }
 
-    /// IKE messages that came in, the oldest first.
+    /// IKE messages that packet threads have handed over: those with a marker, the oldest first.
     public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
+
+    /// The sockets that carry nothing but IKE, for the control thread's poller: see ``readMessages(_:)``.
+    public var messageDescriptors: [Descriptor] { listener.descriptors }
+
+    /// Reads some of the IKE messages without a marker that have come, by one of ``messageDescriptors`` or by all of them,
+    /// the oldest first. A socket that has more stays readable.
+    public func readMessages(_ descriptor: Descriptor? = nil) -> [IKEDatagram] { listener.read(descriptor) }
 
     /// What the plane has to tell, the oldest first.
     public func takeEvents() -> [PlaneEvent] { inbox.takeEvents() }

@@ -53,10 +53,7 @@ public struct WireReader: ~Escapable, ~Copyable {
     public mutating func bytes(_ count: Int, _ field: StaticString) throws(WireError) -> [UInt8] {
         try require(count, field)
         defer { offset += count }
-        var copy: [UInt8] = []
-        copy.reserveCapacity(count)
-        for index in offset..<(offset + count) { copy.append(span[index]) }
-        return copy
+        return [UInt8](copying: span.extracting(offset..<(offset + count)))
     }
 
     /// Reads everything that is left.

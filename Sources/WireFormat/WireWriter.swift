@@ -43,10 +43,7 @@ public struct WireWriter: Sendable {
     public mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
 
     /// Appends a span's octets.
-    public mutating func append(_ more: Span<UInt8>) {
-        bytes.reserveCapacity(bytes.count + more.count)
-        for index in more.indices { bytes.append(more[index]) }
-    }
+    public mutating func append(_ more: Span<UInt8>) { bytes.append(copying: more) }
 
     /// Appends `count` octets of zero.
     public mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }

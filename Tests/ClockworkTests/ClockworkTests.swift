@@ -109,6 +109,42 @@ import Testing
     }
 }
 
+@Suite struct DeadlineListTests {
+    /// Against a queue: the same keys come out, in the same order.
+    @Test func wakesAsAQueueDoes() {
+        var entropy = SeededEntropy(seed: 5)
+        var queue = DeadlineQueue<Int>()
+        var list = DeadlineList<Int>()
+        var now = Instant.zero
+        for _ in 0..<20_000 {
+            let key = Int(entropy.below(12))
+            switch entropy.below(5) {
+            case 0:
+                queue.remove(key)
+                list.remove(key)
+            case 1:
+                now = now + .milliseconds(Int64(entropy.below(5)))
+                var (first, second): (Int?, Int?)
+                repeat {
+                    (first, second) = (queue.popDue(now), list.popDue(now))
+                    #expect(first == second)
+                } while first != nil || second != nil
+            case 2:
+                queue.set(key, to: nil)
+                list.set(key, to: nil)
+            default:
+                // So close together that many are equal.
+                let deadline = now + .milliseconds(Int64(entropy.below(6)))
+                queue.set(key, to: deadline)
+                list.set(key, to: deadline)
+            }
+            #expect(queue.count == list.count)
+            #expect(queue.earliest == list.earliest)
+            #expect(queue.deadline(of: key) == list.deadline(of: key))
+        }
+    }
+}
+
 @Suite struct EntropyTests {
     @Test func aSeedIsASequence() {
         var first = SeededEntropy(seed: 9)

@@ -33,6 +33,28 @@ import UserspacePlane
         }
     }
 
+    /// IKE on its own port is read by another thread, before or after the packets behind it.
+    @Test(arguments: [true, false]) func packetsBehindAMessageOfItsOwnPortWaitToo(isRead: Bool) throws {
+        let both = try PlaneTests.Both(up: false)
+        let (left, right) = (try Support.selectors(["10.1.0.0/16"]), try Support.selectors(["10.2.0.0/16"]))
+        try Support.bringUp(both.planes.0, index: 1, isFirst: true, path: both.path, local: left, remote: right)
+        let plain = Path(local: both.planes.0.ikeEndpoints[0], remote: both.planes.1.ikeEndpoints[0])
+        #expect(try both.planes.0.send([UInt8](1...40), along: plain, marker: false))
+        if isRead { #expect(Support.eventually { both.planes.1.readMessages().count == 1 }) }
+        let packet = Support.packet(from: both.hosts.0, to: both.hosts.1, payload: [7])
+        #expect(both.ports.0.send(packet))
+        #expect(Support.eventually { both.planes.0.counters(.outbound, spi: both.forward)?.packets == 1 })
+
+        let theirs = Support.associations(
+            index: 1, isFirst: false, path: both.path.reversed, local: right, remote: left)
+        #expect(both.planes.1.settle())
+        try both.planes.1.obey(.install(theirs.inbound))
+        #expect(both.planes.1.settle())
+        #expect(try both.await(both.ports.1) == packet)
+        #expect(both.planes.1.drops(.unknownSPI) == 0)
+        if !isRead { #expect(both.planes.1.readMessages().count == 1) }
+    }
+
     @Test func notManyWait() throws {
         let both = try PlaneTests.Both(up: false)
         let (left, right) = (try Support.selectors(["10.1.0.0/16"]), try Support.selectors(["10.2.0.0/16"]))

@@ -131,10 +131,8 @@ public final class DatagramBatch {
 
     /// A copy of the octets of slot `index`: for control messages, not for the packet path.
     public func bytes(_ index: Int) -> [UInt8] {
-        withDatagram(index) { span in
-            // Every offset is below the span's own count.
-            (0..<span.byteCount).map { unsafe span.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
-        }
+        // The span is readable memory of exactly the length that goes with it.
+        withDatagram(index) { span in unsafe span.withUnsafeBytes { unsafe [UInt8]($0) } }
     }
 
     /// The memory of slot `index`, valid while the batch lives: for the packet path, which confines its raw pointers.

@@ -1,0 +1,13 @@
+extension Array where Element == UInt8 {
+    /// A copy of octets that somebody else owns: all at once, since messages are copied more than once on their way.
+    public init(copying octets: Span<UInt8>) {
+        // The span is readable memory of exactly the length that goes with it, and is read during the call only.
+        self = unsafe octets.withUnsafeBufferPointer { unsafe [UInt8]($0) }
+    }
+
+    /// Appends a copy of octets that somebody else owns.
+    public mutating func append(copying octets: Span<UInt8>) {
+        // As above.
+        unsafe octets.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+    }
+}
