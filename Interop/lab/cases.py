@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    activated, addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
+    activated, addresses, algorithms, broken, certified, container, control, crash, datagrams, diagnosis, emitted, establish, extensible,
     extensions, fire, fit, hybrid, imports, installed, journal, kept, loopback, mobility, nat, outside, planned, policies, radius,
     readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, serviced, shapes, stampede,
     thousand, unanswered, uniqueness, updown, wiretap,
@@ -182,6 +182,10 @@ def all_cases():
     for name, procedure in readme.ROWS:
         cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", Scenario, procedure, timeout=120))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
+    for name, scenario, procedure, pairings, seconds in container.ROWS:
+        cases += [
+            Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds, optional=True)
+            for left, right in sorted(pairings)]
     cases.append(Case(
         "martlet/martlet zero-to-tunnel-certificate", "martlet", "martlet", Scenario, zero.certified, timeout=120))
     for case in cases:
