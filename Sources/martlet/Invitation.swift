@@ -52,7 +52,9 @@ struct Invitation: Codable, Equatable {
         let octets = Array(data.dropLast(4))
         guard Self.check(octets) == Array(data.suffix(4)) else { throw Self.damaged }
         do { self = try JSONDecoder().decode(Invitation.self, from: Data(octets)) } catch { throw Self.damaged }
-        guard (1...Self.withCertificate).contains(v), (v == Self.withCertificate) == (credentials != nil) else { throw CommandFailure("This invitation is of a later form (\(v)); update this Martlet.") }
+        guard (1...Self.withCertificate).contains(v), (v == Self.withCertificate) == (credentials != nil) else {
+            throw CommandFailure("This invitation is of a later form (\(v)); update this Martlet.")
+        }
     }
 
     init(

@@ -101,7 +101,8 @@ struct Invite: ParsableCommand {
                 "--dialect is one of \(PeerDialect.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         guard !certificate || dialect == nil else {
-            throw ValidationError("--certificate goes into the line for `martlet join`; --dialect has shared keys only.")
+            throw ValidationError(
+                "--certificate goes into the line for `martlet join`; --dialect has shared keys only.")
         }
         let theirs = try PeerFiles.address(theirAddress)
         let files = site.files

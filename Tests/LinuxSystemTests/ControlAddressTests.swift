@@ -19,7 +19,8 @@ import Testing
     @Test(arguments: [
         ("tcp://0.0.0.0:4502", "not on loopback"), ("tcp://192.0.2.1:4502", "not on loopback"),
         ("tcp://[::]:4502", "not on loopback"), ("tcp://[::ffff:127.0.0.1]:4502", "not on loopback"),
-        ("tcp://localhost:4502", "is no address"), ("tcp://:4502", "is no address"), ("tcp://127.1:4502", "is no address"),
+        ("tcp://localhost:4502", "is no address"), ("tcp://:4502", "is no address"),
+        ("tcp://127.1:4502", "is no address"),
         ("tcp://127.0.0.1", "names no port"), ("tcp://127.0.0.1:", "names no port"), ("tcp://", "names no port"),
         ("tcp://127.0.0.1:0", "names no port"), ("tcp://127.0.0.1:65536", "names no port"),
         ("tcp://127.0.0.1:-1", "names no port"), ("http://127.0.0.1:80", "neither unix://PATH nor tcp://"),

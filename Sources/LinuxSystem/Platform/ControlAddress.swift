@@ -53,7 +53,8 @@ public enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
         case .path(let path): path
         case .loopback(let endpoint):
             endpoint.address.family == .v4
-                ? "\(Self.tcp)\(endpoint.address):\(endpoint.port)" : "\(Self.tcp)[\(endpoint.address)]:\(endpoint.port)"
+                ? "\(Self.tcp)\(endpoint.address):\(endpoint.port)"
+                : "\(Self.tcp)[\(endpoint.address)]:\(endpoint.port)"
         }
     }
 

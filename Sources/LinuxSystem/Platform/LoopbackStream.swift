@@ -10,7 +10,8 @@ public enum LoopbackStream {
         let descriptor = try open(endpoint, "connect")
         var name = martlet_endpoint(endpoint)
         // A local variable that the shim reads.
-        if try checkedUnlessBlocked(unsafe martlet_stream_connect(descriptor.number, &name), "connect", "\(endpoint)") == nil
+        if try checkedUnlessBlocked(unsafe martlet_stream_connect(descriptor.number, &name), "connect", "\(endpoint)")
+            == nil
         {
             guard try descriptor.wait(writing: true, milliseconds: 2_000) else {
                 throw SystemError(call: "connect", errno: .timedOut, context: "\(endpoint)")
