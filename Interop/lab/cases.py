@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import (
-    activated, addresses, algorithms, broken, certified, control, crash, datagrams, diagnosis, emitted, establish, extensible,
-    extensions, fire, fit, hybrid, imports, installed, journal, kept, mobility, nat, outside, planned, policies, radius,
-    readme, reauthenticate, refusal, rekey, replays, resources, restarts, revocation, rounds, serviced, services, shapes,
-    stampede, thousand, unanswered, uniqueness, updown, wiretap, zero)
+    activated, addresses, algorithms, broken, certified, container, control, crash, datagrams, diagnosis, emitted,
+    establish, extensible, extensions, fire, fit, hybrid, imports, installed, journal, kept, loopback, mobility,
+    nat, outside, planned, policies, radius, readme, reauthenticate, refusal, rekey, replays, resources, restarts,
+    revocation, rounds, serviced, services, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
+    zero)
 from .scenario import SUITES, Scenario
 
 PAIRINGS = [
@@ -112,7 +113,7 @@ def all_cases():
     cases.append(Case(
         "martlet-kept/martlet thousand-restart", "martlet-kept", "martlet", thousand.ManyTunnels, planned.thousand,
         timeout=600))
-    for name, scenario, procedure, pairings, seconds in restarts.ROWS + serviced.ROWS + journal.ROWS + activated.ROWS:
+    for name, scenario, procedure, pairings, seconds in restarts.ROWS + serviced.ROWS + journal.ROWS + activated.ROWS + loopback.ROWS:
         cases += [
             Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds,
                  ci=name == "systemd-restart" and right == "strongswan")
@@ -181,6 +182,12 @@ def all_cases():
     for name, procedure in readme.ROWS:
         cases.append(Case(f"martlet/martlet {name}", "martlet", "martlet", Scenario, procedure, timeout=120))
     cases.append(Case("martlet/martlet zero-to-tunnel", "martlet", "martlet", Scenario, zero.four_commands))
+    for name, scenario, procedure, pairings, seconds in container.ROWS:
+        cases += [
+            Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=seconds, optional=True)
+            for left, right in sorted(pairings)]
+    cases.append(Case(
+        "martlet/martlet zero-to-tunnel-certificate", "martlet", "martlet", Scenario, zero.certified, timeout=120))
     for case in cases:
         case.ci = case.name in CI
     return cases

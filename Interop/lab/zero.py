@@ -40,6 +40,76 @@ def four_commands(bench, options):
             _end(side)
 
 
+def certified(bench, options):
+    """The same with `invite --certificate`: the line carries the key and the certificates, join writes them for root only."""
+    network = bench.network
+    network.up()
+    network.prove_guard()
+    a, b = network.a, network.b
+    try:
+        _init(bench, a)
+        line = _martlet(
+            bench, a, "invite", "branch", "--certificate", "--lan", b.protected[4], "--address", a.outer[4],
+            "--log-file", _path(bench, a, "log"), *_socket(bench, a)).require().out.strip()
+        if not line.startswith("martlet1:") or "\n" in line or len(line) > 4000:
+            raise Failure(f"invite printed {len(line)} letters: {line[:60]!r}")
+        joined = _martlet(bench, b, "join", line, "--log-file", _path(bench, b, "log"), *_socket(bench, b)).require().out
+        if "certificate is valid until" not in joined:
+            raise Failure(f"join printed {joined!r}")
+        _modes(bench)
+        up = _martlet(bench, b, "up", "hq", *_socket(bench, b, with_file=False)).require().out
+        if "'hq' is up" not in up:
+            raise Failure(f"up printed {up!r}")
+        for here, there in ((a, b), (b, a)):
+            answered = ping(here, there.inner[4], source=here.inner[4])
+            if answered != 3:
+                raise Failure(f"{answered} of 3 pings answered from side {here.letter}")
+        for side, peer in ((a, "branch"), (b, "hq")):
+            with open(_path(bench, side, "log"), encoding="utf-8") as source:
+                log = source.read()
+            if f"the peer proved its identity with 'CN={peer}' issued by 'CN=Martlet CA of hq'" not in log:
+                raise Failure(f"side {side.letter} does not name its peer's certificate: {log[-400:]}")
+            if "PRIVATE KEY" in log or _key(bench, side) in log:
+                raise Failure(f"the key is in the log of side {side.letter}")
+        # A second one uses the same authority; with a router's language there is no certificate.
+        _martlet(
+            bench, a, "invite", "third", "--certificate", "--lan", "10.77.0.0/16", "--address", a.outer[4],
+            *_socket(bench, a)).require()
+        mixed = _martlet(
+            bench, a, "invite", "fourth", "--certificate", "--dialect", "cisco-ios", "--lan", "10.78.0.0/16",
+            *_socket(bench, a))
+        if mixed.code != 64 or os.path.exists(_path(bench, a, "conf.d/fourth.conf")):
+            raise Failure(f"a certificate in a router's language ended with {mixed.code}: {mixed.text}")
+        network.require_nothing_plain()
+        return f"init, invite --certificate, one paste of {len(line)} letters, join, up"
+    finally:
+        for side in network.sides:
+            _end(side)
+
+
+def _key(bench, side):
+    with open(_path(bench, side, "private/" + ("hq" if side.letter == "a" else "hq-branch") + ".pem"),
+              encoding="utf-8") as source:
+        return source.read().splitlines()[1]
+
+
+def _modes(bench):
+    """Nobody else may read keys; the inviting side has not kept the other's."""
+    for side in bench.network.sides:
+        root = _path(bench, side, "")
+        for directory, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(directory, name)
+                if not os.path.isfile(path):
+                    continue
+                with open(path, "rb") as source:
+                    is_key = b"PRIVATE KEY" in source.read()
+                if is_key and os.stat(path).st_mode & 0o077:
+                    raise Failure(f"others may read {path}")
+                if is_key and side.letter == "a" and "branch" in name:
+                    raise Failure(f"{path}: a copy of the other's key")
+
+
 def _path(bench, side, name):
     directory = os.path.join(bench.directory, side.letter)
     os.makedirs(directory, exist_ok=True)

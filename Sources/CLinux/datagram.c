@@ -6,6 +6,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -111,6 +112,29 @@ int martlet_datagram_socket(int family, int protocol) {
     int domain = family == 4 ? AF_INET : AF_INET6;
     int type = (protocol == 0 ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC;
     return MARTLET_TRY(socket(domain, type, protocol));
+}
+
+int martlet_stream_socket(int family) {
+    int result = MARTLET_TRY(socket(family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    int on = 1;
+    // Failing costs time only.
+    if (result >= 0) (void)setsockopt(result, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return result;
+}
+
+int martlet_stream_connect(int socket, const struct martlet_endpoint *remote) {
+    union name name;
+    socklen_t length = name_of(&name, remote->family, remote);
+    if (length == 0) return -EAFNOSUPPORT;
+    int result = MARTLET_TRY(connect(socket, &name.any, length));
+    return result == -EINPROGRESS ? -EAGAIN : result;
+}
+
+int martlet_stream_error(int socket) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return -errno;
+    return -error;
 }
 
 int martlet_datagram_bind(int socket, const struct martlet_endpoint *local) {

@@ -18,8 +18,8 @@ public final class Daemon {
     public struct Options: Sendable {
         /// The configuration file.
         public var configuration: String
-        /// The control socket's path.
-        public var controlSocket: String
+        /// Where the control protocol is spoken.
+        public var controlSocket: ControlAddress
         /// The TUN device's name.
         public var tunName: String
         /// Log lines above this level are not written.
@@ -39,7 +39,7 @@ public final class Daemon {
         public var arguments: [String]
 
         /// What the command line says.
-        public init(configuration: String, controlSocket: String, tunName: String, logLevel: Int) {
+        public init(configuration: String, controlSocket: ControlAddress, tunName: String, logLevel: Int) {
             self.configuration = configuration
             self.controlSocket = controlSocket
             self.tunName = tunName
@@ -164,6 +164,9 @@ public final class Daemon {
                 "DMN",
                 "martlet \(MartletVersion.current) runs: \(count) \(count == 1 ? "connection" : "connections") from "
                     + "\(options.configuration), control socket \(options.controlSocket)")
+            if case .loopback = options.controlSocket {
+                log.line("DMN", "whoever has an account on this machine may control the gateway (--vici tcp://)")
+            }
             if !ports.isEmpty {
                 let places = ports.endpoints.map(\.description).joined(separator: ", ")
                 log.line("NET", "the service manager has opened UDP \(places)")

@@ -42,28 +42,33 @@ public final class ViciClient {
     private var arrived: [ViciPacket] = []
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
-    /// Connects to the server at `path`. Where others are waiting in such numbers that the queue is full, it waits with
+    /// Connects to the server at the Unix socket `path`.
+    public convenience init(connectingTo path: String) throws(ViciClientError) {
+        try self.init(connectingTo: .path(path))
+    }
+
+    /// Connects to the server there. Where others are waiting in such numbers that the queue is full, it waits with
     /// them, for two seconds at most.
-    public init(connectingTo path: String) throws(ViciClientError) {
+    public init(connectingTo address: ControlAddress) throws(ViciClientError) {
         do throws(SystemError) {
-            stream = try Self.connect(path, tries: 100)
+            stream = try Self.connect(address, tries: 100)
         } catch {
             throw .system(error)
         }
     }
 
-    private static func connect(_ path: String, tries: Int) throws(SystemError) -> UnixStream {
+    private static func connect(_ address: ControlAddress, tries: Int) throws(SystemError) -> UnixStream {
         // Never signalled: a descriptor to wait on.
         let pause = try Wakeup()
         for _ in 1..<tries {
             do throws(SystemError) {
-                return try UnixStream.connect(path)
+                return try UnixStream.connect(address)
             } catch {
                 guard error.errno == .wouldBlock else { throw error }
                 _ = try pause.descriptor.wait(milliseconds: 20)
             }
         }
-        return try UnixStream.connect(path)
+        return try UnixStream.connect(address)
     }
 
     /// Carries out a command and gives back the answer.

@@ -35,16 +35,16 @@ public final class ViciServer {
         self.firstToken = firstToken
     }
 
-    /// Listens at `path`; `mode` says who may connect (who may write).
-    public func listen(at path: String, mode: UInt32 = 0o660) throws(SystemError) {
-        let listener = try UnixListener(path, mode: mode)
+    /// Listens there; `mode` says who may connect to a Unix socket (who may write).
+    public func listen(at address: ControlAddress, mode: UInt32 = 0o660) throws(SystemError) {
+        let listener = try UnixListener(address, mode: mode)
         try poller.add(listener.descriptor, token: firstToken, .readable)
         self.listener = listener
     }
 
     /// Goes on listening where another process did: who connected meanwhile has waited.
-    public func listen(adopting descriptor: Descriptor, at path: String) throws(SystemError) {
-        let listener = try UnixListener(adopting: descriptor, path: path)
+    public func listen(adopting descriptor: Descriptor, at address: ControlAddress) throws(SystemError) {
+        let listener = try UnixListener(adopting: descriptor, address: address)
         try poller.add(listener.descriptor, token: firstToken, .readable)
         self.listener = listener
     }

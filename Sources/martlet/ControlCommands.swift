@@ -1,6 +1,7 @@
 import ArgumentParser
 import Clockwork
 import Foundation
+import LinuxSystem
 import ViciMessages
 import ViciServer
 
@@ -9,10 +10,10 @@ struct GatewayClient {
     let client: ViciClient
 
     init(_ option: ControlSocketOption) throws {
-        let path = try option.path()
-        do { client = try ViciClient(connectingTo: path) } catch {
+        let address = try option.address()
+        do { client = try ViciClient(connectingTo: address) } catch {
             throw CommandFailure(
-                "\(error).\nIs a gateway running there? `martlet run --config FILE --vici unix://\(path)` starts one.")
+                "\(error).\nIs a gateway running there? `martlet run --config FILE --vici \(address.uri)` starts one.")
         }
     }
 

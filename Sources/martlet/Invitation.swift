@@ -4,7 +4,8 @@ import WireFormat
 
 /// All that the other end of a tunnel has to know, in one line that is pasted there.
 ///
-/// It owns the line's form. The line holds the shared key: whoever reads it can pose as either end.
+/// It owns the line's form. The line holds the shared key, with which whoever reads it can pose as either end, or the
+/// invited one's private key, with which they can pose as that.
 struct Invitation: Codable, Equatable {
     /// The form's version.
     var v = 1
@@ -18,10 +19,14 @@ struct Invitation: Codable, Equatable {
     var you: String
     /// The networks behind the invited one.
     var your_networks: [String]
-    /// The shared key, hexadecimal.
+    /// The shared key, hexadecimal; empty where there is a certificate.
     var key: String
+    /// The invited one's key and certificate, with the authority's; nil where there is a shared key.
+    var credentials: SiteAuthority.Credentials?
 
     private static let prefix = "martlet1:"
+    /// The version of those with a certificate.
+    private static let withCertificate = 2
 
     /// The line: base64url, with a check on damage at the end.
     func line() throws -> String {
@@ -47,11 +52,14 @@ struct Invitation: Codable, Equatable {
         let octets = Array(data.dropLast(4))
         guard Self.check(octets) == Array(data.suffix(4)) else { throw Self.damaged }
         do { self = try JSONDecoder().decode(Invitation.self, from: Data(octets)) } catch { throw Self.damaged }
-        guard v == 1 else { throw CommandFailure("This invitation is of a later form (\(v)); update this Martlet.") }
+        guard (1...Self.withCertificate).contains(v), (v == Self.withCertificate) == (credentials != nil) else {
+            throw CommandFailure("This invitation is of a later form (\(v)); update this Martlet.")
+        }
     }
 
     init(
-        gateway: String, address: String, networks: [String], you: String, your_networks: [String], key: String
+        gateway: String, address: String, networks: [String], you: String, your_networks: [String], key: String,
+        credentials: SiteAuthority.Credentials? = nil
     ) {
         self.gateway = gateway
         self.address = address
@@ -59,6 +67,8 @@ struct Invitation: Codable, Equatable {
         self.you = you
         self.your_networks = your_networks
         self.key = key
+        self.credentials = credentials
+        if credentials != nil { v = Self.withCertificate }
     }
 
     private static let damaged = CommandFailure(

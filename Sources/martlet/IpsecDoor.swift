@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import ViciMessages
 import ViciServer
 
@@ -11,7 +12,7 @@ struct IpsecDoor {
     /// Carries out a command line (without the program's name); the exit status.
     static func run(_ words: [String]) -> Int32 {
         do {
-            let path = ProcessInfo.processInfo.environment["MARTLET_VICI"] ?? socket
+            let path = try ControlAddress(ProcessInfo.processInfo.environment["MARTLET_VICI"] ?? socket)
             switch (words.first, words.dropFirst().first) {
             case ("status", let name): return try status(path, name, isLong: false)
             case ("statusall", let name): return try status(path, name, isLong: true)
@@ -32,7 +33,7 @@ struct IpsecDoor {
         }
     }
 
-    private static func status(_ path: String, _ name: String?, isLong: Bool) throws -> Int32 {
+    private static func status(_ path: ControlAddress, _ name: String?, isLong: Bool) throws -> Int32 {
         let client = try ViciClient(connectingTo: path)
         if isLong {
             let stats = try client.call("stats")
@@ -103,7 +104,7 @@ struct IpsecDoor {
         return lines
     }
 
-    private static func act(_ path: String, _ command: String, _ word: String, _ name: String) throws -> Int32 {
+    private static func act(_ path: ControlAddress, _ command: String, _ word: String, _ name: String) throws -> Int32 {
         let client = try ViciClient(connectingTo: path)
         let reply = try client.call(
             command, ViciTree { $0.set("ike", name) }, streaming: "control-log", timeout: nil

@@ -74,6 +74,7 @@ struct Restart: ParsableCommand {
             Thread.sleep(forTimeInterval: 0.02)
         }
         throw CommandFailure(
-            "The former process is gone, and the new one does not answer at \(try control.path()). Its log says why.")
+            "The former process is gone, and the new one does not answer at \(try control.address()). Its log says why."
+        )
     }
 }

@@ -97,7 +97,7 @@ struct Run: ParsableCommand {
         let journal = !json && JournalSocket.takes(Self.standardError.number) ? try? JournalSocket() : nil
         let output = LogOutput(Self.standardError, journal: journal)
         var options = Daemon.Options(
-            configuration: config, controlSocket: try control.path(), tunName: tun, logLevel: log)
+            configuration: config, controlSocket: try control.address(), tunName: tun, logLevel: log)
         options.usesOffload = offload == .auto
         options.usesAccelerator = crypto == .auto
         options.keyDirectory = saveKeys
@@ -123,7 +123,9 @@ struct Run: ParsableCommand {
 struct ControlSocketOption: ParsableArguments {
     @Option(
         name: .customLong("vici"),
-        help: ArgumentHelp("The control socket: a path, also as unix://PATH.", valueName: "URI"))
+        help: ArgumentHelp(
+            "The control socket: a path, also as unix://PATH; or tcp://127.0.0.1:PORT, which every user of this "
+                + "machine may then control. No other address is served.", valueName: "URI"))
     var uri = Self.usual
 
     /// strongSwan's place, or where the packaged service has it.
@@ -132,13 +134,11 @@ struct ControlSocketOption: ParsableArguments {
         return "unix://" + (FileManager.default.fileExists(atPath: packaged) ? packaged : "/var/run/charon.vici")
     }
 
-    /// The socket's path.
-    func path() throws -> String {
-        if uri.hasPrefix("unix://") { return String(uri.dropFirst("unix://".count)) }
-        guard !uri.contains("://") else {
-            throw ValidationError("--vici takes unix://PATH; '\(uri)' is something else.")
+    /// Where it is.
+    func address() throws -> ControlAddress {
+        do throws(ControlAddress.Problem) { return try ControlAddress(uri) } catch {
+            throw ValidationError("--vici: \(error).")
         }
-        return uri
     }
 }
 

@@ -6,6 +6,7 @@ import GatewayModel
 import LinuxSystem
 import NetworkTypes
 import SwanctlConfig
+import Telemetry
 import ViciMessages
 import WireFormat
 
@@ -64,6 +65,11 @@ struct Invite: ParsableCommand {
         discussion: """
             Makes a shared key of 256 bits, adds the tunnel to this site's configuration, and prints a line to paste behind \
             `martlet join` on the other gateway. The line holds the key: send it over something that you trust.
+
+            With --certificate both prove themselves by certificates instead, of an authority that is made in `pki` beside \
+            the configuration the first time. The line then holds the other gateway's certificate and its private key, of \
+            which no copy stays here, and the authority's certificate: whoever reads it on its way can pose as the other \
+            gateway. `martlet pki revoke --dir /etc/martlet/pki NAME` ends it.
             """)
 
     @Argument(help: ArgumentHelp("The other site's name.", valueName: "NAME")) var name: String
@@ -71,6 +77,8 @@ struct Invite: ParsableCommand {
     var lan: [String]
     @Option(help: ArgumentHelp("The address at which it reaches us, when init found another.", valueName: "ADDRESS"))
     var address: String?
+    @Flag(help: "Prove both ends by certificates of this site's own authority, not by a shared key.")
+    var certificate = false
     @Option(
         help: ArgumentHelp(
             "Print the other end's configuration instead, in one of the dialects of `martlet peer emit`.",
@@ -91,6 +99,10 @@ struct Invite: ParsableCommand {
         if isForeign, let dialect, PeerDialect(rawValue: dialect) == nil {
             throw ValidationError(
                 "--dialect is one of \(PeerDialect.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        guard !certificate || dialect == nil else {
+            throw ValidationError(
+                "--certificate goes into the line for `martlet join`; --dialect has shared keys only.")
         }
         let theirs = try PeerFiles.address(theirAddress)
         let files = site.files
@@ -115,7 +127,12 @@ struct Invite: ParsableCommand {
         guard let own = address ?? connection.localAddresses.compactMap(\.single).first?.description else {
             throw CommandFailure("At which address does '\(name)' reach us? Say it with --address.")
         }
-        let tunnel = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: gateway, key: key))
+        let credentials = certificate ? try certify(files, gateway) : nil
+        let text =
+            certificate
+            ? SiteFiles.invited(name, networks: lan, certifiedBy: gateway)
+            : SiteFiles.invited(name, networks: lan, gateway: gateway, key: key)
+        let tunnel = (path: path, text: text)
         let loaded = try files.loaded(with: [tunnel])
         // What the other end can't be told is no invitation: nothing is written then.
         var emitted: EmittedPeer?
@@ -125,7 +142,7 @@ struct Invite: ParsableCommand {
         try files.write([tunnel])
         let invitation = Invitation(
             gateway: gateway, address: own, networks: child.localSelectors.map(\.description), you: name,
-            your_networks: lan, key: String(key.dropFirst(2)))
+            your_networks: lan, key: certificate ? "" : String(key.dropFirst(2)), credentials: credentials)
         let taken = try start.take(files.path)
         var other: String?
         if let emitted {
@@ -152,6 +169,17 @@ struct Invite: ParsableCommand {
 }
 
 extension Invite {
+    /// The other end's key and certificate. The authority, and our own certificate, are made where they are not there.
+    private func certify(_ files: SiteFiles, _ gateway: String) throws -> SiteAuthority.Credentials {
+        guard name != gateway else { throw CommandFailure("'\(name)' is this site's own name.") }
+        let authority = files.authority
+        try authority.prepare(for: gateway)
+        if !authority.has(gateway) {
+            try files.write(authority.files(try authority.issue(gateway), label: gateway, authority: gateway))
+        }
+        return try authority.issue(name)
+    }
+
     /// 44 letters and digits, the first a letter: 256 bits and a little more, in what every device takes as a key.
     private static func readableKey(_ generator: inout SystemRandomNumberGenerator) -> String {
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
@@ -192,6 +220,13 @@ struct Join: ParsableCommand {
             (path: path, text: "# Written by `martlet join`.\n" + SiteFiles.guest(invitation))
         ]
         if !files.exists { written.insert((path: files.path, text: SiteFiles.joining), at: 0) }
+        var validity = ""
+        if let credentials = invitation.credentials {
+            let ends = try SiteAuthority.check(credentials, of: invitation.you)
+            validity = " Its certificate is valid until \(CalendarText.moment(ends))."
+            let label = SiteFiles.label(invitation)
+            written = files.authority.files(credentials, label: label, authority: invitation.gateway) + written
+        }
         _ = try files.loaded(with: written)
         try files.write(written)
         let taken = try start.take(files.path)
@@ -201,7 +236,7 @@ struct Join: ParsableCommand {
                 "outcome": .text(taken),
             ],
             [
-                "Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).", taken,
+                "Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).\(validity)", taken,
                 "Next: `martlet up \(invitation.gateway)` waits until traffic can flow.",
             ])
     }

@@ -15,6 +15,9 @@ struct SiteFiles {
     private static let ike = "aes256gcm16-prfsha384-ecp384, aes128gcm16-prfsha256-x25519"
     private static let esp = "aes256gcm16-ecp384, aes128gcm16-x25519"
 
+    /// What its certificates are made and kept by.
+    var authority: SiteAuthority { SiteAuthority(directory: directory) }
+
     private var directory: String { URL(fileURLWithPath: path).deletingLastPathComponent().path }
 
     /// The file of one tunnel.
@@ -86,6 +89,35 @@ struct SiteFiles {
         """
     }
 
+    /// The same with certificates: each proves itself by one of our authority.
+    static func invited(_ guest: String, networks: [String], certifiedBy gateway: String) -> String {
+        """
+        # Written by `martlet invite \(guest) --certificate`.
+        connections {
+          \(guest) : site {
+            local {
+              auth = pubkey
+              certs = \(gateway).pem
+            }
+            remote {
+              auth = pubkey
+              id = \(guest)
+              cacerts = \(gateway)-ca.pem
+            }
+            children {
+              net {
+                remote_ts = \(networks.joined(separator: ", "))
+              }
+            }
+          }
+        }
+
+        """
+    }
+
+    /// How an invited one's certificate and key are named in its directories.
+    static func label(_ invitation: Invitation) -> String { "\(invitation.gateway)-\(invitation.you)" }
+
     /// The invited side's tunnel, complete in itself: strongSwan can read it as well.
     static func guest(_ invitation: Invitation) -> String {
         """
@@ -96,11 +128,11 @@ struct SiteFiles {
             proposals = \(ike)
             dpd_delay = 30s
             local {
-              auth = psk
+              \(proof(invitation, "certs = \(label(invitation)).pem"))
               id = \(invitation.you)
             }
             remote {
-              auth = psk
+              \(proof(invitation, "cacerts = \(invitation.gateway)-ca.pem"))
               id = \(invitation.gateway)
             }
             children {
@@ -114,6 +146,16 @@ struct SiteFiles {
             }
           }
         }
+        \(invitation.credentials == nil ? secret(invitation) : "")
+        """
+    }
+
+    private static func proof(_ invitation: Invitation, _ certificate: String) -> String {
+        invitation.credentials == nil ? "auth = psk" : "auth = pubkey\n      \(certificate)"
+    }
+
+    private static func secret(_ invitation: Invitation) -> String {
+        """
         secrets {
           ike-\(invitation.gateway) {
             id-1 = \(invitation.gateway)
@@ -184,8 +226,11 @@ struct FilesWithAdditions: FileSource {
     }
 
     func glob(_ pattern: String) throws(FileProblem) -> [String] {
-        let directory = String(pattern.prefix { _ in true }.reversed().drop { $0 != "/" }.reversed())
-        let fitting = additions.map(\.path).filter { $0.hasPrefix(directory) && pattern.hasSuffix("*.conf") }
+        func folder(_ path: String) -> Substring { path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex) }
+        let fitting = additions.map(\.path).filter { path in
+            folder(path) == folder(pattern)
+                && (pattern.hasSuffix("/*") || pattern.hasSuffix("/*.conf") && path.hasSuffix(".conf"))
+        }
         return Set(try DiskFiles().glob(pattern) + fitting).sorted()
     }
 }

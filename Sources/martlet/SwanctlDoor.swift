@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import ViciMessages
 import ViciServer
 
@@ -98,7 +99,7 @@ struct SwanctlDoor {
             return 0
         }
         let client = try ViciClient(
-            connectingTo: uri.hasPrefix("unix://") ? String(uri.dropFirst("unix://".count)) : uri)
+            connectingTo: try ControlAddress(uri))
         switch command {
         case "--list-sas": return try list(client, "list-sas", "list-sa", SwanctlText.securityAssociations)
         case "--list-conns": return try list(client, "list-conns", "list-conn", SwanctlText.connections)

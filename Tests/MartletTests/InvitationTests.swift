@@ -1,5 +1,6 @@
 import Foundation
 import GatewayModel
+import LinuxSystem
 import SwanctlConfig
 import Testing
 
@@ -51,6 +52,69 @@ import Testing
         #expect(ours.local.identity.map { .exactly($0) } == theirs.remote.identity)
         #expect(theirs.local.identity.map { .exactly($0) } == ours.remote.identity)
         #expect(here.secrets.map(\.value) == there.secrets.map(\.value))
+    }
+
+    /// Our own authority's certificates: the line carries all that the other end needs, and no more than that.
+    @Test func aCertificateComesWithItsKey() throws {
+        let folder = try Folder()
+        let authority = SiteAuthority(directory: folder.path)
+        try authority.prepare(for: "hq")
+        let own = try authority.issue("hq")
+        let theirs = try authority.issue("branch")
+        #expect(own.authority == theirs.authority && own.private_key != theirs.private_key)
+        // The authority keeps no key but its own.
+        #expect(!folder.has("pki/branch.key.pem") && !folder.has("pki/hq.key.pem"))
+        #expect(try SiteAuthority.check(theirs, of: "branch") > WallClock.now())
+        var certified = invitation
+        certified = Invitation(
+            gateway: "hq", address: invitation.address, networks: invitation.networks, you: "branch",
+            your_networks: invitation.your_networks, key: "", credentials: theirs)
+        let line = try certified.line()
+        #expect(line.utf8.count < 4_000, "\(line.utf8.count)")
+        #expect(try Invitation(line: line) == certified && certified.v == 2)
+
+        let main = SiteFiles.main(name: "hq", address: "198.51.100.1", networks: ["192.168.10.0/24"])
+        let invited = SiteFiles.invited("branch", networks: invitation.your_networks, certifiedBy: "hq")
+        func files(_ credentials: SiteAuthority.Credentials, _ label: String) -> [String: String] {
+            let made = SiteAuthority(directory: "/m").files(credentials, label: label, authority: "hq")
+            return Dictionary(uniqueKeysWithValues: made.map { ($0.path, $0.text) })
+        }
+        let here = try LoadedConfiguration(
+            path: "/m/swanctl.conf",
+            source: FilesInMemory(
+                ["/m/swanctl.conf": main, "/m/conf.d/branch.conf": invited].merging(files(own, "hq")) { $1 }))
+        let there = try LoadedConfiguration(
+            path: "/m/swanctl.conf",
+            source: FilesInMemory(
+                ["/m/swanctl.conf": SiteFiles.guest(certified)].merging(files(theirs, "hq-branch")) { $1 }))
+        #expect(here.warnings.isEmpty && there.warnings.isEmpty, "\(here.warnings) \(there.warnings)")
+        let (ours, other) = (try #require(here.connections.first), try #require(there.connections.first))
+        #expect(ours.local.identity.map { .exactly($0) } == other.remote.identity)
+        #expect(other.local.identity.map { .exactly($0) } == ours.remote.identity)
+        #expect(here.secrets.isEmpty && there.secrets.isEmpty)
+    }
+
+    @Test func credentialsThatDoNotBelongTogetherAreRefused() throws {
+        let folder = try Folder()
+        let authority = SiteAuthority(directory: folder.path)
+        try authority.prepare(for: "hq")
+        let (good, other) = (try authority.issue("branch"), try authority.issue("third"))
+        let strange = try Folder()
+        try SiteAuthority(directory: strange.path).prepare(for: "hq")
+        let foreign = try SiteAuthority(directory: strange.path).issue("branch")
+        for (change, name): ((inout SiteAuthority.Credentials) -> Void, String) in [
+            ({ _ in }, "third"), ({ $0.private_key = other.private_key }, "branch"),
+            ({ $0.authority = foreign.authority }, "branch"), ({ $0.authority = $0.certificate }, "branch"),
+            ({ $0.certificate = "AAAA" }, "branch"), ({ $0.private_key = "" }, "branch"),
+        ] {
+            var credentials = good
+            change(&credentials)
+            #expect(throws: CommandFailure.self) { try SiteAuthority.check(credentials, of: name) }
+        }
+        // A form that says one thing and has another.
+        var line = invitation
+        line.credentials = good
+        #expect(throws: CommandFailure.self) { try Invitation(line: try line.line()) }
     }
 
     @Test(arguments: ["", "a b", "a/b", "../x", "-v", "site", "a.b", "a{", String(repeating: "x", count: 64)])

@@ -29,7 +29,7 @@ final class ServerThread: @unchecked Sendable {
                 let poller = try Poller()
                 let server = ViciServer(handler: gateway, poller: poller, firstToken: 1 << 40)
                 try poller.add(wakeup.descriptor, token: 0, .readable)
-                try server.listen(at: path, mode: 0o600)
+                try server.listen(at: .path(path), mode: 0o600)
                 prepare(gateway, server)
                 started.signal()
                 try serve(gateway, server, poller)

@@ -211,6 +211,12 @@ int martlet_unix_socket(bool datagram);
 /// A path that starts with `@` names a socket in the abstract name space.
 int martlet_unix_bind(int socket, const char *path);
 int martlet_unix_connect(int socket, const char *path);
+/// A TCP socket, which sends what it has at once.
+int martlet_stream_socket(int family);
+/// -EAGAIN while it is under way.
+int martlet_stream_connect(int socket, const struct martlet_endpoint *remote);
+/// What became of it.
+int martlet_stream_error(int socket);
 int martlet_listen(int socket, int backlog);
 int martlet_accept(int socket);
 int64_t martlet_socket_send(int socket, const void *bytes, size_t count);

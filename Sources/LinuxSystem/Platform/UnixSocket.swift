@@ -10,12 +10,20 @@ public struct PeerCredentials: Hashable, Sendable {
     public let group: UInt32
 }
 
-/// One end of a Unix stream connection. Nothing here waits.
+/// One end of a Unix stream connection, or of one by TCP on loopback. Nothing here waits.
 public final class UnixStream: Sendable {
     /// The open socket, for a poller.
     public let descriptor: Descriptor
 
     init(descriptor: Descriptor) { self.descriptor = descriptor }
+
+    /// Connects to where a control protocol is spoken.
+    public static func connect(_ address: ControlAddress) throws(SystemError) -> UnixStream {
+        switch address {
+        case .path(let path): try connect(path)
+        case .loopback(let endpoint): try LoopbackStream.connect(endpoint)
+        }
+    }
 
     /// Connects to the socket at `path` (`@name` for the abstract name space). A Unix connection is there at once or
     /// not at all; EAGAIN means that the listener's queue is full.
@@ -72,7 +80,7 @@ public final class UnixStream: Sendable {
     }
 }
 
-/// A listening Unix stream socket. Its file goes with it, unless somebody else has put another there.
+/// A listening Unix stream socket, or TCP on loopback. Its file goes with it, unless somebody else has put another there.
 public final class UnixListener: Sendable {
     /// Becomes readable when somebody connects.
     public let descriptor: Descriptor
@@ -105,6 +113,31 @@ public final class UnixListener: Sendable {
         inode = identity.inode
         _ = try checked(martlet_listen(descriptor.number, backlog), "listen", path)
         self.descriptor = descriptor
+    }
+
+    /// Listens where a control protocol is to be spoken; `mode` is for a socket with a file.
+    public convenience init(_ address: ControlAddress, mode: UInt32 = 0o660, backlog: Int32 = 64) throws(SystemError) {
+        switch address {
+        case .path(let path): try self.init(path, mode: mode, backlog: backlog)
+        case .loopback(let endpoint):
+            self.init(listening: try LoopbackStream.listen(endpoint, backlog: backlog), "\(address)")
+        }
+    }
+
+    /// The same, where another process has made the socket and handed it over by its number.
+    public convenience init(adopting descriptor: Descriptor, address: ControlAddress) throws(SystemError) {
+        switch address {
+        case .path(let path): try self.init(adopting: descriptor, path: path)
+        case .loopback: self.init(listening: descriptor, "\(address)")
+        }
+    }
+
+    /// One without a file.
+    private init(listening descriptor: Descriptor, _ path: String) {
+        self.descriptor = descriptor
+        self.path = path
+        device = 0
+        inode = 0
     }
 
     /// A socket that another process has made to listen at `path`, and handed over by its number.
