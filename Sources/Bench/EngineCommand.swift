@@ -52,7 +52,7 @@ struct Engine: ParsableCommand {
     }
 
     private func measurePackets(_ suite: String, _ library: String, _ size: Int) throws {
-        let bench = try PacketBench(Proposal(parsing: suite, for: .esp), size: size)
+        var bench = try PacketBench(Proposal(parsing: suite, for: .esp), size: size)
         var times: [PacketBench.Times] = []
         for _ in 0..<rounds { times.append(try bench.measure(packets)) }
         for (name, engine, bare) in [

@@ -122,6 +122,8 @@ struct Decapsulator: ~Copyable {
     }
 
     /// Opens the ESP packet at `packet` and returns where its inner packet is, which the SA may carry.
+    // One caller: what is carried from one of these to the next stays in registers.
+    @inline(__always)
     mutating func open(
         _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival,
         by expander: inout PayloadExpander, now: Instant
@@ -212,6 +214,7 @@ struct Decapsulator: ~Copyable {
     }
 
     /// Opens the ESP packet at `packet` and returns where its payload is, whatever it carries.
+    @inline(__always)
     mutating func open(_ buffer: inout MutableRawSpan, packet: Range<Int>) throws(DropReason) -> Payload {
         let ivStart = packet.lowerBound + ESPHeader.length
         let text = (ivStart + ivLength)..<max(ivStart + ivLength, packet.upperBound - icvLength)
@@ -270,6 +273,7 @@ struct Decapsulator: ~Copyable {
             && selects(localSelectors.span, fields.destination, ipProtocol, fields.destinationPort)
     }
 
+    @inline(__always)
     private func selects(
         _ selectors: Span<CompiledSelector>, _ address: IPAddress, _ ipProtocol: UInt8, _ port: UInt16?
     ) -> Bool {

@@ -72,6 +72,8 @@ public enum DropReason: UInt8, Error, Hashable, Sendable, CaseIterable {
     case controlQueueFull
     /// The socket would not send it.
     case sendFailed
+    /// The socket, or the device that it was to leave by, had no room for it: the way out is slower than what comes in.
+    case queueFull
     /// The inner packet could not be handed over.
     case deliveryFailed
 }

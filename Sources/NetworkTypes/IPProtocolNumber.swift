@@ -4,34 +4,34 @@ public struct IPProtocolNumber: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt8
 
     /// The protocol with this number.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Every protocol (in a selector); IPv6's hop-by-hop options (in a packet).
-    public static let any = Self(rawValue: 0)
+    @inlinable public static var any: Self { Self(rawValue: 0) }
     /// ICMP.
-    public static let icmp = Self(rawValue: 1)
+    @inlinable public static var icmp: Self { Self(rawValue: 1) }
     /// IPv4 in IP.
-    public static let ipv4 = Self(rawValue: 4)
+    @inlinable public static var ipv4: Self { Self(rawValue: 4) }
     /// TCP.
-    public static let tcp = Self(rawValue: 6)
+    @inlinable public static var tcp: Self { Self(rawValue: 6) }
     /// UDP.
-    public static let udp = Self(rawValue: 17)
+    @inlinable public static var udp: Self { Self(rawValue: 17) }
     /// IPv6 in IP.
-    public static let ipv6 = Self(rawValue: 41)
+    @inlinable public static var ipv6: Self { Self(rawValue: 41) }
     /// GRE.
-    public static let gre = Self(rawValue: 47)
+    @inlinable public static var gre: Self { Self(rawValue: 47) }
     /// ESP.
-    public static let esp = Self(rawValue: 50)
+    @inlinable public static var esp: Self { Self(rawValue: 50) }
     /// AH.
-    public static let ah = Self(rawValue: 51)
+    @inlinable public static var ah: Self { Self(rawValue: 51) }
     /// ICMPv6.
-    public static let icmpv6 = Self(rawValue: 58)
+    @inlinable public static var icmpv6: Self { Self(rawValue: 58) }
     /// No next header.
-    public static let none = Self(rawValue: 59)
+    @inlinable public static var none: Self { Self(rawValue: 59) }
     /// IPComp: a compressed payload.
-    public static let compression = Self(rawValue: 108)
+    @inlinable public static var compression: Self { Self(rawValue: 108) }
     /// SCTP.
-    public static let sctp = Self(rawValue: 132)
+    @inlinable public static var sctp: Self { Self(rawValue: 132) }
 
     private static let names: [(String, IPProtocolNumber)] = [
         ("icmp", icmp), ("ipencap", ipv4), ("tcp", tcp), ("udp", udp), ("ipv6", ipv6), ("gre", gre), ("esp", esp),

@@ -165,7 +165,8 @@ struct OutboundTrain: ~Copyable {
         var sawTooLong = false
         while next < range.upperBound {
             let report = socket.send(batch, next..<range.upperBound)
-            for _ in 0..<report.dropped { drops.count(.sendFailed) }
+            for _ in 0..<report.crowdedOut { drops.count(.queueFull) }
+            for _ in 0..<(report.dropped - report.crowdedOut) { drops.count(.sendFailed) }
             if report.lastError == .messageTooLong { sawTooLong = true }
             if let cut = report.lastCut {
                 // Broken here for good, perhaps: a path narrower than our packets, a kernel or a device that cannot.
@@ -177,7 +178,7 @@ struct OutboundTrain: ~Copyable {
             let hasRoom = (try? socket.descriptor.wait(writing: true, milliseconds: Self.patience)) ?? false
             if !hasRoom {
                 for slot in next..<range.upperBound {
-                    for _ in 0..<batch[slot].datagrams { drops.count(.sendFailed) }
+                    for _ in 0..<batch[slot].datagrams { drops.count(.queueFull) }
                 }
                 next = range.upperBound
             }

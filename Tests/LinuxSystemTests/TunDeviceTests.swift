@@ -79,6 +79,32 @@ import WireFormat
         }
     }
 
+    @Test("What a full device has no room for is told apart from what cannot be sent")
+    func fullDevice() throws {
+        try Support.withNamespace("full") { namespace, route in
+            let tun = try namespace.run { try TunDevice(nameTemplate: "full0") }
+            try tun.bringUp(using: route)
+            let slow = ["/usr/sbin/tc", "qdisc", "replace", "dev", "full0", "root", "tbf"]
+            let rate = ["rate", "8kbit", "burst", "2000", "limit", "4000"]
+            #expect(try namespace.run { try ChildProcess.run(slow + rate, milliseconds: 10_000) } == 0)
+            let own = try Support.address("10.9.0.1")
+            try tun.addAddress(own, prefixLength: 24, using: route)
+            let socket = try namespace.run { try UDPSocket.bind(Endpoint(own, 0)) }
+            try socket.keepErrors()
+            // Room for all of them in the socket: it is the device that has none.
+            try socket.setSendBuffer(1 << 20)
+            let path = Path(local: socket.localEndpoint, remote: Endpoint(try Support.address("10.9.0.2"), 9))
+            let batch = try DatagramBatch(capacity: 64, slotSize: 65536)
+            for index in 0..<64 { batch.load(index, [UInt8](repeating: 7, count: 1000), path: path) }
+            let full = socket.send(batch, 0..<64)
+            #expect(full.next == 64 && full.dropped > 32 && full.crowdedOut == full.dropped)
+            #expect(full.lastError == .noBufferSpace)
+            batch.load(0, [UInt8](repeating: 0, count: 65520), path: path)
+            let tooLong = socket.send(batch, 0..<1)
+            #expect(tooLong.dropped == 1 && tooLong.crowdedOut == 0)
+        }
+    }
+
     @Test("With the virtio header a UDP train comes as one packet that says its segments' size")
     func virtioHeader() throws {
         try Support.withNamespace("vnet") { namespace, route in

@@ -22,6 +22,8 @@ public struct SendReport: Hashable, Sendable {
     public var sent = 0
     /// Slots that could not go out at all, or not wholly.
     public var dropped = 0
+    /// Those among the dropped ones for which the device that they were to leave by had no room (ENOBUFS).
+    public var crowdedOut = 0
     /// Trains that the kernel would not cut, and that went out as single datagrams. When this is more than now and then,
     /// stop making trains.
     public var cutHere = 0
@@ -29,6 +31,12 @@ public struct SendReport: Hashable, Sendable {
     public var lastCut: Int?
     /// Why the last of the dropped slots was dropped.
     public var lastError: ErrorNumber?
+
+    mutating func drop(for error: ErrorNumber) {
+        dropped += 1
+        if error == .noBufferSpace { crowdedOut += 1 }
+        lastError = error
+    }
 }
 
 /// What UDP and raw sockets have in common: datagrams between two addresses, one by one or in batches.
@@ -163,8 +171,7 @@ extension DatagramSocket {
                 retried = report.next
             } else {
                 report.next += 1
-                report.dropped += 1
-                report.lastError = error
+                report.drop(for: error)
             }
         }
         return report
@@ -205,8 +212,7 @@ extension DatagramSocket {
         }
         report.next += 1
         if let failure {
-            report.dropped += 1
-            report.lastError = failure
+            report.drop(for: failure)
         } else {
             report.sent += 1
             report.cutHere += 1
