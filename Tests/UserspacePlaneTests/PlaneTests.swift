@@ -93,13 +93,17 @@ import WireFormat
         #expect(try both.planes.0.send(message, along: plain, marker: false))
         #expect(try both.planes.0.send(message, along: both.path, marker: true))
         var got: [IKEDatagram] = []
+        var handedOver = 0
         #expect(
             Support.eventually {
                 both.planes.1.acknowledge()
-                got += both.planes.1.readMessages() + both.planes.1.takeMessages()
+                let relayed = both.planes.1.takeMessages()
+                handedOver += relayed.count
+                got += both.planes.1.readMessages() + relayed
                 return got.count == 2
             })
         #expect(both.planes.1.messageDescriptors.count == (separately ? 2 : 1))
+        #expect(handedOver == (separately ? 0 : 1))
         #expect(
             Set(got) == [
                 IKEDatagram(bytes: message, path: plain.reversed, hadMarker: false),
