@@ -105,7 +105,7 @@ final class UpdownHooks {
     }
 
     private func down(_ child: ChildSASummary, _ event: Event) {
-        guard let name = event.connection else { return }
+        guard !active.isEmpty, let name = event.connection else { return }
         let tunnel = Tunnel(
             connection: name, child: child.name, local: child.localSelectors, remote: child.remoteSelectors)
         guard active[tunnel]?.children.remove(child.id) != nil, active[tunnel]?.children.isEmpty == true,

@@ -57,6 +57,9 @@ public struct PlaneConfiguration: Sendable {
     /// Pairs of packet threads. With more than one, each has a queue of the device and sockets of its own; every SA belongs
     /// to one of them, and those with a ``GatewayModel/SecurityAssociation/resource`` spread one tunnel's packets.
     public var workers: Int
+    /// Whether IKE that comes where ESP in UDP does has a socket of its own there, which the control thread reads: the
+    /// kernel tells them apart. Where it cannot, a packet thread hands IKE over.
+    public var separatesIKE: Bool
     /// Octets asked for as buffer of each socket, each way.
     public var socketBuffer: Int
     /// What the plane of an earlier process has left open for this one; its ``PlaneInheritance/shape`` must be this one's.
@@ -79,6 +82,7 @@ public struct PlaneConfiguration: Sendable {
         routeProtocol = 77
         discardsClear = true
         workers = 1
+        separatesIKE = true
         socketBuffer = 4 << 20
         inheritance = nil
         ports = PassedPorts()

@@ -11,8 +11,10 @@ struct PlaneSockets: Sendable {
     enum Use: Sendable {
         /// IKE messages without a marker.
         case ike
-        /// ESP in UDP, IKE messages with a marker, keep-alives.
+        /// ESP in UDP, keep-alives, and IKE messages with a marker where these have no socket of their own.
         case shared
+        /// IKE messages with a marker.
+        case marked
         /// ESP as an IP protocol.
         case plainESP
         /// AH, which is an IP protocol always; packets have their IP headers.
@@ -52,7 +54,7 @@ struct PlaneSockets: Sendable {
         var options = SocketOptions()
         options.mark = configuration.mark
         var shared = options
-        shared.sharePort = configuration.workers > 1
+        shared.sharePort = configuration.workers > 1 || configuration.separatesIKE
         var made: [Entry] = []
         for (endpoints, use) in [(configuration.ikeEndpoints, Use.ike), (configuration.sharedEndpoints, .shared)] {
             for endpoint in endpoints {
@@ -176,10 +178,32 @@ struct PlaneSockets: Sendable {
         entries = made
     }
 
-    /// Spreads what comes in over the workers, by the index in the SPI. To be called when all have their sockets.
-    func spread(over workers: Int) throws(SystemError) {
+    /// Sockets at the same ports for IKE alone. To be called before another worker has its sockets, and to no effect
+    /// before ``spread(over:ikeApart:)``.
+    func besidesForIKE(_ configuration: PlaneConfiguration) throws(SystemError) -> [Entry] {
+        var options = SocketOptions()
+        options.mark = configuration.mark
+        options.sharePort = true
+        var made: [Entry] = []
         for entry in entries where entry.use == .shared {
-            try (entry.socket as? UDPSocket)?.spread(over: workers, mask: SPILayout.mask)
+            let socket = try UDPSocket.bind(entry.socket.localEndpoint, options: options)
+            try socket.setReceiveBuffer(configuration.socketBuffer)
+            made.append(Entry(socket: socket, use: .marked))
+        }
+        return made
+    }
+
+    /// How many of an earlier process's sockets are those of a worker; the others are for IKE alone.
+    static func count(_ configuration: PlaneConfiguration) -> Int {
+        configuration.ikeEndpoints.count + configuration.sharedEndpoints.count
+            + (configuration.carriesPlainESP ? 2 * plainFamilies(configuration).count : 0)
+    }
+
+    /// Spreads what comes in over the workers, by the index in the SPI, and IKE to the sockets that are for it alone,
+    /// where there are some. To be called when all are bound.
+    func spread(over workers: Int, ikeApart: Bool) throws(SystemError) {
+        for entry in entries where entry.use == .shared {
+            try (entry.socket as? UDPSocket)?.spread(over: workers, mask: SPILayout.mask, zerosApart: ikeApart)
         }
     }
 

@@ -255,7 +255,7 @@ struct ReceiveWorker: ~Copyable {
             case .esp: unsafe open(memory, packet, arrival, now)
             }
         // Others read these.
-        case .ike, .authenticated: drops.count(.malformedDatagram)
+        case .ike, .marked, .authenticated: drops.count(.malformedDatagram)
         case .plainESP:
             var arrival = arrival
             if entry.socket.family == .v4 {

@@ -70,6 +70,7 @@ extension UserspacePlane {
                     queue: PlaneInheritance.Queue(device),
                     sockets: sockets.entries.map { $0.socket.descriptor.number }))
         }
+        if !inheritance.workers.isEmpty { inheritance.workers[0].sockets += listener.markedNumbers }
         for key in interfaces.entries.keys.sorted() {
             guard let entry = interfaces.entries[key] else { continue }
             inheritance.interfaces.append(

@@ -13,7 +13,8 @@ extension UserspacePlane {
         dropCounters += [receiveDrops, transmitDrops]
         let receiver = Handover(
             try ReceiveWorker(
-                orders: receiveOrders, index: index, sender: transmitOrders, inbox: inbox, echo: echo, sockets: sockets,
+                orders: receiveOrders, index: index, sender: transmitOrders, inbox: inbox, echo: listener.echo,
+                sockets: sockets,
                 port: port, drops: receiveDrops, now: MonotonicClock.now()))
         let transmitter = Handover(
             try TransmitWorker(

@@ -10,17 +10,16 @@ public import NetworkTypes
 ///
 /// It owns the sockets, the threads and what it put into the kernel's routing tables. It belongs to the control thread:
 /// every method is to be called from there. What packet threads work with is theirs alone; they are told of changes by
-/// ordered queues, and what they tell comes back by ``takeMessages()`` and ``takeEvents()``. IKE on its own port is no
-/// packet thread's: ``readMessages(_:)`` reads it. It never negotiates.
+/// ordered queues, and what they tell comes back by ``takeMessages()`` and ``takeEvents()``. IKE is no
+/// packet thread's where the kernel tells it from ESP: ``readMessages(_:)`` reads it. It never negotiates.
 ///
 /// Packets that no policy speaks of but that a route led into the TUN are dropped: a route cannot tell ports.
 public final class UserspacePlane: DataPlane {
-    private let sockets: PlaneSockets
+    let sockets: PlaneSockets
     let receiveOrders: OrderFan<ReceiveOrder>
     let transmitOrders: OrderFan<TransmitOrder>
     let inbox: ControlInbox
-    let echo: IKEEcho
-    private let listener: IKEListener
+    let listener: IKEListener
     let failures = PlaneFailure()
     /// Of each packet thread.
     var dropCounters: [DropCounters] = []
@@ -56,13 +55,15 @@ public final class UserspacePlane: DataPlane {
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
     /// An IKE message of so many octets goes through every path uncut.
-    private static let largestUncut = 500
+    static let largestUncut = 500
 
     /// Opens sockets and device in the calling thread's network namespace and starts the threads.
     public init(_ configuration: PlaneConfiguration) throws(SystemError) {
         let inheritance = configuration.inheritance
         shape = configuration.shape
-        sockets = try PlaneSockets(configuration, adopting: inheritance?.workers.first?.sockets)
+        let adopted = inheritance?.workers.first?.sockets
+        sockets = try PlaneSockets(
+            configuration, adopting: adopted.map { Array($0.prefix(PlaneSockets.count(configuration))) })
         let workers = max(configuration.workers, 1)
         // Who takes over has all orders waiting before the threads look at the first.
         let capacity = inheritance == nil ? 4096 : 1 << 22
@@ -70,8 +71,11 @@ public final class UserspacePlane: DataPlane {
         transmitOrders = try OrderFan(workers: workers, capacity: capacity)
         register = AssociationRegister(workers: workers)
         inbox = try ControlInbox()
-        echo = IKEEcho(sockets)
-        listener = try IKEListener(sockets, echo)
+        let listenerDrops = DropCounters()
+        dropCounters = [listenerDrops]
+        listener = try IKEListener(
+            sockets, configuration, adopting: adopted.map { Array($0.dropFirst(PlaneSockets.count(configuration))) },
+            workers: receiveOrders, drops: listenerDrops)
         interfaces = VirtualInterfaces(configuration)
         var ports: [any PacketPort]
         switch configuration.inside {
@@ -82,16 +86,16 @@ public final class UserspacePlane: DataPlane {
             addresses = nil
             links = LinkFit(try? RouteSocket(), mark: configuration.mark)
         case .tun(let name):
-            let adopted = inheritance?.workers.first?.queue.adopt()
+            let device = inheritance?.workers.first?.queue.adopt()
             let tun: TunDevice
-            if let adopted {
-                tun = adopted
+            if let device {
+                tun = device
             } else {
                 tun = try Self.device(name, configuration.offload, multiQueue: workers > 1)
             }
             let socket = try RouteSocket()
-            if adopted == nil { try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket) }
-            if tun.hasVirtioHeader, adopted == nil {
+            if device == nil { try tun.setMTU(configuration.mtu ?? LinkFit.startMTU, using: socket) }
+            if tun.hasVirtioHeader, device == nil {
                 // Uncut packets that still fit one send when they are sealed; without it they are sent in two.
                 try? socket.change(
                     try tun.index(using: socket), LinkChange(largestTrain: UInt32(OutboundTrain.largestInner)))
@@ -105,7 +109,7 @@ public final class UserspacePlane: DataPlane {
             addresses = AddressKeeper(socket, interface: home ?? interface)
             links = LinkFit(
                 try? RouteSocket(), mark: configuration.mark, device: configuration.mtu == nil ? interface : nil,
-                deviceMTU: adopted == nil ? nil : try? socket.link(named: tun.name).mtu)
+                deviceMTU: device == nil ? nil : try? socket.link(named: tun.name).mtu)
             ports = [tun]
             for index in 1..<workers {
                 if let inheritance {
@@ -126,27 +130,13 @@ public final class UserspacePlane: DataPlane {
             crew.append((port, own))
             try start(index, port, own, configuration)
         }
-        // Where it cannot be, the workers pass packets to each other.
-        if workers > 1 { try? sockets.spread(over: workers) }
+        // Where it cannot be, the workers pass packets to each other, and IKE to the control thread.
+        if workers > 1 || listener.hasMarked {
+            do { try sockets.spread(over: workers, ikeApart: listener.hasMarked) } catch { listener.leaveMarked() }
+        }
     }
 
     deinit { stopThreads() }
-
-    /// Readable for the control thread's poller when there are messages or events; see ``acknowledge()``.
-    public var descriptor: Descriptor { inbox.wakeup.descriptor }
-
-    /// Takes the signal back. To be called before the messages and events are taken.
-    public func acknowledge() { inbox.acknowledge() }
-
-    /// IKE messages that packet threads have handed over: those with a marker, the oldest first.
-    public func takeMessages() -> [IKEDatagram] { inbox.takeMessages() }
-
-    /// The sockets that carry nothing but IKE, for the control thread's poller: see ``readMessages(_:)``.
-    public var messageDescriptors: [Descriptor] { listener.descriptors }
-
-    /// Reads some of the IKE messages without a marker that have come, by one of ``messageDescriptors`` or by all of them,
-    /// the oldest first. A socket that has more stays readable.
-    public func readMessages(_ descriptor: Descriptor? = nil) -> [IKEDatagram] { listener.read(descriptor) }
 
     /// What the plane has to tell, the oldest first.
     public func takeEvents() -> [PlaneEvent] { inbox.takeEvents() }
@@ -166,25 +156,6 @@ public final class UserspacePlane: DataPlane {
             let count = drops(reason)
             return count > 0 ? DropCount(reason: "\(reason)", count: count) : nil
         }
-    }
-
-    /// Where IKE without a marker is heard.
-    public var ikeEndpoints: [Endpoint] { endpoints(.ike) }
-
-    /// Where ESP in UDP and IKE with a marker are heard.
-    public var sharedEndpoints: [Endpoint] { endpoints(.shared) }
-
-    /// Sends an IKE message; false when the socket's buffer is full, and the message is lost as if on its way.
-    public func send(_ message: [UInt8], along path: Path, marker: Bool) throws(PlaneError) -> Bool {
-        guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
-            throw .noSocket(path.local, nil)
-        }
-        if message.count > Self.largestUncut {
-            // A long message may have to be cut, whatever the packets before it asked for.
-            sockets.entries[index].fragmentation.set(true, for: sockets.entries[index].socket)
-        }
-        let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
-        do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
     }
 
     /// Decides on blocks that belong to no Child SA yet. Those that an earlier process left behind stay where they are of
@@ -450,9 +421,5 @@ public final class UserspacePlane: DataPlane {
         return Way(
             path: Path(local: Endpoint(path.local.address, 0), remote: Endpoint(path.remote.address, 0)),
             socket: socket)
-    }
-
-    private func endpoints(_ use: PlaneSockets.Use) -> [Endpoint] {
-        sockets.entries.filter { $0.use == use }.map { $0.socket.localEndpoint }
     }
 }

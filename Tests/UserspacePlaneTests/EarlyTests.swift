@@ -7,8 +7,9 @@ import UserspacePlane
 
 /// Packets that overtake the orders that the IKE message before them leads to.
 @Suite(.serialized) struct EarlyTests {
-    @Test(arguments: [true, false]) func packetsRightBehindAMessageWaitForTheirSA(behindMessage: Bool) throws {
-        let both = try PlaneTests.Both(up: false)
+    @Test(arguments: [(true, true), (true, false), (false, true)])
+    func packetsRightBehindAMessageWaitForTheirSA(behindMessage: Bool, separately: Bool) throws {
+        let both = try PlaneTests.Both(up: false, separatesIKE: separately)
         let (left, right) = (try Support.selectors(["10.1.0.0/16"]), try Support.selectors(["10.2.0.0/16"]))
         try Support.bringUp(both.planes.0, index: 1, isFirst: true, path: both.path, local: left, remote: right)
         if behindMessage { #expect(try both.planes.0.send([UInt8](1...40), along: both.path, marker: true)) }

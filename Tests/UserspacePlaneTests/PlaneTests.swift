@@ -17,12 +17,12 @@ import WireFormat
         let planes: (UserspacePlane, UserspacePlane)
         let hosts = (IPAddress(v4: 0x0a01_0001), IPAddress(v4: 0x0a02_0001))
 
-        init(up: Bool = true) throws {
+        init(up: Bool = true, separatesIKE: Bool = true) throws {
             ports = (try PacketQueue(), try PacketQueue())
-            planes = (
-                try UserspacePlane(PlaneConfiguration(port: ports.0)),
-                try UserspacePlane(PlaneConfiguration(port: ports.1))
-            )
+            var configurations = (PlaneConfiguration(port: ports.0), PlaneConfiguration(port: ports.1))
+            configurations.0.separatesIKE = separatesIKE
+            configurations.1.separatesIKE = separatesIKE
+            planes = (try UserspacePlane(configurations.0), try UserspacePlane(configurations.1))
             guard up else { return }
             let (left, right) = (try Support.selectors(["10.1.0.0/16"]), try Support.selectors(["10.2.0.0/16"]))
             try Support.bringUp(planes.0, index: 1, isFirst: true, path: path, local: left, remote: right)
@@ -86,19 +86,24 @@ import WireFormat
         for reason in DropReason.allCases { #expect(both.planes.1.drops(reason) == 0, "\(reason)") }
     }
 
-    @Test func ikeGoesWithAndWithoutAMarker() throws {
-        let both = try Both()
+    @Test(arguments: [true, false]) func ikeGoesWithAndWithoutAMarker(separately: Bool) throws {
+        let both = try Both(separatesIKE: separately)
         let message: [UInt8] = Array(1...40)
         let plain = Path(local: both.planes.0.ikeEndpoints[0], remote: both.planes.1.ikeEndpoints[0])
         #expect(try both.planes.0.send(message, along: plain, marker: false))
         #expect(try both.planes.0.send(message, along: both.path, marker: true))
         var got: [IKEDatagram] = []
+        var handedOver = 0
         #expect(
             Support.eventually {
                 both.planes.1.acknowledge()
-                got += both.planes.1.readMessages() + both.planes.1.takeMessages()
+                let relayed = both.planes.1.takeMessages()
+                handedOver += relayed.count
+                got += both.planes.1.readMessages() + relayed
                 return got.count == 2
             })
+        #expect(both.planes.1.messageDescriptors.count == (separately ? 2 : 1))
+        #expect(handedOver == (separately ? 0 : 1))
         #expect(
             Set(got) == [
                 IKEDatagram(bytes: message, path: plain.reversed, hadMarker: false),
@@ -108,7 +113,7 @@ import WireFormat
     }
 
     @Test func theQueueToControlIsBounded() throws {
-        let both = try Both()
+        let both = try Both(separatesIKE: false)
         let message = [UInt8](repeating: 1, count: 40)
         for round in 0..<6000 {
             _ = try both.planes.0.send(message, along: both.path, marker: true)

@@ -132,7 +132,7 @@ int martlet_option_reuse_address(int socket);
 int martlet_option_reuse_port(int socket);
 /// Of the `count` sockets that share this one's port, in the order in which they were bound, lets the one take a datagram
 /// whose number is the datagram's first 32 bits, masked, modulo `count`; the first takes what is shorter.
-int martlet_option_spread(int socket, uint32_t mask, uint32_t count);
+int martlet_option_spread(int socket, uint32_t mask, uint32_t count, bool apart);
 int martlet_option_only_v6(int socket, bool on);
 int martlet_option_device(int socket, const char *name);
 int martlet_option_mark(int socket, uint32_t mark);

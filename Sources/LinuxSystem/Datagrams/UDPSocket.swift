@@ -50,10 +50,12 @@ public final class UDPSocket: DatagramSocket {
 
     /// Spreads datagrams over the `count` sockets that share this one's port (``SocketOptions/sharePort``), in the order
     /// in which they were bound: each goes to the one whose number is its first 32 bits, masked, modulo `count`; what is
-    /// shorter goes to the first.
-    public func spread(over count: Int, mask: UInt32) throws(SystemError) {
+    /// shorter goes to the first. With `zerosApart` there is one socket more, bound as the second: it gets the datagrams
+    /// whose first 32 bits are zero.
+    public func spread(over count: Int, mask: UInt32, zerosApart: Bool = false) throws(SystemError) {
         _ = try checked(
-            martlet_option_spread(descriptor.number, mask, UInt32(clamping: count)), "SO_ATTACH_REUSEPORT_CBPF")
+            martlet_option_spread(descriptor.number, mask, UInt32(clamping: count), zerosApart),
+            "SO_ATTACH_REUSEPORT_CBPF")
     }
 
     /// Lets the kernel join datagrams of one size between the same ends into a train (UDP_GRO): then every buffer must
