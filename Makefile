@@ -8,9 +8,12 @@ KINDS = rekey hybrid extended redirect handover roaming
 SEEDS ?= 10000
 SECONDS ?= 60
 DEPTH ?= 6
+BUILDER ?= podman build
 RELEASE := .build/release
+# Apart: other flags would make either of them new each time.
+PACKAGED := .build/packaged
 
-.PHONY: help setup deps build deb demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz lean bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb container demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz lean bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,8 +27,12 @@ deps:
 build: deps ## Builds the release executables: martlet, martlet-simulate, martlet-bench.
 	$(SWIFT) build -c release
 
-deb: build ## Builds a Debian package in .build/deb, with the systemd unit, manual page and completions.
-	Packaging/deb $(RELEASE)/martlet .build/deb
+deb: deps ## Builds a Debian package in .build/deb, with Swift's libraries in the program, which Debian does not have.
+	$(SWIFT) build -c release --product martlet --static-swift-stdlib --scratch-path $(PACKAGED)
+	Packaging/deb $(PACKAGED)/release/martlet .build/deb
+
+container: deb ## Builds a container image of the package, by podman (or BUILDER="docker build").
+	Packaging/container $(PACKAGED)/release/martlet martlet $(BUILDER)
 
 demo: deps ## Builds the gateway, then brings up a tunnel between two of them in one process.
 	$(SWIFT) build -c release --product martlet

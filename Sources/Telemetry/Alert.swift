@@ -37,7 +37,11 @@ public struct Alert: Hashable, Sendable {
         case .noIKEProposal: "proposal-mismatch-ike"
         case .noChildProposal: "proposal-mismatch-child"
         case .identityMismatch, .wrongProof, .wrongMethod, .notUs: "peer-auth-failed"
-        case .noSecret: "local-auth-failed"
+        case .noSecret, .noPrivateKey: "local-auth-failed"
+        case .untrusted(_, let problem), .eapFailed(_, _, .untrusted(let problem)): type(of: problem)
+        case .eapFailed(_, _, .noServer): "radius-not-responding"
+        case .eapFailed(_, let isPeer, _): isPeer ? "peer-auth-failed" : "local-auth-failed"
+        case .noLease, .noVirtualAddress: "vip-failure"
         case .selectorsDisjoint: "ts-mismatch"
         case .malformed: "parse-error-body"
         case .planeRefused: "install-child-sa-failed"
@@ -54,6 +58,19 @@ public struct Alert: Hashable, Sendable {
             default: "authorization-failed"
             }
         default: nil
+        }
+    }
+
+    private static func type(of problem: CertificateProblem) -> String {
+        switch problem {
+        case .expired, .notYetValid: "cert-expired"
+        case .revoked: "cert-revoked"
+        case .revocationUnknown: "cert-validation-failed"
+        // One that has issued itself is a root that nobody here trusts.
+        case .untrustedIssuer(let subject, let issuer): subject == issuer ? "cert-untrusted-root" : "cert-no-issuer"
+        case .pathTooLong: "cert-exceeded-path-len"
+        case .wrongPolicy, .forbiddenName: "cert-policy-violation"
+        default: "peer-auth-failed"
         }
     }
 }

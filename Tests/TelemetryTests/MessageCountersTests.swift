@@ -51,6 +51,34 @@ import Testing
         #expect(Alert(event(.peerAlive)) == nil)
     }
 
+    /// Each cause that strongSwan's alerts tell apart is told apart here.
+    @Test func alertsOfCertificatesAndOthers() {
+        let who = Identity.fqdn("peer")
+        func certificate(_ problem: CertificateProblem) -> String? {
+            let inTLS = Alert(event(.refused(.eapFailed(identity: who, isPeer: true, .untrusted(problem)), child: nil)))
+            let alert = Alert(event(.refused(.untrusted(remote: who, problem), child: nil)))
+            #expect(inTLS?.type == alert?.type)
+            return alert?.type
+        }
+        #expect(certificate(.expired(subject: "a", ended: 0)) == "cert-expired")
+        #expect(certificate(.notYetValid(subject: "a", begins: 0)) == "cert-expired")
+        #expect(certificate(.revoked(subject: "a", source: "b")) == "cert-revoked")
+        #expect(certificate(.revocationUnknown(subject: "a", reason: "b")) == "cert-validation-failed")
+        #expect(certificate(.untrustedIssuer(subject: "a", issuer: "b")) == "cert-no-issuer")
+        #expect(certificate(.untrustedIssuer(subject: "a", issuer: "a")) == "cert-untrusted-root")
+        #expect(certificate(.pathTooLong(subject: "a")) == "cert-exceeded-path-len")
+        #expect(certificate(.wrongPolicy(subject: "a", wanted: [])) == "cert-policy-violation")
+        #expect(certificate(.forbiddenName(subject: "a")) == "cert-policy-violation")
+        #expect(certificate(.wrongPurpose(subject: "a", has: [])) == "peer-auth-failed")
+        func alert(_ refusal: Refusal) -> String? { Alert(event(.refused(refusal, child: nil)))?.type }
+        #expect(alert(.eapFailed(identity: who, isPeer: true, .noServer("x"))) == "radius-not-responding")
+        #expect(alert(.eapFailed(identity: who, isPeer: true, .wrongPassword("x"))) == "peer-auth-failed")
+        #expect(alert(.eapFailed(identity: who, isPeer: false, .refused(method: nil))) == "local-auth-failed")
+        #expect(alert(.noPrivateKey(local: who, reason: "x")) == "local-auth-failed")
+        #expect(alert(.noLease(identity: who, wanted: [], reason: "x")) == "vip-failure")
+        #expect(alert(.noVirtualAddress(wanted: [])) == "vip-failure")
+    }
+
     enum Sample: Sendable {
         case noConnection(Int?)
         case tooFew
