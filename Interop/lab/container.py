@@ -70,9 +70,10 @@ class Contained(Martlet):
         shared = [word.replace(self.directory, "/etc/martlet") for word in command[1:]]
         rights = [word for right in RIGHTS for word in ("--cap-add", right)]
         words = _podman(
-            "run", "--rm", "--replace", "--name", f"martlet-lab-{os.getpid()}-{self.side.letter}", "--cgroups=disabled", "--ulimit", "nofile=4096:4096", "--ulimit",
-            "nproc=4096:4096", "--network", f"ns:/run/netns/{self.side.netns}", "--device", "/dev/net/tun",
-            "--cap-drop", "ALL", *rights, "--security-opt", "no-new-privileges", "--read-only", "-v", f"{self.directory}:/etc/martlet", IMAGE, *shared)
+            "run", "--rm", "--replace", "--name", f"martlet-lab-{os.getpid()}-{self.side.letter}", "--cgroups=disabled",
+            "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", "--network", f"ns:/run/netns/{self.side.netns}", "--device", "/dev/net/tun",
+            "--cap-drop", "ALL", *rights, "--security-opt", "no-new-privileges", "--read-only", "-v",
+            f"{self.directory}:/etc/martlet", IMAGE, *shared)
         # Numbers of its own for the processes: whatever ends this one ends the container.
         return _placed(words, ("--pid", "--fork", "--kill-child", "--mount-proc")), env
 
@@ -97,7 +98,15 @@ class Contained(Martlet):
 
 def contained(bench, options):
     """The image is made and run; a tunnel comes up in either direction of traffic, is rekeyed and ended."""
-    build()
+    try:
+        build()
+        return _used(bench)
+    finally:
+        # What podman has mounted for its store, so that the store can be removed.
+        run(["umount", "--lazy", f"{STORE}/root/overlay"])
+
+
+def _used(bench):
     bench.set_up()
     gateway = bench.left if isinstance(bench.left, Contained) else bench.right
     usual(bench)
