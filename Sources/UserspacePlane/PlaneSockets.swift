@@ -179,8 +179,9 @@ struct PlaneSockets: Sendable {
     }
 
     /// Sockets at the same ports for IKE alone. To be called before another worker has its sockets, and to no effect
-    /// before ``spread(over:ikeApart:)``.
+    /// before ``spread(over:ikeApart:)``. Ports that somebody else has opened are his: none is opened beside them.
     func besidesForIKE(_ configuration: PlaneConfiguration) throws(SystemError) -> [Entry] {
+        guard configuration.ports.isEmpty else { return [] }
         var options = SocketOptions()
         options.mark = configuration.mark
         options.sharePort = true
