@@ -19,12 +19,14 @@ IMAGE = "localhost/martlet-lab"
 #: Where images are kept; all of it may be removed.
 STORE = os.path.join(ROOT, ".build/interop/container")
 RIGHTS = ("NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW")
+#: What podman calls its root.
+_IMAGES = os.path.join(STORE, "root")
 #: On a host with control groups of both versions podman's runtime does not start: it sees the new ones only.
 _PLACE = "if mountpoint -q /sys/fs/cgroup/unified; then umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; fi; "
 
 
 def _podman(*words):
-    return ["podman", "--root", f"{STORE}/root", "--runroot", f"{STORE}/run", *words]
+    return ["podman", "--root", _IMAGES, "--runroot", f"{STORE}/run", *words]
 
 
 def _placed(words, unshared=()):
@@ -103,7 +105,7 @@ def contained(bench, options):
         return _used(bench)
     finally:
         # What podman has mounted for its store, so that the store can be removed.
-        run(["umount", "--lazy", f"{STORE}/root/overlay"])
+        run(["umount", "--lazy", f"{_IMAGES}/overlay"])
 
 
 def _used(bench):

@@ -5,6 +5,14 @@
 #endif
 #include <errno.h>
 
+// Older headers do not have them.
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+
 /// Repeats an interrupted call and gives its value or minus errno.
 #define MARTLET_TRY(call)                          \
     ({                                             \

@@ -8,13 +8,6 @@
 
 #include "CLinux.h"
 
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-#ifndef SOL_UDP
-#define SOL_UDP 17
-#endif
-
 static int set_option(int socket, int level, int option, int value) {
     return setsockopt(socket, level, option, &value, sizeof value) < 0 ? -errno : 0;
 }
