@@ -27,24 +27,33 @@ class Case:
 
 
 class Pings:
-    """Pings that go on while something else happens."""
+    """Pings that go on while something else happens: so many, or until it is over."""
+
+    #: Seconds after which pings without a count end by themselves.
+    LONGEST = 120
 
     def __init__(self, side, address, source, count, interval, log):
         if os.path.exists(log):
             os.unlink(log)
-        self.count = count
-        self.longest = count * interval + 20
+        self.count, self.sent = count, None
+        self.longest = (count * interval if count else 0) + 20
+        limit = ["-c", count] if count else ["-w", self.LONGEST]
         origin = ["-I", source] if source else []
         self.process = Daemon(
-            ["ping", "-n", "-q", "-c", count, "-i", interval, "-W", 3, *origin, address], log, netns=side)
+            ["ping", "-n", "-q", *limit, "-i", interval, "-W", 3, *origin, address], log, netns=side)
 
     def lost(self):
-        """Waits for the end; how many did not come back."""
+        """Waits for the end, which those without a count are told to come to; how many did not come back."""
+        if not self.count:
+            if not self.process.running:
+                raise Failure(f"the pings ended too early: {self.process.output().strip()[-160:]}")
+            self.process.send(signal.SIGINT)
         self.process.wait(self.longest)
         found = re.search(r"(\d+) packets transmitted, (\d+) received", self.process.output())
-        if found is None or int(found.group(1)) != self.count:
+        if found is None or (self.count and int(found.group(1)) != self.count):
             raise Failure(f"ping said: {self.process.output().strip()[-160:]}")
-        return int(found.group(1)) - int(found.group(2))
+        self.sent = int(found.group(1))
+        return self.sent - int(found.group(2))
 
 
 class Guest:
@@ -57,7 +66,7 @@ class Guest:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def pings(self, side, address, source, count, interval):
+    def pings(self, side, address, source, interval, count=None):
         return Pings(side, address, source, count, interval, self.path(f"ping-{side}"))
 
 
