@@ -13,7 +13,7 @@ RELEASE := .build/release
 # Apart: other flags would make either of them new each time.
 PACKAGED := .build/packaged
 
-.PHONY: help setup deps build deb container demo test interop interop-pq scenarios guest scapy sim explore mutants fuzz lean bench bench-plane bench-ike check fmt docs clean
+.PHONY: help setup deps build deb container demo test interop interop-pq scenarios guest scapy bare sim explore mutants fuzz lean bench bench-plane bench-ike check fmt docs clean
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ guest: build ## Runs Martlet against a real kernel's ESP and AH, in User-Mode Li
 
 scapy: build ## Lets Scapy and tshark read and write the plane's ESP and AH (root; SCAPY='--smoke' or '--only NAME').
 	Interop/scapy $(SCAPY)
+
+bare: ## Plays README on a bare Debian: from a clone to a tunnel that carries pings (root; BARE='--cache DIR').
+	Interop/bare $(BARE)
 
 sim: build ## Runs SEEDS=10000 simulated networks: loss, delay, reordering, duplication; a tenth more of each special kind.
 	$(RELEASE)/martlet-simulate --seeds $(SEEDS)

@@ -17,16 +17,20 @@ COMMANDS = ["init", "invite", "join", "up"]
 
 
 class Machine:
-    """A machine of README's: a side of the network with an empty /etc/martlet, /run and /var/log of its own."""
+    """A machine of README's: a side of the network with an empty /etc/martlet, /run and /var/log of its own.
 
-    def __init__(self, bench, name):
-        self.side = {"a": bench.network.a, "b": bench.network.b}[SITES[name]]
-        programs = os.path.join(bench.directory, f"{name}-bin")
-        os.makedirs(programs)
-        os.symlink(Martlet.executable, os.path.join(programs, "martlet"))
+    All else is below `root`; `programs` is where martlet is there, else the executable under test is put somewhere."""
+
+    def __init__(self, bench, name, root="/", programs=None):
+        self.side, self.root = {"a": bench.network.a, "b": bench.network.b}[SITES[name]], root
+        if programs is None:
+            programs = os.path.join(bench.directory, f"{name}-bin")
+            os.makedirs(programs)
+            os.symlink(Martlet.executable, os.path.join(programs, "martlet"))
         self.path = f"{programs}:{os.environ['PATH']}"
-        empty = "mount -t tmpfs none /etc/martlet && mount -t tmpfs none /run && mount -t tmpfs none /var/log"
-        os.makedirs("/etc/martlet", exist_ok=True)
+        own = [os.path.join(root, place) for place in ("etc/martlet", "run", "var/log")]
+        empty = " && ".join(f"mount -t tmpfs none {place}" for place in own)
+        os.makedirs(own[0], exist_ok=True)
         self.keeper = Daemon(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{empty} && echo ready && exec sleep 300"],
             os.path.join(bench.directory, f"{name}-machine"), netns=self.side.netns)
@@ -38,8 +42,8 @@ class Machine:
     def type(self, line):
         """What the line prints, as a shell on that machine runs it."""
         return run(
-            ["nsenter", "--mount", "--net", "--target", self.keeper.pid, "sh", "-c", line], timeout=60,
-            env={"PATH": self.path})
+            ["nsenter", "--mount", "--net", "--target", self.keeper.pid, "chroot", self.root, "sh", "-c", line],
+            timeout=60, env={"PATH": self.path})
 
 
 def _outward(side):
@@ -62,14 +66,14 @@ def transcript():
     return steps
 
 
-def play(bench, options):
+def play(bench, options, root="/", programs=None):
     """From an empty directory to a ping through the tunnel, by the lines that stand in README and no others."""
     steps = transcript()
     if [command.split()[1] for _, command, _ in steps] != COMMANDS:
         raise Failure(f"README's commands are {[command for _, command, _ in steps]}")
     bench.network.up()
     bench.network.prove_guard()
-    machines = {name: Machine(bench, name) for name in SITES}
+    machines = {name: Machine(bench, name, root, programs) for name in SITES}
     try:
         invitation = ""
         for name, command, expected in steps:
