@@ -48,7 +48,6 @@ extension SessionContext {
         if said == nil, reassembly.holds(place, of: header) { throw .partial }
         let fragment = try read(header) { () throws(GrammarError) in try keys.openFragment(message) }
         hear(header, turn)
-        requests.peerSpoke(now: turn.now)
         let kind = header.isResponse ? "response" : "request"
         let line = "\(header.exchange) \(kind) \(header.messageID) [ SKF \(place.number)/\(place.total) ]"
         publish(message: .received(line, bytes: arrival.byteCount, arrival.path), &turn)

@@ -7,13 +7,16 @@ import NetworkTypes
 /// RFC 3948 §2.3).
 extension SessionContext {
     /// A peer behind a NAT may come from another address or port at any time; whoever holds the keys is believed
-    /// (RFC 7296 §2.23). Without a NAT the ends stay where they are.
+    /// (RFC 7296 §2.23), and a request that went to where it was goes again. Without a NAT the ends stay where they are.
     func followNAT(_ now: Path, _ turn: inout Turn) {
         guard nat.isRemote, socket == .natTraversal, now != path else { return }
         publish(.pathChanged(from: path, to: now), &turn)
         stopKeepingAlive(&turn)
         path = now
         keepAlive(&turn)
+        // Who moved lives.
+        requests.peerSpoke(now: turn.now)
+        requests.sendSoon(now: turn.now)
         for child in children.all { turn.plane(.move(child.id, now, child.encapsulation)) }
     }
 

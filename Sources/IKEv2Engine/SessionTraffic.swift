@@ -90,7 +90,9 @@ extension SessionContext {
 
     /// An authentic message came. A repetition proves nothing: who listens on the way can send it again for ever.
     func hear(_ header: IKEHeader, _ turn: Turn) {
-        if header.isResponse || responses.judge(header.messageID) == .fresh { lastHeard = turn.now }
+        guard header.isResponse || responses.judge(header.messageID) == .fresh else { return }
+        lastHeard = turn.now
+        requests.peerSpoke(now: turn.now)
     }
 
     /// Drops a message.
@@ -110,7 +112,6 @@ extension SessionContext {
             let opened = try keys.open(message)
             hear(message.header, turn)
             count(arrival.byteCount)
-            requests.peerSpoke(now: turn.now)
             count(message.header, isSent: false, &turn)
             publish(message: .received(opened.description, bytes: arrival.byteCount, arrival.path), &turn)
             return opened

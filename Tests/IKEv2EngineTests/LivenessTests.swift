@@ -98,6 +98,36 @@ import Testing
         #expect(sent.first { !$0.isResponse }?.time == 20)
     }
 
+    /// Nor does it earn a request of ours, which nobody answers, one more try: who listens could hold a dead IKE SA.
+    @Test func aRepeatedRequestEarnsNoFurtherTry() throws {
+        let pair = Self.pair()
+        var recorded: Datagram?
+        pair.wire = { datagram, fromLeft in
+            if !fromLeft { recorded = datagram }
+            return [datagram]
+        }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        let datagram = try #require(recorded)
+        let tries = RetransmissionSchedule().tries
+        var (sent, afterLast) = (0, 0)
+        pair.wire = { datagram, fromLeft in
+            guard fromLeft, let header = try? IKEHeader(peeking: datagram.bytes), !header.isResponse else { return [] }
+            sent += 1
+            return []
+        }
+        for _ in 0..<60 where pair.left.summary != nil {
+            pair.advance(.seconds(5))
+            guard sent == tries + 1 else { continue }
+            afterLast += 1
+            pair.left.handle(
+                .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
+            pair.run()
+        }
+        #expect(afterLast > 3 && sent == tries + 1, "\(sent) sent; repeated \(afterLast) times after the last")
+        #expect(pair.left.summary == nil)
+    }
+
     /// A clock of the plane's that runs ahead does not make the peer live for ever.
     @Test func aPacketOfTheFutureCountsAsOneOfNow() {
         let pair = Self.pair()

@@ -112,6 +112,28 @@ import Testing
         #expect(pair.left.summary?.path == ours.path)
     }
 
+    /// What was sent to a mapping that is forgotten reached nobody: it goes to the new one at once.
+    @Test func aRequestUnderWayFollowsTheMapping() throws {
+        let (pair, nat) = pairBehindNAT()
+        let before = try #require(pair.right.summary?.path)
+        pair.wire = { datagram, fromLeft in fromLeft ? nat.carry(datagram, true) : [] }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        let request = try #require(pair.trace.last)
+        #expect(!request.fromLeft && request.datagram.path.remote.port == before.remote.port)
+        nat.shift = 30_000
+        pair.wire = { nat.carry($0, $1) }
+        pair.trace = []
+        pair.left.handle(.command(.terminate(.child("net", connection: nil))))
+        pair.run()
+        pair.advance(.milliseconds(1))
+        #expect(
+            pair.trace.contains { !$0.fromLeft && $0.datagram.bytes == request.datagram.bytes },
+            "the request goes again, without waiting for its next repetition")
+        let ports = pair.trace.filter { !$0.fromLeft }.map(\.datagram.path.remote.port)
+        #expect(!ports.isEmpty && ports.allSatisfy { $0 == 34_500 }, "\(ports)")
+    }
+
     @Test func aPathIsKeptAliveAsLongAsSomebodyNeedsIt() throws {
         let tables = EndpointTables()
         let path = Path(local: Endpoint(Pair.leftAddress, 4500), remote: Endpoint(Pair.rightAddress, 4500))
