@@ -8,8 +8,9 @@ import WireFormat
 
 /// A site's own certificate authority, beside its configuration: what `invite --certificate` issues with.
 ///
-/// It owns where keys and certificates lie (`pki` for the authority, swanctl's own directories for what is used), and
-/// what of them goes into an invitation. It makes nothing that `martlet pki` can't.
+/// It owns where keys and certificates lie, and what of them goes into an invitation: `pki` for the authority, swanctl's
+/// own directories for our keys and certificates, `authorities` for those that one tunnel alone trusts (what lies in
+/// `x509ca` is trusted by all that name nobody). It makes nothing that `martlet pki` can't.
 struct SiteAuthority {
     /// A key with its certificate and who issued it, as base64 of their DER: what an invitation carries.
     struct Credentials: Codable, Equatable {
@@ -55,11 +56,14 @@ struct SiteAuthority {
     /// The files of a site that proves itself with these, by the name `label`.
     func files(_ credentials: Credentials, label: String, authority: String) -> [(path: String, text: String)] {
         [
-            (directory + "/x509ca/\(authority)-ca.pem", Self.pem("CERTIFICATE", credentials.authority)),
+            (certificatePath(authority), Self.pem("CERTIFICATE", credentials.authority)),
             (directory + "/x509/\(label).pem", Self.pem("CERTIFICATE", credentials.certificate)),
             (directory + "/private/\(label).pem", Self.pem("PRIVATE KEY", credentials.private_key)),
         ]
     }
+
+    /// The certificate of this gateway's authority, where tunnels with it name it.
+    func certificatePath(_ gateway: String) -> String { directory + "/authorities/\(gateway).pem" }
 
     /// Whether a site of this name has its files already.
     func has(_ label: String) -> Bool {

@@ -130,7 +130,7 @@ struct Invite: ParsableCommand {
         let credentials = certificate ? try certify(files, gateway) : nil
         let text =
             certificate
-            ? SiteFiles.invited(name, networks: lan, certifiedBy: gateway)
+            ? files.invited(name, networks: lan, certifiedBy: gateway)
             : SiteFiles.invited(name, networks: lan, gateway: gateway, key: key)
         let tunnel = (path: path, text: text)
         let loaded = try files.loaded(with: [tunnel])
@@ -148,7 +148,7 @@ struct Invite: ParsableCommand {
         if let emitted {
             other = PeerFiles.text(emitted)
         } else if dialect != nil {
-            other = SiteFiles.guest(invitation)
+            other = files.guest(invitation)
         }
         if format.json {
             var fields: [String: JSONValue] = [
@@ -217,7 +217,7 @@ struct Join: ParsableCommand {
                 "'\(invitation.gateway)' was joined already (\(path)). Remove that file to join it anew.")
         }
         var written = [
-            (path: path, text: "# Written by `martlet join`.\n" + SiteFiles.guest(invitation))
+            (path: path, text: "# Written by `martlet join`.\n" + files.guest(invitation))
         ]
         if !files.exists { written.insert((path: files.path, text: SiteFiles.joining), at: 0) }
         var validity = ""

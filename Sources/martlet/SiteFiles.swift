@@ -90,7 +90,7 @@ struct SiteFiles {
     }
 
     /// The same with certificates: each proves itself by one of our authority.
-    static func invited(_ guest: String, networks: [String], certifiedBy gateway: String) -> String {
+    func invited(_ guest: String, networks: [String], certifiedBy gateway: String) -> String {
         """
         # Written by `martlet invite \(guest) --certificate`.
         connections {
@@ -102,7 +102,7 @@ struct SiteFiles {
             remote {
               auth = pubkey
               id = \(guest)
-              cacerts = \(gateway)-ca.pem
+              cacerts = "\(authority.certificatePath(gateway))"
             }
             children {
               net {
@@ -119,34 +119,34 @@ struct SiteFiles {
     static func label(_ invitation: Invitation) -> String { "\(invitation.gateway)-\(invitation.you)" }
 
     /// The invited side's tunnel, complete in itself: strongSwan can read it as well.
-    static func guest(_ invitation: Invitation) -> String {
+    func guest(_ invitation: Invitation) -> String {
         """
         connections {
           \(invitation.gateway) {
             version = 2
             remote_addrs = \(invitation.address)
-            proposals = \(ike)
+            proposals = \(Self.ike)
             dpd_delay = 30s
             local {
-              \(proof(invitation, "certs = \(label(invitation)).pem"))
+              \(Self.proof(invitation, "certs = \(Self.label(invitation)).pem"))
               id = \(invitation.you)
             }
             remote {
-              \(proof(invitation, "cacerts = \(invitation.gateway)-ca.pem"))
+              \(Self.proof(invitation, "cacerts = \"\(authority.certificatePath(invitation.gateway))\""))
               id = \(invitation.gateway)
             }
             children {
               net {
                 local_ts = \(invitation.your_networks.joined(separator: ", "))
                 remote_ts = \(invitation.networks.joined(separator: ", "))
-                esp_proposals = \(esp)
+                esp_proposals = \(Self.esp)
                 start_action = start
                 dpd_action = start
               }
             }
           }
         }
-        \(invitation.credentials == nil ? secret(invitation) : "")
+        \(invitation.credentials == nil ? Self.secret(invitation) : "")
         """
     }
 

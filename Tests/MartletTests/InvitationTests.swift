@@ -41,7 +41,7 @@ import Testing
             path: "/m/swanctl.conf",
             source: FilesInMemory(["/m/swanctl.conf": main, "/m/conf.d/branch.conf": invited]))
         let there = try LoadedConfiguration(
-            path: "/g.conf", source: FilesInMemory(["/g.conf": SiteFiles.guest(invitation)]))
+            path: "/g.conf", source: FilesInMemory(["/g.conf": SiteFiles(path: "/g.conf").guest(invitation)]))
         #expect(here.warnings.isEmpty && there.warnings.isEmpty)
         let ours = try #require(here.connections.first)
         let theirs = try #require(there.connections.first)
@@ -74,7 +74,8 @@ import Testing
         #expect(try Invitation(line: line) == certified && certified.v == 2)
 
         let main = SiteFiles.main(name: "hq", address: "198.51.100.1", networks: ["192.168.10.0/24"])
-        let invited = SiteFiles.invited("branch", networks: invitation.your_networks, certifiedBy: "hq")
+        let site = SiteFiles(path: "/m/swanctl.conf")
+        let invited = site.invited("branch", networks: invitation.your_networks, certifiedBy: "hq")
         func files(_ credentials: SiteAuthority.Credentials, _ label: String) -> [String: String] {
             let made = SiteAuthority(directory: "/m").files(credentials, label: label, authority: "hq")
             return Dictionary(uniqueKeysWithValues: made.map { ($0.path, $0.text) })
@@ -86,12 +87,15 @@ import Testing
         let there = try LoadedConfiguration(
             path: "/m/swanctl.conf",
             source: FilesInMemory(
-                ["/m/swanctl.conf": SiteFiles.guest(certified)].merging(files(theirs, "hq-branch")) { $1 }))
+                ["/m/swanctl.conf": site.guest(certified)].merging(files(theirs, "hq-branch")) { $1 }))
         #expect(here.warnings.isEmpty && there.warnings.isEmpty, "\(here.warnings) \(there.warnings)")
         let (ours, other) = (try #require(here.connections.first), try #require(there.connections.first))
         #expect(ours.local.identity.map { .exactly($0) } == other.remote.identity)
         #expect(other.local.identity.map { .exactly($0) } == ours.remote.identity)
         #expect(here.secrets.isEmpty && there.secrets.isEmpty)
+        // The other's authority speaks for this tunnel alone, not for every one that names nobody.
+        for loaded in [here, there] { #expect(loaded.credentials.authorities.isEmpty) }
+        #expect(ours.remote.authorities.count == 1 && other.remote.authorities.count == 1)
     }
 
     @Test func credentialsThatDoNotBelongTogetherAreRefused() throws {
