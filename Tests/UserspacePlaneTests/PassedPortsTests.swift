@@ -97,4 +97,19 @@ import Testing
         }
         #expect(error?.description.contains("one more socket at UDP \(ike) than the 1 ") == true)
     }
+
+    /// Where ESP comes, each worker has one.
+    @Test func aSharedPortIsASocketForEachWorker() throws {
+        let (first, shared) = try bound()
+        var configuration = configuration(Endpoint(Self.here, 0), shared)
+        configuration.workers = 2
+        let passed = (0..<5).map { _ in PassedDescriptors.Passed(name: "", number: dup(first)) }
+        close(first)
+        let error = #expect(throws: PassedPorts.Refusal.self) {
+            try PassedPorts(Array(passed[..<3]), for: configuration)
+        }
+        #expect(error?.description.contains("one more socket at UDP \(shared) than the 2 ") == true)
+        configuration.ports = try PassedPorts(Array(passed[3...]), for: configuration)
+        #expect(configuration.ports.endpoints == [shared, shared])
+    }
 }
