@@ -103,7 +103,10 @@ let package = Package(
         // A gateway as RADIUS servers see it: requests, sessions, and EAP that is carried to them
         floor(
             "RADIUS",
-            ["EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat"]),
+            [
+                "EAPEngine", "IKECore", "StateRecords", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
+                "WireFormat",
+            ]),
 
         // Hands
         .target(name: "CLinux"),
@@ -227,8 +230,8 @@ let package = Package(
         tests(
             "RADIUSTests",
             [
-                "RADIUS", "EAPEngine", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "RADIUS", "EAPEngine", "IKECore", "StateRecords", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "Clockwork", "WireFormat",
             ]),
         tests("FetchingTests", ["Fetching", "LinuxSystem", "NetworkTypes", "Clockwork"]),
         tests("ServingTests", ["Serving", "Fetching", "NetworkTypes"]),

@@ -12,6 +12,7 @@ from .authority import Issued
 from .extensible import NAME, EAPScenario
 from .freeradius import FreeRADIUS
 from .network import ping
+from .planned import restart
 from .processes import Failure, eventually
 from .refusal import Refusal
 from .scenario import CHILD, CONNECTION
@@ -251,6 +252,33 @@ def framed(bench, options):
     return f"{' and '.join(address for address, *_ in wanted)} for {bench.scenario.known}"
 
 
+@_with_servers
+def restarted(bench, options):
+    """Another process takes the gateway's place, and the server sees one session: what both have carried, the time of
+    both, and an end that it orders itself."""
+    bench.set_up()
+    bench.left.initiate().require()
+    bench.require_up(count=1)
+    bench.require_pings()
+    restart(bench.right)
+    bench.require_up(count=1)
+    bench.require_pings()
+    done = _order(bench, "disconnect", f'User-Name = "{NAME}", Event-Timestamp = {int(time.time())}')
+    if "Received Disconnect-ACK" not in done.text:
+        raise Failure(f"no Disconnect-ACK from the new process: {done.text[-300:]}")
+    bench.require_down()
+    _, stop = _require_records(bench)
+    told = [each["Acct-Status-Type"] for each in bench.scenario.servers[0].records()]
+    if told.count("Start") != 1 or told.count("Stop") != 1:
+        raise Failure(f"the server was told {told}")
+    packets = int(stop["Acct-Input-Packets"])
+    if packets < 24 or stop["Acct-Terminate-Cause"] != "Admin-Reset":
+        raise Failure(f"the server was told of {packets} packets, ended by {stop['Acct-Terminate-Cause']}")
+    bench.require_clean_stop()
+    bench.require_secrets_kept(json.dumps(stop))
+    return f"one session, {packets} packets in, {stop['Acct-Session-Time']} s, ended by the server"
+
+
 def _order(bench, kind, text, secret=None, count=1):
     secret_file = os.path.join(bench.directory, "order-secret")
     with open(secret_file, "w", encoding="utf-8") as sink:
@@ -387,6 +415,7 @@ ROWS = [
         ("ipv6-server", dict(family=6, outside=6), tunnel),
         ("disconnect", dict(), disconnect),
         ("ipv6-disconnect", dict(family=6, outside=6), disconnect),
+        ("planned-restart", dict(), restarted),
         ("failover", dict(configured=(FIRST, SECOND), running=(SECOND,)), failover),
         ("silent", dict(
             configured=(FIRST, SECOND), running=(), beside=True,

@@ -154,6 +154,7 @@ extension Daemon {
                 facade.writeCounters(to: writer)
                 writer.put(updown.handed)
                 writer.put(nameServers.handed)
+                writer.put(station.radius.handed)
             }, engine: engine)
         let memory = try SealedMemory(name: "martlet-state")
         try writer.buffer.withSpan { span throws(SystemError) in try memory.append(span) }
@@ -227,6 +228,7 @@ extension Daemon {
             updown.resume(try state.ledgers.value())
             nameServers.resume(try state.ledgers.value())
         }
+        if !state.ledgers.isAtEnd { station.radius.resume(try state.ledgers.value()) }
         for child in lost { gateway.handle(.command(.terminate(.childSA(child)))) }
         try adoptBlocks()
         plane.goOn()

@@ -4,6 +4,7 @@ import GatewayModel
 public import IKECore
 public import IKEv2Engine
 import IPsecCrypto
+import RADIUS
 import StateRecords
 public import SwanctlConfig
 import Telemetry
@@ -53,6 +54,8 @@ public struct HandoverTrial {
         if ledgers.isAtEnd { return }
         _ = try HandedHooks(from: &ledgers)
         _ = try HandedNameServers(from: &ledgers)
+        if ledgers.isAtEnd { return }
+        _ = try HandedSessions(from: &ledgers)
     }
 
     /// Whether there is an SA for it; one that can't be made is closed, and takes nothing else with it.

@@ -68,6 +68,15 @@ final class RADIUSService: RADIUSDesk {
     /// Whether nothing is under way to any server.
     var isIdle: Bool { nas.counts.requests == 0 }
 
+    /// What the next process goes on with.
+    var handed: HandedSessions { nas.handed }
+
+    /// Goes on with what another process had, once the gateway has its IKE SAs.
+    func resume(_ handed: HandedSessions) {
+        let living = gateway.ikeSAs.map(\.id)
+        act { nas, effects in nas.resume(handed, living: living, meter, clock(), &entropy, &effects) }
+    }
+
     // MARK: The gateway
 
     func ask(_ question: EAPQuestion, _ ticket: Ticket) {

@@ -106,6 +106,8 @@ extension Established {
             return
         }
         self.followup?.waiting = (request.header, arrival)
+        // It has come: how long our half may take is the question's business.
+        context.timers.remove(.followup)
         context.ask(
             .encapsulate(method: method.keyExchangeMethod, publicKey: step.keyExchange.data), &turn)
     }

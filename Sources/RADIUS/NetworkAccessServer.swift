@@ -28,34 +28,34 @@ public struct NetworkAccessServer: Sendable {
         case note(String)
     }
 
-    private enum Purpose: Sendable {
+    enum Purpose: Sendable {
         case conversation(EAPQuestion.Conversation, Ticket)
         case report(IKESAID, AccountedSession.Report)
     }
 
-    private enum Timer: Hashable, Sendable {
+    enum Timer: Hashable, Sendable {
         case interim(IKESAID)
         case end(IKESAID)
     }
 
-    private var settings: RADIUSSettings
+    var settings: RADIUSSettings
     private let prefix: String
     private let unixTime: @Sendable () -> Int64
-    private var client: RADIUSClient
+    var client: RADIUSClient
     private var relay: EAPRelay
     private var outside: DynamicAuthorization?
-    private var purposes: [UInt64: Purpose] = [:]
+    var purposes: [UInt64: Purpose] = [:]
     /// The request that a conversation waits for.
     private var awaited: [EAPQuestion.Conversation: UInt64] = [:]
-    private var lastRequest: UInt64 = 0
+    var lastRequest: UInt64 = 0
     /// What servers have allowed IKE SAs that are not established yet.
     private var allowed: [IKESAID: (authorization: Authorization, name: [UInt8])] = [:]
-    private var sessions: [IKESAID: AccountedSession] = [:]
+    var sessions: [IKESAID: AccountedSession] = [:]
     /// Which session an IKE SA carries.
-    private var owners: [IKESAID: IKESAID] = [:]
+    var owners: [IKESAID: IKESAID] = [:]
     /// Which session a Child SA belongs to.
-    private var childOwners: [ChildSAID: IKESAID] = [:]
-    private var timers = DeadlineQueue<Timer>()
+    var childOwners: [ChildSAID: IKESAID] = [:]
+    var timers = DeadlineQueue<Timer>()
 
     /// A NAS with these servers. `unixTime` gives the time of day in seconds since 1970.
     public init(_ settings: RADIUSSettings, unixTime: @escaping @Sendable () -> Int64) {
@@ -118,7 +118,7 @@ public struct NetworkAccessServer: Sendable {
         client.cancel(id)
     }
 
-    private mutating func submit(
+    mutating func submit(
         _ service: RADIUSClient.Service, _ attributes: [RADIUSAttribute], to server: Int?, _ now: Instant,
         _ entropy: inout some Entropy, _ effects: inout [Effect]
     ) {

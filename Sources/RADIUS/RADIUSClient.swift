@@ -93,6 +93,9 @@ public struct RADIUSClient: Sendable {
     /// How many requests are under way or wait.
     public var count: Int { pending.count }
 
+    /// What a request says; nil when it is not under way.
+    func attributes(of id: UInt64) -> [RADIUSAttribute]? { pending[id]?.attributes }
+
     /// What decrypts and proves what this server sends.
     func proof(of server: Int) -> PacketProof { proofs[server] }
 

@@ -11,7 +11,7 @@ final class AcquireProperty: Property {
         var connection: String
     }
 
-    /// So many tries may follow from packets within so much time.
+    /// So many tries may follow from packets within so much time, by the host's own clock.
     private static let (most, window) = (5, Interval.seconds(20))
 
     private var tries: [Key: [Instant]] = [:]
@@ -24,7 +24,8 @@ final class AcquireProperty: Property {
         }
         guard case .plane(.acquire(let connection, _)) = moment.input, moment.startsSomething else { return }
         let key = Key(host: moment.host.index, connection: connection)
-        let recent = tries[key, default: []].filter { moment.time - $0 < Self.window } + [moment.time]
+        let now = moment.time + moment.host.clockLead
+        let recent = tries[key, default: []].filter { now - $0 < Self.window } + [now]
         tries[key] = recent
         if recent.count > Self.most {
             report.violation(

@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEMessages
 import NetworkTypes
 
 /// Every request that arrives whole at its IKE SA is answered; a repeated one gets the same octets again; and nobody
@@ -20,6 +21,8 @@ final class AnswerProperty: Property {
         var exchange: UInt8
         var messageID: UInt32
         var fragment: UInt16
+
+        var name: String { "\(ExchangeType(rawValue: exchange)) request \(messageID)" }
     }
 
     private struct InitKey: Hashable {
@@ -178,18 +181,29 @@ final class AnswerProperty: Property {
         if let answer { initAnswers[key] = answer }
     }
 
-    /// An IKE_AUTH request whose IKE SA has gone needs no answer any more, unless it went because of the verdict.
+    /// A request whose IKE SA has gone needs no answer any more, unless it went because of the verdict; one that gave way
+    /// to a newer IKE SA went because of another's.
     private func forgive(_ moment: Moment, _ report: inout Report) {
         guard !obligations.isEmpty else { return }
         for obligation in obligations where obligation.key.sa.host == moment.host.index {
             guard Self.summary(obligation.key.sa.spis, moment.after) == nil else { continue }
-            if case .answer = moment.input {
-                report.violation(name, moment.host, "IKE_AUTH was judged and not answered")
+            if case .answer = moment.input, !Self.isReplaced(obligation.key.sa.spis, moment) {
+                report.violation(name, moment.host, "\(obligation.key.name) was judged and not answered")
             }
             obligations.removeAll { $0.key == obligation.key }
         }
         for obligation in obligations where obligation.due < moment.time {
-            report.violation(name, nil, "IKE_AUTH was delivered to host \(obligation.key.sa.host) and never answered")
+            report.violation(
+                name, nil, "\(obligation.key.name) was delivered to host \(obligation.key.sa.host) and never answered")
+        }
+    }
+
+    private static func isReplaced(_ spis: WireHeader.SPIs, _ moment: Moment) -> Bool {
+        guard let summary = summary(spis, moment.before) else { return false }
+        return moment.effects.contains { effect in
+            guard case .publish(let event) = effect, event.ikeSA == summary.id else { return false }
+            if case .ikeClosed(.replaced) = event.kind { return true }
+            return false
         }
     }
 

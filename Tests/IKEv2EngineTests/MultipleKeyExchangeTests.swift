@@ -256,6 +256,29 @@ import WireFormat
         try bothAgree(pair)
     }
 
+    /// The time for the next key exchange to come does not end one that has come, whose answer is being made.
+    @Test func aFollowupThatCameIsAnswered() throws {
+        let pair = pair("aes128gcm16-prfsha256-x25519", esp: "aes128gcm16-x25519-ke1_ecp256")
+        pair.connect()
+        pair.right.answersAtOnce = false
+        let start = pair.now
+        pair.wire = { datagram, fromLeft in
+            let isFollowup = (try? IKEHeader(peeking: datagram.bytes))?.exchange == .ikeFollowupKE
+            return isFollowup && fromLeft && pair.now - start < .seconds(45) ? [] : [datagram]
+        }
+        pair.left.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        pair.advance(.seconds(50))
+        #expect(pair.right.questions.count == 1)
+        pair.advance(.seconds(15))
+        pair.right.answerAll()
+        pair.run()
+        #expect(count(.ikeFollowupKE, pair, responses: true) == 1)
+        pair.right.answersAtOnce = true
+        pair.advance(.seconds(60))
+        try bothAgree(pair)
+    }
+
     /// A search for another way, asked for earlier or later, gets its own answer.
     @Test(arguments: [true, false]) func aFollowupAndAnotherQuestionDoNotMeet(isEarlier: Bool) throws {
         let pair = pair("aes128gcm16-prfsha256-x25519", esp: "aes128gcm16-x25519-ke1_ecp256")
