@@ -35,6 +35,18 @@ import Testing
         return times
     }
 
+    /// What the right side asked last, as somebody on the way has recorded it: it rekeys.
+    private static func lastRequestOfTheRight(_ pair: Pair) throws -> Datagram {
+        var recorded: Datagram?
+        pair.wire = { datagram, fromLeft in
+            if !fromLeft { recorded = datagram }
+            return [datagram]
+        }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        return try #require(recorded)
+    }
+
     @Test func silenceIsAskedAbout() {
         let pair = Self.pair()
         pair.advance(.seconds(21))
@@ -72,14 +84,7 @@ import Testing
     /// Who has recorded a message sends it again: that is no sign of life (RFC 7296 §2.4), and is answered all the same.
     @Test func aRepeatedRequestIsNoSignOfLife() throws {
         let pair = Self.pair()
-        var recorded: Datagram?
-        pair.wire = { datagram, fromLeft in
-            if !fromLeft { recorded = datagram }
-            return [datagram]
-        }
-        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
-        pair.run()
-        let datagram = try #require(recorded)
+        let datagram = try Self.lastRequestOfTheRight(pair)
         #expect(try IKEHeader(peeking: datagram.bytes).isResponse == false)
         let start = pair.now
         var sent: [(time: Int64, isResponse: Bool)] = []
@@ -101,14 +106,7 @@ import Testing
     /// Nor does it earn a request of ours, which nobody answers, one more try: who listens could hold a dead IKE SA.
     @Test func aRepeatedRequestEarnsNoFurtherTry() throws {
         let pair = Self.pair()
-        var recorded: Datagram?
-        pair.wire = { datagram, fromLeft in
-            if !fromLeft { recorded = datagram }
-            return [datagram]
-        }
-        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
-        pair.run()
-        let datagram = try #require(recorded)
+        let datagram = try Self.lastRequestOfTheRight(pair)
         let tries = RetransmissionSchedule().tries
         var (sent, afterLast) = (0, 0)
         pair.wire = { datagram, fromLeft in
