@@ -9,10 +9,12 @@ from .scenario import CHILD, CONNECTION, Scenario
 #: What only one of the two says: strongSwan names the device of the outer address and its marks.
 ONE_SIDED = {"PLUTO_INTERFACE", "PLUTO_UDP_ENC"}
 
-#: Each call is one block. It takes its time, so that a gateway that waited for it would be seen.
+#: Each call is one block, written in one piece: somebody may be reading. It takes its time, so that a gateway that
+#: waited for it would be seen.
 SCRIPT = """#!/bin/sh
 sleep 1
-{ echo "-- $*"; env | grep '^PLUTO_' | sort; } >>"$0.log"
+told=$(env | grep '^PLUTO_' | sort)
+printf -- '-- %s\\n%s\\n' "$*" "$told" >>"$0.log"
 """
 
 
