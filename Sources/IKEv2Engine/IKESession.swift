@@ -202,6 +202,7 @@ final class IKESession {
     func follow(_ path: Path, _ turn: inout Turn) {
         guard isEstablished else { return }
         context.followNAT(path, &turn)
+        settle(&turn)
     }
 
     // MARK: After each input

@@ -57,7 +57,7 @@ extension NetworkAccessServer {
             timers.set(.end(held.origin), to: held.session.ends)
         }
         for unanswered in handed.reports where settings.accounts {
-            resubmit(unanswered, now, &entropy, &effects)
+            tell(unanswered.origin, unanswered.report, unanswered.attributes, now, &entropy, &effects)
         }
         let present = Set(living)
         for held in handed.sessions {
@@ -65,15 +65,6 @@ extension NetworkAccessServer {
                 closed(id, .replaced, meter, now, &entropy, &effects)
             }
         }
-    }
-
-    private mutating func resubmit(
-        _ unanswered: HandedSessions.Unanswered, _ now: Instant, _ entropy: inout some Entropy,
-        _ effects: inout [Effect]
-    ) {
-        lastRequest += 1
-        purposes[lastRequest] = .report(unanswered.origin, unanswered.report)
-        submit(.accounting, unanswered.attributes, to: nil, now, &entropy, &effects)
     }
 }
 

@@ -47,7 +47,7 @@ public struct NetworkAccessServer: Sendable {
     var purposes: [UInt64: Purpose] = [:]
     /// The request that a conversation waits for.
     private var awaited: [EAPQuestion.Conversation: UInt64] = [:]
-    var lastRequest: UInt64 = 0
+    private var lastRequest: UInt64 = 0
     /// What servers have allowed IKE SAs that are not established yet.
     private var allowed: [IKESAID: (authorization: Authorization, name: [UInt8])] = [:]
     var sessions: [IKESAID: AccountedSession] = [:]
@@ -118,7 +118,7 @@ public struct NetworkAccessServer: Sendable {
         client.cancel(id)
     }
 
-    mutating func submit(
+    private mutating func submit(
         _ service: RADIUSClient.Service, _ attributes: [RADIUSAttribute], to server: Int?, _ now: Instant,
         _ entropy: inout some Entropy, _ effects: inout [Effect]
     ) {
@@ -292,6 +292,14 @@ public struct NetworkAccessServer: Sendable {
     ) {
         guard let session = sessions[origin], session.isTold, settings.accounts else { return }
         let attributes = session.attributes(report, settings, session.usage(meter), now, unixTime: unixTime())
+        tell(origin, report, attributes, now, &entropy, &effects)
+    }
+
+    /// Sends a report to whichever server takes it.
+    mutating func tell(
+        _ origin: IKESAID, _ report: AccountedSession.Report, _ attributes: [RADIUSAttribute], _ now: Instant,
+        _ entropy: inout some Entropy, _ effects: inout [Effect]
+    ) {
         lastRequest += 1
         purposes[lastRequest] = .report(origin, report)
         submit(.accounting, attributes, to: nil, now, &entropy, &effects)

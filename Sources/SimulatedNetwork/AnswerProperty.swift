@@ -1,7 +1,6 @@
 import Clockwork
 import GatewayModel
 import IKECore
-import IKEMessages
 import NetworkTypes
 
 /// Every request that arrives whole at its IKE SA is answered; a repeated one gets the same octets again; and nobody
@@ -22,7 +21,7 @@ final class AnswerProperty: Property {
         var messageID: UInt32
         var fragment: UInt16
 
-        var name: String { "\(ExchangeType(rawValue: exchange)) request \(messageID)" }
+        var name: String { "\(WireHeader.name(of: exchange)) request \(messageID)" }
     }
 
     private struct InitKey: Hashable {

@@ -64,19 +64,21 @@ public struct WireHeader: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    static func name(of exchange: UInt8) -> String {
+        switch exchange {
+        case saInit: "IKE_SA_INIT"
+        case auth: "IKE_AUTH"
+        case createChild: "CREATE_CHILD_SA"
+        case informational: "INFORMATIONAL"
+        case intermediate: "IKE_INTERMEDIATE"
+        case followupKE: "IKE_FOLLOWUP_KE"
+        default: "exchange \(exchange)"
+        }
+    }
+
     /// `IKE_AUTH request 1`, and the fragment's number when it is one.
     public var description: String {
-        let name =
-            switch exchange {
-            case Self.saInit: "IKE_SA_INIT"
-            case Self.auth: "IKE_AUTH"
-            case Self.createChild: "CREATE_CHILD_SA"
-            case Self.informational: "INFORMATIONAL"
-            case Self.intermediate: "IKE_INTERMEDIATE"
-            case Self.followupKE: "IKE_FOLLOWUP_KE"
-            default: "exchange \(exchange)"
-            }
         let part = fragment == 0 ? "" : " part \(fragment)"
-        return "\(name) \(isResponse ? "response" : "request") \(messageID)\(part)"
+        return "\(Self.name(of: exchange)) \(isResponse ? "response" : "request") \(messageID)\(part)"
     }
 }

@@ -65,9 +65,10 @@ struct SiteAuthority {
     /// The certificate of this gateway's authority, where tunnels with it name it.
     func certificatePath(_ gateway: String) -> String { directory + "/authorities/\(gateway).pem" }
 
-    /// Whether a site of this name has its files already.
+    /// Whether this gateway has all its files already.
     func has(_ label: String) -> Bool {
-        RawFile.exists(directory + "/private/\(label).pem") && RawFile.exists(directory + "/x509/\(label).pem")
+        [directory + "/private/\(label).pem", directory + "/x509/\(label).pem", certificatePath(label)]
+            .allSatisfy(RawFile.exists)
     }
 
     /// Until when the certificate is valid, in seconds since 1970; refuses what does not belong together.

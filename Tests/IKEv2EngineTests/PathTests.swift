@@ -134,6 +134,26 @@ import Testing
         #expect(!ports.isEmpty && ports.allSatisfy { $0 == 34_500 }, "\(ports)")
     }
 
+    /// Who comes from elsewhere lives: a request whose last try went to the old place has one more.
+    @Test func aMappingThatThePlaneNoticedEarnsARequestAnotherTry() throws {
+        let (pair, _) = pairBehindNAT()
+        let child = try #require(pair.right.summary?.children.first)
+        pair.wire = { _, _ in [] }
+        pair.right.handle(.command(.rekey(.child("net", connection: nil))))
+        pair.run()
+        pair.advance(.seconds(120))
+        let tries = pair.trace.filter { !$0.fromLeft && $0.datagram.path.remote.port == 24_500 }
+        let request = try #require(tries.last?.datagram.bytes)
+        #expect(tries.count { $0.datagram.bytes == request } == RetransmissionSchedule().tries + 1)
+        pair.trace = []
+        var moved = try #require(pair.right.summary?.path)
+        moved.remote.port = 40_000
+        pair.right.handle(.plane(.mappingChanged(child.id, moved)))
+        pair.advance(.milliseconds(1))
+        #expect(pair.trace.map(\.datagram.bytes) == [request])
+        #expect(pair.trace.first?.datagram.path.remote.port == 40_000)
+    }
+
     @Test func aPathIsKeptAliveAsLongAsSomebodyNeedsIt() throws {
         let tables = EndpointTables()
         let path = Path(local: Endpoint(Pair.leftAddress, 4500), remote: Endpoint(Pair.rightAddress, 4500))

@@ -266,6 +266,17 @@ struct KeyAgreementTests {
         }
     }
 
+    /// The strengths that SP 800-56A (revision 3, table 26) gives these groups; an exponent has twice as many bits, at least.
+    @Test(arguments: [(14, 112), (15, 128), (16, 152), (17, 176), (18, 200)])
+    func exponentsAreTwiceAsLongAsTheGroupIsStrong(group: UInt16, strength: Int) throws {
+        let specification = AlgorithmRegistry.specification(of: Transform(.keyExchange, group))
+        guard case .keyExchange(.modp(_, _, let octets)) = specification else {
+            Issue.record("\(group) is no group of numbers")
+            return
+        }
+        #expect((2 * strength...2 * strength + 80).contains(8 * octets))
+    }
+
     /// A curve's scalar is drawn again until it lies below the order: zeros and ones are passed over.
     @Test func drawsAgainWhenOutOfRange() throws {
         struct Script: Entropy {

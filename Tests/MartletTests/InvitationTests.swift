@@ -98,6 +98,21 @@ import Testing
         #expect(ours.remote.authorities.count == 1 && other.remote.authorities.count == 1)
     }
 
+    /// A gateway whose authority is missing has not all its files: tunnels would name one that is not there.
+    @Test func allFilesMakeAGatewayComplete() throws {
+        let folder = try Folder()
+        let (site, authority) = (SiteFiles(path: folder.path + "/swanctl.conf"), SiteAuthority(directory: folder.path))
+        try authority.prepare(for: "hq")
+        let files = authority.files(try authority.issue("hq"), label: "hq", authority: "hq")
+        for missing in files.indices {
+            for place in files.indices where place != missing { try site.write([files[place]]) }
+            #expect(!authority.has("hq"), "without \(files[missing].path)")
+            for file in files where RawFile.exists(file.path) { try RawFile.remove(file.path) }
+        }
+        try site.write(files)
+        #expect(authority.has("hq"))
+    }
+
     @Test func credentialsThatDoNotBelongTogetherAreRefused() throws {
         let folder = try Folder()
         let authority = SiteAuthority(directory: folder.path)
