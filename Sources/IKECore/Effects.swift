@@ -29,12 +29,20 @@ public struct Effects: Sendable {
     /// Adds one more thing at the end.
     public mutating func append(_ effect: Effect) { list.append(effect) }
 
-    /// Takes out everything, in order.
+    /// Takes out everything: first what the data plane is to do, then the rest, either in order. A peer may send, and be
+    /// answered, as soon as it hears from us.
     public mutating func take() -> [Effect] {
         var taken: [Effect] = []
         // As many come next time, more or less: no growing by doubling.
         taken.reserveCapacity(list.count)
         swap(&taken, &list)
-        return taken
+        guard let late = taken.lastIndex(where: \.isForPlane), !taken[..<late].allSatisfy(\.isForPlane) else {
+            return taken
+        }
+        return taken.filter(\.isForPlane) + taken.filter { !$0.isForPlane }
     }
+}
+
+extension Effect {
+    fileprivate var isForPlane: Bool { if case .plane = self { true } else { false } }
 }

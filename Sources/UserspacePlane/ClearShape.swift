@@ -44,7 +44,9 @@ struct ClearShape: Hashable {
         var steps = ClearSelector.isFamily(family)
         steps.append(.payload(.network, offset: offset, length: length, register: 0))
         if sourceLength + destinationLength < 8 * length {
-            steps.append(.mask(mask(sourceLength) + mask(destinationLength), register: 0))
+            // Each by itself: the kernel masks 16 octets at once at most.
+            steps.append(.mask(mask(sourceLength), register: 0))
+            steps.append(.mask(mask(destinationLength), register: length / 8))
         }
         batch.addRule(to: chain, steps + [.isIn(set, register: 0), .counter, .verdict(.drop)])
     }

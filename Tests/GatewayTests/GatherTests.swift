@@ -27,6 +27,22 @@ import Testing
         #expect(pair.hq.installed.count == 1 && pair.branch.installed.count == 1)
     }
 
+    @Test func thePeerIsAnsweredWhenItsPacketsCanBe() throws {
+        let pair = try pair()
+        var order: [String] = []
+        pair.branch.plane.onCommand = { order.append($0) }
+        pair.branch.transport.onSend = { order.append("sent") }
+        pair.initiate(gathering: true)
+        #expect(order.last == "sent" && order.count { $0 == "sent" } == 2, "\(order)")
+        // Without anybody who gathers as well.
+        let other = NodePair(hq: try Fixtures.hq(), branch: try Fixtures.branch())
+        order = []
+        other.branch.plane.onCommand = { order.append($0) }
+        other.branch.transport.onSend = { order.append("sent") }
+        other.initiate()
+        #expect(order == ["sent", "install inbound", "install outbound", "protect", "sent"])
+    }
+
     @Test func whatIsRefusedLateIsNotUpForAnybody() throws {
         let pair = try pair()
         pair.branch.plane.refusesLate = true

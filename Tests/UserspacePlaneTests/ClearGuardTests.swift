@@ -86,6 +86,25 @@ private let sent = Atomic<UInt64>(0)
         #expect(try !hasTable(sites.left))
     }
 
+    /// One more pair of blocks is one more element of a set, which costs the same however many there are, and no rule.
+    @Test(arguments: [false, true])
+    func pairsOfBlocksLieInSets(v6: Bool) throws {
+        let sites = try Sites("sets\(v6 ? 6 : 4)")
+        let plane = try sites.plane(sites.left)
+        try sites.bringUp(plane, sites.left)
+        let block = v6 ? sites.right.net.v6 : sites.right.net.v4
+        let length = try Support.prefix(block).length
+        let nft = { (words: String) in
+            try Support.run(in: sites.left.name, ["sh", "-c", "nft -n list table inet martlet | \(words)"])
+        }
+        let rule = "@blocks\(v6 ? 6 : 4)_\(length)_\(length) "
+        #expect(try nft("grep -q '\(rule)'") == 0, "the set is looked into")
+        let address = try #require(block.split(separator: "/").first)
+        #expect(try nft("grep -q 'elements.*\(address)'") == 0, "the blocks are in it")
+        #expect(try nft("grep -q 'addr \(address).*drop'") == 1, "there is no rule for them")
+        try plane.stop()
+    }
+
     @Test func whatComesThroughTheTunnelIsWelcome() throws {
         let sites = try Sites("through")
         let (left, right) = (try sites.plane(sites.left), try sites.plane(sites.right))
