@@ -1,5 +1,6 @@
 """Other people's tools judge what we give out: PyPI's vici client, promtool, systemd-analyze, three shells, man."""
 
+import glob
 import json
 import os
 import re
@@ -213,11 +214,14 @@ def _completions(root):
         "fish": "fish/vendor_completions.d/martlet.fish"}
     for shell, place in places.items():
         path = os.path.join(root, "usr/share", place)
-        program = shutil.which(shell)
+        program, environment = shutil.which(shell), {}
         if not program:
             base = unpacked(shell)
             program = os.path.join(base, "bin" if shell == "zsh" else "usr/bin", shell)
-        done = run([program, "--no-execute" if shell == "fish" else "-n", path], timeout=30)
+            if shell == "fish":
+                libraries = glob.glob(os.path.join(unpacked("libpcre2-32-0"), "usr/lib/*"))
+                environment["LD_LIBRARY_PATH"] = ":".join(libraries)
+        done = run([program, "--no-execute" if shell == "fish" else "-n", path], timeout=30, env=environment)
         if done.code != 0 or done.err.strip():
             raise Failure(f"{shell} does not take its completions: {done.text[-300:]}")
         with open(path, encoding="utf-8") as source:

@@ -96,9 +96,8 @@ extension ControlFacade {
             if let id = event.ikeSA { publishRekey(of: id, server) }
         case .ikeClosed(let reason):
             if let id = event.ikeSA { installed[id] = nil }
-            guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }), reason != .replaced else {
-                return
-            }
+            // One that was rekeyed lives on under another number, and is announced as that already.
+            guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }) else { return }
             noteShortLife(event, reason, summary)
             summary.state = .deleting
             server.publish(.ikeUpDown(isUp: false, summary))

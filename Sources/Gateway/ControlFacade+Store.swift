@@ -46,6 +46,8 @@ extension ControlFacade {
             lists: type == nil || type == "X509_CRL", answers: type == nil || type == "OCSP_RESPONSE")
     }
 
+    func subject(of certificate: [UInt8]) -> String? { (try? Certificate(der: certificate))?.name }
+
     func authorities() -> [ViciAuthority] {
         store.whole.authorities.map { authority in
             ViciAuthority(

@@ -116,11 +116,15 @@ final class ControlFacade: ViciHandler {
     }
 
     func algorithms() -> [(kind: String, names: [String])] {
-        let kinds: [(String, TransformType)] = [
-            ("encryption", .encryption), ("integrity", .integrity), ("prf", .prf), ("ke", .keyExchange),
+        let kinds: [(String, TransformType, isAEAD: Bool)] = [
+            ("encryption", .encryption, false), ("integrity", .integrity, false), ("aead", .encryption, true),
+            ("prf", .prf, false), ("ke", .keyExchange, false),
         ]
-        return kinds.map { kind, type in
-            (kind, AlgorithmRegistry.algorithms.filter { $0.transform.type == type }.map(\.displayName).uniqued())
+        return kinds.map { kind, type, isAEAD in
+            let found = AlgorithmRegistry.algorithms.filter {
+                $0.transform.type == type && AlgorithmRegistry.isAEAD($0.transform) == isAEAD
+            }
+            return (kind, found.map(\.displayName).uniqued())
         }
     }
 
@@ -132,17 +136,25 @@ final class ControlFacade: ViciHandler {
             server?.complete(ticket, .failure("\(what) not found"))
             return
         }
+        if let child, connection.child(named: child)?.shunt != nil {
+            server?.complete(
+                ticket,
+                .failure("CHILD_SA config '\(child)' is a policy (mode = pass or drop): nobody has to initiate it"))
+            return
+        }
         let limit = store.settings.initiationLimit
         if request.respectsLimits, limit > 0, gateway.counts.halfOpen >= limit {
             server?.complete(ticket, .failure("limit of half-open IKE_SAs exceeded"))
             return
         }
         let present = gateway.ikeSAs(of: connection.name)
-        let installed = present.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
+        // What is on its way out carries nothing much longer.
+        let staying = present.filter { $0.state != .deleting && $0.state != .destroying }
+        let installed = staying.flatMap(\.children).filter { $0.state == .installed || $0.state == .rekeying }
             .map(\.name)
         let wanted = child.map { [$0] } ?? connection.children.filter { $0.shunt == nil }.map(\.name)
         let missing = Set(wanted).subtracting(installed)
-        if missing.isEmpty, !wanted.isEmpty || present.contains(where: { $0.state == .established }) {
+        if missing.isEmpty, !wanted.isEmpty || staying.contains(where: { $0.state == .established }) {
             server?.complete(ticket, .success)
             return
         }
@@ -160,6 +172,8 @@ final class ControlFacade: ViciHandler {
         }
         pending.wait(ticket, ikeSAs: meant.ikeSAs, children: meant.children)
         gateway.handle(.command(.terminate(request.target)))
+        // The peer has been told; whether it answers is of no interest then.
+        if request.force { for id in meant.ikeSAs.sorted() { gateway.handle(.command(.abandon(id))) } }
     }
 
     /// Whether an IKE SA is not what an initiation goes by: it is leaving, or the peer has begun it.

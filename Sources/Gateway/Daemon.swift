@@ -24,6 +24,8 @@ public final class Daemon {
         public var tunName: String
         /// Log lines above this level are not written.
         public var logLevel: Int
+        /// Whether the configuration's `plugins.vici.socket` comes before ``controlSocket``: nobody has named one.
+        public var prefersConfiguredSocket = false
         /// Whether packets may travel in trains where the kernel can do that.
         public var usesOffload: Bool
         /// Whether packets may be encrypted by something faster than libcrypto.
@@ -90,12 +92,16 @@ public final class Daemon {
     /// Reads the configuration and takes hold of sockets, device and routes; says in an error what can't be had. Entries
     /// of the log go to `write`.
     public init(_ options: Options, write: @escaping (LogRecord) -> Void) throws {
-        self.options = options
+        var options = options
         log = EventLog(level: options.logLevel, unixTime: WallClock.now, write: write)
         // Before any other thread: threads inherit the blocked signals.
         signals = try SignalWatcher()
         let loaded = try LoadedConfiguration(path: options.configuration, source: DiskFiles())
         for warning in loaded.warnings { log.line("CFG", warning.description) }
+        if options.prefersConfiguredSocket, let socket = loaded.settings.controlSocket {
+            options.controlSocket = try ControlAddress(socket)
+        }
+        self.options = options
         loop = try ControlLoop()
         var planeConfiguration = Self.planeConfiguration(options, loaded)
         notification = try ServiceNotification.fromEnvironment()

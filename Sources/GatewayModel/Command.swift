@@ -7,6 +7,8 @@ public enum Command: Hashable, Sendable {
     case initiate(connection: String, child: String?)
     /// Close IKE SAs with their children, or single children.
     case terminate(Target)
+    /// Close an IKE SA with its children at once: the peer is told, and not waited for.
+    case abandon(IKESAID)
     /// Replace SAs by new ones with new keys; single children, or IKE SAs, whose children live on with the new ones.
     case rekey(Target)
     /// Authenticate IKE SAs anew that we have started: new ones with the same children, from the beginning.

@@ -18,7 +18,7 @@ public enum Effect: Sendable {
     case expose(ExposedKeys)
 }
 
-/// What an engine wants done, in order: the order is part of the meaning.
+/// What an engine wants done, in order: the order is part of the meaning. What the data plane is to do comes first.
 public struct Effects: Sendable {
     /// What is to be done, the first first.
     public private(set) var list: [Effect] = []

@@ -6,8 +6,9 @@ import IPsecCrypto
 import NetworkTypes
 import WireFormat
 
-/// A Child SA on its way into the data plane: inbound first, so that nothing of the peer's is lost; outbound and policies
-/// when the peer knows of it (RFC 7296 §2.8).
+/// A Child SA on its way into the data plane: inbound first, so that nothing of the peer's is lost; then outbound and
+/// policies, but for one that the peer has made in place of another (RFC 7296 §2.8). All of it is in force before our
+/// answer leaves (see ``Effects/take()``): the peer's first packet may ask for one of ours.
 struct ChildInstallation {
     /// The number that it will have.
     let id: ChildSAID

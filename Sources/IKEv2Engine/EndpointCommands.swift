@@ -12,6 +12,11 @@ extension IKEv2Endpoint {
         case .initiate(let connection, let child):
             initiate(connection, child.map { [$0] }, &turn)
         case .terminate(let target): terminate(target, &turn)
+        case .abandon(let id):
+            guard let session = sessions[id] else { return }
+            session.leave(.asked, &turn)
+            session.abandon(.asked, &turn)
+            after(session, &turn)
         case .rekey(let target): rekey(target, &turn)
         case .reauthenticate(let target): reauthenticate(target, &turn)
         case .redirect(let id, let gateway):

@@ -67,7 +67,8 @@ final class CommandProperty: Property {
         switch input {
         case .command(.terminate(.connection(let name))): Ended(name: name)
         case .command(.terminate(.child(_, let name))): Ended(name: name)
-        case .command(.terminate(.ikeSA)), .command(.terminate(.childSA)), .command(.shutdown): Ended(name: nil)
+        case .command(.terminate(.ikeSA)), .command(.terminate(.childSA)), .command(.abandon), .command(.shutdown):
+            Ended(name: nil)
         default: nil
         }
     }

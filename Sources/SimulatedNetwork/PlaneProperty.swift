@@ -14,11 +14,12 @@ final class PlaneProperty: Property {
     init(hosts: [SimulatedHost]) { self.hosts = hosts }
 
     func handled(_ moment: Moment, _ report: inout Report) {
-        var hasAnswered = false
+        let hasAnswered = moment.effects.contains { effect in
+            if case .send(let datagram) = effect { WireHeader(datagram.bytes)?.isResponse == true } else { false }
+        }
         var hasChanged = false
         for effect in moment.effects {
             switch effect {
-            case .send(let datagram): hasAnswered = hasAnswered || WireHeader(datagram.bytes)?.isResponse == true
             case .plane(.install(let association)):
                 hasChanged = true
                 if association.direction == .inbound {
@@ -29,7 +30,7 @@ final class PlaneProperty: Property {
                 }
             case .plane: hasChanged = true
             case .publish: hasChanged = true
-            case .ask, .release, .forget, .expose: break
+            case .send, .ask, .release, .forget, .expose: break
             }
         }
         if hasChanged { compare(moment.host, &report) }
@@ -43,7 +44,7 @@ final class PlaneProperty: Property {
             report.violation(name, host, "an outbound SA goes to \(address), where nobody is")
             return
         }
-        // Who answers a request sends first and then installs: the peer cannot be ready yet, and is checked when it is.
+        // Who answers a request installs before the peer can be ready, which is checked when it is.
         if hasAnswered { return }
         let candidates = installed[peer.index]?[association.spi] ?? []
         if candidates.isEmpty {

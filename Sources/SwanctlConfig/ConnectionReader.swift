@@ -115,12 +115,12 @@ struct ConnectionReader {
         if connection.remotePort != 500 { connection.remoteNATTraversalPort = connection.remotePort }
     }
 
-    /// Empty for any.
+    /// Empty for any. `%any` beside others lets everybody in, and leaves them as what to start to.
     private mutating func addressList(_ key: String) -> [AddressPattern] {
         let patterns = reader.readList(key, or: []) { text throws(ValueProblem) in
             [try ValueSyntax.addressPattern(text)]
         }
-        return patterns.contains(.any) ? [] : patterns
+        return patterns.allSatisfy { $0 == .any } ? [] : patterns
     }
 
     private mutating func port(_ key: String) -> UInt16 {

@@ -1,4 +1,5 @@
 public import GatewayModel
+import WireFormat
 
 /// What a configuration says, complete and consistent.
 ///
@@ -244,6 +245,25 @@ struct ConfigurationBuilder {
                 secret.location,
                 "secrets.\(secret.name) is the key of \(owners.count) peers (\(names)): each can pose as"
                     + " the others", remedy: "give each peer a secret of its own")
+        }
+        reviewRepetitions(secrets)
+    }
+
+    /// One key under several names is no better than one for all of them.
+    private func reviewRepetitions(_ secrets: [Secret]) {
+        var known: [Int: [Secret]] = [:]
+        for secret in secrets where secret.kind == .ike {
+            var hasher = Hasher()
+            secret.value.withSpan { octets in for index in octets.indices { hasher.combine(octets[index]) } }
+            let place = hasher.finalize()
+            if let first = known[place]?.first(where: { $0.value == secret.value }) {
+                diagnostics.warning(
+                    secret.location,
+                    "secrets.\(secret.name) and secrets.\(first.name) are the same key: who has one can"
+                        + " pose as the other's peers", remedy: "give each peer a secret of its own")
+            } else {
+                known[place, default: []].append(secret)
+            }
         }
     }
 

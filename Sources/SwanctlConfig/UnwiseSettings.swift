@@ -26,14 +26,25 @@ struct UnwiseSettings {
             diagnostics.warning(
                 location, "\(name) keeps its keys for longer than a day (\(hours(child.rekeyTime)))",
                 remedy: "set its rekey_time to 1h, or to 8h where the peer insists")
-        }
-        if connection.rekeyTime > .zero, child.rekeyTime > connection.rekeyTime {
+        } else if child.lifeTime > Self.longest.scaled(by: Self.grace) {
             diagnostics.warning(
-                location,
-                "\(name) lives longer (\(hours(child.rekeyTime))) than its IKE SA (\(hours(connection.rekeyTime)))",
-                remedy: "make the child's rekey_time shorter than the connection's")
+                location, "\(name) may live for longer than a day (\(hours(child.lifeTime)))",
+                remedy: "leave life_time out, or make it shorter")
+        }
+        let ends = [connection.rekeyTime, connection.reauthTime].filter { $0 > .zero }
+        guard let end = ends.min() else { return }
+        let longest = max(child.rekeyTime, child.lifeTime.scaled(by: 1 / Self.grace))
+        if longest > end {
+            let lives = child.rekeyTime > end ? child.rekeyTime : child.lifeTime
+            diagnostics.warning(
+                location, "\(name) lives longer (\(hours(lives))) than its IKE SA (\(hours(end)))",
+                remedy: "make the child's rekey_time and life_time shorter than the connection's rekey_time"
+                    + " and reauth_time")
         }
     }
+
+    /// By how much what is replaced in time may live longer than until then.
+    private static let grace = 1.1
 
     /// A private address as our identity says nothing to a peer that sees a public one.
     private func reviewIdentity(_ connection: Connection, _ location: SourceLocation) {

@@ -8,12 +8,12 @@ enum ReadableTime {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
-    /// `Nov 21 12:34:56 2026 UTC`, for seconds since 1970.
+    /// `Nov 21 12:34:56 2026` in UTC, for seconds since 1970.
     static func text(unixTime: Int64) -> String {
         let (days, seconds) = split(unixTime, 86_400)
         let date = civil(daysSince1970: days)
         let time = [seconds / 3600, seconds / 60 % 60, seconds % 60].map { ($0 < 10 ? "0" : "") + String($0) }
-        return "\(months[date.month - 1]) \(date.day) \(time.joined(separator: ":")) \(date.year) UTC"
+        return "\(months[date.month - 1]) \(date.day) \(time.joined(separator: ":")) \(date.year)"
     }
 
     /// `3 hours`, `12 minutes`: the largest unit that is at least two, as status output has it.

@@ -7,8 +7,8 @@ import ViciMessages
 ///
 /// It owns key names, their order and their spelling, as ``ViciReports`` does for SAs.
 extension ViciReports {
-    /// A `list-conn` event.
-    static func connection(_ connection: Connection) -> ViciTree {
+    /// A `list-conn` event; `subject` says whose a certificate in DER is.
+    static func connection(_ connection: Connection, subject: ([UInt8]) -> String?) -> ViciTree {
         ViciTree { tree in
             tree.setSection(connection.name) { section in
                 section.setList("local_addrs", addresses(connection.localAddresses))
@@ -18,29 +18,13 @@ extension ViciReports {
                 section.set("rekey_time", connection.rekeyTime.wholeSeconds)
                 section.set("unique", "UNIQUE_\(connection.uniqueness.rawValue)".uppercased())
                 if connection.dpdDelay > .zero { section.set("dpd_delay", connection.dpdDelay.wholeSeconds) }
-                section.setSection("local-1") {
-                    round(
-                        connection.local.identity?.description, connection.local.method, connection.local.eap,
-                        connection.local.eapIdentity?.description, into: &$0)
+                if let identity = connection.ppkIdentity { section.set("ppk_id", identity.description) }
+                if connection.ppkRequired { section.set("ppk_required", true) }
+                for (index, round) in ([connection.local] + connection.furtherLocal).enumerated() {
+                    section.setSection("local-\(index + 1)") { own(round, subject, into: &$0) }
                 }
-                for (index, further) in connection.furtherLocal.enumerated() {
-                    section.setSection("local-\(index + 2)") {
-                        round(
-                            further.identity?.description, further.method, further.eap,
-                            further.eapIdentity?.description, into: &$0)
-                    }
-                }
-                section.setSection("remote-1") {
-                    round(
-                        Self.identity(connection.remote.identity), connection.remote.method, connection.remote.eap,
-                        connection.remote.eapIdentity?.description, into: &$0)
-                }
-                for (index, further) in connection.furtherRemote.enumerated() {
-                    section.setSection("remote-\(index + 2)") {
-                        round(
-                            Self.identity(further.identity), further.method, further.eap,
-                            further.eapIdentity?.description, into: &$0)
-                    }
+                for (index, round) in ([connection.remote] + connection.furtherRemote).enumerated() {
+                    section.setSection("remote-\(index + 1)") { peers(round, subject, into: &$0) }
                 }
                 section.setSection("children") { children in
                     for child in connection.children {
@@ -51,37 +35,61 @@ extension ViciReports {
         }
     }
 
-    /// One authentication round of one end.
-    private static func round(
-        _ identity: String?, _ method: Connection.AuthenticationMethod, _ eap: EAPRules, _ eapIdentity: String?,
-        into tree: inout ViciTree
+    private static func own(
+        _ round: Connection.Authentication, _ subject: ([UInt8]) -> String?, into tree: inout ViciTree
     ) {
-        if let identity { tree.set("id", identity) }
-        tree.set("class", className(method))
-        if method == .eap {
-            if eap.methods.count == 1, let only = eap.methods.first { tree.set("eap-type", only) }
-            if let eapIdentity { tree.set("eap_id", eapIdentity) }
-        }
-        for key in ["groups", "cert_policy", "certs", "cacerts"] { tree.setList(key, [String]()) }
+        let certificates = round.certificates.compactMap(subject)
+        if let identity = round.identity?.description ?? certificates.first { tree.set("id", identity) }
+        method(round.method, round.eap, round.eapIdentity?.description, into: &tree)
+        lists(certificates: certificates, into: &tree)
     }
 
-    /// Whom the peer has to be; nil for anybody.
-    private static func identity(_ pattern: IdentityPattern?) -> String? {
-        switch pattern {
-        case .any?, nil: nil
-        case .some(let pattern): pattern.description
+    private static func peers(
+        _ round: Connection.PeerAuthentication, _ subject: ([UInt8]) -> String?, into tree: inout ViciTree
+    ) {
+        if let identity = round.identity { tree.set("id", identity.description) }
+        method(round.method, round.eap, round.eapIdentity?.description, into: &tree)
+        switch round.revocation {
+        case .strict: tree.set("revocation", "GOOD")
+        case .ifURI: tree.set("revocation", "SKIPPED")
+        case .relaxed: break
         }
+        let authorities = round.trustsLoaded ? [] : round.authorities.compactMap { subject($0.certificate) }
+        lists(
+            groups: round.groups, policies: round.policies, certificates: round.certificates.compactMap(subject),
+            authorities: authorities, into: &tree)
+    }
+
+    private static func method(
+        _ method: Connection.AuthenticationMethod, _ eap: EAPRules, _ eapIdentity: String?, into tree: inout ViciTree
+    ) {
+        if method == .eap {
+            if let eapIdentity { tree.set("eap_id", eapIdentity) }
+            if eap.methods.count == 1, let only = eap.methods.first { tree.set("eap-type", only) }
+        }
+        tree.set("class", className(method))
+    }
+
+    private static func lists(
+        groups: [String] = [], policies: [String] = [], certificates: [String], authorities: [String] = [],
+        into tree: inout ViciTree
+    ) {
+        tree.setList("groups", groups)
+        tree.setList("cert_policy", policies)
+        tree.setList("certs", certificates)
+        tree.setList("cacerts", authorities)
     }
 
     private static func childFields(_ child: ChildTemplate, into tree: inout ViciTree) {
         tree.set("mode", child.shunt?.rawValue ?? child.mode.rawValue)
         tree.set("rekey_time", child.rekeyTime.wholeSeconds)
-        tree.set("rekey_bytes", 0)
-        tree.set("rekey_packets", 0)
+        tree.set("rekey_bytes", child.volume.bytes.rekey)
+        tree.set("rekey_packets", child.volume.packets.rekey)
         tree.set("dpd_action", word(child.dpdAction))
         tree.set("close_action", word(child.closeAction))
         tree.setList("local-ts", child.localSelectors)
         tree.setList("remote-ts", child.remoteSelectors)
+        if child.priority > 0 { tree.set("priority", child.priority) }
     }
 
     private static func word(_ action: ChildTemplate.CloseAction) -> String {

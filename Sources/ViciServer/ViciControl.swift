@@ -259,7 +259,9 @@ public final class ViciControl {
     private func listConnections(_ handler: any ViciHandler, _ arguments: ViciTree, for session: ViciSession) {
         let wanted = arguments["ike"]
         let connections = handler.connections().filter { wanted == nil || $0.name == wanted }
-        list(connections, for: session, event: "list-conn") { ViciReports.connection($0) }
+        list(connections, for: session, event: "list-conn") { [weak handler] connection in
+            ViciReports.connection(connection) { handler?.subject(of: $0) }
+        }
     }
 
     private func listSAs(_ handler: any ViciHandler, _ filter: ViciCommands.Filter, for session: ViciSession) {

@@ -18,6 +18,8 @@ extension ViciHandler {
     public func policies() -> [ViciPolicy] { [] }
     /// There are none.
     public func certificates() -> [ViciCertificate] { [] }
+    /// None can be read here.
+    public func subject(of certificate: [UInt8]) -> String? { nil }
     /// There are none.
     public func authorities() -> [ViciAuthority] { [] }
     /// There are none.

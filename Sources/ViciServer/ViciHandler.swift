@@ -56,6 +56,8 @@ public protocol ViciHandler: AnyObject {
     func policies() -> [ViciPolicy]
     /// Certificates, revocation lists and keys that are held.
     func certificates() -> [ViciCertificate]
+    /// Whose this certificate in DER is; nil when it can't be read.
+    func subject(of certificate: [UInt8]) -> String?
     /// Certification authorities that are configured.
     func authorities() -> [ViciAuthority]
     /// Pools of virtual addresses, with their leases.

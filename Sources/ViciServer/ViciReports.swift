@@ -167,8 +167,18 @@ enum ViciReports {
         }
     }
 
-    /// Text that fits into a value.
-    static func text(_ text: String) -> String { String(decoding: text.utf8.prefix(60_000), as: UTF8.self) }
+    /// Text that fits into a value, in ASCII: of one with any other character, strongSwan's clients show nothing at all.
+    static func text(_ text: String) -> String {
+        if text.utf8.allSatisfy({ $0 < 0x80 }) { return String(decoding: text.utf8.prefix(60_000), as: UTF8.self) }
+        let plain = text.flatMap { plainly[$0] ?? ($0.isASCII ? String($0) : "?") }
+        return String(plain.prefix(60_000))
+    }
+
+    private static let plainly: [Character: String] = [
+        "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "×": "x", "≤": "<=", "≥": ">=", "²": "^2",
+        "§": "section ",
+        "µ": "u", "‘": "'", "’": "'", "“": "\"", "”": "\"", "·": "-", "•": "-", "✓": "ok", "✗": "not ok",
+    ]
 
     /// The answer to a command that was carried out or not.
     static func outcome(_ outcome: ViciOutcome) -> ViciTree {

@@ -36,7 +36,7 @@ public final class ViciServer {
     }
 
     /// Listens there; `mode` says who may connect to a Unix socket (who may write).
-    public func listen(at address: ControlAddress, mode: UInt32 = 0o660) throws(SystemError) {
+    public func listen(at address: ControlAddress, mode: UInt32 = 0o770) throws(SystemError) {
         let listener = try UnixListener(address, mode: mode)
         try poller.add(listener.descriptor, token: firstToken, .readable)
         self.listener = listener

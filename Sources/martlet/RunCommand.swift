@@ -98,6 +98,7 @@ struct Run: ParsableCommand {
         let output = LogOutput(Self.standardError, journal: journal)
         var options = Daemon.Options(
             configuration: config, controlSocket: try control.address(), tunName: tun, logLevel: log)
+        options.prefersConfiguredSocket = control.given == nil
         options.usesOffload = offload == .auto
         options.usesAccelerator = crypto == .auto
         options.keyDirectory = saveKeys
@@ -125,8 +126,12 @@ struct ControlSocketOption: ParsableArguments {
         name: .customLong("vici"),
         help: ArgumentHelp(
             "The control socket: a path, also as unix://PATH; or tcp://127.0.0.1:PORT, which every user of this "
-                + "machine may then control. No other address is served.", valueName: "URI"))
-    var uri = Self.usual
+                + "machine may then control. No other address is served. Without it, `martlet run` looks for `socket` in "
+                + "the section plugins.vici of the configuration. (default: \(Self.usual))", valueName: "URI"))
+    var given: String?
+
+    /// The one that was named, or the usual one.
+    var uri: String { given ?? Self.usual }
 
     /// strongSwan's place, or where the packaged service has it.
     private static var usual: String {

@@ -21,7 +21,7 @@ import WireFormat
             if case .ikeStateChanged(_, let to) = kind { to } else { nil }
         }
         #expect(states == [.connecting, .established])
-        // The responder: inbound, then the answer, then outbound and policies.
+        // The responder: all of it before the answer, which may bring packets at once that are to be answered.
         let order = pair.right.effects.compactMap { effect -> String? in
             switch effect {
             case .plane(.install(let association)): association.direction.rawValue
@@ -30,7 +30,7 @@ import WireFormat
             default: nil
             }
         }
-        #expect(order == ["send", "inbound", "send", "outbound", "protect"])
+        #expect(order == ["send", "inbound", "outbound", "protect", "send"])
     }
 
     @Test(arguments: [true, false])

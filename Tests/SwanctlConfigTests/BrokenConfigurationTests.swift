@@ -169,6 +169,34 @@ import Testing
                 == "child 'net' of connection 'gw' never changes its keys")
     }
 
+    /// Keys live as long as they are let, whatever is tried before.
+    @Test func longLivesBehindShortRekeyings() throws {
+        #expect(
+            try warnings(connection("rekey_time = 20h", child: "rekey_time = 1h\nlife_time = 30h")).contains {
+                $0.hasSuffix("may live for longer than a day (30 h)")
+            })
+        #expect(
+            try warnings(connection("", child: "rekey_time = 3h\nlife_time = 5h")) == [
+                "child 'net' of connection 'gw' lives longer (5 h) than its IKE SA (4 h)"
+            ])
+        #expect(try warnings(connection("", child: "rekey_time = 4h")).isEmpty)
+        #expect(
+            try warnings(connection("rekey_time = 0\nreauth_time = 1h", child: "rekey_time = 4h")) == [
+                "child 'net' of connection 'gw' lives longer (4 h) than its IKE SA (1 h)"
+            ])
+    }
+
+    @Test func oneKeyUnderTwoNames() throws {
+        let text =
+            connection("") + "\nsecrets { ike-x { id = mars.example.net\nsecret = oncemore }\n"
+            + "ike-y { id = venus.example.net\nsecret = oncemore } }"
+        #expect(try warnings(text).contains { $0.hasPrefix("secrets.ike-y and secrets.ike-x are the same key") })
+        #expect(
+            try !warnings(text.replacing("ike-y { id = venus.example.net\nsecret = oncemore }", with: "")).contains {
+                $0.contains("the same key")
+            })
+    }
+
     @Test func aPrivateIdentityTowardsAPublicPeer() throws {
         let text = connection("local_addrs = 192.168.1.2").replacing("id = moon.example.net", with: "")
             .replacing("192.0.2.2", with: "203.0.113.9")

@@ -30,7 +30,7 @@ struct SwanctlTests {
         #expect(status == 0)
         #expect(
             output == """
-                uptime: 2 hours, since Nov 21 09:58:20 2026 UTC
+                uptime: 2 hours, since Nov 21 09:58:20 2026
                 worker threads: 3 total, 2 idle, working: 0/0/1/0
                 job queues: 0/0/0/0
                 jobs scheduled: 5

@@ -187,6 +187,40 @@ import ViciMessages
         #expect(try bench.read().count == count + 2)
     }
 
+    /// Of a text with any other character, strongSwan's clients show nothing.
+    @Test(arguments: [
+        ("plain", "plain"), ("a → b", "a -> b"), ("secrets { ike… }", "secrets { ike... }"), ("größer", "gr?er"),
+    ])
+    func textsAreASCII(_ text: String, _ expected: String) {
+        #expect(ViciReports.text(text).utf8.allSatisfy { $0 < 0x80 })
+        if text != "größer" { #expect(ViciReports.text(text) == expected) }
+    }
+
+    @Test func aConnectionIsListedWithAllThatItAsksFor() throws {
+        var connection = try #require(StubGateway().connections().first)
+        connection.ppkIdentity = Identity(IPAddress(v4: 1))
+        connection.local.method = .publicKey
+        connection.local.identity = nil
+        connection.local.certificates = [[1]]
+        connection.remote.method = .eap
+        connection.remote.identity = .any
+        connection.remote.eap.methods = [.md5]
+        connection.remote.groups = ["staff"]
+        connection.remote.policies = ["1.2.3.4"]
+        connection.remote.authorities = [CertificateAuthority(certificate: [2], keyIdentifier: [])]
+        connection.remote.revocation = .strict
+        connection.children[0].volume.bytes.rekey = 1000
+        connection.children[0].volume.packets.rekey = 7
+        connection.children[0].priority = 5
+        let tree = ViciReports.connection(connection) { "CN=\($0)" }
+        let text = tree.description
+        for part in [
+            "ppk_id=0.0.0.1", "local-1 {id=CN=[1] class=public key", "certs=[CN=[1]]",
+            "remote-1 {id=%any eap-type=EAP_MD5 class=EAP revocation=GOOD groups=[staff] cert_policy=[1.2.3.4]",
+            "cacerts=[CN=[2]]", "rekey_bytes=1000 rekey_packets=7", "priority=5",
+        ] { #expect(text.contains(part), "\(part) in \(text)") }
+    }
+
     /// Without registration a listing is only its empty answer, as clients expect.
     @Test func listingToNobody() throws {
         let bench = try Bench()
@@ -328,10 +362,10 @@ import ViciMessages
 
     @Test(
         arguments: [
-            (0, "Jan 1 00:00:00 1970 UTC"), (951_782_399, "Feb 28 23:59:59 2000 UTC"),
-            (951_782_400, "Feb 29 00:00:00 2000 UTC"),
-            (1_795_262_400, "Nov 21 12:00:00 2026 UTC"), (4_107_542_400, "Mar 1 00:00:00 2100 UTC"),
-            (-1, "Dec 31 23:59:59 1969 UTC"),
+            (0, "Jan 1 00:00:00 1970"), (951_782_399, "Feb 28 23:59:59 2000"),
+            (951_782_400, "Feb 29 00:00:00 2000"),
+            (1_795_262_400, "Nov 21 12:00:00 2026"), (4_107_542_400, "Mar 1 00:00:00 2100"),
+            (-1, "Dec 31 23:59:59 1969"),
         ] as [(Int64, String)])
     func dates(_ seconds: Int64, _ text: String) { #expect(ReadableTime.text(unixTime: seconds) == text) }
 }

@@ -91,7 +91,7 @@ public final class UnixListener: Sendable {
 
     /// Listens at `path`; `mode` says who may connect (whoever may write). A socket file that nobody listens on is
     /// replaced; EADDRINUSE when somebody does, EEXIST when the file is no socket.
-    public init(_ path: String, mode: UInt32 = 0o660, backlog: Int32 = 64) throws(SystemError) {
+    public init(_ path: String, mode: UInt32 = 0o770, backlog: Int32 = 64) throws(SystemError) {
         try checkedText(path, "listen")
         self.path = path
         let descriptor = Descriptor(owning: try checked(martlet_unix_socket(false), "socket", "Unix stream"))
@@ -116,7 +116,7 @@ public final class UnixListener: Sendable {
     }
 
     /// Listens where a control protocol is to be spoken; `mode` is for a socket with a file.
-    public convenience init(_ address: ControlAddress, mode: UInt32 = 0o660, backlog: Int32 = 64) throws(SystemError) {
+    public convenience init(_ address: ControlAddress, mode: UInt32 = 0o770, backlog: Int32 = 64) throws(SystemError) {
         switch address {
         case .path(let path): try self.init(path, mode: mode, backlog: backlog)
         case .loopback(let endpoint):

@@ -108,7 +108,8 @@ final class ToyEngine: SimulatedEngine {
             initiate(name, child, &environment, &effects)
         case .command(.terminate(let target)):
             for sa in sas where Self.matches(target, sa) { delete(sa, &environment, &effects) }
-        case .command(.shutdown), .command(.rekey), .command(.reauthenticate), .command(.redirect), .plane,
+        case .command(.shutdown), .command(.abandon), .command(.rekey), .command(.reauthenticate), .command(.redirect),
+            .plane,
             .configuration,
             .localAddresses:
             break
