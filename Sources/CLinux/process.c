@@ -160,6 +160,11 @@ int martlet_open_appending(const char *path, uint32_t mode) {
     return MARTLET_TRY(open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, (mode_t)mode));
 }
 
+int martlet_open_present(const char *path) {
+    // Without O_CREAT and O_TRUNC: a device or a pipe that somebody may have taken away meanwhile.
+    return MARTLET_TRY(open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC));
+}
+
 int martlet_open_directory(const char *path) {
     return MARTLET_TRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
@@ -191,6 +196,15 @@ static int identity_of(const struct stat *status, struct martlet_file_identity *
 int martlet_identify(const char *path, struct martlet_file_identity *identity) {
     struct stat status;
     return lstat(path, &status) < 0 ? -errno : identity_of(&status, identity);
+}
+
+int martlet_identify_end(const char *path, struct martlet_file_identity *identity) {
+    struct stat status;
+    return stat(path, &status) < 0 ? -errno : identity_of(&status, identity);
+}
+
+int64_t martlet_read_link(const char *path, char *target, size_t room) {
+    return MARTLET_TRY((int64_t)readlink(path, target, room));
 }
 
 int martlet_identify_open(int descriptor, struct martlet_file_identity *identity) {

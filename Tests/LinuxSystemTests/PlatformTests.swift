@@ -1,7 +1,8 @@
 import Clockwork
 import Glibc
-import LinuxSystem
 import Testing
+
+@testable import LinuxSystem
 
 @Suite struct UnixSocketTests {
     @Test("Bytes and the peer's identity come across")
@@ -109,6 +110,57 @@ import Testing
         }
         #expect(try RawFile.remove(path))
         #expect(try !RawFile.remove(path))
+    }
+
+    private func link(_ path: String, to target: String) throws {
+        // Strings ended by a zero for the length of the call.
+        try #require(unsafe symlink(target, path) == 0)
+    }
+
+    @Test("A link stays, and the file at its end is replaced, there or not yet")
+    func links() throws {
+        let base = Support.temporaryPath("links")
+        let (file, first, second) = (base + "-file", base + "-first", base + "-second")
+        defer { for path in [file, first, second] { #expect(throws: Never.self) { try RawFile.remove(path) } } }
+        try link(first, to: String(file.split(separator: "/").last ?? ""))
+        try link(second, to: first)
+        for contents: [UInt8] in [[1, 2, 3], [4]] {
+            try RawFile.write(second, contents)
+            #expect(try RawFile.read(file) == contents)
+            for path in [first, second] { #expect(try WriteTarget(path) == .file(file)) }
+        }
+        try RawFile.remove(file)
+        try link(file, to: second)
+        #expect(try #require(throws: SystemError.self) { try RawFile.write(second, [5]) }.errno.name == "ELOOP")
+    }
+
+    @Test("A pipe is written to and stays one; a directory and a socket are refused and stay")
+    func places() throws {
+        let (path, other, socket) = (
+            Support.temporaryPath("pipe"), Support.temporaryPath("pipe-link"), Support.temporaryPath("pipe-sock")
+        )
+        // A string ended by a zero for the length of the call.
+        let made = unsafe mkfifo(path, 0o600)
+        try #require(made == 0)
+        defer { for name in [path, other] { #expect(throws: Never.self) { try RawFile.remove(name) } } }
+        try link(other, to: path)
+        // The same.
+        let number = unsafe open(path, O_RDONLY | O_NONBLOCK)
+        let reader = Descriptor(owning: number)
+        for name in [path, other, "/dev/fd/\(number)"] { #expect(try WriteTarget(name) == .inPlace) }
+        try RawFile.write(path, [1, 2])
+        try RawFile.write(other, [3])
+        var octets = [UInt8](repeating: 0, count: 8)
+        #expect(try reader.read(into: &octets) == .octets(3))
+        #expect(octets.prefix(3) == [1, 2, 3])
+        #expect(try WriteTarget(path) == .inPlace)
+
+        let listener = try UnixListener(socket, mode: 0o600)
+        #expect(throws: SystemError.self) { try RawFile.write(socket, [1]) }
+        #expect(RawFile.exists(socket))
+        withExtendedLifetime(listener) {}
+        #expect(try #require(throws: SystemError.self) { try RawFile.write("/tmp", [1]) }.errno == .isDirectory)
+        #expect(try WriteTarget("/dev/null") == .inPlace)
     }
 
     @Test("Errors name the file")

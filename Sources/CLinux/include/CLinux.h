@@ -238,6 +238,7 @@ int martlet_open_reading(const char *path);
 int martlet_open_new(const char *path, uint32_t mode);
 int martlet_open_appending(const char *path, uint32_t mode);
 int martlet_open_directory(const char *path);
+int martlet_open_present(const char *path);
 int martlet_sync(int descriptor);
 int martlet_change_mode_of(int descriptor, uint32_t mode);
 int martlet_change_mode(const char *path, uint32_t mode);
@@ -245,6 +246,8 @@ int martlet_rename(const char *from, const char *to);
 int martlet_make_directory(const char *path, uint32_t mode);
 int martlet_unlink(const char *path);
 int martlet_identify(const char *path, struct martlet_file_identity *identity);
+int martlet_identify_end(const char *path, struct martlet_file_identity *identity);
+int64_t martlet_read_link(const char *path, char *target, size_t room);
 int martlet_identify_open(int descriptor, struct martlet_file_identity *identity);
 
 int64_t martlet_resident_octets(void);

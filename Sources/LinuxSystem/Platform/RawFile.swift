@@ -53,23 +53,27 @@ public enum RawFile {
     }
 
     /// Replaces the file at `path` by `contents` so that a reader, or a crash, finds the old or the new one, never half:
-    /// a temporary file beside it, fsync, rename, fsync of the directory. The file gets `mode` whatever the umask.
+    /// a temporary file beside it, fsync, rename, fsync of the directory. The file gets `mode` whatever the umask. A
+    /// symbolic link stays: the file at its end is replaced. A character device or a pipe is written to as it is; a
+    /// directory (EISDIR), a block device or a socket (EINVAL) is refused.
     public static func write(_ path: String, _ contents: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
         try checkedText(path, "open")
+        switch try WriteTarget(path) {
+        case .file(let end): try replace(end, contents, mode: mode)
+        case .inPlace:
+            // A checked string, ended by a zero for the length of the call.
+            let descriptor = Descriptor(owning: try checked(unsafe martlet_open_present(path), "open", path))
+            try write(contents, to: descriptor, path)
+        }
+    }
+
+    private static func replace(_ path: String, _ contents: [UInt8], mode: UInt32) throws(SystemError) {
         let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
         let temporary = "\(path).\(martlet_process_identifier()).\(unique).new"
         // Here and below: checked strings, ended by a zero for the length of each call.
         let descriptor = Descriptor(owning: try checked(unsafe martlet_open_new(temporary, 0o600), "open", temporary))
         do {
-            var written = 0
-            while written < contents.count {
-                // The bounds were just compared; the array lives for the length of the call.
-                let count = unsafe contents.withUnsafeBytes { bytes in
-                    unsafe martlet_write(
-                        descriptor.number, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
-                }
-                written += Int(try checked(count, "write", temporary))
-            }
+            try write(contents, to: descriptor, temporary)
             _ = try checked(martlet_change_mode_of(descriptor.number, mode), "fchmod", temporary)
             _ = try checked(martlet_sync(descriptor.number), "fsync", temporary)
             _ = try checked(unsafe martlet_rename(temporary, path), "rename", path)
@@ -78,6 +82,20 @@ public enum RawFile {
             throw error
         }
         try syncDirectory(of: path)
+    }
+
+    private static func write(
+        _ contents: [UInt8], to descriptor: Descriptor, _ path: String
+    ) throws(SystemError) {
+        var written = 0
+        while written < contents.count {
+            // The bounds were just compared; the array lives for the length of the call.
+            let count = unsafe contents.withUnsafeBytes { bytes in
+                unsafe martlet_write(
+                    descriptor.number, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
+            }
+            written += Int(try checked(count, "write", path))
+        }
     }
 
     /// Opens the file at `path` so that what is written goes to its end; one that is not there is made. The file gets

@@ -28,12 +28,18 @@ public struct ErrorNumber: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let exists = ErrorNumber(rawValue: 17)
     /// No such device.
     public static let noSuchDevice = ErrorNumber(rawValue: 19)
+    /// It is a directory.
+    public static let isDirectory = ErrorNumber(rawValue: 21)
     /// Invalid argument.
     public static let invalidArgument = ErrorNumber(rawValue: 22)
     /// The process has too many open files.
     public static let tooManyOpenFiles = ErrorNumber(rawValue: 24)
     /// The file is too large.
     public static let fileTooLarge = ErrorNumber(rawValue: 27)
+    /// The name is too long.
+    public static let nameTooLong = ErrorNumber(rawValue: 36)
+    /// Symbolic links in a circle.
+    public static let tooManyLinks = ErrorNumber(rawValue: 40)
     /// A message that is not what its kind promises.
     public static let badMessage = ErrorNumber(rawValue: 74)
     /// The message is too long.
