@@ -48,6 +48,15 @@ enum JSONValue: Encodable, Equatable, ExpressibleByStringLiteral {
     }
 }
 
+extension JSONValue {
+    /// On one line.
+    func line() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+}
+
 /// `--json`, the same for every command that tells how it went.
 struct OutputFormat: ParsableArguments {
     @Flag(help: "Print JSON, for programs.") var json = false
@@ -56,18 +65,13 @@ struct OutputFormat: ParsableArguments {
     func tell(_ fields: [String: JSONValue], _ lines: [String]) throws {
         if json { print(try Status.json(JSONValue.object(fields))) } else { for line in lines { print(line) } }
     }
+}
 
-    /// Does what a command is for. A failure is an object with `error` for programs, its `code` beside it where there is
-    /// one; the exit status is 1 either way.
-    func attempt(_ body: () throws -> Void) throws {
-        guard json else { return try body() }
-        do { try body() } catch let failure as CommandFailure {
-            var fields: [String: JSONValue] = ["error": .text(failure.description)]
-            if let code = failure.description.firstMatch(of: #/\bE-[A-Z0-9-]+/#) {
-                fields["code"] = .text(String(code.output))
-            }
-            print(try Status.json(JSONValue.object(fields)))
-            throw ExitCode(1)
-        }
+extension CommandFailure {
+    /// An object with `error` for programs, and its `code` beside it where there is one.
+    func json() -> JSONValue {
+        var fields: [String: JSONValue] = ["error": .text(description)]
+        if let code = description.firstMatch(of: #/\bE-[A-Z0-9-]+/#) { fields["code"] = .text(String(code.output)) }
+        return .object(fields)
     }
 }

@@ -45,60 +45,6 @@ struct GatewayClient {
     }
 }
 
-/// Whether a name on the command line is a connection's or a child's.
-enum Named {
-    case connection(String)
-    case child(String, connection: String)
-
-    /// Connections first; the error names what there is.
-    init(_ name: String, _ report: StatusReport) throws {
-        if report.connections.contains(where: { $0.name == name }) {
-            self = .connection(name)
-        } else if let owner = report.connections.first(where: { $0.children.contains(name) }) {
-            self = .child(name, connection: owner.name)
-        } else {
-            let names = report.connections.map { "'\($0.name)'" }
-            throw CommandFailure(
-                "No connection or child is called '\(name)'. "
-                    + (names.isEmpty ? "None is configured." : "There are: \(names.joined(separator: ", "))."))
-        }
-    }
-
-    /// The connection.
-    var owner: String {
-        switch self {
-        case .connection(let name), .child(_, let name): name
-        }
-    }
-
-    /// The peer's addresses.
-    func peer(_ report: StatusReport) -> String {
-        let addresses = report.connections.first { $0.name == owner }?.remote_addrs ?? []
-        return addresses.isEmpty ? "the peer" : addresses.joined(separator: ", ")
-    }
-
-    /// Whether there is nothing left to bring up.
-    func isUp(_ report: StatusReport) -> Bool {
-        guard let connection = report.connections.first(where: { $0.name == owner }) else { return false }
-        let installed = Set(connection.ike_sas.flatMap(\.children).filter { $0.state == "INSTALLED" }.map(\.name))
-        switch self {
-        case .connection: return !connection.children.isEmpty && installed.isSuperset(of: connection.children)
-        case .child(let name, _): return installed.contains(name)
-        }
-    }
-
-    var arguments: ViciTree {
-        ViciTree { tree in
-            switch self {
-            case .connection(let name): tree.set("ike", name)
-            case .child(let name, let connection):
-                tree.set("child", name)
-                tree.set("ike", connection)
-            }
-        }
-    }
-}
-
 /// `martlet up`.
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -117,9 +63,7 @@ struct Up: ParsableCommand {
         guard timeout >= 0, timeout <= 86_400 else { throw ValidationError("--timeout is 0 to 86400 seconds.") }
     }
 
-    func run() throws { try format.attempt { try bringUp() } }
-
-    private func bringUp() throws {
+    func run() throws {
         let isQuiet = quiet || format.json
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
@@ -156,12 +100,10 @@ struct Down: ParsableCommand {
     @OptionGroup var format: OutputFormat
     @OptionGroup var control: ControlSocketOption
 
-    func run() throws { try format.attempt { try close() } }
-
-    private func close() throws {
+    func run() throws {
         let gateway = try GatewayClient(control)
         let report = try gateway.status()
-        var arguments = try Named(name, report).arguments
+        var arguments = try Named(anyOf: name, report).arguments
         arguments.set("timeout", 30_000)
         let answer = try gateway.call("terminate", arguments) { _ in }
         if answer["success"] == "yes" {

@@ -30,6 +30,11 @@ struct Doctor: ParsableCommand {
     @Flag(help: "Print JSON, for programs.") var json = false
     @OptionGroup var control: ControlSocketOption
 
+    /// A name that is no connection's: not the gateway's fault.
+    private struct Unknown: Error {
+        let text: String
+    }
+
     func run() throws {
         var page = DoctorPage()
         page.machine()
@@ -38,7 +43,7 @@ struct Doctor: ParsableCommand {
             let report = try gateway.status()
             page.add(.well, "gateway", "The gateway answers on its control socket.")
             let wanted = report.connections.filter { name == nil || $0.name == name }
-            if let name, wanted.isEmpty { throw CommandFailure("No connection is called '\(name)'.") }
+            if let name, wanted.isEmpty { throw Unknown(text: report.unknownToDoctor(name)) }
             for connection in wanted {
                 page.connection(connection)
                 if rekey { try page.rekey(connection, control) }
@@ -48,11 +53,21 @@ struct Doctor: ParsableCommand {
             var certificates: [ViciTree] = []
             _ = try gateway.client.call("list-certs", streaming: "list-cert") { certificates.append($0) }
             page.ownCertificates(certificates)
+        } catch let unknown as Unknown {
+            throw CommandFailure(unknown.text)
         } catch let failure as CommandFailure {
             page.add(.broken, "gateway", failure.description)
         }
         if json { print(try Status.json(page.findings)) } else { for line in page.lines(.output) { print(line) } }
         if page.isBroken { throw ExitCode(1) }
+    }
+}
+
+extension StatusReport {
+    /// Why there is nothing to look at for a name that no configured connection has.
+    fileprivate func unknownToDoctor(_ name: String) -> String {
+        do { try requireConnection(name) } catch { return "\(error)" }
+        return "'\(name)' is no longer configured: `martlet status` shows what is left of it."
     }
 }
 

@@ -19,14 +19,39 @@ struct Explain: ParsableCommand {
         if table { return print(DiagnosisCatalogue.table, terminator: "") }
         guard let subject else { return try list() }
         if let entry = DiagnosisCatalogue.entry(subject) { return try show(Explanation(entry)) }
-        let report = try GatewayClient(control).status()
-        guard let connection = report.connections.first(where: { $0.name == subject }) else {
-            throw CommandFailure(
-                "'\(subject)' is neither a code nor a connection. `martlet explain` lists the codes, `martlet status` the "
-                    + "connections.")
+        // Nothing but a code looks like this: no gateway need be asked.
+        if subject.uppercased().hasPrefix("E-") || subject.allSatisfy(\.isNumber) {
+            if let report = try? GatewayClient(control).status(), report.knows(subject) {
+                return try explain(subject, report)
+            }
+            throw CommandFailure("There is no code '\(subject)'. `martlet explain` lists the codes.")
         }
-        guard let failure = connection.last_error else {
-            return print("Nothing went wrong with '\(subject)' since it was last up.")
+        let report: StatusReport
+        do { report = try GatewayClient(control).status() } catch let failure as CommandFailure {
+            throw CommandFailure(
+                "'\(subject)' is no code (`martlet explain` lists them), and whether it is a connection only a gateway "
+                    + "knows. \(failure)")
+        }
+        guard report.knows(subject) else {
+            throw CommandFailure(
+                "'\(subject)' is neither a code nor a connection. `martlet explain` lists the codes. \(report.whatThereIs)"
+            )
+        }
+        try explain(subject, report)
+    }
+
+    private func explain(_ name: String, _ report: StatusReport) throws {
+        guard let failure = report.connections.first(where: { $0.name == name })?.last_error else {
+            let isConfigured = report.connections.contains { $0.name == name }
+            let text =
+                isConfigured
+                ? "Nothing went wrong with '\(name)' since it was last up."
+                : "'\(name)' is no longer configured; its tunnel is there until it is closed: `martlet down \(name)`."
+            if json {
+                return print(
+                    try Status.json(JSONValue.object(["connection": .text(name), "code": .null, "text": .text(text)])))
+            }
+            return print(text)
         }
         if json { return print(try Status.json(failure)) }
         let terminal = Terminal.output
@@ -62,6 +87,13 @@ struct Explain: ParsableCommand {
         }
         print("What to do:")
         for line in Wrapping.lines(explanation.remedy, width: width, indentation: 2) { print(line) }
+    }
+}
+
+extension StatusReport {
+    /// Whether a connection of this name is configured, or has a tunnel left.
+    fileprivate func knows(_ name: String) -> Bool {
+        connections.contains { $0.name == name } || !ikeSAs(of: name).isEmpty
     }
 }
 

@@ -47,8 +47,24 @@ extension MartletCommand {
         switch (words.first ?? "").split(separator: "/").last {
         case "swanctl": Foundation.exit(SwanctlDoor.run(Array(words.dropFirst())))
         case "ipsec": Foundation.exit(IpsecDoor.run(Array(words.dropFirst())))
-        default: main(nil)
+        default: carryOut()
         }
+    }
+
+    /// Carries out a command. A failure is an object on standard output for who asked for JSON.
+    private static func carryOut() {
+        do {
+            var command = try parseAsRoot()
+            do { try command.run() } catch let failure as CommandFailure where wantsJSON && !(command is Run) {
+                let isLined = command is Watch || command is Log
+                print(try isLined ? failure.json().line() : Status.json(failure.json()))
+                Foundation.exit(1)
+            }
+        } catch { exit(withError: error) }
+    }
+
+    private static var wantsJSON: Bool {
+        CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
     }
 }
 

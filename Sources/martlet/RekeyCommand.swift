@@ -19,17 +19,8 @@ struct Rekey: ParsableCommand {
 
     func run() throws {
         let report = try GatewayClient(control).status()
-        let named = try Named(name, report)
-        var targets = [named.arguments]
-        if children, case .connection(let owner) = named {
-            let names = report.connections.first { $0.name == owner }?.children ?? []
-            targets = names.map { child in
-                ViciTree {
-                    $0.set("child", child)
-                    $0.set("ike", owner)
-                }
-            }
-        }
+        let named = try Named(anyOf: name, report)
+        let targets = try Self.targets(named, report, children: children)
         let outcome = try Rekeying(control).carryOut(targets, connection: named.owner, seconds: timeout)
         if json {
             print(try Status.json(outcome))
@@ -38,6 +29,18 @@ struct Rekey: ParsableCommand {
         }
         if let error = outcome.error { throw CommandFailure("'\(name)' has no new keys. \(error)") }
         print("'\(name)' has new keys (\(outcome.replaced) of \(outcome.matches) SAs replaced).")
+    }
+}
+
+extension Rekey {
+    /// What is to be replaced: with `children`, each child of the connection that has a Child SA.
+    static func targets(_ named: Named, _ report: StatusReport, children: Bool) throws -> [ViciTree] {
+        guard children, case .connection(let owner) = named else { return [named.arguments] }
+        var names: [String] = []
+        for child in report.ikeSAs(of: owner).filter({ !$0.isLeaving }).flatMap(\.children)
+        where !names.contains(child.name) { names.append(child.name) }
+        if names.isEmpty { throw CommandFailure("No child of '\(owner)' is up: there is nothing to rekey.") }
+        return names.map { Named.child($0, connection: owner).arguments }
     }
 }
 

@@ -35,9 +35,7 @@ struct Init: ParsableCommand {
     @OptionGroup var site: SiteOptions
     @OptionGroup var format: OutputFormat
 
-    func run() throws { try format.attempt { try write() } }
-
-    private func write() throws {
+    func run() throws {
         try SiteFiles.check(name)
         try Networks.check(lan)
         let files = site.files
@@ -90,9 +88,7 @@ struct Invite: ParsableCommand {
     @OptionGroup var format: OutputFormat
     @OptionGroup var start: StartOptions
 
-    func run() throws { try format.attempt { try invite() } }
-
-    private func invite() throws {
+    func run() throws {
         try SiteFiles.check(name)
         try Networks.check(lan)
         let isForeign = dialect.map { !["strongswan", "swanctl", "martlet"].contains($0) } ?? false
@@ -203,9 +199,7 @@ struct Join: ParsableCommand {
     @OptionGroup var format: OutputFormat
     @OptionGroup var start: StartOptions
 
-    func run() throws { try format.attempt { try join() } }
-
-    private func join() throws {
+    func run() throws {
         let invitation = try Invitation(line: line.joined())
         try SiteFiles.check(invitation.gateway)
         try SiteFiles.check(invitation.you)

@@ -12,10 +12,7 @@ struct StatusScreen {
             return ["No connections are configured. `martlet run --config FILE` reads them from FILE."]
         }
         var lines: [String] = []
-        if report.connections.count > 1 {
-            let count = report.connections.filter { $0.state == "up" }.count
-            lines.append("\(count) of \(report.connections.count) connections are up.")
-        }
+        lines += Self.headline(report)
         for connection in report.connections {
             let peer = connection.remote_addrs.joined(separator: ", ")
             lines.append("\(terminal.paint(connection.name, .bold))  \(terminal.state(connection.state))  peer \(peer)")
@@ -29,7 +26,9 @@ struct StatusScreen {
             if let failure = connection.last_error { lines += self.failure(failure) }
         }
         for sa in report.other_ike_sas {
-            lines.append("\(terminal.paint(sa.connection, .bold))  (no longer configured)")
+            lines.append(
+                "\(terminal.paint(sa.connection, .bold))  (no longer configured; `martlet down \(Self.word(sa.connection))` closes it)"
+            )
             lines += ikeSA(sa)
         }
         if !report.refusals.isEmpty {
@@ -37,6 +36,17 @@ struct StatusScreen {
             for failure in report.refusals.prefix(5) { lines += self.failure(failure) }
         }
         return lines
+    }
+
+    /// How many are up, where there is more than one to look at; tunnels whose connection is gone are counted apart.
+    private static func headline(_ report: StatusReport) -> [String] {
+        let count = report.connections.count
+        let others = report.other_ike_sas.count { !$0.isLeaving }
+        guard count + others > 1 else { return [] }
+        let up = report.connections.count { $0.state == "up" }
+        var parts = count > 0 ? ["\(up) of \(count) connection\(count == 1 ? " is" : "s are") up"] : []
+        if others > 0 { parts.append("\(others) tunnel\(others == 1 ? "" : "s") of what is no longer configured") }
+        return [parts.joined(separator: ", and ") + "."]
     }
 
     private func ikeSA(_ sa: StatusReport.IKESAStatus) -> [String] {

@@ -20,6 +20,7 @@ struct Watch: ParsableCommand {
     ]
 
     func run() throws {
+        if let name { try GatewayClient(control).status().requireConnection(name) }
         try EventStream(control, Self.events).forEach(for: seconds) { event in
             if let name, event.connection != name { return }
             Live.print(json ? event.json() : "\(Readable.clock()) \(event.text(.output))")
@@ -55,9 +56,11 @@ struct Log: ParsableCommand {
 
     func run() throws {
         let levels = LogLevels(level)
+        var isKnown = name == nil
         let show = { (event: EventLine) in
             let line = event.tree
             if let name, event.connection != name { return }
+            isKnown = true
             guard levels?.includes(line["group"] ?? "", line["level"].flatMap { Int($0) } ?? 1) ?? true else { return }
             let time = line["time"].flatMap { Double($0) }.map { Date(timeIntervalSince1970: $0) } ?? Date()
             Live.print(json ? event.json(at: time) : "\(Readable.clock(time)) \(event.text(.output))")
@@ -70,6 +73,8 @@ struct Log: ParsableCommand {
                 show(EventLine(name: "log", tree: tree))
             }
         } catch { throw CommandFailure("\(error).") }
+        // What the log remembers of a connection that is gone is worth its lines.
+        if let name, !isKnown { try gateway.status().requireConnection(name) }
         try stream?.forEach(for: seconds, everySecond: packets(gateway, levels, show), show)
     }
 }

@@ -59,12 +59,21 @@ import ViciMessages
     }
 
     @Test func aFailureNamesItsCode() throws {
-        #expect(throws: ExitCode.self) {
-            var format = OutputFormat()
-            format.json = true
-            try format.attempt { throw CommandFailure("E-SELECTORS: no") }
-        }
-        #expect(throws: CommandFailure.self) { try OutputFormat.parse([]).attempt { throw CommandFailure("no") } }
+        #expect(
+            CommandFailure("E-SELECTORS: no").json()
+                == .object(["error": "E-SELECTORS: no", "code": "E-SELECTORS"]))
+        #expect(try CommandFailure("a \"b\"").json().line() == #"{"error":"a \"b\""}"#)
+    }
+
+    @Test(arguments: [
+        ["up", "x"], ["down", "x"], ["status"], ["rekey", "x"], ["show", "crypto", "ikev2", "sa"], ["log", "x"],
+        ["watch", "x"], ["metrics"], ["explain", "x"], ["explain", "E-NOPE"],
+    ])
+    func everyFailureIsJSON(_ words: [String]) throws {
+        let folder = try Folder()
+        let outcome = try Executable.run(words + ["--json", "--vici", folder.file("none")])
+        #expect(outcome.status == 1 && outcome.errors.isEmpty)
+        #expect(try object(outcome.output)["error"] as? String != nil)
     }
 
     @Test func aMessageOfTheControlProtocol() throws {

@@ -102,6 +102,17 @@ import Testing
         #expect(unknown.status == 1)
         #expect(unknown.errors == "Error: No connection or child is called 'nosuch'. There are: 'my-site'.\n")
 
+        for command in ["log", "watch", "doctor"] {
+            let outcome = try daemon.martlet(command, "nosuch")
+            #expect(outcome.status == 1)
+            #expect(outcome.errors == "Error: No connection is called 'nosuch'. There are: 'my-site'.\n", "\(command)")
+            let json = try daemon.martlet(command, "nosuch", "--json")
+            #expect(json.status == 1 && json.errors.isEmpty && json.output.contains("\"error\""))
+        }
+        #expect(try daemon.martlet("watch", "my-site", "--seconds", "0").status == 0)
+        let rekeying = try daemon.martlet("rekey", "my-site", "--children")
+        #expect(rekeying.status == 1 && rekeying.errors.contains("No child of 'my-site' is up"))
+
         // There is no route in this namespace: that is said at once, in words, once.
         let failed = try daemon.martlet("up", "net")
         #expect(failed.status == 1)

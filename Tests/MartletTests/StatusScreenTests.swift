@@ -113,8 +113,22 @@ import ViciServer
             StatusTree.make(
                 connections: [], ikeSAs: [Self.tunnel()], failures: [:], strays: [], now: Self.now))
         let lines = StatusScreen(terminal: Terminal(hasColour: false)).lines(report)
-        #expect(lines.first == "branch  (no longer configured)")
+        #expect(lines.first == "branch  (no longer configured; `martlet down branch` closes it)")
         #expect(lines.count == 7)
+    }
+
+    /// A tunnel whose connection is gone is not passed over by the count.
+    @Test func theHeadlineCountsWhatIsNoLongerConfigured() {
+        func headline(_ connections: [Connection]) -> String? {
+            let report = StatusReport(
+                StatusTree.make(
+                    connections: connections, ikeSAs: [Self.tunnel()], failures: [:], strays: [], now: Self.now))
+            return StatusScreen(terminal: Terminal(hasColour: false)).lines(report).first
+        }
+        let other = Self.connection("other", children: ["a"], remote: 0xcb00_7109)
+        let third = Self.connection("third", children: ["a"], remote: 0xcb00_7109)
+        #expect(headline([other]) == "0 of 1 connection is up, and 1 tunnel of what is no longer configured.")
+        #expect(headline([other, third]) == "0 of 2 connections are up, and 1 tunnel of what is no longer configured.")
     }
 
     @Test func jsonComesBack() throws {
