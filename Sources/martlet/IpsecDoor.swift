@@ -16,8 +16,8 @@ struct IpsecDoor {
             switch (words.first, words.dropFirst().first) {
             case ("status", let name): return try status(path, name, isLong: false)
             case ("statusall", let name): return try status(path, name, isLong: true)
-            case ("up", let name?): return try act(path, "initiate", "establishing", name)
-            case ("down", let name?): return try act(path, "terminate", "closing", name)
+            case ("up", let name?): return try bringUp(path, name)
+            case ("down", let name?): return try close(path, name)
             case ("version", _), ("--version", _):
                 let tree = try ViciClient(connectingTo: path).call("version")
                 print("Martlet \(tree["version"] ?? "") (\(tree["sysname"] ?? "") \(tree["release"] ?? ""))")
@@ -33,7 +33,8 @@ struct IpsecDoor {
         }
     }
 
-    private static func status(_ path: ControlAddress, _ name: String?, isLong: Bool) throws -> Int32 {
+    private static func status(_ path: ControlAddress, _ word: String?, isLong: Bool) throws -> Int32 {
+        let wanted = try word.map { try name($0) }
         let client = try ViciClient(connectingTo: path)
         if isLong {
             let stats = try client.call("stats")
@@ -44,34 +45,47 @@ struct IpsecDoor {
             let uptime = stats.section("uptime")
             print("  uptime: \(uptime?["running"] ?? ""), since \(uptime?["since"] ?? "")")
             print("Connections:")
-            _ = try client.call("list-conns", streaming: "list-conn") { tree in
-                for line in connection(tree) { print(line) }
+            for (name, tree) in try connections(client) where wanted?.isMeant(name, tree) ?? true {
+                for line in connection(name, tree) { print(line) }
             }
         }
         var sas: [(name: String, tree: ViciTree)] = []
-        let arguments = ViciTree { if let name { $0.set("ike", name) } }
-        _ = try client.call("list-sas", arguments, streaming: "list-sa") { sas += $0.sections }
+        _ = try client.call("list-sas", ViciTree(), streaming: "list-sa") { sas += $0.sections }
         let up = sas.count { $0.tree["state"] == "ESTABLISHED" }
         print("Security Associations (\(up) up, \(sas.count - up) connecting):")
-        if sas.isEmpty { print("  none") }
-        for (name, sa) in sas { for line in lines(name, sa, isLong) { print(line) } }
+        let shown = sas.compactMap { name, sa in
+            (wanted.map { $0.part(of: sa, named: name) } ?? sa).map { (name, $0) }
+        }
+        if shown.isEmpty { print(wanted == nil ? "  none" : "  no match") }
+        for (name, sa) in shown { for line in lines(name, sa, isLong) { print(line) } }
         return 0
     }
 
-    /// The lines of a configured connection.
-    static func connection(_ event: ViciTree) -> [String] {
-        event.sections.flatMap { name, tree -> [String] in
-            let label = padded(name, 12)
-            let local = (tree.list("local_addrs") ?? []).joined(separator: ",")
-            let remote = (tree.list("remote_addrs") ?? []).joined(separator: ",")
-            var lines = ["\(label):  \(local)...\(remote)  \(tree["version"] ?? "")"]
-            for (child, fields) in tree.section("children")?.sections ?? [] {
-                let here = (fields.list("local-ts") ?? []).joined(separator: " ")
-                let there = (fields.list("remote-ts") ?? []).joined(separator: " ")
-                lines.append("\(padded(child, 12)):   child:  \(here) === \(there) \(fields["mode"] ?? "")")
-            }
-            return lines
+    private static func name(_ word: String) throws -> IpsecName {
+        guard let name = IpsecName(word) else {
+            throw CommandFailure("'\(word)' is no name: a connection or a child, also as name{5}, name{*}, name[20].")
         }
+        return name
+    }
+
+    private static func connections(_ client: ViciClient) throws -> [(name: String, tree: ViciTree)] {
+        var found: [(name: String, tree: ViciTree)] = []
+        _ = try client.call("list-conns", streaming: "list-conn") { found += $0.sections }
+        return found
+    }
+
+    /// The lines of a configured connection.
+    static func connection(_ name: String, _ tree: ViciTree) -> [String] {
+        let label = padded(name, 12)
+        let local = (tree.list("local_addrs") ?? []).joined(separator: ",")
+        let remote = (tree.list("remote_addrs") ?? []).joined(separator: ",")
+        var lines = ["\(label):  \(local)...\(remote)  \(tree["version"] ?? "")"]
+        for (child, fields) in tree.section("children")?.sections ?? [] {
+            let here = (fields.list("local-ts") ?? []).joined(separator: " ")
+            let there = (fields.list("remote-ts") ?? []).joined(separator: " ")
+            lines.append("\(padded(child, 12)):   child:  \(here) === \(there) \(fields["mode"] ?? "")")
+        }
+        return lines
     }
 
     /// The lines of an IKE SA.
@@ -104,17 +118,36 @@ struct IpsecDoor {
         return lines
     }
 
-    private static func act(_ path: ControlAddress, _ command: String, _ word: String, _ name: String) throws -> Int32 {
+    private static func bringUp(_ path: ControlAddress, _ name: String) throws -> Int32 {
         let client = try ViciClient(connectingTo: path)
-        let reply = try client.call(
-            command, ViciTree { $0.set("ike", name) }, streaming: "control-log", timeout: nil
-        ) { Live.print("\($0["msg"] ?? "")") }
+        let isConnection = try connections(client).contains { $0.name == name }
+        let reply = try follow(client, "initiate", ViciTree { $0.set(isConnection ? "ike" : "child", name) })
         guard reply["success"] == "yes" else {
-            print("\(word) connection '\(name)' failed: \(reply["errmsg"] ?? "")")
+            print("establishing connection '\(name)' failed: \(reply["errmsg"] ?? "")")
             return 1
         }
-        print(command == "initiate" ? "connection '\(name)' established successfully" : "connection '\(name)' closed")
+        print("connection '\(name)' established successfully")
         return 0
+    }
+
+    private static func close(_ path: ControlAddress, _ word: String) throws -> Int32 {
+        let wanted = try name(word)
+        let client = try ViciClient(connectingTo: path)
+        var isConnection = try connections(client).contains { $0.name == wanted.name }
+        _ = try client.call("list-sas", ViciTree(), streaming: "list-sa") { event in
+            isConnection = isConnection || event.sections.contains { $0.name == wanted.name }
+        }
+        let reply = try follow(client, "terminate", wanted.termination(isConnection: isConnection))
+        guard reply["success"] == "yes" else {
+            print("closing connection '\(word)' failed: \(reply["errmsg"] ?? "")")
+            return 1
+        }
+        print("connection '\(word)' closed")
+        return 0
+    }
+
+    private static func follow(_ client: ViciClient, _ command: String, _ arguments: ViciTree) throws -> ViciTree {
+        try client.call(command, arguments, streaming: "control-log", timeout: nil) { Live.print("\($0["msg"] ?? "")") }
     }
 
     private static func padded(_ text: String, _ width: Int) -> String {
