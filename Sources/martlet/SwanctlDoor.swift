@@ -1,4 +1,5 @@
 import Foundation
+import Gateway
 import LinuxSystem
 import ViciMessages
 import ViciServer
@@ -6,199 +7,187 @@ import ViciServer
 /// The program when it is called as `swanctl`: strongSwan's options, texts and exit statuses, for the hands and scripts
 /// that know them.
 ///
-/// It owns the options. Loading files is the gateway's own: `--load-all` lets it read its file again.
+/// It owns what the commands do. Files are read by the gateway: `--load-all` lets it read its own again.
 struct SwanctlDoor {
-    private var command = ""
-    private var arguments = ViciTree()
-    private var uri = "unix:///var/run/charon.vici"
-    private var isRaw = false
-    private var isUTC = false
-    private var isShort = false
-    private var isPEM = false
-    private var isQuiet = false
+    private let options: SwanctlOptions
+    private let arguments: ViciTree
+    private let raw: SwanctlRaw?
+    private let client: ViciClient
 
-    /// Why the command line makes no sense.
-    private struct Misuse: Error { let reason: String }
-
-    private static let commands: [String: String] = [
-        "-i": "--initiate", "-t": "--terminate", "-R": "--rekey", "-l": "--list-sas", "-L": "--list-conns",
-        "-d": "--redirect",
-        "-P": "--list-pols", "-A": "--list-pools", "-S": "--stats", "-v": "--version", "-C": "--counters",
-        "-T": "--log", "-m": "--monitor-sa", "-q": "--load-all", "-r": "--reload-settings",
-        "-x": "--list-certs", "-B": "--list-authorities", "-g": "--list-algs", "-f": "--flush-certs",
-        "-p": "--install", "-u": "--uninstall",
-        "-c": "--load-conns", "-s": "--load-creds", "-a": "--load-pools", "-b": "--load-authorities",
-    ]
-
-    /// Options with a value, and the argument of the message that it becomes.
-    private static let values: [String: String] = [
-        "--ike": "ike", "--child": "child", "--ike-id": "ike-id", "--child-id": "child-id", "--timeout": "timeout",
-        "--loglevel": "loglevel", "--name": "name", "--subject": "subject", "--type": "type", "--flag": "flag",
-        "--peer-ip": "peer-ip", "--peer-id": "peer-id",
-        "--gateway": "gateway", "-p": "peer-ip", "-g": "gateway",
-        "-i": "ike", "-c": "child", "-I": "ike-id", "-C": "child-id",
-    ]
+    private static let socket = "unix:///var/run/charon.vici"
 
     /// Carries out a command line (without the program's name); the exit status.
     static func run(_ words: [String]) -> Int32 {
         do {
-            let door = try SwanctlDoor(words)
-            return try door.carryOut()
-        } catch let misuse as Misuse {
-            FileHandle.standardError.write(Data("Error: \(misuse.reason)\n\(usage)".utf8))
-            return 22
+            let options = try SwanctlOptions(words) { path in
+                try RawFile.readText(path, limit: 1 << 16).split { $0.isWhitespace }.map(String.init)
+            }
+            if options.command.long == SwanctlOptions.help.long || options.has("help") {
+                for line in SwanctlOptions.usage(options.command) { print(line) }
+                return 0
+            }
+            let uri = options["uri"] ?? socket
+            do { return try SwanctlDoor(options, uri).carryOut() } catch let misuse as SwanctlOptions.Misuse {
+                throw misuse
+            } catch ViciClientError.system(let error) where error.call == "connect" {
+                report("Error: connecting to '\(uri)' URI failed: \(error.errno)", options.command)
+                return error.errno.rawValue
+            }
+        } catch let misuse as SwanctlOptions.Misuse {
+            report("Error: \(misuse.reason)", misuse.command)
+            return 1
         } catch {
-            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            say("\(error)")
             return 111
         }
     }
 
-    private init(_ words: [String]) throws {
-        guard let first = words.first else { throw Misuse(reason: "a command is missing") }
-        command = Self.commands[first] ?? first
-        guard Self.commands.values.contains(command) || command == "--help" else {
-            throw Misuse(reason: "'\(first)' is no command of this swanctl")
+    private static func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    private static func report(_ text: String, _ command: SwanctlOptions.Command?) {
+        say(([text] + SwanctlOptions.usage(command)).joined(separator: "\n"))
+    }
+
+    private init(_ options: SwanctlOptions, _ uri: String) throws {
+        self.options = options
+        raw = options.has("pretty") ? .indented : options.has("raw") ? .line : nil
+        arguments = try Self.arguments(options)
+        if options.command.long.hasPrefix("--load-"), let file = options["file"] {
+            throw SwanctlOptions.Misuse(
+                reason: "\(options.command.long) --file \(file): files are read by the gateway, not by this swanctl. "
+                    + "Nothing was loaded. Name the file to the gateway (martlet run --config FILE), or load it with "
+                    + "strongSwan's own swanctl, which works with this gateway.", command: options.command)
         }
-        var rest = words.dropFirst()
-        while let word = rest.popFirst() {
-            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
-            let option = parts.first ?? ""
-            let attached = parts.count > 1 ? parts[1] : nil
-            switch option {
-            case "--raw", "-r": isRaw = true
-            case "--pretty", "-P": isRaw = true
-            case "--quiet", "-q": isQuiet = true
-            case "--uri", "-u":
-                guard let value = attached ?? rest.popFirst() else { throw Misuse(reason: "\(option) needs a value") }
-                uri = value
-            case "--trap", "--drop", "--pass", "--leases", "--force", "--all", "--noblock", "--reauth":
-                arguments.set(String(option.dropFirst(2)), true)
-            case "--utc", "-U": isUTC = true
-            case "--short", "-S": isShort = true
-            case "--pem": isPEM = true
-            case "-p" where command == "--list-certs": isPEM = true
-            case "-s" where command == "--list-certs": arguments.set("subject", attached ?? rest.popFirst() ?? "")
-            case "-t" where command == "--list-certs": arguments.set("type", attached ?? rest.popFirst() ?? "")
-            case "-f" where command == "--list-certs": arguments.set("flag", attached ?? rest.popFirst() ?? "")
-            case "-d" where command == "--redirect":
-                arguments.set("peer-id", attached ?? rest.popFirst() ?? "")
-            case "--daemon", "-d", "--noprompt", "-n", "--clear": break
-            case "--file", "-f": _ = attached ?? rest.popFirst()
-            default:
-                guard let key = Self.values[option], let value = attached ?? rest.popFirst() else {
-                    throw Misuse(reason: "'\(word)' is no option of \(command)")
-                }
-                arguments.set(key, key == "timeout" ? "\((Int(value) ?? 0) * 1000)" : value)
+        client = try ViciClient(connectingTo: try ControlAddress(uri))
+    }
+
+    /// The message that the options become.
+    static func arguments(_ options: SwanctlOptions) throws -> ViciTree {
+        var tree = ViciTree()
+        for name in ["child", "ike", "child-id", "ike-id", "name", "subject", "type", "flag", "peer-ip", "peer-id"] {
+            if let value = options[name] { tree.set(name, value) }
+        }
+        for name in ["gateway", "loglevel"] { if let value = options[name] { tree.set(name, value) } }
+        for name in ["force", "reauth", "noblock", "all", "leases", "trap", "drop", "pass"] where options.has(name) {
+            tree.set(name, true)
+        }
+        if let seconds = options["timeout"] {
+            guard let number = Int32(seconds), number >= 0 else {
+                throw SwanctlOptions.Misuse(
+                    reason: "invalid options: --timeout takes seconds, not '\(seconds)'", command: options.command)
             }
+            tree.set("timeout", Int(number) * 1000)
         }
+        // Without a kind, all of them.
+        let kinds = ["trap", "drop", "pass"]
+        if options.command.long == "--list-pols", !kinds.contains(where: options.has) {
+            for kind in kinds { tree.set(kind, true) }
+        }
+        return tree
     }
 
     private func carryOut() throws -> Int32 {
-        if command == "--help" {
-            print(Self.usage, terminator: "")
-            return 0
-        }
-        let client = try ViciClient(
-            connectingTo: try ControlAddress(uri))
-        switch command {
-        case "--list-sas": return try list(client, "list-sas", "list-sa", SwanctlText.securityAssociations)
-        case "--list-conns": return try list(client, "list-conns", "list-conn", SwanctlText.connections)
-        case "--list-pols": return try list(client, "list-policies", "list-policy", SwanctlText.policies)
-        case "--list-pools": return try answer(client, "get-pools", SwanctlText.pools)
-        case "--stats": return try answer(client, "stats", SwanctlText.statistics)
-        case "--counters": return try answer(client, "get-counters", SwanctlText.counters)
+        switch options.command.long {
+        case "--list-sas": return try list("list-sas", "list-sa", SwanctlText.securityAssociations)
+        case "--list-conns": return try list("list-conns", "list-conn", SwanctlText.connections)
+        case "--list-pols": return try list("list-policies", "list-policy", SwanctlText.policies)
+        case "--list-pools": return try answer("get-pools", SwanctlText.pools)
+        case "--stats": return try answer("stats", SwanctlText.statistics)
+        case "--counters":
+            if options.has("reset") { return try act("reset-counters", as: "counters") }
+            return try answer("get-counters", as: "counters", SwanctlText.counters)
         case "--version":
-            return try answer(client, "version") { tree in
+            guard options.has("daemon") else {
+                print("strongSwan swanctl \(MartletVersion.current) (Martlet)")
+                return 0
+            }
+            return try answer("version") { tree in
                 [
                     "strongSwan \(tree["version"] ?? "") \(tree["daemon"] ?? "") (\(tree["sysname"] ?? ""), "
                         + "\(tree["release"] ?? ""), \(tree["machine"] ?? ""))"
                 ]
             }
-        case "--initiate": return try act(client, "initiate")
-        case "--terminate": return try act(client, "terminate")
-        case "--rekey": return try act(client, "rekey")
-        case "--redirect": return try act(client, "redirect")
-        case "--list-certs": return try listCertificates(client)
-        case "--list-authorities":
-            return try list(client, "list-authorities", "list-authority", SwanctlText.authorities)
-        case "--list-algs": return try answer(client, "get-algorithms", SwanctlText.algorithms)
-        case "--flush-certs": return try act(client, "flush-certs")
-        case "--install": return try act(client, "install")
-        case "--uninstall": return try act(client, "uninstall")
-        case "--load-all", "--load-conns", "--load-creds", "--load-pools", "--load-authorities", "--reload-settings":
-            return try act(client, "reload-settings")
-        case "--log": return try follow(client, ["log"])
+        case "--initiate": return try act("initiate")
+        case "--terminate": return try act("terminate")
+        case "--rekey": return try act("rekey")
+        case "--redirect": return try act("redirect")
+        case "--install": return try act("install", showsRaw: false)
+        case "--uninstall": return try act("uninstall", showsRaw: false)
+        case "--list-certs": return try listCertificates()
+        case "--list-authorities": return try list("list-authorities", "list-authority", SwanctlText.authorities)
+        case "--list-algs": return try answer("get-algorithms", SwanctlText.algorithms)
+        case "--flush-certs": return try act("flush-certs", isSilent: true)
+        case "--log": return try follow(["log"]) { SwanctlText.log($1) }
         case "--monitor-sa":
-            return try follow(client, ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey"])
-        default: throw Misuse(reason: "\(command) is not done by this swanctl; use strongSwan's")
+            return try follow(["ike-updown", "child-updown"]) { SwanctlText.monitored($1) }
+        default: return try act("reload-settings", isSilent: true)
         }
     }
 
-    private func list(
-        _ client: ViciClient, _ name: String, _ event: String, _ text: (ViciTree) -> [String]
-    ) throws -> Int32 {
+    private func list(_ name: String, _ event: String, _ text: (ViciTree) -> [String]) throws -> Int32 {
         let reply = try client.call(name, arguments, streaming: event) { tree in
-            if isRaw { print(SwanctlText.raw(event, "event", tree)) } else { for line in text(tree) { print(line) } }
+            if let raw { print(raw.text("\(event) event", tree)) } else { for line in text(tree) { print(line) } }
         }
-        if isRaw { print(SwanctlText.raw(name, "reply", reply)) }
+        if let raw { print(raw.text("\(name) reply", reply)) }
         return 0
     }
 
-    private func listCertificates(_ client: ViciClient) throws -> Int32 {
-        if isRaw { return try list(client, "list-certs", "list-cert") { _ in [] } }
+    private func listCertificates() throws -> Int32 {
+        if raw != nil { return try list("list-certs", "list-cert") { _ in [] } }
         var found: [ViciTree] = []
         _ = try client.call("list-certs", arguments, streaming: "list-cert") { found.append($0) }
         let text = SwanctlCertificates(
-            now: Int64(Date().timeIntervalSince1970), isUTC: isUTC, isShort: isShort, isPEM: isPEM)
+            now: Int64(Date().timeIntervalSince1970), isUTC: options.has("utc"), isShort: options.has("short"),
+            isPEM: options.has("pem"))
         for line in text.lines(found) { print(line) }
         return 0
     }
 
-    private func answer(_ client: ViciClient, _ name: String, _ text: (ViciTree) -> [String]) throws -> Int32 {
+    private func answer(_ name: String, as title: String? = nil, _ text: (ViciTree) -> [String]) throws -> Int32 {
         let reply = try client.call(name, arguments)
-        if isRaw { print(SwanctlText.raw(name, "reply", reply)) } else { for line in text(reply) { print(line) } }
+        if let raw {
+            print(raw.text("\(title ?? name) reply", reply))
+        } else if reply["success"] == "no" {
+            return failed(name, reply)
+        } else {
+            for line in text(reply) { print(line) }
+        }
         return 0
     }
 
-    private func act(_ client: ViciClient, _ name: String) throws -> Int32 {
+    /// Asks for something to be done. Who wants the reply as it is reads the outcome from it, and gets status 0.
+    private func act(
+        _ name: String, as title: String? = nil, showsRaw: Bool = true, isSilent: Bool = false
+    ) throws -> Int32 {
         let streams = name == "initiate" || name == "terminate"
+        let isQuiet = options.has("quiet")
         let reply = try client.call(name, arguments, streaming: streams ? "control-log" : nil, timeout: nil) { tree in
             if isQuiet { return }
-            Live.print(
-                isRaw
-                    ? SwanctlText.raw("control-log", "event", tree) : "[\(tree["group"] ?? "")] \(tree["msg"] ?? "")")
+            Live.print(raw?.text("log", tree) ?? "[\(tree["group"] ?? "")] \(tree["msg"] ?? "")")
         }
-        if isRaw { print(SwanctlText.raw(name, "reply", reply)) }
-        guard reply["success"] == "yes" else {
-            FileHandle.standardError.write(Data("\(name) failed: \(reply["errmsg"] ?? "")\n".utf8))
-            return 1
+        if let raw, showsRaw {
+            print(raw.text("\(title ?? name) reply", reply))
+            return 0
         }
-        if !isRaw, !isQuiet, name != "reload-settings" { print("\(name) completed successfully") }
+        guard reply["success"] == "yes" else { return failed(name, reply) }
+        if !isSilent, !isQuiet { print("\(name) completed successfully") }
         return 0
     }
 
-    private func follow(_ client: ViciClient, _ events: [String]) throws -> Int32 {
+    private func failed(_ name: String, _ reply: ViciTree) -> Int32 {
+        Self.say("\(name) failed: \(reply["errmsg"] ?? "")")
+        return 1
+    }
+
+    private func follow(_ events: [String], _ text: (String, ViciTree) -> [String]) throws -> Int32 {
         try client.register(for: events)
         while let (name, tree) = try client.nextEvent(timeout: nil) {
-            if isRaw {
-                Live.print(SwanctlText.raw(name, "event", tree))
+            if let raw {
+                Live.print(raw.text(name == "log" ? name : "\(name) event", tree))
             } else {
-                Live.print(EventLine(name: name, tree: tree).text(Terminal(hasColour: false)))
+                for line in text(name, tree) { Live.print(line) }
             }
         }
         return 0
     }
-
-    private static let usage = """
-        Martlet, called as swanctl. Commands:
-          --initiate|-i --terminate|-t --rekey|-R   with --ike, --child, --ike-id, --child-id, --timeout
-          --redirect|-d                             with --ike, --ike-id, --peer-ip, --peer-id; --gateway
-          --install|-p --uninstall|-u               with --child, --ike
-          --list-sas|-l --list-conns|-L --list-pols|-P --list-pools|-A --list-authorities|-B --list-algs|-g
-          --list-certs|-x                           with --subject, --type, --flag, --pem, --short, --utc
-          --stats|-S --counters|-C --version|-v --log|-T --monitor-sa|-m --flush-certs|-f --reload-settings|-r
-          --load-all|-q --load-conns|-c --load-creds|-s --load-pools|-a --load-authorities|-b
-        All take --raw and --uri; files are read by the gateway, strongSwan's own swanctl can load them too.
-
-        """
 }

@@ -122,8 +122,10 @@ enum SwanctlText {
 
     private static func child(_ name: String, _ tree: ViciTree, showsAction: Bool) -> [String] {
         var limits: [String] = []
+        // What passes or is dropped has no keys.
+        let hasKeys = tree["mode"] != "PASS" && tree["mode"] != "DROP"
         for (key, unit) in [("rekey_time", "s"), ("rekey_bytes", " bytes"), ("rekey_packets", " packets")] {
-            if let value = tree[key], value != "0" { limits.append(value + unit) }
+            if hasKeys, let value = tree[key], value != "0" { limits.append(value + unit) }
         }
         var head = "  \(name): \(tree["mode"] ?? "")"
         head += limits.isEmpty ? ", no rekeying" : ", rekeying every \(limits.joined(separator: " or "))"
@@ -140,7 +142,7 @@ enum SwanctlText {
             [
                 "\(name), \(policy["mode"] ?? "")",
                 "  local:  " + (policy.list("local-ts") ?? []).joined(separator: " "),
-                "  remote: " + (policy.list("remote-ts") ?? []).joined(separator: " "), "",
+                "  remote: " + (policy.list("remote-ts") ?? []).joined(separator: " "),
             ]
         }
     }
@@ -202,10 +204,18 @@ enum SwanctlText {
     static func counters(_ answer: ViciTree) -> [String] {
         (answer.section("counters") ?? ViciTree()).sections.flatMap { name, values in
             ["\(name.isEmpty ? "global" : name):"]
-                + values.entries.map { "  \(left($0.name, 22)): \(values[$0.name] ?? "")" } + [""]
+                + values.entries.map { "  \(left($0.name, 22)): \(values[$0.name] ?? "")" }
         }
     }
 
-    /// `--raw`, for every command: what came, on one line.
-    static func raw(_ name: String, _ kind: String, _ tree: ViciTree) -> String { "\(name) \(kind) \(tree)" }
+    /// `--log`: the thread, the part and the words.
+    static func log(_ event: ViciTree) -> [String] {
+        let thread = event["thread"] ?? "0"
+        return ["\(thread.count < 2 ? "0" : "")\(thread)[\(event["group"] ?? "")] \(event["msg"] ?? "")"]
+    }
+
+    /// `--monitor-sa`: the IKE SA with the children that an event is about; nothing where it is about none.
+    static func monitored(_ event: ViciTree) -> [String] {
+        event.sections.filter { $0.tree.section("child-sas") != nil }.flatMap { name, sa in ikeSA(name, sa) }
+    }
 }
