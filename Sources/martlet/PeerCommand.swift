@@ -41,6 +41,7 @@ struct Peer: ParsableCommand {
                 connection, loaded, dialect: dialect, ours: try PeerFiles.address(ourAddress),
                 theirs: try PeerFiles.address(theirAddress))
             if let directory {
+                try PeerFiles.makeDirectory(directory)
                 for file in emitted.files {
                     let path = directory + "/" + (file.name.split(separator: "/").last.map(String.init) ?? file.name)
                     do { try RawFile.write(path, Array(file.text.utf8), mode: 0o600) } catch {
@@ -81,7 +82,7 @@ struct Peer: ParsableCommand {
                 throw ValidationError("--local is left or right.")
             }
             let ours = try PeerFiles.configuration(site.files.path)
-            let theirs = try PeerFiles.theirs(file, secrets: secrets, from: from, local: local)
+            let theirs = try PeerReading(file, secrets: secrets, from: from, local: local)
             if let tunnel, !ours.connections.contains(where: { $0.name == tunnel }) {
                 throw CommandFailure(PeerFiles.unknown(tunnel, ours))
             }
@@ -103,24 +104,34 @@ struct PeerMatch {
     let ours: String
     let theirs: String
     let mismatches: [PeerMismatch]
+    /// What could not be looked at.
+    let notes: [String]
 
     /// Whether the tunnel can't come up.
     var isFatal: Bool { mismatches.contains { $0.severity == .fatal } }
 
     /// The pair with the fewest things in its way; nil when one side has no tunnel.
-    init?(_ ours: LoadedConfiguration, _ theirs: LoadedConfiguration, tunnel: String?) {
+    init?(_ ours: LoadedConfiguration, _ theirs: PeerReading, tunnel: String?) {
         var best: (cost: Int, match: (String, String, [PeerMismatch]))?
         for mine in ours.connections where !mine.isPolicyOnly && (tunnel == nil || mine.name == tunnel) {
-            for other in theirs.connections where !other.isPolicyOnly {
+            for other in theirs.loaded.connections where !other.isPolicyOnly {
                 let found =
-                    PeerComparison.mismatches(ours: mine, theirs: other) + Self.secret(mine, ours, other, theirs)
+                    (theirs.ikev1.contains(other.name) ? [Self.version] : [])
+                    + PeerComparison.mismatches(ours: mine, theirs: other)
+                    + Self.secret(mine, ours, other, theirs.loaded)
                 let cost = found.reduce(0) { $0 + ($1.severity == .fatal ? 100 : 1) }
                 if cost < best?.cost ?? Int.max { best = (cost, (mine.name, other.name, found)) }
             }
         }
         guard let best else { return nil }
         (self.ours, self.theirs, mismatches) = best.match
+        notes = theirs.notes
     }
+
+    /// Martlet has no IKEv1.
+    private static let version = PeerMismatch(
+        severity: .fatal, subject: "the IKE version", ours: "IKEv2", theirs: "IKEv1",
+        remedy: "Martlet does not do IKEv1: use IKEv2 on the peer (version = 2, keyexchange=ikev2).")
 
     /// Whether both have the same key for the pair. The keys themselves are never shown.
     private static func secret(
@@ -144,9 +155,9 @@ struct PeerMatch {
     func lines() -> [String] {
         let terminal = Terminal.output
         guard !mismatches.isEmpty else {
-            return ["'\(ours)' here and '\(theirs)' there match: nothing stands in the way of a tunnel."]
+            return ["'\(ours)' here and '\(theirs)' there match: nothing stands in the way of a tunnel."] + notes
         }
-        var lines = ["'\(ours)' here, '\(theirs)' there:"]
+        var lines = notes + ["'\(ours)' here, '\(theirs)' there:"]
         for mismatch in mismatches {
             let isFatal = mismatch.severity == .fatal
             lines.append(terminal.paint(isFatal ? "✕ " : "! ", isFatal ? .red : .orange) + mismatch.subject)
@@ -169,6 +180,8 @@ struct PeerMatch {
         var theirs: String
         var matches: Bool
         var mismatches: [Mismatch]
+        /// What could not be looked at.
+        var notes: [String]
     }
 
     var report: Report {
@@ -178,7 +191,7 @@ struct PeerMatch {
                 .init(
                     severity: $0.severity.rawValue, subject: $0.subject, ours: $0.ours, theirs: $0.theirs,
                     remedy: $0.remedy)
-            })
+            }, notes: notes)
     }
 }
 
@@ -233,25 +246,18 @@ enum PeerFiles {
         return emitted.files.map { "# File \($0.name)\n\($0.text)" }.joined(separator: "\n")
     }
 
-    /// The other end's configuration as it would load it.
-    static func theirs(
-        _ file: String, secrets: [String], from: String?, local: ConfigurationImport.LocalSide
-    ) throws -> LoadedConfiguration {
-        let dialect = try ImportReading.dialect(named: from)
-        if dialect == nil, let octets = try? DiskFiles().contents(of: file), ImportDialect.detect(octets) == nil {
-            do { return try LoadedConfiguration(path: file, source: DiskFiles()) } catch {
-                throw CommandFailure(
-                    "\(file) can't be read as swanctl.conf, and looks like nothing else:\n\(error.errors[0])")
-            }
+    /// Makes a directory for secrets, and what is above it; one that is there stays as it is.
+    static func makeDirectory(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch { throw CommandFailure("\(path) can't be made: \(error.localizedDescription)") }
+    }
+
+    static func octets(_ path: String) throws -> [UInt8] {
+        do { return try DiskFiles().contents(of: path) } catch {
+            throw CommandFailure("\(path) can't be read: \(error)")
         }
-        let reading = try ImportReading(file, secrets: secrets, dialect: dialect, local: local)
-        let result = ImportResult(reading, target: URL(fileURLWithPath: "swanctl.conf").standardizedFileURL.path)
-        guard let loaded = result.loaded else {
-            throw CommandFailure(
-                "\(file) can't be understood well enough:\n"
-                    + (result.errors.map(\.description) + result.notes.map(\.description)).joined(separator: "\n"))
-        }
-        return loaded
     }
 
     struct Report: Codable {
