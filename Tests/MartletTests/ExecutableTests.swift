@@ -96,4 +96,26 @@ import Testing
         #expect(outcome.status == 1)
         #expect(outcome.errors.contains("/nowhere/at/all.conf") && outcome.errors.contains("No such file"))
     }
+
+    /// A code is looked up where codes are; nobody is asked for what can't be a connection.
+    @Test(arguments: ["E-NOPE", "e-nope", "24"]) func aCodeThatIsNoneNeedsNoGateway(_ code: String) throws {
+        let folder = try Folder()
+        let outcome = try Executable.run(["explain", code, "--vici", folder.file("none")])
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "Error: There is no code '\(code)'. `martlet explain` lists the codes.\n")
+        let name = try Executable.run(["explain", "hq", "--vici", folder.file("none")])
+        #expect(
+            name.status == 1 && name.errors.contains("'hq' is no code") && name.errors.contains(folder.file("none")))
+    }
+
+    /// The manual page has the commands below the commands.
+    @Test func theManualIsWhole() throws {
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Packaging/manual").path
+        let page = try Executable.output(of: ["python3", script, try Executable.path()])
+        for line in [".SS martlet up", ".SS martlet peer emit", ".SS martlet peer check", ".SS martlet pki show"] {
+            #expect(page.split(separator: "\n").contains { $0 == line }, "\(line)")
+        }
+        #expect(page.contains("\\-\\-dialect") && page.contains("Which end of an ipsec.conf"))
+    }
 }
