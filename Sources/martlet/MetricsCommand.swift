@@ -32,10 +32,15 @@ struct Metrics: ParsableCommand {
     func run() throws {
         if let listen { return try serve(at: listen) }
         let page = try page()
-        if format.json { try format.tell(["metrics": .list(page.samples)], []) }
-        guard let textfile else { return format.json ? () : print(page.text, terminator: "") }
-        do { try RawFile.write(textfile, Array(page.text.utf8), mode: 0o644) } catch {
-            throw CommandFailure("\(textfile) can't be written: \(error)")
+        if let textfile {
+            do { try RawFile.write(textfile, Array(page.text.utf8), mode: 0o644) } catch {
+                throw CommandFailure("\(textfile) can't be written: \(error)")
+            }
+        }
+        if format.json {
+            try format.tell(["metrics": .list(page.samples)], [])
+        } else if textfile == nil {
+            print(page.text, terminator: "")
         }
     }
 

@@ -76,6 +76,23 @@ import ViciMessages
         #expect(try object(outcome.output)["error"] as? String != nil)
     }
 
+    /// A failure half-way leaves one object, not two.
+    @Test func oneObjectWhateverHappens() throws {
+        let folder = try Folder()
+        let authority = ["--dir", folder.file("ca"), "--json"]
+        let made = try object(try Executable.run(["pki", "ca", "--name", "CN=Lab"] + authority).output)
+        let certificate = try #require(made["certificate"] as? String)
+        let shown = try Executable.run(["pki", "show", certificate, folder.file("none"), "--json"])
+        #expect(shown.status == 1)
+        #expect(try object(shown.output).keys.sorted() == ["error"])
+        // Nobody has to say why.
+        #expect(try Executable.run(["pki", "gateway", "vpn.lab"] + authority).status == 0)
+        let revoked = try object(try Executable.run(["pki", "revoke", "vpn.lab"] + authority).output)
+        #expect(revoked["reason"] as? String == "unspecified" && revoked["serial"] != nil)
+        let list = try object(try Executable.run(["pki", "crl"] + authority).output)
+        #expect(list["revoked"] as? Int == 1)
+    }
+
     @Test func aMessageOfTheControlProtocol() throws {
         let tree = ViciTree { tree in
             tree.set("a", "1")

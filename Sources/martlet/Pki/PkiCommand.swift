@@ -188,10 +188,10 @@ struct PkiRevoke: ParsableCommand {
     ]
 
     func run() throws {
-        guard let number = Self.reasons.first(where: { $0.0 == reason })?.1 else {
+        guard let known = Self.reasons.first(where: { $0.0 == reason }) else {
             throw CommandFailure("'\(reason)' is no reason; see martlet pki revoke --help.")
         }
-        let serial = try place.authority.revoke(what, reason: number)
+        let serial = try place.authority.revoke(what, reason: known.1)
         try place.format.tell(
             ["serial": .text("\(serial)"), "reason": .text(reason)],
             ["\(serial) is revoked; `martlet pki crl --dir \(place.directory)` writes the list that says so"])
@@ -230,7 +230,6 @@ struct PkiShow: ParsableCommand {
 
     func run() throws {
         var found: [JSONValue] = []
-        defer { if format.json { try? format.tell(["items": .list(found)], []) } }
         for file in files {
             let octets: [UInt8]
             do { octets = try RawFile.read(file) } catch { throw CommandFailure("\(error)") }
@@ -248,5 +247,6 @@ struct PkiShow: ParsableCommand {
                 throw CommandFailure("\(file): \(error).")
             }
         }
+        if format.json { try format.tell(["items": .list(found)], []) }
     }
 }
