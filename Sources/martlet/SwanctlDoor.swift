@@ -7,7 +7,7 @@ import ViciServer
 /// The program when it is called as `swanctl`: strongSwan's options, texts and exit statuses, for the hands and scripts
 /// that know them.
 ///
-/// It owns what the commands do. Files are read by the gateway: `--load-all` lets it read its own again.
+/// It owns what the commands do. `--load-all` lets the gateway read its own file again; with `--file` another one is sent.
 struct SwanctlDoor {
     private let options: SwanctlOptions
     private let arguments: ViciTree
@@ -52,12 +52,6 @@ struct SwanctlDoor {
         self.options = options
         raw = options.has("pretty") ? .indented : options.has("raw") ? .line : nil
         arguments = try Self.arguments(options)
-        if options.command.long.hasPrefix("--load-"), let file = options["file"] {
-            throw SwanctlOptions.Misuse(
-                reason: "\(options.command.long) --file \(file): files are read by the gateway, not by this swanctl. "
-                    + "Nothing was loaded. Name the file to the gateway (martlet run --config FILE), or load it with "
-                    + "strongSwan's own swanctl, which works with this gateway.", command: options.command)
-        }
         client = try ViciClient(connectingTo: try ControlAddress(uri))
     }
 
@@ -120,7 +114,17 @@ struct SwanctlDoor {
         case "--log": return try follow(["log"]) { SwanctlText.log($1) }
         case "--monitor-sa":
             return try follow(["ike-updown", "child-updown"]) { SwanctlText.monitored($1) }
-        default: return try act("reload-settings", isSilent: true)
+        default:
+            guard options.command.long.hasPrefix("--load-"), let file = options["file"] else {
+                return try act("reload-settings", isSilent: true)
+            }
+            do {
+                return try SwanctlLoading(file, client, raw).carryOut(
+                    options.command.long, clears: options.has("clear"))
+            } catch let broken as SwanctlLoading.Broken {
+                Self.say("Error: \(file) can't be loaded; nothing was changed.\n\(broken)")
+                return 1
+            }
         }
     }
 

@@ -27,10 +27,13 @@ struct SwanctlOptions {
     struct Command {
         let long: String
         let short: Character
+        /// What it does, in the usage.
+        let about: String
         let options: [Option]
 
-        init(_ long: String, _ short: Character, _ options: [Option] = []) {
-            (self.long, self.short, self.options) = ("--" + long, short, options + SwanctlOptions.common)
+        init(_ long: String, _ short: Character, _ about: String, _ options: [Option] = []) {
+            (self.long, self.short, self.about) = ("--" + long, short, about)
+            self.options = options + SwanctlOptions.common
         }
     }
 
@@ -120,7 +123,7 @@ struct SwanctlOptions {
         Option("help", "h"), Option("raw", "r"), Option("pretty", "P"), Option("debug", "v", "level"),
         Option("options", "+", "file"), Option("uri", "u", "uri"),
     ]
-    static let help = Command("help", "h")
+    static let help = Command("help", "h", "this text")
     private static let quiet = Option("quiet", "q")
     private static let sa = [
         Option("child", "c", "name"), Option("ike", "i", "name"), Option("child-id", "C", "id"),
@@ -131,52 +134,62 @@ struct SwanctlOptions {
 
     /// All of them, in the usage's order.
     static let commands = [
-        Command("counters", "C", [Option("name", "n", "name"), Option("all", "a"), Option("reset", "R")]),
         Command(
-            "initiate", "i",
+            "counters", "C", "what was counted, or set to zero",
+            [Option("name", "n", "name"), Option("all", "a"), Option("reset", "R")]),
+        Command(
+            "initiate", "i", "bring a tunnel up",
             [
                 Option("child", "c", "name"), Option("ike", "i", "name"), Option("timeout", "t", "s"),
                 Option("loglevel", "l", "level"), quiet,
             ]),
         Command(
-            "terminate", "t",
+            "terminate", "t", "close a tunnel",
             sa + [Option("force", "f"), Option("timeout", "t", "s"), Option("loglevel", "l", "level"), quiet]),
-        Command("rekey", "R", sa + [Option("reauth", "a")]),
+        Command("rekey", "R", "new keys for an SA", sa + [Option("reauth", "a")]),
         Command(
-            "redirect", "d",
+            "redirect", "d", "send a client to another gateway",
             [
                 Option("ike", "i", "name"), Option("ike-id", "I", "id"), Option("peer-ip", "p", "ip"),
                 Option("peer-id", "d", "id"), Option("gateway", "g", "ip|fqdn"),
             ]),
-        Command("uninstall", "u", [Option("child", "c", "name"), Option("ike", "i", "name")]),
-        Command("install", "p", [Option("child", "c", "name"), Option("ike", "i", "name")]),
-        Command("list-sas", "l", sa + [Option("noblock", "n")]),
-        Command("monitor-sa", "m"),
         Command(
-            "list-pols", "P",
+            "uninstall", "u", "take a trap or shunt out of force",
+            [Option("child", "c", "name"), Option("ike", "i", "name")]),
+        Command(
+            "install", "p", "put a trap or shunt in force", [Option("child", "c", "name"), Option("ike", "i", "name")]),
+        Command("list-sas", "l", "the SAs there are", sa + [Option("noblock", "n")]),
+        Command("monitor-sa", "m", "changes of SAs as they come"),
+        Command(
+            "list-pols", "P", "traps and shunts in force",
             [Option("child", "c", "name"), Option("trap", "t"), Option("drop", "d"), Option("pass", "p")]),
-        Command("list-authorities", "B", [Option("name", "n", "name")]),
-        Command("list-conns", "L"),
+        Command("list-authorities", "B", "the authorities loaded", [Option("name", "n", "name")]),
+        Command("list-conns", "L", "the connections loaded"),
         Command(
-            "list-certs", "x",
+            "list-certs", "x", "the certificates loaded",
             [
                 Option("subject", "s", "dn/san"), Option("type", "t", "type"), Option("flag", "f", "flag"),
                 Option("pem", "p"), Option("short", "S"), Option("utc", "U"),
             ]),
-        Command("list-pools", "A", [Option("leases", "l"), Option("name", "n", "name")]),
-        Command("list-algs", "g"),
-        Command("flush-certs", "f", [Option("type", "t", "type")]),
-        Command("load-all", "q", credentials), Command("load-authorities", "b", [file]),
-        Command("load-conns", "c", [file]), Command("load-creds", "s", credentials),
-        Command("load-pools", "a", [file]), Command("log", "T"), Command("version", "v", [Option("daemon", "d")]),
-        Command("stats", "S"), Command("reload-settings", "r"), help,
+        Command("list-pools", "A", "the pools of addresses", [Option("leases", "l"), Option("name", "n", "name")]),
+        Command("list-algs", "g", "the algorithms there are"),
+        Command("flush-certs", "f", "forget fetched certificates and lists", [Option("type", "t", "type")]),
+        Command("load-all", "q", "load everything: the gateway's file, or another one", credentials),
+        Command("load-authorities", "b", "load authorities", [file]),
+        Command("load-conns", "c", "load connections", [file]),
+        Command("load-creds", "s", "load keys, certificates and secrets", credentials),
+        Command("load-pools", "a", "load pools", [file]), Command("log", "T", "the log as it comes"),
+        Command("version", "v", "which version this is, or the gateway's", [Option("daemon", "d")]),
+        Command("stats", "S", "figures of the gateway"),
+        Command("reload-settings", "r", "let the gateway read its file again"), help,
     ]
 
     /// The text of `--help`: of one command, or the list of all.
     static func usage(_ command: Command?) -> [String] {
         guard let command, command.long != help.long else {
-            return ["usage:"] + commands.map { "  swanctl \($0.long.padding(to: 19))(-\($0.short))" }
+            return ["usage:"] + commands.map { "  swanctl \($0.long.padding(to: 19))(-\($0.short))  \($0.about)" }
         }
-        return ["usage:", "  swanctl \(command.long) (-\(command.short))"] + command.options.map(\.usage)
+        return ["usage:", "  swanctl \(command.long) (-\(command.short))  \(command.about)"]
+            + command.options.map(\.usage)
     }
 }

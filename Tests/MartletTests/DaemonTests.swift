@@ -148,6 +148,32 @@ import Testing
         #expect(try daemon.space.isClean())
     }
 
+    /// `swanctl --load-conns --file`: what is in the file takes the place of what there was; a broken one of nothing.
+    @Test func theSwanctlDoorSendsAFile() throws {
+        let daemon = try Running("load")
+        func load(_ command: String, _ name: String) -> Int32 {
+            SwanctlDoor.run([
+                command, "--file", daemon.folder.file(name), "--uri", "unix://" + daemon.folder.file("vici"),
+            ])
+        }
+        func names() throws -> [String] {
+            let json = try daemon.martlet("status", "--json").output
+            return try JSONDecoder().decode(StatusReport.self, from: Data(json.utf8)).connections.map(\.name)
+        }
+        try daemon.folder.write("broken.conf", "connections {\n  other {\n    remote_adrs = 1.2.3.4\n  }\n}\n")
+        #expect(load("--load-all", "broken.conf") == 1 && load("--load-all", "nowhere.conf") == 1)
+        #expect(try names() == ["my-site"])
+        try daemon.folder.write(
+            "new.conf",
+            Self.configuration().replacing("my-site", with: "new")
+                + "pools {\n  vip {\n    addrs = 10.9.0.0/24\n  }\n}\n")
+        #expect(load("--load-pools", "new.conf") == 0)
+        #expect(try names() == ["my-site"])
+        #expect(load("--load-all", "new.conf") == 0)
+        #expect(try names() == ["new"])
+        #expect(daemon.stop() == 0)
+    }
+
     @Test func aPortInUseIsNamedWithWhatToDo() throws {
         let daemon = try Running("port")
         let second = try Executable.run(
