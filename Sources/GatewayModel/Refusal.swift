@@ -88,6 +88,8 @@ public enum Refusal: Error, Hashable, Sendable {
         public var remoteIdentity: IdentityPattern?
         /// How we proved it.
         public var method: Connection.AuthenticationMethod?
+        /// How the peer is to prove itself.
+        public var expectedMethod: Connection.AuthenticationMethod?
         /// Packets on our side.
         public var localSelectors: [TrafficSelector]
         /// Packets on the peer's side.
@@ -97,13 +99,15 @@ public enum Refusal: Error, Hashable, Sendable {
         public init(
             path: Path, proposals: [Proposal] = [], localIdentity: Identity? = nil,
             remoteIdentity: IdentityPattern? = nil, method: Connection.AuthenticationMethod? = nil,
-            localSelectors: [TrafficSelector] = [], remoteSelectors: [TrafficSelector] = []
+            expectedMethod: Connection.AuthenticationMethod? = nil, localSelectors: [TrafficSelector] = [],
+            remoteSelectors: [TrafficSelector] = []
         ) {
             self.path = path
             self.proposals = proposals
             self.localIdentity = localIdentity
             self.remoteIdentity = remoteIdentity
             self.method = method
+            self.expectedMethod = expectedMethod
             self.localSelectors = localSelectors
             self.remoteSelectors = remoteSelectors
         }

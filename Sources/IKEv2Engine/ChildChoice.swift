@@ -79,7 +79,7 @@ enum ChildChoice {
                     proposalRefused = Rejection(
                         notify: NotifyPayload(.noProposalChosen),
                         refusal: .noChildProposal(
-                            child: template.name, ours: ours, theirs: offered.proposals.map(\.proposal)),
+                            child: template.name, ours: possible, theirs: offered.proposals.map(\.proposal)),
                         child: template.name)
                 }
                 continue

@@ -272,7 +272,7 @@ final class SessionContext {
         Refusal.Offer(
             path: path, proposals: proposals, localIdentity: localIdentity,
             remoteIdentity: connection.expectedIdentity(of: path.remote.address), method: connection.local.method,
-            localSelectors: localSelectors, remoteSelectors: remoteSelectors)
+            expectedMethod: connection.remote.method, localSelectors: localSelectors, remoteSelectors: remoteSelectors)
     }
 
     /// A copy for status.

@@ -19,7 +19,7 @@ enum AlgorithmTable {
         + [
             Algorithm(
                 Transform(.encryption, 11), "null", displayName: "NULL", uses: .esp,
-                weakness: "packets are not encrypted at all",
+                weakness: "packets are not encrypted at all; use aes256gcm16 or aes128gcm16",
                 .cipher(.init(library: "NULL", mode: .null, keyLength: 0, saltLength: 0, ivLength: 0, blockLength: 1)))
         ]
 
@@ -34,7 +34,7 @@ enum AlgorithmTable {
         + sizes.map { bits in
             Algorithm(
                 Transform(.encryption, 21, keyBits: bits), "aes\(bits)gmac", displayName: "NULL_AES_GMAC", uses: .esp,
-                weakness: "packets are authenticated but not encrypted",
+                weakness: "packets are authenticated but not encrypted; use aes\(bits)gcm16",
                 .aead(
                     .init(
                         library: "AES-\(bits)-GCM", mode: .gmac, keyLength: Int(bits) / 8, saltLength: 4, ivLength: 8,

@@ -26,6 +26,13 @@ public struct ProposalMismatch: Hashable, Sendable, CustomStringConvertible {
     /// Where it fails, by type; never empty.
     public let failures: [Failure]
 
+    /// How far apart the two are. Where encryption fails already, it hides whether integrity would, and counts for both.
+    var distance: Int { Self.distance(failures) }
+
+    static func distance(_ failures: [Failure]) -> Int {
+        failures.count + (failures.contains { $0.type == .encryption } ? 1 : 0)
+    }
+
     /// One clause for each type that fails.
     public var description: String { failures.map(\.description).joined(separator: "; ") }
 }
@@ -38,20 +45,20 @@ extension Proposal {
         for (index, offer) in offered.enumerated() where offer.securityProtocol == securityProtocol {
             let failures = failures(against: offer)
             if failures.isEmpty { return nil }
-            if failures.count < nearest?.failures.count ?? Int.max {
+            if ProposalMismatch.distance(failures) < nearest?.distance ?? Int.max {
                 nearest = ProposalMismatch(ours: self, nearest: offer, offeredIndex: index, failures: failures)
             }
         }
         return nearest
     }
 
-    /// The same for a list of ours: the pair that fails in the fewest types, the first of equals.
+    /// The same for a list of ours: the pair that is the least far apart, the first of equals.
     public static func mismatch(of configured: [Proposal], against offered: [Proposal]) -> ProposalMismatch? {
         var nearest: ProposalMismatch?
         for proposal in configured {
             if offered.contains(where: { proposal.chosen(from: $0) != nil }) { return nil }
             guard let mismatch = proposal.mismatch(against: offered) else { continue }
-            if mismatch.failures.count < nearest?.failures.count ?? Int.max { nearest = mismatch }
+            if mismatch.distance < nearest?.distance ?? Int.max { nearest = mismatch }
         }
         return nearest
     }
@@ -64,5 +71,58 @@ extension Proposal {
             guard agreed(type, offer, isAEAD: isAEAD, .ours) == nil else { return nil }
             return .init(type: type, ours: transforms(of: type), theirs: offer.transforms(of: type))
         }
+    }
+}
+
+extension Transform {
+    /// Whether it may be suggested: it is known, nothing speaks against it, and every peer means the same by its number.
+    public var isSound: Bool {
+        guard id != 0 else {
+            return type == .keyExchange || type == .sequenceNumbers || type.additionalKeyExchange != nil
+        }
+        return AlgorithmRegistry.algorithm(for: self).map { $0.weakness == nil && !$0.needsPeerVendor } ?? false
+    }
+}
+
+extension Proposal {
+    /// One choice from these offers that could be configured as it stands, of the offer that comes nearest to what is
+    /// configured, with nothing weak or unknown in it; nil when every offer needs something that is.
+    public static func suggestion(from offered: [Proposal], configured: [Proposal]) -> Proposal? {
+        var nearest: (distance: Int, choice: Proposal)?
+        for offer in offered {
+            guard let choice = offer.soundChoice(preferring: configured.flatMap(\.transforms)) else { continue }
+            let same = configured.filter { $0.securityProtocol == offer.securityProtocol }
+            let distance = same.map { ProposalMismatch.distance($0.failures(against: choice)) }.min() ?? 0
+            if distance < nearest?.distance ?? Int.max { nearest = (distance, choice) }
+        }
+        return nearest?.choice
+    }
+
+    /// The same without what is weak or unknown; nil when it can't do without.
+    public var soundPart: Proposal? {
+        soundChoice(preferring: []).map { _ in Proposal(securityProtocol, transforms.filter(\.isSound)) }
+    }
+
+    /// One sound transform of each type, where possible one of those that are preferred; nil where a type has none.
+    private func soundChoice(preferring preferred: [Transform]) -> Proposal? {
+        func pick(_ type: TransformType) -> Transform? {
+            let sound = transforms(of: type).filter(\.isSound)
+            return sound.first { preferred.contains($0) } ?? sound.first
+        }
+        var needed: [TransformType] = []
+        var chosen: [Transform] = []
+        if securityProtocol != .ah {
+            guard let encryption = pick(.encryption) else { return nil }
+            chosen.append(encryption)
+        }
+        if !(chosen.first.map(AlgorithmRegistry.isAEAD) ?? false) { needed.append(.integrity) }
+        if securityProtocol == .ike { needed += [.prf, .keyExchange] }
+        for type in [.keyExchange] + TransformType.additionalKeyExchanges + [.sequenceNumbers]
+        where !needed.contains(type) && first(type) != nil { needed.append(type) }
+        for type in needed {
+            guard let transform = pick(type) else { return nil }
+            if transform.id != 0 || type == .sequenceNumbers { chosen.append(transform) }
+        }
+        return Proposal(securityProtocol, chosen)
     }
 }

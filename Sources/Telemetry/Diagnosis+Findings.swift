@@ -2,15 +2,19 @@
 ///
 /// It owns sentences, as the rest of ``Diagnosis`` does.
 extension Diagnosis {
-    /// Packets leave, and none come back.
-    public static func oneWay(_ child: String, packetsOut: Int64, packetsIn: Int64) -> Diagnosis {
-        let isDeaf = packetsIn == 0
+    /// Packets leave and none come back, or the other way round. Where both have once been seen, `silence` is for how many
+    /// seconds the missing ones have been missing.
+    public static func oneWay(
+        _ child: String, packetsOut: Int64, packetsIn: Int64, isDeaf: Bool, silence: Int64? = nil
+    ) -> Diagnosis {
+        let since = silence.map { " for \($0) s" } ?? ""
         return Diagnosis(
             code: "E-ONE-WAY",
-            summary: "Traffic of '\(child)' goes one way only: \(isDeaf ? "nothing comes back" : "we send nothing").",
+            summary: "Traffic of '\(child)' goes one way only: "
+                + "\(isDeaf ? "nothing has come back\(since)" : "we have sent nothing\(since)").",
             facts: ["\(packetsOut) packets were sent and \(packetsIn) were received"],
             causes: isDeaf
-                ? [
+                ? (silence == nil ? [] : ["the peer has lost this tunnel, or its way to us, since"]) + [
                     "the hosts behind the peer have no route back to our network",
                     "a firewall at the peer drops what comes out of the tunnel",
                     "IP protocol 50 or UDP 4500 is blocked on the way to us", "the host that is asked does not answer",
@@ -55,12 +59,14 @@ extension Diagnosis {
             ], remedy: "Clamp the MSS of TCP to \(max(536, largest - 40)) at either gateway, or let ICMP through.")
     }
 
-    /// The IKE SA is younger than its predecessor lived.
+    /// The peer ended an IKE SA that was just established.
     public static func deletedAtOnce(_ connection: String) -> Diagnosis {
         Diagnosis(
-            code: "E-DELETED-AT-ONCE", summary: "The peer accepts '\(connection)' and deletes it right away.",
-            facts: ["The IKE SA was deleted by the peer within 10 s of its establishment"],
+            code: "E-DELETED-AT-ONCE",
+            summary: "The peer accepted '\(connection)' and ended it right away, without saying why.",
+            facts: ["The IKE SA was deleted by the peer within 10 s of its establishment; no error was reported"],
             causes: [
+                "somebody took it down at the peer, or the peer was stopped",
                 "the peer could not set up its side of the Child SA",
                 "the peer allows one tunnel per identity, and another one has ours",
                 "the peer's policy refuses us after authentication (a group, a licence, a time of day)",
@@ -96,7 +102,7 @@ extension Diagnosis {
 
     /// One of each, with made-up values.
     static let findings: [Diagnosis] = [
-        oneWay("net", packetsOut: 120, packetsIn: 0), forwardingIsOff,
+        oneWay("net", packetsOut: 120, packetsIn: 0, isDeaf: true), forwardingIsOff,
         rekeyFails("net", "the peer refused with NO_PROPOSAL_CHOSEN"), mtuBlackHole(1372, 1400),
         deletedAtOnce("branch"), natTraversalBlocked("198.51.100.2"), clockSkew("1970-01-01"),
     ]

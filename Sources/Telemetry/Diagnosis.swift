@@ -30,16 +30,19 @@ public struct Diagnosis: Hashable, Sendable {
     /// Everything in one paragraph, for a log line or a status field.
     public var text: String {
         var parts = [summary]
-        parts += facts.map { $0 + "." }
+        parts += facts.map(Self.sentence)
         if causes.count == 1 {
-            parts.append("Cause: \(causes[0]).")
+            parts.append(Self.sentence("Cause: \(causes[0])"))
         } else if !causes.isEmpty {
             let ranked = causes.enumerated().map { "(\($0.offset + 1)) \($0.element)" }.joined(separator: "; ")
-            parts.append("Possible causes, the likeliest first: \(ranked).")
+            parts.append(Self.sentence("Possible causes, the likeliest first: \(ranked)"))
         }
         parts.append(remedy)
         return parts.joined(separator: " ")
     }
+
+    /// With a full stop, where it has none: a fact may quote a whole sentence.
+    private static func sentence(_ text: String) -> String { text.hasSuffix(".") ? text : text + "." }
 }
 
 extension Diagnosis {
@@ -180,6 +183,7 @@ extension Diagnosis {
                 facts: ["We asked for \(Self.virtualAddresses(wanted))"],
                 causes: ["the gateway has no address pool for this connection"],
                 remedy: "Give the gateway's connection `pools`, or remove `vips` here.")
+        case .noPath(let remote, let reason) where Self.namesNobody(remote): self = .onlyThePeerStarts(remote, reason)
         case .noPath(let remote, let reason):
             self.init(
                 code: "E-NO-PATH", summary: "There is no way to \(remote).", facts: ["The system says: \(reason)"],
@@ -190,14 +194,6 @@ extension Diagnosis {
                 facts: ["The question was: \(question)"], causes: ["the machine is overloaded"],
                 remedy: "Look at its load; the tunnel can be brought up again at once.")
         }
-    }
-
-    private init(proposalsDiffer ours: [Proposal], _ theirs: [Proposal], code: String, what: String, key: String) {
-        self.init(
-            code: code, summary: "No proposal for \(what) suits both sides.",
-            facts: ["We have \(Self.list(ours))", "The peer offers \(Self.list(theirs))"],
-            causes: ["the algorithms on the two sides have no common combination"],
-            remedy: "Add one of the peer's proposals to `\(key)` here, or one of ours there.")
     }
 
     private init(noAnswerTo exchange: String, path: Path, tries: Int, waited: Int64) {
@@ -253,17 +249,7 @@ extension Diagnosis {
             remedy = "Compare `esp_proposals` with the peer's; its log says what it would accept."
         case 24:
             code = "E-PEER-AUTHENTICATION"
-            facts = [
-                "We said that we are \(offer.localIdentity.map(Self.describe) ?? "nobody")",
-                "We asked for \(offer.remoteIdentity.map(Self.describe) ?? "nobody in particular")",
-                "We proved it with a \(offer.method.map(Self.describe) ?? "proof")",
-            ]
-            causes =
-                Self.unseen(offer) + [
-                    "the shared secrets differ", "the peer expects another identity of us",
-                    "the peer is not the identity that we ask for", "the peer has no secret for our identity",
-                ]
-            remedy = "Compare the secret and both `id` settings with the peer's; its log says which one it was."
+            (facts, causes, remedy) = Self.disbelieved(offer)
         case 38:
             code = "E-PEER-SELECTORS"
             facts = [
@@ -314,7 +300,7 @@ extension Diagnosis {
 
     static func describe(_ identity: Identity) -> String { "'\(identity)' (\(identity.kind))" }
 
-    private static func describe(_ pattern: IdentityPattern) -> String {
+    static func describe(_ pattern: IdentityPattern) -> String {
         switch pattern {
         case .any: "anybody"
         case .exactly(let identity): describe(identity)
@@ -331,7 +317,7 @@ extension Diagnosis {
         }
     }
 
-    private static func list(_ items: [some CustomStringConvertible]) -> String {
+    static func list(_ items: [some CustomStringConvertible]) -> String {
         items.isEmpty ? "nothing" : items.map(\.description).joined(separator: ", ")
     }
 }

@@ -14,9 +14,27 @@ public struct DiagnosisCatalogue: Sendable {
         public let example: Diagnosis
         /// Who notices it.
         public let observer: Observer
+        /// The same failure where other things can be behind it.
+        public internal(set) var variants: [Diagnosis] = []
 
         /// Its stable name.
         public var code: String { example.code }
+
+        /// Every cause, the likeliest of each variant first, with what is said.
+        public var causes: [(cause: String, summary: String)] {
+            var causes: [(cause: String, summary: String)] = []
+            for diagnosis in [example] + variants {
+                for cause in diagnosis.causes where !causes.contains(where: { $0.cause == cause }) {
+                    causes.append((cause, diagnosis.summary))
+                }
+            }
+            return causes
+        }
+
+        /// What to do, for each variant.
+        public var remedies: [String] {
+            ([example] + variants).map(\.remedy).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        }
     }
 
     /// Who notices a failure.
@@ -30,10 +48,21 @@ public struct DiagnosisCatalogue: Sendable {
     }
 
     /// All kinds, in the order of a tunnel's life.
-    public static let entries: [Entry] =
+    public static let entries: [Entry] = merged(
         refusals.map { Entry(example: Diagnosis($0.refusal, child: $0.child), observer: $0.observer) }
-        + certificates(us: us, peer: peer)
-        + Diagnosis.findings.map { Entry(example: $0, observer: .nobody) }
+            + certificates(us: us, peer: peer)
+            + Diagnosis.findings.map { Entry(example: $0, observer: .nobody) })
+
+    /// Each code once, later examples of the same code being variants of the first.
+    private static func merged(_ entries: [Entry]) -> [Entry] {
+        entries.reduce(into: []) { merged, entry in
+            if let place = merged.firstIndex(where: { $0.code == entry.code }) {
+                merged[place].variants.append(entry.example)
+            } else {
+                merged.append(entry)
+            }
+        }
+    }
 
     /// The entry of this code; case does not matter, nor does a missing `E-`.
     public static func entry(_ code: String) -> Entry? {
@@ -45,8 +74,10 @@ public struct DiagnosisCatalogue: Sendable {
     public static var table: String {
         var lines = ["| cause | code | who notices | what is said |", "|---|---|---|---|"]
         for entry in entries {
-            for cause in entry.example.causes.isEmpty ? ["(the fact names it)"] : entry.example.causes {
-                let cells = [cause, "`\(entry.code)`", entry.observer.rawValue, entry.example.summary]
+            var causes = entry.causes
+            if entry.example.causes.isEmpty { causes.insert(("(the fact names it)", entry.example.summary), at: 0) }
+            for (cause, summary) in causes {
+                let cells = [cause, "`\(entry.code)`", entry.observer.rawValue, summary]
                 lines.append("| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |")
             }
         }
@@ -65,14 +96,18 @@ public struct DiagnosisCatalogue: Sendable {
         (IPPrefix(IPAddress(v4: address), length: 24)).map { [TrafficSelector($0)] } ?? []
     }
 
-    private static func offer(_ proposals: [Proposal]) -> Refusal.Offer {
+    private static func offer(
+        _ proposals: [Proposal], _ method: Connection.AuthenticationMethod = .sharedKey
+    ) -> Refusal.Offer {
         Refusal.Offer(
-            path: path, proposals: proposals, localIdentity: us, remoteIdentity: .exactly(peer), method: .sharedKey,
-            localSelectors: selector(0xc0a8_0a00), remoteSelectors: selector(0xc0a8_1400))
+            path: path, proposals: proposals, localIdentity: us, remoteIdentity: .exactly(peer), method: method,
+            expectedMethod: method == .sharedKey ? .sharedKey : .publicKey, localSelectors: selector(0xc0a8_0a00),
+            remoteSelectors: selector(0xc0a8_1400))
     }
 
     private static let refusals: [(refusal: Refusal, child: String?, observer: Observer)] = [
         (.noPath(remote: "198.51.100.2", reason: "network is unreachable"), nil, .here),
+        (.noPath(remote: "", reason: "`remote_addrs` names no single address"), nil, .here),
         (.noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)), nil, .nobody),
         (.notGoneOn(path, waited: .seconds(30)), nil, .nobody), (.noConnection(path), nil, .here),
         (.tooManyHalfOpen(path), nil, .here),
@@ -86,6 +121,12 @@ public struct DiagnosisCatalogue: Sendable {
         (.wrongProof(local: us, remote: peer, method: .sharedKey, nearMiss: nil), nil, .here),
         (.wrongMethod(expected: .sharedKey, received: 14, remote: peer), nil, .here),
         (.byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer([])), nil, .there),
+        (
+            .byPeer(
+                notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer([], .publicKey)), nil,
+            .there
+        ),
+        (.byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer([], .eap)), nil, .there),
         (.alreadyConnected(local: us, remote: peer), nil, .here),
         (.eapFailed(identity: peer, isPeer: true, .wrongPassword("carol")), nil, .here),
         (.eapFailed(identity: peer, isPeer: true, .unknownIdentity("carol")), nil, .here),

@@ -10,11 +10,11 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look for what is wrong with this gateway and its tunnels.",
         discussion: """
-            Looks at the machine, at the gateway and at each connection, and prints a page: ✓ well, ! unwise or one-way, ✕ \
+            Looks at the machine, at the gateway and at each connection, and prints a page: ✓ well, ! to be looked at, ✕ \
             broken, each with its cause and what to do. Nothing is changed, but for --rekey, which gives every tunnel new \
             keys to see whether the peer goes along (perfect forward secrecy that does not match shows only then).
 
-            Exit status: 0 all is well, 1 something is broken.
+            Exit status: 0 nothing is broken, 1 something is.
             """)
 
     @Argument(help: ArgumentHelp("One connection; all when left out.", valueName: "NAME")) var name: String?
@@ -99,7 +99,7 @@ struct DoctorPage {
         findings.append(Finding(verdict: verdict, subject: subject, code: code, text: text))
     }
 
-    private mutating func add(_ verdict: Verdict, _ subject: String, _ diagnosis: Diagnosis) {
+    mutating func add(_ verdict: Verdict, _ subject: String, _ diagnosis: Diagnosis) {
         add(verdict, subject, diagnosis.text, code: diagnosis.code)
     }
 
@@ -124,40 +124,6 @@ struct DoctorPage {
             add(.broken, "machine", .clockSkew(String(year)))
         } else {
             add(.well, "machine", "The clock is plausible.")
-        }
-    }
-
-    /// A connection: what went wrong last, and whether traffic goes both ways.
-    mutating func connection(_ connection: StatusReport.ConnectionStatus) {
-        let subject = connection.name
-        if let failure = connection.last_error { add(.broken, subject, failure.text, code: failure.code) }
-        let children = connection.ike_sas.flatMap(\.children).filter {
-            $0.state == "INSTALLED" || $0.state == "REKEYING"
-        }
-        switch connection.state {
-        case "up": add(.well, subject, "Up: \(children.count) Child SA\(children.count == 1 ? "" : "s").")
-        case "established": add(.broken, subject, "The IKE SA is up, but none of its children is.")
-        case "connecting": add(.unwise, subject, "On its way; ask again in a moment.")
-        default:
-            if connection.last_error == nil {
-                add(
-                    .unwise, subject,
-                    "Down; nobody has asked for it, or nobody has come. `martlet up \(subject)` tries.")
-            }
-        }
-        for child in children {
-            if child.packets_out >= 5, child.packets_in == 0 {
-                add(.broken, subject, .oneWay(child.name, packetsOut: child.packets_out, packetsIn: child.packets_in))
-            } else if child.packets_in >= 5, child.packets_out == 0 {
-                add(.broken, subject, .oneWay(child.name, packetsOut: 0, packetsIn: child.packets_in))
-            } else if child.packets_in > 0, child.packets_out > 0 {
-                add(.well, subject, "'\(child.name)' carries traffic both ways.")
-            } else {
-                add(.well, subject, "'\(child.name)' has carried too little to say whether both ways work.")
-            }
-        }
-        if let nat = connection.ike_sas.first?.nat {
-            add(.well, subject, "A NAT is on the way (\(nat)); packets travel in UDP.")
         }
     }
 
@@ -270,8 +236,22 @@ struct DoctorPage {
                 lines += text.dropFirst()
             }
         }
-        let broken = findings.count { $0.verdict == .broken }
-        lines.append(broken == 0 ? "All is well." : "\(broken) thing\(broken == 1 ? " is" : "s are") broken.")
+        lines.append(sum)
         return lines
+    }
+
+    /// The last line: how many things are broken, and how many are to be looked at.
+    private var sum: String {
+        func things(_ verdict: Verdict) -> (count: Int, text: String) {
+            let count = findings.count { $0.verdict == verdict }
+            return (count, "\(count) thing\(count == 1 ? "" : "s")")
+        }
+        let (broken, unwise) = (things(.broken), things(.unwise))
+        switch (broken.count, unwise.count) {
+        case (0, 0): return "All is well."
+        case (0, _): return "Nothing is broken, \(unwise.text) to look at."
+        case (_, 0): return "\(broken.text) \(broken.count == 1 ? "is" : "are") broken."
+        default: return "\(broken.text) \(broken.count == 1 ? "is" : "are") broken, \(unwise.text) to look at."
+        }
     }
 }

@@ -114,8 +114,8 @@ extension Explanation {
         summary = entry.example.summary
         noticed_by = entry.observer.rawValue
         example = entry.example.facts
-        causes = entry.example.causes
-        remedy = entry.example.remedy
+        causes = entry.causes.map { $0.cause }
+        remedy = entry.remedies.joined(separator: " ")
     }
 }
 

@@ -30,7 +30,9 @@ struct Import: ParsableCommand {
     var from: String?
     @Option(help: ArgumentHelp("Which end of an ipsec.conf is this gateway: left or right.", valueName: "END"))
     var local = "left"
-    @Flag(help: "Write connections that use IKEv1 for IKEv2; the peer has to change as well.") var raiseVersion = false
+    @Flag(
+        help: "Write an ipsec.conf's IKEv1 connections for IKEv2; the peer has to change too. Not for Cisco's isakmp.")
+    var raiseVersion = false
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write.", valueName: "FILE")) var output: String?
     @Flag(help: "Print JSON, for programs: the configuration and the notes.") var json = false
 

@@ -40,6 +40,7 @@ struct Peer: ParsableCommand {
             let emitted = try PeerFiles.emit(
                 connection, loaded, dialect: dialect, ours: try PeerFiles.address(ourAddress),
                 theirs: try PeerFiles.address(theirAddress))
+            PeerFiles.tellDemands(emitted)
             if let directory {
                 try PeerFiles.makeDirectory(directory)
                 for file in emitted.files {
@@ -240,6 +241,12 @@ enum PeerFiles {
         } catch { throw CommandFailure(error.description) }
     }
 
+    /// Says on the standard error what this end lacks: the text is for the other one.
+    static func tellDemands(_ emitted: EmittedPeer) {
+        let lines = emitted.demands.map { "On this gateway: \($0)\n" }
+        FileHandle.standardError.write(Data(lines.joined().utf8))
+    }
+
     /// All files in one text, each behind its name where there are several.
     static func text(_ emitted: EmittedPeer) -> String {
         guard emitted.files.count > 1 else { return emitted.files.first?.text ?? "" }
@@ -269,6 +276,8 @@ enum PeerFiles {
         var tried: Bool
         var files: [File]
         var notes: [String]
+        /// What this gateway's own connection has to say.
+        var demands: [String]
     }
 }
 
@@ -276,6 +285,7 @@ extension PeerFiles.Report {
     init(_ emitted: EmittedPeer, dialect: String) {
         self.init(
             dialect: dialect, tried: PeerDialect(rawValue: dialect)?.isTried ?? false,
-            files: emitted.files.map { .init(name: $0.name, text: $0.text) }, notes: emitted.notes)
+            files: emitted.files.map { .init(name: $0.name, text: $0.text) }, notes: emitted.notes,
+            demands: emitted.demands)
     }
 }

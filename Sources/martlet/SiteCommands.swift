@@ -150,6 +150,7 @@ struct Invite: ParsableCommand {
             var fields: [String: JSONValue] = [
                 "file": .text(path), "site": .text(name), "gateway": .text(gateway), "outcome": .text(taken),
             ]
+            if let emitted { fields["demands"] = JSONValue(emitted.demands) }
             if let other {
                 fields["configuration"] = .text(other)
             } else {
@@ -158,6 +159,7 @@ struct Invite: ParsableCommand {
             return try format.tell(fields, [])
         }
         FileHandle.standardError.write(Data("Wrote \(path). \(taken)\n".utf8))
+        if let emitted { PeerFiles.tellDemands(emitted) }
         if let other { return print(other, terminator: "") }
         FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
         print(try invitation.line())

@@ -32,7 +32,7 @@ struct SiteFiles {
     static func main(name: String, address: String?, networks: [String]) -> String {
         let own = address.map { "\n  local_addrs = \($0)" } ?? ""
         return """
-            # Written by `martlet init`. `martlet check` says whether it is right; `man swanctl.conf` has all keys.
+            # Written by `martlet init`. The keys are swanctl.conf's; `martlet check` says whether it is right.
             # Every tunnel in conf.d inherits what stands here.
             site {\(own)
               version = 2
@@ -56,7 +56,7 @@ struct SiteFiles {
 
     /// The main file of a site that only joins others.
     static let joining = """
-        # Written by `martlet join`. `martlet check` says whether it is right; `man swanctl.conf` has all keys.
+        # Written by `martlet join`. The keys are swanctl.conf's; `martlet check` says whether it is right.
         include conf.d/*.conf
 
         """

@@ -74,6 +74,10 @@ struct StatusReport: Codable, Equatable {
         var packets_in: Int64
         var bytes_out: Int64
         var packets_out: Int64
+        /// Seconds since the last packet came; nil before the first.
+        var last_in: Int64?
+        /// Seconds since the last packet went.
+        var last_out: Int64?
         /// Packets that came again, or too late.
         var replays: Int64 = 0
         /// Packets whose integrity check failed.
@@ -184,6 +188,8 @@ extension StatusReport.ChildStatus {
         packets_in = tree.number("packets-in") ?? 0
         bytes_out = tree.number("bytes-out") ?? 0
         packets_out = tree.number("packets-out") ?? 0
+        last_in = tree.number("use-in")
+        last_out = tree.number("use-out")
         replays = drops.number("replays") ?? 0
         forgeries = drops.number("forgeries") ?? 0
         installed = tree.number("install-time")

@@ -18,10 +18,14 @@ struct StatusScreen {
             lines.append("\(terminal.paint(connection.name, .bold))  \(terminal.state(connection.state))  peer \(peer)")
             for sa in connection.ike_sas { lines += ikeSA(sa) }
             if connection.ike_sas.isEmpty, !connection.children.isEmpty {
-                let command = "`martlet up \(Self.word(connection.name))`"
-                lines.append(
-                    "  \(connection.children.joined(separator: ", ")): \(command) brings "
-                        + "\(connection.children.count == 1 ? "it" : "them") up")
+                let children = connection.children.joined(separator: ", ")
+                if connection.canBeStarted {
+                    let command = "`martlet up \(Self.word(connection.name))`"
+                    lines.append(
+                        "  \(children): \(command) brings \(connection.children.count == 1 ? "it" : "them") up")
+                } else {
+                    lines.append("  \(children): only the peer can start it, `remote_addrs` names no single address")
+                }
             }
             if let failure = connection.last_error { lines += self.failure(failure) }
         }

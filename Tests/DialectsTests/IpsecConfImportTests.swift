@@ -51,7 +51,7 @@ struct IpsecConfImportTests {
         #expect(child.rekeyTime == .seconds(5400 - 540))
         #expect((child.startAction, child.closeAction, child.dpdAction) == (.start, .start, .start))
         #expect(child.proposals == [try Proposal(parsing: "aes256-sha256-modp2048", for: .esp)])
-        #expect(sample.notes(.lost) == ["compress = yes"])
+        #expect(sample.notes(.lost) == [] && child.compresses)
         #expect(sample.notes(.idle).contains("dpdtimeout = 120s"))
         #expect(loaded.secrets.first?.value.count == 28, "0s stands for base64")
     }
@@ -211,5 +211,76 @@ struct IpsecSecretsTests {
         for note in sample.imported.notes { #expect(!note.description.contains("tell-nobody")) }
         #expect(sample.imported.notes.count { $0.place.file == "ipsec.secrets" } == 4)
         #expect(!"\(sample.imported.document.comments)".contains("tell-nobody"))
+    }
+
+    /// Who does EAP has the name in it: a road warrior's gateway asks for that, its client says it.
+    @Test func theEAPIdentityGoesToTheEndThatDoesEAP() throws {
+        let gateway = """
+            conn rw
+             left=192.0.2.1
+             leftauth=psk
+             leftid=@gw.example
+             right=%any
+             rightauth=eap-mschapv2
+             eap_identity=%any
+             rightsourceip=10.3.0.0/24
+             auto=add
+            """
+        let sample = Sample(.strongSwan, text: gateway)
+        let connection = try #require(try sample.loaded().connections.first)
+        #expect(connection.remote.method == .eap && connection.remote.eapIdentity == .any)
+        #expect(connection.local.eapIdentity == nil && sample.notes(.lost) == [])
+        let named = Sample(
+            .strongSwan, text: gateway.replacing("=%any\n rightsourceip", with: "=carol\n rightsourceip"))
+        #expect(try named.loaded().connections.first?.remote.eapIdentity?.matches(.fqdn("carol")) == true)
+        let client = Sample(
+            .strongSwan,
+            text: """
+                conn home
+                 left=%defaultroute
+                 leftsourceip=%config
+                 leftauth=eap-mschapv2
+                 eap_identity=carol
+                 right=192.0.2.1
+                 rightauth=psk
+                 rightid=@gw.example
+                 auto=add
+                """)
+        let home = try #require(try client.loaded().connections.first)
+        #expect(home.local.eapIdentity?.description == "carol" && home.remote.eapIdentity == nil)
+    }
+
+    /// What a policy has no use for is not lost where a tunnel inherits it as well.
+    @Test func whatSomeConnectionReadsIsNotLost() throws {
+        let text = """
+            conn %default
+             ikelifetime=3h
+             lifetime=1h
+             rekeymargin=9m
+             keyingtries=1
+             dpddelay=30s
+             ike=aes256-sha256-modp2048!
+             nonsense=1
+            conn local-net
+             leftsubnet=10.1.0.0/16
+             rightsubnet=10.1.0.0/16
+             type=passthrough
+             auto=route
+             esp=aes256-sha256
+            conn net
+             left=192.0.2.1
+             right=198.51.100.2
+             authby=psk
+             compress=yes
+             auto=add
+            """
+        let sample = Sample(.strongSwan, text: text)
+        #expect(sample.notes(.lost) == ["nonsense = 1"])
+        #expect(sample.text.contains("ipcomp = yes"))
+        let alone = Sample(.strongSwan, text: text.split(separator: "conn net").joined())
+        #expect(alone.notes(.lost).contains("ike = aes256-sha256-modp2048!"))
+        let padded = Sample(.strongSwan, text: text + "\n tfc=%mtu\n")
+        #expect(padded.notes(.lost).contains("compress = yes") && !padded.text.contains("ipcomp"))
+        #expect(try padded.loaded().connections.count == 2)
     }
 }

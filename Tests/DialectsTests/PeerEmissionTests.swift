@@ -107,6 +107,31 @@ struct PeerEmissionTests {
         if dialect != .zscaler { #expect(text.contains("192.0.2.1")) }
     }
 
+    /// A cloud knows both ends by their addresses: ours must say so too, or nobody is believed.
+    @Test(arguments: [PeerDialect.aws, .azure, .gcp]) func whatOurEndHasToSayIsSaid(_ dialect: PeerDialect) throws {
+        var loaded = try Self.ours(ike: "aes256-sha256-modp2048", esp: "aes256-sha256-modp2048")
+        let emitted = try Self.emit(loaded, dialect)
+        let demands = emitted.demands.joined(separator: "\n")
+        #expect(demands.contains("`local { id = 192.0.2.1 }`") && demands.contains("`id-1`"))
+        #expect(demands.contains("`remote { id = 198.51.100.2 }`"))
+        #expect(demands.contains("`profile = \(dialect == .gcp ? "google" : dialect.rawValue)`"))
+        for demand in emitted.demands { #expect(emitted.files[0].text.contains("# On this gateway: \(demand)\n")) }
+        loaded.connections[0].local.identity = Identity(IPAddress(v4: 0xc000_0201))
+        loaded.connections[0].remote.identity = .exactly(Identity(IPAddress(v4: 0xc633_6402)))
+        #expect(try !Self.emit(loaded, dialect).demands.joined().contains("id-1"))
+        #expect(try Self.emit(loaded, .strongSwan).demands.isEmpty)
+        loaded.connections[0].remoteAddresses = []
+        let nowhere = try Self.emit(loaded, dialect).demands.joined()
+        #expect(nowhere.contains("`remote_addrs = ADDRESS`"))
+    }
+
+    @Test func aSecondNetworkThatAWSDoesNotTakeIsSaid() throws {
+        let loaded = try Self.ours(
+            ike: "aes256-sha256-modp2048", esp: "aes256-sha256-modp2048", extra: "local_ts = 10.1.0.0/16, 10.7.0.0/16")
+        let emitted = try Self.emit(loaded, .aws)
+        #expect(emitted.notes.contains { $0.contains("Left out: 10.7.0.0/16 with 10.2.0.0/16") })
+    }
+
     @Test func whatADeviceCanNotBeToldIsSaid() throws {
         let binary = try Self.ours(secret: "0x00112233445566778899aabbccddeeff")
         #expect(throws: PeerEmissionProblem.keyIsNotText(.asa)) { try Self.emit(binary, .asa) }

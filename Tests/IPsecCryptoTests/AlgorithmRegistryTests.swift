@@ -119,7 +119,15 @@ struct AlgorithmRegistryTests {
                 "blowfish256", "des", "md5", "md5_128", "sha256_96", "prfmd5", "ecp192", "modp1536", "modp1024",
                 "modp768", "modp1024s160", "modp2048s224", "modp2048s256",
             ])
-        #expect(weak.allSatisfy { $0.weakness?.isEmpty == false })
+        // Each says what to use instead, and that is not weak.
+        for algorithm in weak {
+            let instead = algorithm.weakness?.split(separator: "; use ").last?.split(separator: " or ") ?? []
+            #expect(algorithm.weakness?.contains("; use ") == true, "\(algorithm.keyword)")
+            for word in instead {
+                #expect(AlgorithmRegistry.algorithm(named: String(word))?.weakness == nil, "\(algorithm.keyword)")
+                #expect(AlgorithmRegistry.algorithm(named: String(word)) != nil, "\(algorithm.keyword)")
+            }
+        }
         for securityProtocol in [SecurityProtocol.ike, .esp] {
             for transform in Proposal.defaults(for: securityProtocol).flatMap(\.transforms) {
                 let algorithm = AlgorithmRegistry.algorithm(for: transform)

@@ -143,6 +143,27 @@ struct ProposalSelectionTests {
         #expect(try ours.mismatch(against: [esp("aes128gcm16")]) == nil)
     }
 
+    @Test func suggestsWhatIsNearestAndNothingWeak() throws {
+        let ours = [try ike("aes256gcm16-prfsha384-ecp384")]
+        let offers = [
+            try ike("3des-md5-modp1024"), try ike("aes256-sha256-modp1024-modp2048"),
+            try ike("aes128gcm16-aes256gcm16-prfsha256-prfsha384-x25519"),
+        ]
+        // The third differs in the group only, and has the preferred alternatives of the other types.
+        #expect(Proposal.suggestion(from: offers, configured: ours)?.description == "aes256gcm16-prfsha384-x25519")
+        let second = try #require(Proposal.suggestion(from: Array(offers.prefix(2)), configured: ours))
+        #expect(second.description == "aes256-sha256-prfsha256-modp2048")
+        #expect(try Proposal(parsing: second.description, for: .ike) == second)
+        #expect(Proposal.select(from: [offers[1]], configured: [second]) != nil)
+        #expect(Proposal.suggestion(from: [offers[0]], configured: ours) == nil)
+        let unknown = Proposal(.ike, [Transform(.encryption, 65_000), .sha256, .prfsha256, .x25519])
+        #expect(Proposal.suggestion(from: [unknown], configured: ours) == nil)
+        #expect(try esp("aes128-null-sha256").soundPart == esp("aes128-sha256"))
+        #expect(try esp("null-sha256").soundPart == nil)
+        #expect(
+            try Proposal.suggestion(from: [esp("aes128-sha256-modp1024")], configured: []) == nil, "its group is weak")
+    }
+
     @Test func explainsMissingTypesAndKeyLengths() throws {
         let ours = try esp("aes128gcm16")
         let length = try #require(try ours.mismatch(against: [esp("aes256gcm16")]))

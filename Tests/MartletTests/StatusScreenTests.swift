@@ -81,6 +81,15 @@ import ViciServer
             ])
     }
 
+    @Test func whatOnlyThePeerCanStart() {
+        var waiting = Self.connection("rw", children: ["net"], remote: 0)
+        waiting.remoteAddresses = []
+        let report = StatusReport(
+            StatusTree.make(connections: [waiting], ikeSAs: [], failures: [:], strays: [], now: Self.now))
+        let lines = StatusScreen(terminal: Terminal(hasColour: false)).lines(report)
+        #expect(lines.last == "  net: only the peer can start it, `remote_addrs` names no single address")
+    }
+
     /// Colour adds nothing that the words do not say.
     @Test func colourIsOnlyColour() {
         let plain = StatusScreen(terminal: Terminal(hasColour: false)).lines(Self.report())

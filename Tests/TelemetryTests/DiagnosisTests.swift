@@ -65,6 +65,84 @@ import WireFormat
         #expect(one.text.contains(" Cause: no `secrets"))
     }
 
+    /// What can be wrong with a proof depends on what was proved with.
+    @Test func aRefusedProofHasTheCausesOfItsMethod() {
+        func diagnosis(_ method: GatewayModel.Connection.AuthenticationMethod) -> Diagnosis {
+            var offer = Samples.offer
+            offer.method = method
+            offer.expectedMethod = .publicKey
+            return Diagnosis(
+                .byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer))
+        }
+        let signature = diagnosis(.publicKey)
+        #expect(signature.causes.first?.contains("does not trust the issuer of our certificate") == true)
+        for word in ["'hq.example' is not among the names", "expired, has been revoked", "wants another proof of us"] {
+            #expect(signature.causes.contains { $0.contains(word) }, "\(word)")
+        }
+        let eap = diagnosis(.eap)
+        #expect(eap.causes.first?.contains("takes no EAP from us") == true && eap.remedy.contains("`eap_id`"))
+        #expect(eap.facts.contains("We proved it with EAP"))
+        for each in [signature, eap] {
+            #expect(!each.text.contains("shared secrets differ") && !each.remedy.contains("secret"))
+            #expect(each.facts.contains("The peer is to prove itself with a signature"))
+        }
+        let shared = diagnosis(.sharedKey)
+        #expect(shared.causes.last == "the peer wants another proof of us: a certificate or EAP")
+    }
+
+    /// The pair that comes nearest, and a line that can be pasted; nothing weak is in that.
+    @Test func theNearestProposalIsNamedAndTheLineToWrite() throws {
+        func remedy(_ ours: [String], _ theirs: [String]) throws -> String {
+            let lists = try [ours, theirs].map { try $0.map { try Proposal(parsing: $0, for: .ike) } }
+            return Diagnosis(.noIKEProposal(ours: lists[0], theirs: lists[1])).remedy
+        }
+        let far = "3des-sha1-modp1024"
+        #expect(
+            try remedy(["aes256-sha256-modp2048"], [far, "aes256-sha256-modp3072"])
+                == "Write `proposals = aes256-sha256-prfsha256-modp2048, aes256-sha256-prfsha256-modp3072` here, or add one "
+                + "of ours at the peer.")
+        let weak = try remedy(["aes256-sha256-modp2048"], [far])
+        #expect(
+            weak.contains("something stronger, such as `aes256-sha256-prfsha256-modp2048`") && !weak.contains("3des"))
+        #expect(try !remedy([far], ["aes256-sha256-modp2048"]).contains("3des"))
+        let defaults = Diagnosis(
+            .noIKEProposal(
+                ours: Proposal.defaults(for: .ike), theirs: [try Proposal(parsing: "aes256-sha1-modp2048", for: .ike)]))
+        #expect(defaults.remedy.contains("`proposals = default, aes256-sha1-prfsha1-modp2048`"))
+        #expect(defaults.facts.last?.contains("The two that come nearest are ours, aes256-aes128-sha256") == true)
+        // A group that only one side wants, when a Child SA is replaced.
+        let group = Diagnosis(
+            .noChildProposal(
+                child: "net", ours: [try Proposal(parsing: "aes256gcm16-ecp384", for: .esp)],
+                theirs: [try Proposal(parsing: "aes256gcm16", for: .esp)]))
+        #expect(group.causes.first?.contains("key exchange: we accept ecp384, offered was none") == true)
+        #expect(group.remedy.contains("`esp_proposals = aes256gcm16-ecp384, aes256gcm16`"))
+        let other = Diagnosis(
+            .noChildProposal(
+                child: "net", ours: [Samples.esp], theirs: [try Proposal(parsing: "sha256", for: .ah)]))
+        #expect(other.remedy.contains("Let the peer offer one of ours, such as `aes256gcm16-x25519`"))
+    }
+
+    @Test(arguments: ["", "%any", "10.0.0.0/8, 192.0.2.0/24", "192.0.2.1-192.0.2.9"])
+    func whoIsNotNamedCanNotBeCalled(_ remote: String) {
+        let diagnosis = Diagnosis(.noPath(remote: remote, reason: "`remote_addrs` names no single address"))
+        #expect(diagnosis.code == "E-NO-PATH" && diagnosis.summary == "Only the peer can start this connection.")
+        #expect(diagnosis.remedy.contains("`remote_addrs = ADDRESS`"))
+        #expect(!diagnosis.text.contains("ip route get"))
+    }
+
+    @Test(arguments: ["192.0.2.1", "gw.example", "10.0.0.0/8, 192.0.2.1/32", "vpn-1.example", "2001:db8::1"])
+    func whoIsNamedCanBeCalled(_ remote: String) {
+        #expect(!Diagnosis.namesNobody(remote))
+        #expect(Diagnosis(.noPath(remote: remote, reason: "no route")).text.contains("ip route get"))
+    }
+
+    /// A fact may quote a whole sentence, whose full stop is enough.
+    @Test func noFullStopStandsTwice() {
+        #expect(!Diagnosis.rekeyFails("net", "It was refused. Write what both accept.").text.contains(".."))
+        #expect(Diagnosis.oneWay("net", packetsOut: 9, packetsIn: 3, isDeaf: true, silence: 75).text.contains("75 s"))
+    }
+
     /// A peer chooses its identity; one that writes on our terminal is shown by its octets.
     @Test(arguments: [Identity.Kind.fqdn, .rfc822Address, .keyID, .asn1DN, .ipv4Address, .null, .init(rawValue: 77)])
     func identitiesDoNotReachTheTerminal(_ kind: Identity.Kind) {

@@ -12,6 +12,8 @@ enum Samples {
     static let branch = Identity.fqdn("branch.example")
     static let ours = Proposal(.ike, [.aes256gcm16, .prfsha384, .x25519])
     static let theirs = Proposal(.ike, [.aes128, .sha256, .prfsha256, .x25519])
+    static let esp = Proposal(.esp, [.aes256gcm16, .x25519])
+    static let theirESP = Proposal(.esp, [.aes128, .sha256])
     static let left = [TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a01_0001)))]
     static let right = [TrafficSelector(IPPrefix(host: IPAddress(v4: 0x0a02_0002)))]
 
@@ -31,10 +33,14 @@ enum Samples {
         Sample(refusal: .noConnection(path), code: "E-NO-CONNECTION", shows: ["192.0.2.1", "198.51.100.2"]),
         Sample(
             refusal: .noIKEProposal(ours: [ours], theirs: [theirs]), code: "E-IKE-PROPOSAL",
-            shows: ["\(ours)", "\(theirs)", "`proposals`"]),
+            shows: [
+                "\(ours)", "\(theirs)", "encryption: we accept aes256gcm16, offered was aes128",
+                "PRF: we accept prfsha384, offered was prfsha256",
+                "`proposals = aes256gcm16-prfsha384-x25519, aes128-sha256-prfsha256-x25519`",
+            ]),
         Sample(
-            refusal: .noChildProposal(child: "net", ours: [ours], theirs: [theirs]), code: "E-CHILD-PROPOSAL",
-            shows: ["\(ours)", "\(theirs)", "'net'", "`esp_proposals`"]),
+            refusal: .noChildProposal(child: "net", ours: [esp], theirs: [theirESP]), code: "E-CHILD-PROPOSAL",
+            shows: ["\(esp)", "\(theirESP)", "'net'", "`esp_proposals = aes256gcm16-x25519, aes128-sha256-x25519`"]),
         Sample(
             refusal: .identityMismatch(expected: [.exactly(hq), .suffix(.fqdn, ".example.net")], received: branch),
             code: "E-PEER-IDENTITY", shows: ["hq.example", "*.example.net", "branch.example", "ID_FQDN"]),

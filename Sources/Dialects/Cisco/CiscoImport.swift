@@ -35,7 +35,10 @@ struct CiscoImport {
 
     private mutating func refuseVersion1(_ config: CiscoConfig) {
         for command in config.commands where command.begins("crypto", "isakmp") {
-            note(.lost, command, "it belongs to IKEv1, which Martlet does not do: use crypto ikev2 on the peer as well")
+            note(
+                .lost, command,
+                "it belongs to IKEv1, which Martlet does not do, and --raise-version is for ipsec.conf: use crypto ikev2 on the"
+                    + " peer as well")
         }
     }
 

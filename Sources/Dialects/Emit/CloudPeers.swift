@@ -6,8 +6,35 @@ import NetworkTypes
 enum CloudPeers {
     private static let sizes = [("aes128", 128), ("aes192", 192), ("aes256", 256)]
 
-    private static func file(_ side: PeerSide, _ lines: [String], _ notes: [String]) -> EmittedPeer {
-        EmittedPeer(files: [.init(name: "\(side.name).sh", text: lines.joined(separator: "\n") + "\n")], notes: notes)
+    private static func file(
+        _ side: PeerSide, _ lines: [String], _ notes: [String], demands: [String] = []
+    ) -> EmittedPeer {
+        EmittedPeer(
+            files: [.init(name: "\(side.name).sh", text: lines.joined(separator: "\n") + "\n")], notes: notes,
+            demands: demands)
+    }
+
+    /// What our end has to say where a service knows both ends by their addresses only.
+    private static func addressesOnly(_ side: PeerSide, _ service: String, profile: String) -> [String] {
+        var demands: [String] = []
+        let own = Identity(side.ourAddress)
+        if side.ourIdentity != own {
+            demands.append(
+                "write `local { id = \(own) }`, and the same in the secret's `id-1`: \(service) takes our address as our "
+                    + "identity, and '\(side.ourIdentity)' is refused.")
+        }
+        let its = side.itsAddress?.description ?? "ADDRESS"
+        let isKnown = side.itsAddress.map { Identity($0) == side.itsIdentity } ?? false
+        if !isKnown {
+            let whose = side.itsAddress == nil ? " ADDRESS is the one that \(service) gives its end." : ""
+            demands.append(
+                "write `remote_addrs = \(its)`, `remote { id = \(its) }`, and the same in the secret's `id-2`: \(service) "
+                    + "calls itself by its address.\(whose)")
+        }
+        demands.append(
+            "write `profile = \(profile)` in the connection, if it is not there; then `martlet check` says what else "
+                + "\(service) would refuse.")
+        return demands
     }
 
     private static func pair(_ side: PeerSide) -> (its: String, ours: String) {
@@ -49,11 +76,18 @@ enum CloudPeers {
         var notes = [
             "Set VGW to the virtual private gateway. AWS chooses the address of its end: it stands in the answer."
         ]
-        if esp.group.isEmpty { notes.append("AWS always wants forward secrecy: add a group to esp_proposals here.") }
-        if side.ourIdentity.kind != .ipv4Address {
-            notes.append("AWS takes our address as our identity, and no other.")
+        var demands = addressesOnly(side, "AWS", profile: "aws")
+        if esp.group.isEmpty {
+            demands.append("add a group to `esp_proposals`, such as `aes256gcm16-modp2048`: AWS always wants one.")
         }
-        return file(side, lines, notes)
+        let others = side.pairs.dropFirst().map { "\($0.ours) with \($0.its)" }
+        if !others.isEmpty {
+            notes.append(
+                "AWS tunnels one pair of networks only, here \(pair.ours) with \(pair.its). Left out: "
+                    + "\(others.joined(separator: ", ")). Name one network that holds them all, or make a second tunnel."
+            )
+        }
+        return file(side, lines, notes, demands: demands)
     }
 
     private static let awsHashes = [
@@ -86,7 +120,8 @@ enum CloudPeers {
         ]
         return file(
             side, lines,
-            ["Set GROUP to the resource group and GATEWAY to the gateway. Azure's identity is its public address."])
+            ["Set GROUP to the resource group and GATEWAY to the gateway. Azure's identity is its public address."],
+            demands: addressesOnly(side, "Azure", profile: "azure"))
     }
 
     private static func azurePFS(_ suite: PeerSuite) -> String {
@@ -127,9 +162,9 @@ enum CloudPeers {
         return file(
             side, lines,
             [
-                "Set REGION and GATEWAY. Google's end has a fixed list of algorithms: profile = gcp here fits it.",
+                "Set REGION and GATEWAY. Google's end has a fixed list of algorithms.",
                 "Google takes our address as our identity unless it is told another.",
-            ])
+            ], demands: addressesOnly(side, "Google", profile: "google"))
     }
 
     // MARK: Cloudflare and Zscaler
@@ -148,7 +183,11 @@ enum CloudPeers {
             side, lines,
             [
                 "Set ACCOUNT and TOKEN, and choose an interface address that is free.",
-                "Its answer holds the identity that it expects (fqdn_id): put it into local { id = … } here.",
+                "Its answer holds the identity that it expects (fqdn_id).",
+            ],
+            demands: [
+                "write `local { id = … }`, and the same in the secret's `id-1`, with the identity that is in its answer "
+                    + "(fqdn_id), and `profile = cloudflare`."
             ])
     }
 
@@ -168,6 +207,9 @@ enum CloudPeers {
         ]
         return file(
             side, lines,
-            ["Set CLOUD (such as zsapi.zscaler.net), log in first, and bind the credential to a location."])
+            ["Set CLOUD (such as zsapi.zscaler.net), log in first, and bind the credential to a location."],
+            demands: [
+                "write `profile = zscaler` in the connection, if it is not there; then `martlet check` says what Zscaler would refuse."
+            ])
     }
 }

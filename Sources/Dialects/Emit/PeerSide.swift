@@ -248,6 +248,8 @@ public struct EmittedPeer: Sendable {
     public var files: [EmittedFile]
     /// What somebody should know.
     public var notes: [String]
+    /// What the connection on this gateway has to say, and does not, for the two ends to meet.
+    public var demands: [String] = []
 
     /// Writes the other end in a dialect.
     public static func emit(_ side: PeerSide, as dialect: PeerDialect) throws(PeerEmissionProblem) -> EmittedPeer {
@@ -275,7 +277,9 @@ public struct EmittedPeer: Sendable {
                 "This has not been tried against such a device or service: read it before you use it.", at: 0)
         }
         let sign = [.ciscoIOS, .asa].contains(dialect) ? "!" : "#"
-        let head = ["The other end of '\(side.name)', for \(dialect.rawValue)."] + result.notes
+        let head =
+            ["The other end of '\(side.name)', for \(dialect.rawValue)."] + result.notes
+            + result.demands.map { "On this gateway: \($0)" }
         if var first = result.files.first {
             first.text = head.map { "\(sign) \($0)\n" }.joined() + first.text
             result.files[0] = first

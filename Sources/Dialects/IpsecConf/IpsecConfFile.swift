@@ -140,6 +140,9 @@ struct IpsecSettings {
     /// Its value, without counting it as read.
     func peek(_ key: String) -> String? { values[key]?.value }
 
+    /// Where the settings that somebody has read stand.
+    var readPlaces: [ImportPlace] { order.filter { read.contains($0) }.compactMap { values[$0]?.place } }
+
     /// What nobody has read, in order.
     var rest: [IpsecConfFile.Setting] { order.filter { !read.contains($0) }.compactMap { values[$0] } }
 }

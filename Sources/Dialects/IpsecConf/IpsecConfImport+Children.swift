@@ -181,6 +181,7 @@ extension IpsecConfImport {
         case let size?: child.set("tfc_padding", size)
         case nil: break
         }
+        if let setting = settings.setting("compress"), Words.truth(setting.value) == true { compress(&child, setting) }
         if let setting = settings.setting("mtu") {
             note(.changed, setting, "the path's own size is found; mtu in the child fixes it")
         }
@@ -193,6 +194,18 @@ extension IpsecConfImport {
             } else {
                 child.set("updown", setting.value, isOptional: true)
             }
+        }
+    }
+
+    /// Only what ESP encrypts is compressed.
+    private mutating func compress(_ child: inout SwanctlDocument.Section, _ setting: IpsecConfFile.Setting) {
+        guard !["pass", "drop"].contains(child.text("mode") ?? "") else { return }
+        if child.text("ah_proposals") != nil {
+            note(.lost, setting, "payloads are compressed with ESP only")
+        } else if let padding = child.text("tfc_padding"), padding != "0" {
+            note(.lost, setting, "compressed packets show by their length what tfc hides")
+        } else {
+            child.set("ipcomp", "yes")
         }
     }
 

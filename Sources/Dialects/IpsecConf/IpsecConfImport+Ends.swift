@@ -57,11 +57,31 @@ extension IpsecConfImport {
         }
         certificates(ours, &local, &settings, isLocal: true, &section)
         certificates(theirs, &remote, &settings, isLocal: false, &section)
-        local.set("eap_id", settings.text("eap_identity"), isOptional: true)
-        remote.set("eap_id", settings.text(theirs + "eapidentity"), isOptional: true)
+        eapIdentity(&local, &remote, &settings)
         local.set("aaa_id", settings.text("aaa_identity"), isOptional: true)
         remote.set("groups", settings.text(theirs + "groups"), isOptional: true)
         return [local, remote]
+    }
+
+    /// Who does EAP is called so in it: the peer where it is a client of ours, we where we are one. On a gateway `%identity`
+    /// and `%any` ask the client; we can't be asked for a name that nobody wrote.
+    private mutating func eapIdentity(
+        _ local: inout SwanctlDocument.Section, _ remote: inout SwanctlDocument.Section, _ settings: inout IpsecSettings
+    ) {
+        let either = settings.setting("eap_identity")
+        let own = settings.setting(theirs + "eapidentity")
+        let isClient = local.text("auth")?.hasPrefix("eap") ?? false
+        let isGateway = remote.text("auth")?.hasPrefix("eap") ?? false
+        if let setting = own ?? either, !setting.value.isEmpty, isGateway, own != nil || !isClient {
+            let asks = ["%any", "%identity"].contains(setting.value.lowercased())
+            remote.set("eap_id", asks ? "%any" : setting.value, isOptional: true)
+        }
+        guard let setting = either, !setting.value.isEmpty else { return }
+        if isClient, !setting.value.hasPrefix("%") {
+            local.set("eap_id", setting.value, isOptional: true)
+        } else if !isClient, !isGateway {
+            note(.idle, setting, "neither end does EAP")
+        }
     }
 
     private static func isOneAddress(_ text: String) -> Bool {

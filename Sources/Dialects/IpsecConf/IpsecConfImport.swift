@@ -15,6 +15,9 @@ struct IpsecConfImport {
     private var unique: String?
     private var revocation: String?
     private var pools: [SwanctlDocument.Section] = []
+    /// Inherited settings that a connection had no use for, and those that some connection read.
+    private var unread: [IpsecConfFile.Setting] = []
+    private var used: Set<ImportPlace> = []
 
     init(isLibreswan: Bool, options: ConfigurationImport.Options) {
         self.isLibreswan = isLibreswan
@@ -52,9 +55,13 @@ struct IpsecConfImport {
             if !isLoaded {
                 note(.changed, section.place, "conn \(section.name)", "it has no auto, so nothing loads it there")
             }
-            guard let made = connection(section.name, &settings) else { continue }
+            let made = connection(section.name, &settings)
+            used.formUnion(settings.readPlaces)
+            guard let made else { continue }
+            noteRest(settings, own: Set(section.settings.map(\.place)))
             merge(made, into: &connections)
         }
+        for setting in unread where !used.contains(setting.place) { noteUnread(setting) }
         let authorities = file.sections.filter { $0.kind == .ca && $0.name != "%default" }.compactMap { section in
             authority(section.name, file.resolved(section))
         }
@@ -177,7 +184,6 @@ struct IpsecConfImport {
             section.settings = []
             section.sections = [children(name, &settings, mode: mode, profile: ChildTimes())]
             forgetEnds(&settings)
-            noteRest(settings)
             return section
         }
         addresses(&section, &settings)
@@ -203,7 +209,6 @@ struct IpsecConfImport {
         var profile = times
         profile.groups = groups
         section.sections.append(children(name, &settings, mode: mode, profile: profile))
-        noteRest(settings)
         return section
     }
 
@@ -265,16 +270,20 @@ struct IpsecConfImport {
         }
     }
 
-    /// Whatever nobody read.
-    private mutating func noteRest(_ settings: IpsecSettings) {
+    /// Whatever nobody read; what is inherited (not among `own`) may be read by another connection that inherits it.
+    private mutating func noteRest(_ settings: IpsecSettings, own: Set<ImportPlace>? = nil) {
         for setting in settings.rest {
-            // What a Child SA is anyway.
-            if setting.key == "auth", setting.value.lowercased() == "esp" { continue }
-            if let reason = Self.idle[setting.key] {
-                note(.idle, setting, reason)
-            } else {
-                note(.lost, setting, Self.lost[setting.key] ?? "there is nothing like it")
-            }
+            if own?.contains(setting.place) ?? true { noteUnread(setting) } else { unread.append(setting) }
+        }
+    }
+
+    private mutating func noteUnread(_ setting: IpsecConfFile.Setting) {
+        // What a Child SA is anyway.
+        if setting.key == "auth", setting.value.lowercased() == "esp" { return }
+        if let reason = Self.idle[setting.key] {
+            note(.idle, setting, reason)
+        } else {
+            note(.lost, setting, Self.lost[setting.key] ?? "there is nothing like it")
         }
     }
 
@@ -299,7 +308,6 @@ struct IpsecConfImport {
         "mark": "tunnel_interface gives a tunnel a device of its own instead",
         "mark_in": "tunnel_interface gives a tunnel a device of its own instead",
         "mark_out": "tunnel_interface gives a tunnel a device of its own instead",
-        "compress": "IP compression is not supported",
         "xauth": "it belongs to IKEv1", "leftxauthserver": "it belongs to IKEv1",
         "mediation": "mediation is not supported", "mediated_by": "mediation is not supported",
         "me_peerid": "mediation is not supported",
