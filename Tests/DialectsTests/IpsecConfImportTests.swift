@@ -222,6 +222,7 @@ struct IpsecSecretsTests {
              leftid=@gw.example
              right=%any
              rightauth=eap-mschapv2
+             rightsendcert=never
              eap_identity=%any
              rightsourceip=10.3.0.0/24
              auto=add

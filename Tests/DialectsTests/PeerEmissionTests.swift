@@ -129,7 +129,7 @@ struct PeerEmissionTests {
         let loaded = try Self.ours(
             ike: "aes256-sha256-modp2048", esp: "aes256-sha256-modp2048", extra: "local_ts = 10.1.0.0/16, 10.7.0.0/16")
         let emitted = try Self.emit(loaded, .aws)
-        #expect(emitted.notes.contains { $0.contains("Left out: 10.7.0.0/16 with 10.2.0.0/16") })
+        #expect(emitted.demands.contains { $0.contains("Left out: 10.7.0.0/16 with 10.2.0.0/16") })
     }
 
     @Test func whatADeviceCanNotBeToldIsSaid() throws {

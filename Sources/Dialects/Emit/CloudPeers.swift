@@ -73,7 +73,7 @@ enum CloudPeers {
             "  --options '{\"StaticRoutesOnly\":true,\"LocalIpv4NetworkCidr\":\"\(pair.ours)\","
                 + "\"RemoteIpv4NetworkCidr\":\"\(pair.its)\",\"TunnelOptions\":[{\(tunnel)}]}'",
         ]
-        var notes = [
+        let notes = [
             "Set VGW to the virtual private gateway. AWS chooses the address of its end: it stands in the answer."
         ]
         var demands = addressesOnly(side, "AWS", profile: "aws")
@@ -82,10 +82,9 @@ enum CloudPeers {
         }
         let others = side.pairs.dropFirst().map { "\($0.ours) with \($0.its)" }
         if !others.isEmpty {
-            notes.append(
-                "AWS tunnels one pair of networks only, here \(pair.ours) with \(pair.its). Left out: "
-                    + "\(others.joined(separator: ", ")). Name one network that holds them all, or make a second tunnel."
-            )
+            demands.append(
+                "name one network that holds all, or make more tunnels: AWS tunnels one pair only, here \(pair.ours) with "
+                    + "\(pair.its). Left out: \(others.joined(separator: ", ")).")
         }
         return file(side, lines, notes, demands: demands)
     }

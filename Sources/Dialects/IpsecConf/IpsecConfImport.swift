@@ -292,6 +292,7 @@ struct IpsecConfImport {
         "rightfirewall": "Martlet lets in what a tunnel carries, and guards it itself",
         "leftnexthop": "the system's routes decide", "rightnexthop": "the system's routes decide",
         "lefthostaccess": "the gateway's own addresses are reachable", "righthostaccess": "it is the peer's",
+        "leftsendcert": "the peer decides what it sends", "rightsendcert": "the peer decides what it sends",
         "dpdtimeout": "in IKEv2 the retransmissions decide when a peer is dead",
         "installpolicy": "Martlet's data plane has policies of its own", "overlapip": "it is always allowed",
         "nat-keepalive": "keepalives are sent where there is a NAT", "keep_alive": "keepalives are sent behind a NAT",
