@@ -70,7 +70,7 @@ extension Diagnosis {
                 "the peer could not set up its side of the Child SA",
                 "the peer allows one tunnel per identity, and another one has ours",
                 "the peer's policy refuses us after authentication (a group, a licence, a time of day)",
-            ], remedy: "The peer's log says why; give each gateway an identity of its own.")
+            ], remedy: "If nobody did that, the peer's log says why; give each gateway an identity of its own.")
     }
 
     /// Port 500 answers, port 4500 does not.

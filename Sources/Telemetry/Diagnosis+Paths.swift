@@ -17,13 +17,11 @@ extension Diagnosis {
     }
 
     /// Only the peer can start it.
-    static func onlyThePeerStarts(_ remoteAddresses: String, _ reason: String) -> Diagnosis {
+    static func onlyThePeerStarts(_ remoteAddresses: String) -> Diagnosis {
         Diagnosis(
             code: "E-NO-PATH", summary: "Only the peer can start this connection.",
-            facts: [
-                "`remote_addrs` \(remoteAddresses.isEmpty ? "is not set" : "is \(remoteAddresses)")",
-                "The system says: \(reason)",
-            ], causes: ["`remote_addrs` names no single address"],
+            facts: ["`remote_addrs` is \(remoteAddresses.isEmpty ? "not set" : remoteAddresses)"],
+            causes: ["`remote_addrs` names no single address"],
             remedy:
                 "To start it here, write `remote_addrs = ADDRESS` (or the peer's name) in the connection; else start it "
                 + "at the peer.")

@@ -17,8 +17,11 @@ extension Diagnosis {
             group = ours.flatMap { $0.transforms(of: .keyExchange) }.first { $0.id != 0 && $0.isSound }
         }
         if let nearest {
-            facts.append("The two that come nearest are ours, \(nearest.ours), and the peer's, \(nearest.nearest)")
-            causes = ["the two that come nearest differ in \(nearest)"]
+            let isOnlyPair = ours.count == 1 && theirs.count == 1
+            if !isOnlyPair {
+                facts.append("The two that come nearest are ours, \(nearest.ours), and the peer's, \(nearest.nearest)")
+            }
+            causes = ["\(isOnlyPair ? "they" : "the two that come nearest") differ in \(nearest)"]
         }
         self.init(
             code: code, summary: "No proposal for \(what) suits both sides.", facts: facts, causes: causes,

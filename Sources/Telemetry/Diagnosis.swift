@@ -183,7 +183,7 @@ extension Diagnosis {
                 facts: ["We asked for \(Self.virtualAddresses(wanted))"],
                 causes: ["the gateway has no address pool for this connection"],
                 remedy: "Give the gateway's connection `pools`, or remove `vips` here.")
-        case .noPath(let remote, let reason) where Self.namesNobody(remote): self = .onlyThePeerStarts(remote, reason)
+        case .noPath(let remote, _) where Self.namesNobody(remote): self = .onlyThePeerStarts(remote)
         case .noPath(let remote, let reason):
             self.init(
                 code: "E-NO-PATH", summary: "There is no way to \(remote).", facts: ["The system says: \(reason)"],

@@ -79,13 +79,13 @@ extension DoctorPage {
         if host == sa.remote_id {
             add(
                 .well, subject,
-                "Packets travel in UDP because the peer asks for it (`encap = yes` there): it calls itself by the address that "
-                    + "we see, so that no NAT seems to be on the way.")
+                "Packets travel in UDP because the peer wants it (`encap`): it calls itself by the address that we see, so "
+                    + "that no NAT seems to be on the way.")
         } else if ["500", "4500"].contains(port) {
             add(
                 .well, subject,
-                "The peer says that a NAT is in front of it, and packets travel in UDP. Its port is unchanged, so that it may "
-                    + "be `encap = yes` there, and no NAT at all.")
+                "Packets travel in UDP: the peer wants it (`encap = yes`, or a Martlet with no `encap` at all), or there is a "
+                    + "NAT in front of it, which leaves its port as it is.")
         } else {
             add(.well, subject, "A NAT is in front of the peer; packets travel in UDP.")
         }

@@ -130,7 +130,7 @@ struct DoctorPageTests {
             Self.page(Self.connection(nat: nat, peer: peer)).findings.last?.text ?? ""
         }
         #expect(text("remote", "198.51.100.2[4500]").contains("no NAT seems to be on the way"))
-        #expect(text("remote", "203.0.113.9[4500]").contains("may be `encap = yes` there"))
+        #expect(text("remote", "203.0.113.9[4500]").contains("the peer wants it (`encap = yes`"))
         #expect(text("remote", "203.0.113.9[1027]").contains("A NAT is in front of the peer"))
         #expect(text("local", "198.51.100.2[4500]").contains("in front of this gateway"))
     }
