@@ -50,6 +50,24 @@ struct KnownKeys {
     /// The top of the tree.
     static let root = build()
 
+    /// Whether a word is a key or a section's name below `secrets`: with any other, a secret may stand in the wrong place.
+    static func isPlainAmongSecrets(_ word: String) -> Bool {
+        guard let secrets = root.section("secrets") else { return false }
+        if word == "secrets" || secrets.section(word) != nil { return true }
+        if word.hasPrefix("id"), !word.dropFirst(2).allSatisfy({ $0 == "-" || ("0"..."9").contains($0) }) {
+            return false
+        }
+        return secrets.children.contains { $0.setting(word) != nil }
+    }
+
+    /// Whether any section has a setting of this name.
+    static func isSetting(_ word: String) -> Bool { settingNames.contains(word) }
+
+    private static let settingNames = Set(
+        table.compactMap { path, value in
+            path.split(separator: ".").last.flatMap { value == "(section)" || $0.hasPrefix("<") ? nil : String($0) }
+        })
+
     /// Rows of the table.
     static var count: Int { table.count }
 

@@ -39,6 +39,9 @@ struct Lexer {
     /// Where the next octet stands.
     var location: SourceLocation { SourceLocation(file: file, line: line, column: column) }
 
+    /// The octets up to the end of the line.
+    var restOfLine: ArraySlice<UInt8> { octets[position...].prefix { $0 != UInt8(ascii: "\n") } }
+
     private var current: UInt8? { position < octets.count ? octets[position] : nil }
 
     private mutating func advance() {

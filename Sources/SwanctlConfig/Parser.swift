@@ -19,6 +19,13 @@ struct Parser {
     private(set) var tree: SettingsTree
     /// The files that were read, in order.
     private(set) var files: [String] = []
+    /// Those of them that do not follow the grammar.
+    private(set) var brokenFiles: Set<String> = []
+    /// Those of them that are included in a section of secrets.
+    private(set) var filesOfSecrets: Set<String> = []
+    private var sectionsOfSecrets: Set<Int> = []
+    /// Whether a word of the current file may be a secret that went astray: no message quotes it.
+    private var isDiscreet = false
 
     init(_ path: String, source: any FileSource, diagnostics: DiagnosticCollector) {
         self.source = source
@@ -53,6 +60,10 @@ struct Parser {
                     remedy: "check that they are configuration files")
             }
             files.append(path)
+            let before = isDiscreet
+            isDiscreet = sectionsOfSecrets.contains(section)
+            if isDiscreet { filesOfSecrets.insert(path) }
+            defer { isDiscreet = before }
             parse(Lexer(octets, file: path), into: section, chain: outer + [path])
         } catch {
             diagnostics.error(
@@ -73,8 +84,9 @@ struct Parser {
             case .end:
                 if open.count > 1 {
                     let unclosed = tree.nodes[current]
-                    diagnostics.error(
-                        token.location, "section '\(unclosed.name)', opened at \(unclosed.location), is not closed",
+                    mistake(
+                        token.location,
+                        "section \(quoted(unclosed.name, or: "of secrets")), opened at \(unclosed.location), is not closed",
                         remedy: "add a }")
                 }
                 return
@@ -82,7 +94,7 @@ struct Parser {
                 if open.count > 1 {
                     open.removeLast()
                 } else {
-                    diagnostics.error(token.location, "this } closes nothing", remedy: "remove it")
+                    mistake(token.location, "this } closes nothing", remedy: "remove it")
                 }
             case .name(let octets):
                 if octets.elementsEqual("include".utf8), lexer.isBeforePath() {
@@ -93,12 +105,12 @@ struct Parser {
                     lexer.skipLine()
                 }
             case .invalid(let what):
-                diagnostics.error(
+                mistake(
                     token.location, what, remedy: "write 'name = value' or 'name { }', and check that it is a text file"
                 )
                 lexer.skipLine()
             case .openBrace, .colon, .comma, .dot, .equals:
-                diagnostics.error(
+                mistake(
                     token.location, "a name is missing here", remedy: "write 'name = value' or 'name { }'")
                 // A brace without a name still has its end.
                 if token.kind == .openBrace {
@@ -121,13 +133,13 @@ struct Parser {
                 let value = try lexer.value()
                 if let cut = value.cut {
                     diagnostics.warning(
-                        cut, "this # begins a comment and ends the value of '\(name)'",
+                        cut, "this # begins a comment and ends the value of \(quoted(name, or: "this key"))",
                         remedy: "quote the value if # belongs to it, else put a blank before #")
                 }
                 tree.set(.init(name: name, value: value.octets, location: location), in: open[open.count - 1])
             } catch {
                 // The quote has swallowed the rest of the file, and every brace in it.
-                diagnostics.add(error)
+                mistake(error)
                 open.removeSubrange(1...)
             }
             return nil
@@ -144,14 +156,15 @@ struct Parser {
             return nil
         }
         if token.kind == .dot {
-            diagnostics.error(
-                token.location, "'.' can't be part of a key", remedy: "write nested sections: \(name) { … }")
+            mistake(
+                token.location, "'.' can't be part of a key",
+                remedy: "write nested sections: \(isDiscreet ? "name" : name) { … }")
             lexer.skipLine()
             return nil
         }
-        diagnostics.error(
-            location, "'\(name)' is neither a setting nor a section",
-            remedy: "write '\(name) = value' or '\(name) { … }'")
+        mistake(
+            location, "\(quoted(name)) is neither a setting nor a section",
+            remedy: isDiscreet ? "write 'name = value' or 'name { … }'" : "write '\(name) = value' or '\(name) { … }'")
         return token
     }
 
@@ -168,6 +181,10 @@ struct Parser {
         }
         let section = tree.open(name, in: open[open.count - 1], at: location)
         tree.refer(references, from: section)
+        if name == "secrets" || sectionsOfSecrets.contains(open[open.count - 1]) {
+            sectionsOfSecrets.insert(section)
+            isDiscreet = true
+        }
         open.append(section)
     }
 
@@ -181,7 +198,7 @@ struct Parser {
         while true {
             let token = lexer.next()
             guard case .name(let octets) = token.kind, let name = text(octets, token.location) else {
-                diagnostics.error(
+                mistake(
                     token.location, "a section's name is missing behind ':', '.' or ','",
                     remedy: "write 'name : other.section { }'")
                 lexer.skipLine()
@@ -218,13 +235,27 @@ struct Parser {
                     remedy: "check the directory and who may read it")
             }
         } catch {
-            diagnostics.add(error)
+            mistake(error)
         }
     }
 
-    private func text(_ octets: [UInt8], _ location: SourceLocation) -> String? {
+    private mutating func mistake(_ location: SourceLocation, _ message: String, remedy: String) {
+        mistake(Diagnostic(.error, location, message, remedy: remedy))
+    }
+
+    private mutating func mistake(_ diagnostic: Diagnostic) {
+        brokenFiles.insert(diagnostic.location.file)
+        diagnostics.add(diagnostic)
+    }
+
+    /// A word as messages quote it.
+    private func quoted(_ word: String, or other: String = "this word") -> String {
+        isDiscreet && !KnownKeys.isPlainAmongSecrets(word) ? other : "'\(word)'"
+    }
+
+    private mutating func text(_ octets: [UInt8], _ location: SourceLocation) -> String? {
         guard let text = String(validating: octets, as: UTF8.self) else {
-            diagnostics.error(
+            mistake(
                 location, "these octets are not UTF-8", remedy: "save the file as UTF-8 text")
             return nil
         }

@@ -152,8 +152,10 @@ struct SectionReader {
                 "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
                 remedy: isSection ? "write '\(name) = …'" : "write '\(name) { … }'")
         } else {
+            // Among secrets it may be one, on a line of its own.
+            let isDiscreet = path == "secrets" || path.hasPrefix("secrets.")
             diagnostics.error(
-                location, "\(join(name)): unknown \(kind) '\(name)'",
+                location, isDiscreet ? "\(path): unknown \(kind)" : "\(join(name)): unknown \(kind) '\(name)'",
                 remedy: "remove it; swanctl.conf(5) lists all keys")
         }
     }

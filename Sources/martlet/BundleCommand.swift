@@ -12,7 +12,8 @@ struct BundleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bundle", abstract: "Collect a report for whoever helps, without secrets.",
         discussion: """
-            Writes one text file: the version and the system, the configuration without its secrets, what `martlet check` \
+            Writes one text file: the version and the system, the configuration without its secrets (of a file \
+            that is no configuration, little more than names), what `martlet check` \
             says of it, and, of a gateway that runs, its status, its tunnels, counters and recent log. Secrets are left out \
             where they stand, and searched for once more in the finished text; it holds addresses, names and identities.
             """)
@@ -70,25 +71,25 @@ struct BundleReport {
 
     /// A configuration, the files that it includes, and what is wrong with it.
     mutating func add(configuration path: String) {
-        add(
-            "martlet check \(path)",
-            CheckReport(path).lines(Terminal(hasColour: false), showsNotes: true).joined(separator: "\n"))
-        var files = [path]
+        let shown = RedactedConfiguration(path: path, source: DiskFiles())
+        secrets += shown.secrets
         if let loaded = try? LoadedConfiguration(path: path, source: DiskFiles()) {
-            files = loaded.files
             secrets += loaded.secrets.map { $0.value.exposedBytes() }
         }
-        for file in files {
-            let text = (try? RawFile.read(file)).map { String(decoding: $0, as: UTF8.self) }
-            add(file, text.map(Redaction.redacted) ?? "(can't be read)")
+        let broken = Set(shown.files.filter { !$0.isWhole }.map(\.path))
+        let report = CheckReport(path).quotingNothing(of: broken)
+        add(
+            "martlet check \(path)",
+            report.lines(Terminal(hasColour: false), showsNotes: true).joined(separator: "\n"))
+        for file in shown.files {
+            add("\(file.path) (without comments\(file.isWhole ? "" : ", and most values"))", file.text)
         }
     }
 
     /// What a running gateway says of itself.
     mutating func add(gateway control: ControlSocketOption) {
-        guard let client = try? GatewayClient(control).client else {
-            return add("gateway", "(none runs, or it does not answer)")
-        }
+        let client: ViciClient
+        do { client = try GatewayClient(control).client } catch { return add("gateway", "(\(error))") }
         for command in ["version", "stats", "get-counters", "get-pools", "get-keys"] {
             add(command, (try? client.call(command)).map(Self.text) ?? "(no answer)")
         }
@@ -127,7 +128,8 @@ struct BundleReport {
     /// The whole text. A secret that is found in it in any of its forms after all is taken out.
     func finished() -> String {
         var text = sections.map { "===== \($0.title)\n\($0.text)\n" }.joined(separator: "\n")
-        for secret in secrets where secret.count >= 4 {
+        // The longest first: of one that holds another nothing may stay.
+        for secret in Set(secrets).sorted(by: { $0.count > $1.count }) where secret.count >= 4 {
             for form in [
                 String(validating: secret, as: UTF8.self), Hex.encode(secret), Hex.encode(secret).uppercased(),
                 Data(secret).base64EncodedString(),
@@ -136,66 +138,5 @@ struct BundleReport {
             }
         }
         return text
-    }
-}
-
-/// Takes secrets out of a configuration's text.
-enum Redaction {
-    /// Keys whose values nobody else may see.
-    private static let keys: Set<String> = ["secret", "pin", "password", "psk", "passphrase"]
-
-    /// The text without the values of such keys, wherever these end.
-    static func redacted(_ text: String) -> String {
-        var result = ""
-        var rest = text[...]
-        var isAtWord = true
-        while let character = rest.first {
-            if isAtWord, let key = keys.first(where: { startsSetting($0, rest) }) {
-                result += key + " = (removed)"
-                rest = afterValue(rest.dropFirst(key.count))
-                continue
-            }
-            // A comment may hold an old value.
-            if character == "#" {
-                let line = rest.prefix { !$0.isNewline }
-                let words = line.lowercased()
-                result += keys.contains { words.contains($0) } ? "# (removed)" : String(line)
-                rest = rest[line.endIndex...]
-                continue
-            }
-            isAtWord = !(character.isLetter || character.isNumber || character == "_" || character == "-")
-            result.append(character)
-            rest.removeFirst()
-        }
-        return result
-    }
-
-    private static func startsSetting(_ key: String, _ text: Substring) -> Bool {
-        guard text.prefix(key.count).lowercased() == key else { return false }
-        return text.dropFirst(key.count).drop { $0 == " " || $0 == "\t" }.first == "="
-    }
-
-    /// What comes behind `= value`: quoted parts may span lines.
-    private static func afterValue(_ text: Substring) -> Substring {
-        var rest = text.drop { $0 == " " || $0 == "\t" }.dropFirst()
-        var isQuoted = false
-        while let character = rest.first {
-            if isQuoted {
-                if character == "\\" {
-                    rest = rest.dropFirst(2)
-                    continue
-                }
-                if character == "\"" { isQuoted = false }
-            } else if character == "\"" {
-                isQuoted = true
-            } else if character == "#" {
-                // Nobody knows what was noted beside it.
-                return rest.drop { !$0.isNewline }
-            } else if character.isNewline || character == "}" {
-                return rest
-            }
-            rest.removeFirst()
-        }
-        return rest
     }
 }

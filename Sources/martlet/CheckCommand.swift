@@ -98,6 +98,21 @@ struct CheckReport: Codable, Equatable {
         return lines
     }
 
+    /// The same without words from these files: what is quoted from there may be a secret in the wrong place.
+    func quotingNothing(of files: Set<String>) -> CheckReport {
+        var report = self
+        for list in [\CheckReport.errors, \.warnings, \.notes] {
+            for index in report[keyPath: list].indices where files.contains(report[keyPath: list][index].file) {
+                let message = report[keyPath: list][index].message
+                if let first = message.firstIndex(of: "'"), let last = message.lastIndex(of: "'"), first < last {
+                    report[keyPath: list][index].message = message[...first] + "…" + message[last...]
+                }
+                report[keyPath: list][index].remedy = nil
+            }
+        }
+        return report
+    }
+
     private static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
         "\(number) " + (number == 1 ? one : many ?? one + "s")
     }
