@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,7 +41,9 @@ static bool ends(pid_t child, int milliseconds) {
 
 int martlet_run_program(
     const char *packed, size_t packed_count, const char *settings, size_t settings_count, const uint8_t *input,
-    size_t input_count, int milliseconds, int *status) {
+    size_t input_count, int milliseconds, int *status, uint8_t *said, size_t *said_count) {
+    size_t room = said_count ? *said_count : 0;
+    if (said_count) *said_count = 0;
     const char *arguments[33];
     size_t count = 0;
     for (size_t at = 0; at < packed_count; at += strlen(packed + at) + 1) {
@@ -66,11 +69,14 @@ int martlet_run_program(
         close(ends_of_pipe[0]);
         return -EMSGSIZE;
     }
+    // A file takes all that is said, so that nobody has to read meanwhile.
+    int heard = room ? memfd_create("said", MFD_CLOEXEC) : -1;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int number = posix_spawn_file_actions_init(&actions);
     if (number != 0) {
         close(ends_of_pipe[0]);
+        if (heard >= 0) close(heard);
         return -number;
     }
     number = posix_spawnattr_init(&attributes);
@@ -85,7 +91,11 @@ int martlet_run_program(
             &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
         posix_spawn_file_actions_adddup2(&actions, ends_of_pipe[0], 0);
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+        if (heard >= 0) {
+            posix_spawn_file_actions_adddup2(&actions, heard, 2);
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+        }
         pid_t child = 0;
         number = posix_spawn(&child, arguments[0], &actions, &attributes, (char *const *)arguments,
             (char *const *)environment);
@@ -99,9 +109,12 @@ int martlet_run_program(
             }
             *status = WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
             if (!ended) number = ETIMEDOUT;
+            ssize_t count = heard >= 0 ? pread(heard, said, room, 0) : 0;
+            if (count > 0) *said_count = (size_t)count;
         }
     }
     posix_spawn_file_actions_destroy(&actions);
     close(ends_of_pipe[0]);
+    if (heard >= 0) close(heard);
     return -number;
 }

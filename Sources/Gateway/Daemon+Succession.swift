@@ -105,13 +105,21 @@ extension Daemon {
         let rehearsal = try writeState()
         let number = rehearsal.memory.descriptor.number
         try ProcessSuccession.keep(number, true)
-        let status = try ChildProcess.run(
+        let (status, said) = try ChildProcess.hear(
             [path] + options.arguments + ["--check-resume", "\(number)"], milliseconds: milliseconds)
         guard status == 0 else {
             throw SuccessionFailure(
-                description: "\(path) can't go on from this state or with this configuration (exit status \(status))")
+                description: "\(path) can't go on from this state or with this configuration: "
+                    + Self.words(said, status: status))
         }
         try ProcessSuccession.keep(number, false)
+    }
+
+    /// What a program said before it ended with a status, in one line.
+    static func words(_ said: String, status: Int) -> String {
+        var lines = said.split(whereSeparator: \.isNewline).prefix(10).map(String.init)
+        if let first = lines.first, first.hasPrefix("Error: ") { lines[0] = String(first.dropFirst("Error: ".count)) }
+        return lines.isEmpty ? "exit status \(status)" : lines.joined(separator: " | ")
     }
 
     /// From here on no packet is sealed. What arrives is looked at by the next process; what is to be told of what came

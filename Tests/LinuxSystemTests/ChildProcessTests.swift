@@ -9,6 +9,16 @@ import Testing
         #expect(try ChildProcess.run(["/bin/sh", "-c", "kill -9 $$"], milliseconds: 10_000) == 137)
     }
 
+    @Test func whatItSaysIsHeard() throws {
+        let (status, said) = try ChildProcess.hear(
+            ["/bin/sh", "-c", "echo nothing; echo why >&2; exit 3"], milliseconds: 10_000)
+        #expect(status == 3 && said == "why\n")
+        // More than there is room for, and more than a pipe holds: nobody waits.
+        let long = try ChildProcess.hear(
+            ["/bin/sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x >&2"], milliseconds: 10_000)
+        #expect(long.status == 0 && long.said == String(repeating: "x", count: 4096))
+    }
+
     @Test func itReadsItsInputAndNothingElse() throws {
         let script = "read first; read second && test \"$first$second\" = onetwo && ! read third"
         #expect(

@@ -188,10 +188,12 @@ int martlet_thread_detach(uint64_t handle);
 int martlet_processor_count(void);
 
 /// Runs a program and waits for its end. `packed` holds its path and arguments, each with its zero, and `settings` its
-/// environment beside PATH and the locale. It reads `input` and writes to nowhere; its process group is killed when it takes longer, which is -ETIMEDOUT.
+/// environment beside PATH and the locale. It reads `input`; its process group is killed when it takes longer, which is -ETIMEDOUT.
+/// The first of what it writes to standard error goes into `said`, as long as `*said_count` says and then is; where that is
+/// NULL, and on standard output, it writes to nowhere.
 int martlet_run_program(
     const char *packed, size_t packed_count, const char *settings, size_t settings_count, const uint8_t *input,
-    size_t input_count, int milliseconds, int *status);
+    size_t input_count, int milliseconds, int *status, uint8_t *said, size_t *said_count);
 
 /// Looks up a host name; waits as long as the system's resolver does. Fills in up to `capacity` addresses of 16 octets,
 /// IPv4 as ::ffff:a.b.c.d, and returns how many; below zero, -EAI_….
