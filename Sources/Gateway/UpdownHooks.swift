@@ -37,18 +37,21 @@ final class UpdownHooks {
     private let say: (String) -> Void
     private let connection: (String) -> Connection?
     private let ikeSA: (IKESAID) -> IKESASummary?
+    private let interface: (IPAddress) -> String?
     private var active: [Tunnel: Active] = [:]
     private var nameServers: [IKESAID: [IPAddress]] = [:]
     private var running: WorkerThread?
 
-    /// `connection` and `ikeSA` look up what an event names; `say` writes to the log. `run` carries out a call, and says
+    /// `connection` and `ikeSA` look up what an event names, `interface` the one that has an address; `say` writes to the log. `run` carries out a call, and says
     /// what went wrong.
     init(
         connection: @escaping (String) -> Connection?, ikeSA: @escaping (IKESAID) -> IKESASummary?,
-        say: @escaping (String) -> Void, run: @escaping @Sendable (Call) -> String? = UpdownHooks.carryOut
+        interface: @escaping (IPAddress) -> String? = UpdownHooks.interface, say: @escaping (String) -> Void,
+        run: @escaping @Sendable (Call) -> String? = UpdownHooks.carryOut
     ) {
         self.connection = connection
         self.ikeSA = ikeSA
+        self.interface = interface
         self.say = say
         queue = CallQueue(run)
     }
@@ -97,7 +100,8 @@ final class UpdownHooks {
         let tunnel = Tunnel(
             connection: name, child: child.name, local: child.localSelectors, remote: child.remoteSelectors)
         if active[tunnel]?.children.insert(child.id) != nil { return }
-        let facts = UpdownEnvironment(child, of: owner, nameServers: nameServers[owner.id] ?? [])
+        let facts = UpdownEnvironment(
+            child, of: owner, at: interface(owner.path.local.address), nameServers: nameServers[owner.id] ?? [])
         active[tunnel] = Active(
             children: [child.id],
             calls: facts.pairs(isUp: false).map { Call(arguments: configured.updown, environment: $0) })
@@ -121,6 +125,14 @@ final class UpdownHooks {
             queue.abandon()
             say("updown: no thread for it: \(error)")
         }
+    }
+
+    /// The interface that has an address; nil where none has it, or nobody can say.
+    private static func interface(_ address: IPAddress) -> String? {
+        guard let routes = try? RouteSocket(), let own = try? routes.addresses(),
+            let found = own.first(where: { $0.address == address })
+        else { return nil }
+        return try? routes.link(found.interface).name
     }
 
     @Sendable private static func carryOut(_ call: Call) -> String? {
@@ -208,11 +220,14 @@ private final class CallQueue: Sendable {
 struct UpdownEnvironment {
     private let child: ChildSASummary
     private let owner: IKESASummary
+    private let interface: String?
     private let nameServers: [IPAddress]
 
-    init(_ child: ChildSASummary, of owner: IKESASummary, nameServers: [IPAddress]) {
+    /// `interface` has our outer address.
+    init(_ child: ChildSASummary, of owner: IKESASummary, at interface: String?, nameServers: [IPAddress]) {
         self.child = child
         self.owner = owner
+        self.interface = interface
         self.nameServers = nameServers
     }
 
@@ -232,7 +247,8 @@ struct UpdownEnvironment {
         let isAH = child.algorithms.securityProtocol == .ah
         var lines = [
             ("PLUTO_VERSION", "1.1"), ("PLUTO_VERB", verb), ("PLUTO_CONNECTION", child.name),
-            ("PLUTO_REQID", "\(child.id)"), ("PLUTO_PROTO", isAH ? "ah" : "esp"), ("PLUTO_UNIQUEID", "\(owner.id)"),
+            ("PLUTO_INTERFACE", interface ?? "unknown"), ("PLUTO_REQID", "\(child.id)"),
+            ("PLUTO_PROTO", isAH ? "ah" : "esp"), ("PLUTO_UNIQUEID", "\(owner.id)"),
             ("PLUTO_ME", owner.path.local.address.description),
             ("PLUTO_MY_ID", owner.localIdentity?.description ?? "%any"),
             ("PLUTO_MY_CLIENT", local.addresses.description),
@@ -245,7 +261,9 @@ struct UpdownEnvironment {
             if let first = addresses.first { lines.append(("PLUTO_\(name)_SOURCEIP", first.description)) }
             lines += numbered("PLUTO_\(name)_SOURCEIP", addresses)
         }
+        if let name = owner.remoteEAPIdentity { lines.append(("PLUTO_XAUTH_ID", name.description)) }
         lines += numbered("PLUTO_DNS", nameServers)
+        if child.compression != nil { lines.append(("PLUTO_IPCOMP", "1")) }
         if child.encapsulation == .udp { lines.append(("PLUTO_UDP_ENC", "\(owner.path.remote.port)")) }
         return lines.map { ($0.0, Self.oneLine($0.1)) }
     }

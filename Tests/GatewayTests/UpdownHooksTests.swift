@@ -44,7 +44,8 @@ import Testing
         template.updown = ["/bin/told", "one"]
         connection.children = [template]
         return UpdownHooks(
-            connection: { $0 == "branch" ? connection : nil }, ikeSA: { _ in owner() }, say: { _ in },
+            connection: { $0 == "branch" ? connection : nil }, ikeSA: { _ in owner() },
+            interface: { $0 == IPAddress(v4: 0xc000_0201) ? "eth7" : nil }, say: { _ in },
             run: { call in
                 record.calls.withLock { $0.append(call) }
                 return nil
@@ -72,7 +73,21 @@ import Testing
         for line in [
             "PLUTO_ME=192.0.2.1", "PLUTO_PEER=198.51.100.2", "PLUTO_MY_ID=hq.example", "PLUTO_PEER_ID=0x0a41",
             "PLUTO_MY_CLIENT=10.1.0.0/16", "PLUTO_PEER_CLIENT=10.2.0.0/16", "PLUTO_UDP_ENC=4501", "PLUTO_PROTO=esp",
+            "PLUTO_INTERFACE=eth7",
         ] { #expect(environment.contains(line), "\(line)") }
+    }
+
+    /// What is not always there, by strongSwan's names.
+    @Test func whatOnlySomeTunnelsHave() {
+        var (child, owner) = (Self.child(1), Self.owner())
+        func lines() -> [String] {
+            UpdownEnvironment(child, of: owner, at: nil, nameServers: []).pairs(isUp: true).flatMap(\.self)
+        }
+        #expect(lines().contains("PLUTO_INTERFACE=unknown"))
+        #expect(!lines().contains { $0.hasPrefix("PLUTO_XAUTH_ID") || $0.hasPrefix("PLUTO_IPCOMP") })
+        owner.remoteEAPIdentity = .fqdn("ann")
+        child.compression = CompressionIndices(inbound: 2, outbound: 3)
+        #expect(lines().contains("PLUTO_XAUTH_ID=ann") && lines().contains("PLUTO_IPCOMP=1"))
     }
 
     @Test func aProgramIsToldWithoutAShell() throws {
