@@ -34,10 +34,19 @@ def four_commands(bench, options):
         _refusals(bench, line)
         _foreign(bench)
         _no_secret_in_logs(bench)
-        return "init, invite, one paste, join, up"
+        _closed_while_down(network)
+        return "init, invite, one paste, join, up; closed while it is down"
     finally:
         for side in network.sides:
             _end(side)
+
+
+def _closed_while_down(network):
+    """The inviting side can't start the tunnel, and sends nothing in clear all the same."""
+    _end(network.b)
+    if ping(network.a, network.b.inner[4], source=network.a.inner[4]) != 0:
+        raise Failure("a ping is answered although one gateway is gone")
+    network.require_nothing_plain()
 
 
 def certified(bench, options):

@@ -304,7 +304,8 @@ struct ConfigurationBuilder {
             if case .name = pattern { true } else { pattern.single != nil }
         }
         guard !isReachable else { return }
-        for child in connection.children where child.startAction != .none && child.shunt == nil {
+        // A trap keeps its networks closed until the peer comes.
+        for child in connection.children where ![.none, .trap].contains(child.startAction) && child.shunt == nil {
             diagnostics.warning(
                 location,
                 "child '\(child.name)' of connection '\(connection.name)' is to start by itself, but there is no one"

@@ -65,6 +65,12 @@ struct OutputFormat: ParsableArguments {
     func tell(_ fields: [String: JSONValue], _ lines: [String]) throws {
         if json { print(try Status.json(JSONValue.object(fields))) } else { for line in lines { print(line) } }
     }
+
+    /// Warns people, beside what a command prints; programs have it among the fields.
+    func warn(_ warnings: [String]) {
+        if json { return }
+        for warning in warnings { FileHandle.standardError.write(Data("Warning: \(warning)\n".utf8)) }
+    }
 }
 
 extension CommandFailure {

@@ -15,7 +15,36 @@ struct GatewayClient {
             throw CommandFailure(
                 "\(error).\nIs a gateway running there? `martlet run --config FILE --vici \(address.uri)` starts one.")
         }
+        try requireMartlet(address.uri)
     }
+
+    private init(_ client: ViciClient, at uri: String) throws {
+        self.client = client
+        try requireMartlet(uri)
+    }
+
+    /// The gateway that answers there; nil when nobody does.
+    static func running(_ option: ControlSocketOption) throws -> GatewayClient? {
+        try running(at: option.address())
+    }
+
+    /// The same.
+    static func running(at address: ControlAddress) throws -> GatewayClient? {
+        guard let client = try? ViciClient(connectingTo: address) else { return nil }
+        return try GatewayClient(client, at: address.uri)
+    }
+
+    /// Others speak the protocol as well, at the same place.
+    private func requireMartlet(_ uri: String) throws {
+        let daemon = try call("version")["daemon"] ?? "another program"
+        guard daemon != "martlet" else { return }
+        let whose = daemon.hasPrefix("charon") ? "strongSwan's \(daemon)" : daemon
+        throw CommandFailure(
+            "At \(uri) answers \(whose), not Martlet. Stop it, or name Martlet's own socket with --vici.")
+    }
+
+    /// Whether it has a connection of this name.
+    func has(_ connection: String) throws -> Bool { try status().connections.contains { $0.name == connection } }
 
     /// What the gateway says of itself.
     func status() throws -> StatusReport {
@@ -87,6 +116,8 @@ struct Up: ParsableCommand {
             throw CommandFailure((["'\(name)' is not up."] + reason).joined(separator: "\n"))
         }
         try format.tell(["name": .text(name), "up": .truth(true), "was_up": .truth(false)], ["'\(name)' is up."])
+        let children = try? gateway.status().connections.first { $0.name == named.owner }?.ike_sas.flatMap(\.children)
+        format.warn(Networks.forwardingIsOff((children ?? []).flatMap(\.local_ts)).map { [$0] } ?? [])
     }
 }
 

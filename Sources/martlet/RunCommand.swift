@@ -139,6 +139,9 @@ struct ControlSocketOption: ParsableArguments {
         return "unix://" + (FileManager.default.fileExists(atPath: packaged) ? packaged : "/var/run/charon.vici")
     }
 
+    /// Whether it is where a gateway is looked for anyway.
+    var isUsual: Bool { uri == Self.usual }
+
     /// Where it is.
     func address() throws -> ControlAddress {
         do throws(ControlAddress.Problem) { return try ControlAddress(uri) } catch {

@@ -44,15 +44,27 @@ struct Init: ParsableCommand {
         }
         if let address, IPAddress(address) == nil { throw ValidationError("'\(address)' is not an address.") }
         let own = address ?? Networks.outwardAddress()
-        let main = (path: files.path, text: SiteFiles.main(name: name, address: own, networks: lan))
-        _ = try files.loaded(with: [main])
-        try files.write([main])
+        let isHere = own.map(Networks.isHere) ?? false
+        let text = SiteFiles.main(
+            name: name, address: isHere ? own : nil, elsewhere: isHere ? nil : own, networks: lan)
+        _ = try files.loaded(with: [(path: files.path, text: text)])
+        try files.write([(path: files.path, text: text)])
+        var warnings = [own.flatMap(Networks.unreachable), Networks.forwardingIsOff(lan)].compactMap { $0 }
+        if let own, !isHere {
+            warnings.append(
+                "No interface here has \(own): what stands in front of this machine has to pass UDP 500 and 4500 on to it."
+            )
+        }
         try format.tell(
-            ["file": .text(files.path), "site": .text(name), "networks": JSONValue(lan), "address": JSONValue(own)],
+            [
+                "file": .text(files.path), "site": .text(name), "networks": JSONValue(lan), "address": JSONValue(own),
+                "warnings": JSONValue(warnings),
+            ],
             [
                 "Wrote \(files.path): site '\(name)', \(lan.joined(separator: ", "))\(own.map { ", at \($0)" } ?? "").",
                 "Next: `martlet invite NAME --lan CIDR` for each site that is to join.",
             ])
+        format.warn(warnings)
     }
 }
 
@@ -115,14 +127,27 @@ struct Invite: ParsableCommand {
             isForeign
             ? Self.readableKey(&generator)
             : "0x" + Hex.encode((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        guard try !files.loaded(with: []).connections.contains(where: { $0.name == name }) else {
+            throw CommandFailure("\(files.path) has a connection '\(name)' already. Invite by another name.")
+        }
         // The site's own name stands in the main file: it is read back with the tunnel in it.
         let draft = (path: path, text: SiteFiles.invited(name, networks: lan, gateway: "draft", key: key))
-        guard let connection = try files.loaded(with: [draft]).connections.first(where: { $0.name == name }),
+        let drafted = try files.loaded(including: draft)
+        guard let connection = drafted.connections.first(where: { $0.name == name }),
             let gateway = connection.local.identity?.description, let child = connection.children.first
         else { throw CommandFailure("\(files.path) has no section 'site', as `martlet init` writes it.") }
-        guard let own = address ?? connection.localAddresses.compactMap(\.single).first?.description else {
+        guard name != gateway else {
+            throw CommandFailure("'\(name)' is this site's own name. Give the name of the site that is to join.")
+        }
+        try Networks.review(lan, of: connection, among: drafted.connections)
+        guard
+            let own = address ?? files.addressElsewhere
+                ?? connection.localAddresses.compactMap(\.single).first?.description
+        else {
             throw CommandFailure("At which address does '\(name)' reach us? Say it with --address.")
         }
+        // Another program at our socket would be found out too late.
+        _ = try GatewayClient.running(start.control)
         let credentials = certificate ? try certify(files, gateway) : nil
         let text =
             certificate
@@ -139,16 +164,19 @@ struct Invite: ParsableCommand {
         let invitation = Invitation(
             gateway: gateway, address: own, networks: child.localSelectors.map(\.description), you: name,
             your_networks: lan, key: certificate ? "" : String(key.dropFirst(2)), credentials: credentials)
-        let taken = try start.take(files.path)
+        let (taken, failure) = start.tryToTake(files.path, connection: name)
         var other: String?
         if let emitted {
             other = PeerFiles.text(emitted)
         } else if dialect != nil {
             other = files.guest(invitation)
         }
+        let warnings = Networks.unreachable(own).map { [$0] } ?? []
         if format.json {
             var fields: [String: JSONValue] = [
-                "file": .text(path), "site": .text(name), "gateway": .text(gateway), "outcome": .text(taken),
+                "file": .text(path), "site": .text(name), "gateway": .text(gateway),
+                "outcome": .text(failure?.description ?? taken), "taken": .truth(failure == nil),
+                "warnings": JSONValue(warnings),
             ]
             if let emitted { fields["demands"] = JSONValue(emitted.demands) }
             if let other {
@@ -156,20 +184,31 @@ struct Invite: ParsableCommand {
             } else {
                 fields["line"] = .text(try invitation.line())
             }
-            return try format.tell(fields, [])
+            try format.tell(fields, [])
+        } else {
+            FileHandle.standardError.write(Data("Wrote \(path). \(taken)\n".utf8))
+            if let emitted { PeerFiles.tellDemands(emitted) }
+            if let other {
+                print(other, terminator: "")
+            } else {
+                FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
+                print(try invitation.line())
+            }
+            format.warn(warnings)
         }
-        FileHandle.standardError.write(Data("Wrote \(path). \(taken)\n".utf8))
-        if let emitted { PeerFiles.tellDemands(emitted) }
-        if let other { return print(other, terminator: "") }
-        FileHandle.standardError.write(Data("On \(name), paste this after `martlet join`:\n".utf8))
-        print(try invitation.line())
+        // The invitation is good all the same: it was not to be lost.
+        if let failure {
+            if format.json { throw ExitCode(1) }
+            throw CommandFailure(
+                "\(failure)\nThe invitation above is good as soon as a gateway has read \(path): `martlet run --config "
+                    + "\(files.path)` starts one, `swanctl --load-all` or SIGHUP lets one that runs read it.")
+        }
     }
 }
 
 extension Invite {
     /// The other end's key and certificate. The authority, and our own certificate, are made where they are not there.
     private func certify(_ files: SiteFiles, _ gateway: String) throws -> SiteAuthority.Credentials {
-        guard name != gateway else { throw CommandFailure("'\(name)' is this site's own name.") }
         let authority = files.authority
         try authority.prepare(for: gateway)
         if !authority.has(gateway) {
@@ -208,13 +247,17 @@ struct Join: ParsableCommand {
         try Networks.check(invitation.networks + invitation.your_networks)
         let files = site.files
         let path = files.tunnelPath(invitation.gateway)
-        guard !FileManager.default.fileExists(atPath: path) else {
-            throw CommandFailure(
-                "'\(invitation.gateway)' was joined already (\(path)). Remove that file to join it anew.")
+        let tunnel = (path: path, text: "# Written by `martlet join`.\n" + files.guest(invitation))
+        let running = try GatewayClient.running(start.control)
+        if FileManager.default.fileExists(atPath: path) {
+            // The same line again goes on where the last time failed.
+            let isSame = (try? RawFile.readText(path)) == tunnel.text
+            guard isSame, try running?.has(invitation.gateway) != true else {
+                throw CommandFailure(
+                    "'\(invitation.gateway)' was joined already (\(path)). Remove that file to join it anew.")
+            }
         }
-        var written = [
-            (path: path, text: "# Written by `martlet join`.\n" + files.guest(invitation))
-        ]
+        var written = [tunnel]
         if !files.exists { written.insert((path: files.path, text: SiteFiles.joining), at: 0) }
         var validity = ""
         if let credentials = invitation.credentials {
@@ -223,86 +266,24 @@ struct Join: ParsableCommand {
             let label = SiteFiles.label(invitation)
             written = files.authority.files(credentials, label: label, authority: invitation.gateway) + written
         }
-        _ = try files.loaded(with: written)
+        guard try files.loaded(with: written).files.contains(path) else { throw files.includesNothing }
         try files.write(written)
-        let taken = try start.take(files.path)
+        let (taken, failure) = start.tryToTake(files.path, connection: invitation.gateway)
+        if let failure {
+            throw CommandFailure(
+                "Wrote \(path), but no gateway has it. \(failure)\nOnce that is put right, the same `martlet join` goes on."
+            )
+        }
+        let warnings = Networks.forwardingIsOff(invitation.your_networks).map { [$0] } ?? []
         try format.tell(
             [
                 "file": .text(path), "gateway": .text(invitation.gateway), "address": .text(invitation.address),
-                "outcome": .text(taken),
+                "outcome": .text(taken), "warnings": JSONValue(warnings),
             ],
             [
                 "Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).\(validity)", taken,
                 "Next: `martlet up \(invitation.gateway)` waits until traffic can flow.",
             ])
-    }
-}
-
-/// Networks and addresses on the command line.
-enum Networks {
-    /// Refuses what is no network.
-    static func check(_ networks: [String]) throws {
-        guard !networks.isEmpty else { throw ValidationError("Name a network with --lan, such as 192.168.10.0/24.") }
-        for network in networks where IPPrefix(network) == nil {
-            throw ValidationError("'\(network)' is not a network; write it as 192.168.10.0/24.")
-        }
-    }
-
-    /// Our address towards the Internet; nil when there is no way there.
-    static func outwardAddress() -> String? {
-        guard let target = IPAddress("192.0.2.1"), let routes = try? RouteSocket(),
-            case .reachable(let route)? = try? routes.lookup(target, mark: nil)
-        else { return nil }
-        return route.preferredSource?.description
-    }
-}
-
-/// How a gateway gets to know of files that were written.
-struct StartOptions: ParsableArguments {
-    @Flag(inversion: .prefixedNo, help: "Start a gateway in the background when none is running.") var start = true
-    @Option(help: ArgumentHelp("Where a gateway in the background logs to.", valueName: "FILE"))
-    var logFile = "/var/log/martlet.log"
-    @Option(help: ArgumentHelp("The TUN device of a gateway that is started.", valueName: "NAME")) var tun = "martlet0"
-    @OptionGroup var control: ControlSocketOption
-
-    /// Lets the running gateway read its file again, or starts one; says what was done.
-    func take(_ configuration: String) throws -> String {
-        if let gateway = try? GatewayClient(control) {
-            let answer = try gateway.call("reload-settings")
-            guard answer["success"] == "yes" else {
-                throw CommandFailure("The running gateway did not take it: \(answer["errmsg"] ?? "no reason given")")
-            }
-            return "The running gateway has read its configuration again."
-        }
-        guard start, geteuid() == 0 else {
-            return "No gateway is running; start one: `martlet run --config \(configuration)`, as root."
-        }
-        try launch(configuration)
-        for _ in 0..<100 {
-            if (try? GatewayClient(control)) != nil { return "Started a gateway in the background (log: \(logFile))." }
-            Thread.sleep(forTimeInterval: 0.1)
-        }
-        throw CommandFailure("The gateway that was started does not answer; \(logFile) says why.")
-    }
-
-    private func launch(_ configuration: String) throws {
-        guard let executable = Bundle.main.executablePath else {
-            throw CommandFailure("Where this program lies is unknown.")
-        }
-        guard FileManager.default.createFile(atPath: logFile, contents: nil, attributes: [.posixPermissions: 0o600]),
-            let log = FileHandle(forWritingAtPath: logFile)
-        else {
-            throw CommandFailure("\(logFile) can't be written.")
-        }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        // A session of its own: the terminal's end is not the gateway's.
-        process.arguments = [
-            "setsid", executable, "run", "--config", configuration, "--vici", control.uri, "--tun", tun,
-        ]
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = log
-        process.standardError = log
-        try process.run()
+        format.warn(warnings)
     }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Gateway
 import GatewayModel
 import LinuxSystem
+import NetworkTypes
 import SwanctlConfig
 
 /// The files that `init`, `invite` and `join` write: one main file, and one for each tunnel beside it.
@@ -28,12 +29,13 @@ struct SiteFiles {
 
     // MARK: Texts
 
-    /// The main file of a site.
-    static func main(name: String, address: String?, networks: [String]) -> String {
+    /// The main file of a site. `address` is one of its interfaces'; `elsewhere` one at which others reach it all the same.
+    static func main(name: String, address: String?, elsewhere: String? = nil, networks: [String]) -> String {
         let own = address.map { "\n  local_addrs = \($0)" } ?? ""
+        let outer = elsewhere.map { "\n\(elsewhereMark)\($0)" } ?? ""
         return """
             # Written by `martlet init`. The keys are swanctl.conf's; `martlet check` says whether it is right.
-            # Every tunnel in conf.d inherits what stands here.
+            # Every tunnel in conf.d inherits what stands here.\(outer)
             site {\(own)
               version = 2
               proposals = \(ike)
@@ -52,6 +54,16 @@ struct SiteFiles {
             include conf.d/*.conf
 
             """
+    }
+
+    private static let elsewhereMark = "# `martlet invite` tells others that we are reached at: "
+
+    /// The address at which others reach us although no interface has it, as ``main(name:address:elsewhere:networks:)``
+    /// noted it.
+    var addressElsewhere: String? {
+        guard let text = try? RawFile.readText(path) else { return nil }
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(Self.elsewhereMark) }
+        return line.flatMap { IPAddress(String($0.dropFirst(Self.elsewhereMark.count)))?.description }
     }
 
     /// The main file of a site that only joins others.
@@ -74,6 +86,8 @@ struct SiteFiles {
             children {
               net {
                 remote_ts = \(networks.joined(separator: ", "))
+                # Nothing for there leaves in clear while the tunnel is down.
+                start_action = trap
               }
             }
           }
@@ -107,6 +121,8 @@ struct SiteFiles {
             children {
               net {
                 remote_ts = \(networks.joined(separator: ", "))
+                # Nothing for there leaves in clear while the tunnel is down.
+                start_action = trap
               }
             }
           }
@@ -174,6 +190,20 @@ struct SiteFiles {
         do { return try LoadedConfiguration(path: path, source: FilesWithAdditions(additions)) } catch {
             throw CommandFailure("Nothing was written: the configuration would have mistakes.\n\(error)")
         }
+    }
+
+    /// The same; refuses a main file that does not read `addition`.
+    func loaded(including addition: (path: String, text: String)) throws -> LoadedConfiguration {
+        let loaded = try loaded(with: [addition])
+        guard loaded.files.contains(addition.path) else { throw includesNothing }
+        return loaded
+    }
+
+    /// Why no tunnel would ever be loaded.
+    var includesNothing: CommandFailure {
+        CommandFailure(
+            "Nothing was written: \(path) does not read the files in conf.d. Add this line at its end: include conf.d/*.conf"
+        )
     }
 
     /// Writes files that nobody else may read.

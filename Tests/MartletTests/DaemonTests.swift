@@ -174,6 +174,49 @@ import Testing
         #expect(daemon.stop() == 0)
     }
 
+    /// What a restart fails for is in the command's answer.
+    @Test func aRestartThatFailsSaysWhy() throws {
+        let daemon = try Running("trial")
+        try daemon.folder.write("swanctl.conf", "connections {\n  other {\n    remote_adrs = 1.2.3.4\n  }\n}\n")
+        let refused = try daemon.martlet("restart")
+        #expect(
+            refused.status == 1 && refused.errors.contains("swanctl.conf:3:5: error: connections.other.remote_adrs"))
+        #expect(try daemon.martlet("status").output.hasPrefix("my-site"))
+        #expect(daemon.stop() == 0)
+    }
+
+    /// A gateway that runs with another file has not got what was written into this one.
+    @Test func anotherFileThanTheGatewaysOwn() throws {
+        let (daemon, site) = (try Running("otherfile"), try Folder())
+        let file = ["--config", site.file("swanctl.conf")]
+        _ = try Executable.run(["init", "hq", "--lan", "192.168.10.0/24", "--address", "127.0.0.1"] + file)
+        let invited = try daemon.martlet("invite", "branch", "--lan", "192.168.20.0/24", file[0], file[1])
+        #expect(invited.status == 1 && invited.errors.contains("started with another file"), "\(invited)")
+        // The line is not lost.
+        let line = invited.output.replacing("\n", with: "")
+        #expect(line.hasPrefix("martlet1:"))
+        let guest = ["--config", site.file("guest/swanctl.conf")]
+        for _ in 1...2 {
+            let joined = try daemon.martlet("join", line, guest[0], guest[1])
+            #expect(joined.status == 1 && joined.errors.contains("started with another file"), "\(joined)")
+        }
+        #expect(daemon.stop() == 0)
+    }
+
+    /// Where the peer's address is not known, its networks are closed all the same.
+    @Test func anInvitedSitesNetworksAreClosed() throws {
+        let (daemon, site) = (try Running("invited"), try Folder())
+        let file = ["--config", daemon.folder.file("swanctl.conf")]
+        _ = try Executable.run(
+            ["init", "hq", "--lan", "192.168.10.0/24", "--address", "127.0.0.1", "--config", site.file("swanctl.conf")])
+        try daemon.folder.write("swanctl.conf", site.text("swanctl.conf"))
+        let invited = try daemon.martlet("invite", "branch", "--lan", "192.168.20.0/24", file[0], file[1])
+        #expect(invited.status == 0, "\(invited)")
+        let routes = try daemon.space.shows("route", "show", "table", "220")
+        #expect(routes.contains("192.168.20.0/24"), "\(routes)")
+        #expect(daemon.stop() == 0)
+    }
+
     @Test func aPortInUseIsNamedWithWhatToDo() throws {
         let daemon = try Running("port")
         let second = try Executable.run(

@@ -52,6 +52,8 @@ import Testing
         #expect(ours.local.identity.map { .exactly($0) } == theirs.remote.identity)
         #expect(theirs.local.identity.map { .exactly($0) } == ours.remote.identity)
         #expect(here.secrets.map(\.value) == there.secrets.map(\.value))
+        // Neither end sends anything in clear while the tunnel is down, although one can't start it.
+        #expect(ours.children[0].startAction == .trap && theirs.children[0].startAction == .start)
     }
 
     /// Our own authority's certificates: the line carries all that the other end needs, and no more than that.
