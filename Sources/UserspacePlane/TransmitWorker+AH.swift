@@ -58,12 +58,10 @@ extension TransmitWorker {
             associations.drops.count(.tooBig)
             report.tooBig(piece, fields, mtu: mtu, now: now)
             return false
-        case .cut, .whole:
-            if association.isTransport {
-                authenticateWhole(piece, handle, association, now)
-                return true
-            }
-            // In a tunnel it is cut before, which leaves the peer nothing to put together.
+        case .whole:
+            authenticateWhole(piece, handle, association, now)
+            return true
+        case .cut:
             guard let cuts = FragmentPlan(piece, mtu: rules.innerMTU) else {
                 associations.drops.count(.tooBig)
                 return true

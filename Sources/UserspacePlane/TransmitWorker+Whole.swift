@@ -45,7 +45,7 @@ extension TransmitWorker {
         }
     }
 
-    /// Carries a packet by AH in transport mode that has to be cut when it is sealed.
+    /// Carries a packet by AH that has to be cut when it is sealed.
     @inline(never)
     mutating func authenticateWhole(
         _ packet: RawSpan, _ handle: OutboundHandle, _ association: OutboundAH, _ now: Instant

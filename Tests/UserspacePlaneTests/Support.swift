@@ -45,13 +45,16 @@ enum Support {
     static func bringUp(
         _ plane: UserspacePlane, index: Int, isFirst: Bool, path: Path, local: [TrafficSelector],
         remote: [TrafficSelector], encapsulation: SecurityAssociation.Encapsulation = .udp, child: UInt32 = 1,
-        keys: UInt64 = 0, mode: ChildTemplate.Mode = .tunnel, isAH: Bool = false
+        keys: UInt64 = 0, mode: ChildTemplate.Mode = .tunnel, isAH: Bool = false,
+        tunnel: TunnelBehaviour = TunnelBehaviour()
     ) throws {
         var pair = associations(
             index: index, isFirst: isFirst, path: path, local: local, remote: remote, encapsulation: encapsulation,
             child: child, keys: keys)
         pair.inbound.mode = mode
         pair.outbound.mode = mode
+        pair.inbound.tunnel = tunnel
+        pair.outbound.tunnel = tunnel
         if isAH {
             pair.inbound.useAH()
             pair.outbound.useAH()
