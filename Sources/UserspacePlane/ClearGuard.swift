@@ -118,13 +118,7 @@ final class ClearGuard {
     func flush() {
         guard isInstalled, let socket else { return }
         do throws(SystemError) {
-            try protection.flush(
-                Self.table, { batch throws(SystemError) in try socket.commit(batch) },
-                rewrite: { current throws(SystemError) in
-                    var batch = NetfilterBatch(table: Self.table)
-                    addProtection(current, to: &batch)
-                    try socket.commit(batch)
-                })
+            try protection.flush(Self.table) { batch throws(SystemError) in try socket.commit(batch) }
         } catch { if failure == nil { failure = error } }
     }
 

@@ -8,8 +8,22 @@ import LinuxSystem
 struct ClearProtection {
     private var pending: [(selector: ClearSelector, isAddition: Bool)] = []
     private(set) var shapes: [ClearShape] = []
-    /// What no set takes since it overlaps with another element: a rule each.
-    private(set) var overlapping: [ClearSelector] = []
+    /// What no set takes since it overlaps with another element: a rule each, and the chain that it is in.
+    private var overlapping: [ClearSelector: Int] = [:]
+    private var chains: [Chain] = []
+
+    /// Rules of their own, so few that one message makes all of them anew: none of them is missing for a moment.
+    private struct Chain {
+        var selectors: [ClearSelector] = []
+        /// Whether the kernel has it.
+        var isMade = false
+        /// Whether the kernel has something else in it.
+        var isStale = false
+
+        static let most = 64
+
+        static func name(_ index: Int) -> String { "overlapping\(index)" }
+    }
 
     /// Carries out a batch; throws when the kernel will have none of it.
     typealias Commit = (NetfilterBatch) throws(SystemError) -> Void
@@ -17,10 +31,10 @@ struct ClearProtection {
     /// Whether something is to be done.
     var isPending: Bool { !pending.isEmpty }
 
-    /// Puts a selector in with the next ``flush(_:_:rewrite:)``.
+    /// Puts a selector in with the next ``flush(_:_:)``.
     mutating func add(_ selector: ClearSelector) { pending.append((selector, true)) }
 
-    /// Takes a selector out with the next ``flush(_:_:rewrite:)``.
+    /// Takes a selector out with the next ``flush(_:_:)``.
     mutating func remove(_ selector: ClearSelector) {
         if let last = pending.last, last.isAddition, last.selector == selector {
             pending.removeLast()
@@ -32,61 +46,100 @@ struct ClearProtection {
     /// Forgets everything: the table is gone.
     mutating func forget() { self = ClearProtection() }
 
-    /// Changes the sets. `rewrite` makes the chain's rules anew, after those that overlap have changed.
-    mutating func flush(_ table: String, _ commit: Commit, rewrite: (Self) throws(SystemError) -> Void)
-        throws(SystemError)
-    {
+    /// Changes the sets, and the rules of what overlaps. What can't be done keeps nothing else from being done; the error
+    /// is the first.
+    mutating func flush(_ table: String, _ commit: Commit) throws(SystemError) {
         guard !pending.isEmpty else { return }
         let changes = pending
         pending = []
+        var failure: SystemError?
         var start = 0
         while start < changes.count {
             let end = min(start + NetfilterBatch.goodSize, changes.count)
-            try flush(changes[start..<end], table, commit, rewrite)
+            do throws(SystemError) { try flush(changes[start..<end], table, commit) } catch {
+                if failure == nil { failure = error }
+            }
             start = end
         }
+        if let failure { throw failure }
     }
 
     private mutating func flush(
-        _ changes: ArraySlice<(selector: ClearSelector, isAddition: Bool)>, _ table: String, _ commit: Commit,
-        _ rewrite: (Self) throws(SystemError) -> Void
+        _ changes: ArraySlice<(selector: ClearSelector, isAddition: Bool)>, _ table: String, _ commit: Commit
     ) throws(SystemError) {
         var batch = NetfilterBatch(table: table)
         var together = self
-        for change in changes where !together.overlapping.contains(change.selector) {
+        for change in changes where together.overlapping[change.selector] == nil {
             together.write(change.selector, change.isAddition, &batch)
         }
-        let hasOverlapping = !overlapping.isEmpty && changes.contains { overlapping.contains($0.selector) }
+        let hasOverlapping = !overlapping.isEmpty && changes.contains { overlapping[$0.selector] != nil }
+        var failure: SystemError?
         if !hasOverlapping, (try? commit(batch)) != nil {
             shapes = together.shapes
-            return
-        }
-        // One of them is not taken: a set of ranges has no element that overlaps with another.
-        var isChanged = false
-        var failure: SystemError?
-        for change in changes {
-            if let index = overlapping.firstIndex(of: change.selector) {
-                if !change.isAddition { overlapping.remove(at: index) }
-                isChanged = true
-                continue
-            }
-            var single = NetfilterBatch(table: table)
-            var alone = self
-            alone.write(change.selector, change.isAddition, &single)
-            do {
-                try commit(single)
-                shapes = alone.shapes
-            } catch {
-                if change.isAddition {
-                    overlapping.append(change.selector)
-                    isChanged = true
-                } else if failure == nil {
-                    failure = error
+        } else {
+            // One of them is not taken: a set of ranges has no element that overlaps with another.
+            for change in changes {
+                do throws(SystemError) { try make(change, table, commit) } catch {
+                    if failure == nil { failure = error }
                 }
             }
         }
-        if isChanged { try rewrite(self) }
+        for index in chains.indices where chains[index].isStale {
+            do throws(SystemError) { try rewrite(index, table, commit) } catch {
+                if failure == nil { failure = error }
+            }
+        }
         if let failure { throw failure }
+    }
+
+    /// Makes one change by itself; what no set takes is noted to get a rule.
+    private mutating func make(
+        _ change: (selector: ClearSelector, isAddition: Bool), _ table: String, _ commit: Commit
+    ) throws(SystemError) {
+        if overlapping[change.selector] != nil {
+            if !change.isAddition { removeRule(change.selector) }
+            return
+        }
+        var batch = NetfilterBatch(table: table)
+        var alone = self
+        alone.write(change.selector, change.isAddition, &batch)
+        do {
+            try commit(batch)
+            shapes = alone.shapes
+        } catch {
+            guard change.isAddition else { throw error }
+            addRule(change.selector)
+        }
+    }
+
+    // MARK: Rules of their own
+
+    private mutating func addRule(_ selector: ClearSelector) {
+        let place = chains.firstIndex { $0.selectors.count < Chain.most } ?? chains.count
+        if place == chains.count { chains.append(Chain()) }
+        chains[place].selectors.append(selector)
+        chains[place].isStale = true
+        overlapping[selector] = place
+    }
+
+    private mutating func removeRule(_ selector: ClearSelector) {
+        guard let place = overlapping.removeValue(forKey: selector) else { return }
+        chains[place].selectors.removeAll { $0 == selector }
+        chains[place].isStale = true
+    }
+
+    /// Makes a chain's rules anew, all at once.
+    private mutating func rewrite(_ index: Int, _ table: String, _ commit: Commit) throws(SystemError) {
+        var batch = NetfilterBatch(table: table)
+        let name = Chain.name(index)
+        if chains[index].isMade { batch.flushChain(name) } else { batch.addChain(name) }
+        for selector in chains[index].selectors {
+            batch.addRule(to: name, selector.steps + [.counter, .verdict(.drop)])
+        }
+        if !chains[index].isMade { batch.addRule(to: "protected", [.verdict(.jump(name))]) }
+        try commit(batch)
+        chains[index].isMade = true
+        chains[index].isStale = false
     }
 
     /// Writes one change, and before it what its set needs.
@@ -115,6 +168,8 @@ struct ClearProtection {
     func addRules(to batch: inout NetfilterBatch, chain: String) {
         for shape in shapes { shape.addLookup(to: &batch, chain: chain) }
         ClearSelector.addLookups(to: &batch, chain: chain)
-        for selector in overlapping { batch.addRule(to: chain, selector.steps + [.counter, .verdict(.drop)]) }
+        for index in chains.indices where chains[index].isMade {
+            batch.addRule(to: chain, [.verdict(.jump(Chain.name(index)))])
+        }
     }
 }

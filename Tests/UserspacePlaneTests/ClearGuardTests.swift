@@ -218,6 +218,39 @@ private let sent = Atomic<UInt64>(0)
         try plane.stop()
     }
 
+    /// More of them than the kernel takes in one message.
+    @Test func manyOverlappingSelectorsAreAllInForce() throws {
+        let sites = try Sites("many")
+        let plane = try sites.plane(sites.left)
+        let here = try socket(sites.left, port: 9)
+        let (low, high) = (try socket(sites.right, port: 7), try socket(sites.right, port: 500))
+        let local = try Support.selectors([sites.left.net.v4])
+        let there = try Support.prefix(sites.right.net.v4).range
+        func stand(_ lowest: ClosedRange<UInt16>) throws {
+            let remote = lowest.map { TrafficSelector(there, ipProtocol: .udp, ports: .range($0...600)) }
+            try plane.stand([policy(.block, local: local, remote: remote)]) { _, _ in true }
+            #expect(plane.clearFailure == nil)
+        }
+        try stand(1...480)
+        #expect(try !arrives(from: low, at: here))
+        #expect(try !arrives(from: high, at: here))
+        try stand(7...480)
+        #expect(try !arrives(from: low, at: here))
+        #expect(try !arrives(from: high, at: here))
+        try stand(8...480)
+        #expect(try reaches(from: low, at: here))
+        #expect(try !arrives(from: high, at: here))
+        // Rules that are made anew for another reason leave these in force.
+        let drop = policy(.discard, local: local, remote: try Support.selectors(["10.9.0.0/16"]))
+        let remote = [TrafficSelector(there, ipProtocol: .udp, ports: .range(480...600))]
+        try plane.stand([drop, policy(.block, local: local, remote: remote)]) { _, _ in true }
+        #expect(try !arrives(from: high, at: here))
+        try plane.stand([]) { _, _ in true }
+        #expect(try reaches(from: high, at: here))
+        #expect(plane.clearFailure == nil)
+        try plane.stop()
+    }
+
     @Test func whatIsLetThroughComesFirstAndWhatIsDroppedLast() throws {
         let sites = try Sites("shunt")
         let plane = try sites.plane(sites.left)
