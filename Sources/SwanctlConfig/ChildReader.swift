@@ -32,16 +32,19 @@ struct ChildReader {
         child.priority = reader.read("priority", or: 0) { text throws(ValueProblem) in
             UInt32(try ValueSyntax.number(text, in: 0...Self.largestPriority))
         }
-        child.interface = interface()
+        child.interface = interface(child)
         times(&child)
         child.tunnel = TunnelReader.behaviour(&reader)
         child.updown = reader.read("updown", or: [], Self.program)
         child.volume = TunnelReader.volume(&reader)
         child.compresses = compression(child)
+        reviewPadding(child)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)
         }
+        // A profile that wants it so says itself what it thinks of such numbers.
+        if child.replayWindow == 0, reader.view.setting("replay_window") != nil { withdrawExtendedNumbers(&child) }
         child.usesPerResourceSAs = reader.read("per_cpu_sas", or: false) { text throws(ValueProblem) in
             guard text.lowercased() != "encap" else {
                 throw ValueProblem("UDP ports for each of them are not supported", remedy: "write yes or no")
@@ -108,6 +111,39 @@ struct ChildReader {
         return false
     }
 
+    /// Only packets of ESP in tunnel mode say how much of them is padding.
+    private func reviewPadding(_ child: ChildTemplate) {
+        guard child.tunnel.padding != .none, child.shunt == nil else { return }
+        let problem: String
+        if child.mode == .transport {
+            problem = "has no effect in transport mode"
+        } else if child.proposals.allSatisfy({ $0.securityProtocol == .ah }) {
+            problem = "has no effect with AH"
+        } else if child.proposals.contains(where: { $0.securityProtocol == .ah }) {
+            problem = "has no effect where the peer chooses AH"
+        } else {
+            return
+        }
+        diagnostics.warning(
+            reader.location(of: "tfc_padding"), "\(reader.path).tfc_padding: \(problem): packets keep their lengths",
+            remedy: "use ESP in tunnel mode, or remove it")
+    }
+
+    /// Who does not look for replays does not follow sequence numbers, and could not tell what their upper half is
+    /// (RFC 4303 §3.3.3, RFC 4302 §3.3.2).
+    private func withdrawExtendedNumbers(_ child: inout ChildTemplate) {
+        for index in child.proposals.indices where child.proposals[index].transforms.contains(.esn) {
+            child.proposals[index].transforms.removeAll { $0 == .esn }
+            if child.proposals[index].transforms.contains(.noesn) { continue }
+            let key = child.proposals[index].securityProtocol == .ah ? "ah_proposals" : "esp_proposals"
+            diagnostics.error(
+                reader.location(of: key),
+                "\(reader.path).\(key): extended sequence numbers (esn) need a replay window, and replay_window is 0",
+                remedy: "write noesn, or remove replay_window")
+            return
+        }
+    }
+
     private mutating func selectors(_ key: String) -> [SelectorTemplate] {
         let selectors = reader.readList(key, or: []) { text throws(ValueProblem) in
             [try SelectorSyntax.selector(text)]
@@ -146,7 +182,7 @@ struct ChildReader {
     }
 
     /// The keys that strongSwan does not have: a device of the child's own.
-    private mutating func interface() -> VirtualInterface? {
+    private mutating func interface(_ child: ChildTemplate) -> VirtualInterface? {
         let template = reader.text("tunnel_interface")
         var interface = VirtualInterface(nameTemplate: template ?? "")
         interface.addresses = reader.readList("tunnel_interface_addresses", or: []) { text throws(ValueProblem) in
@@ -174,6 +210,17 @@ struct ChildReader {
                 "\(reader.path).tunnel_interface: '\(interface.nameTemplate)' is no name",
                 remedy: "write at most 15 letters and digits, with one %d or %02d where a number is to stand")
         }
+        let problem: String
+        if let shunt = child.shunt {
+            problem = "a policy with mode = \(shunt.rawValue.lowercased()) has no tunnel that a device could be for"
+        } else if child.mode == .transport {
+            problem = "transport mode carries this host's own packets, which do not come by a device"
+        } else {
+            return interface
+        }
+        diagnostics.error(
+            reader.location(of: "tunnel_interface"), "\(reader.path).tunnel_interface: \(problem)",
+            remedy: "remove tunnel_interface, or write mode = tunnel")
         return interface
     }
 

@@ -164,6 +164,7 @@ struct ConfigurationBuilder {
             review(connections, locations, secrets)
             PoolReader.review(connections, locations, pools, poolLocations, diagnostics)
             RADIUSReader.review(connections, locations, settings.radius, diagnostics)
+            InterfaceSyntax.review(connections, locations, diagnostics)
         }
         return (connections, secrets, pools)
     }

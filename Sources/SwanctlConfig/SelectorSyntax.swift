@@ -52,19 +52,44 @@ enum SelectorSyntax {
         default: break
         }
         let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        if ipProtocol.isICMP { return .range(try messages(ends, whole)) }
         if ends.count == 2, let lower = number(ends[0]), let upper = number(ends[1]) {
             guard lower <= upper else {
                 throw ValueProblem("'\(whole)': the ports go backwards", remedy: "write lower-upper")
             }
             return .range(lower...upper)
         }
-        if let port = number(text[...]) {
-            // A number alone is an ICMP type with all its codes.
-            if ipProtocol.isICMP, port <= 255 { return .range(port << 8...port << 8 | 0xff) }
-            return .only(port)
-        }
+        if let port = number(text[...]) { return .only(port) }
         if let port = services.first(where: { $0.0 == text.lowercased() })?.1 { return .only(port) }
         throw ValueProblem("'\(whole)': there is no port '\(text)'", remedy: "write its number")
+    }
+
+    /// ICMP's messages, by type, from type to type, or with the code behind the type: `8`, `3-11`, `3(1)`, `3(0)-11(255)`.
+    /// A type alone means all its codes.
+    private static func messages(_ ends: [Substring], _ whole: String) throws(ValueProblem) -> ClosedRange<UInt16> {
+        var ranges: [ClosedRange<UInt16>] = []
+        for end in ends {
+            let parts = ValueSyntax.trimmed(end).split(separator: "(", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let type = number(parts[0]), type <= 255 else {
+                throw ValueProblem(
+                    "'\(whole)': there is no ICMP type '\(ValueSyntax.trimmed(end))'",
+                    remedy: "write a type from 0 to 255, or from-to: [icmp/8], [icmp/3-11]")
+            }
+            guard parts.count == 2 else {
+                ranges.append(type << 8...type << 8 | 0xff)
+                continue
+            }
+            guard parts[1].last == ")", let code = number(parts[1].dropLast()), code <= 255 else {
+                throw ValueProblem(
+                    "'\(whole)': there is no ICMP code '(\(parts[1])'",
+                    remedy: "write a code from 0 to 255: [icmp/3(1)]")
+            }
+            ranges.append(type << 8 | code...type << 8 | code)
+        }
+        guard let first = ranges.first, let last = ranges.last, first.lowerBound <= last.upperBound else {
+            throw ValueProblem("'\(whole)': the types go backwards", remedy: "write lower-upper")
+        }
+        return first.lowerBound...last.upperBound
     }
 
     private static func number(_ text: Substring) -> UInt16? {

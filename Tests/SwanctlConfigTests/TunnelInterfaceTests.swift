@@ -38,11 +38,40 @@ struct TunnelInterfaceTests {
             "tunnel_interface = x\ntunnel_interface_addresses = 10.0.0.1/33",
             "tunnel_interface_addresses: '10.0.0.1/33' is not an address of a device"
         ),
+        (
+            "mode = transport\ntunnel_interface = x",
+            "tunnel_interface: transport mode carries this host's own packets, which do not come by a device"
+        ),
+        (
+            "mode = drop\nstart_action = trap\ntunnel_interface = x",
+            "tunnel_interface: a policy with mode = drop has no tunnel that a device could be for"
+        ),
+        (
+            "mode = pass\nstart_action = trap\ntunnel_interface = x",
+            "tunnel_interface: a policy with mode = pass has no tunnel that a device could be for"
+        ),
     ])
     func mistakesAreNamed(lines: String, message: String) {
         let found = errors(connection("", child: lines))
         #expect(found.count == 1)
         #expect(found.first?.contains(message) == true, "\(found)")
+    }
+
+    private func two(_ first: String, _ second: String) -> String {
+        connection("", child: "local_ts = 10.1.0.0/16\n\(first)\n}\nother {\nlocal_ts = 10.1.0.0/16\n\(second)")
+    }
+
+    @Test func aDeviceIsOneChildsOnly() throws {
+        let found = errors(two("tunnel_interface = vti1", "tunnel_interface = vti1"))
+        #expect(found.count == 1)
+        #expect(
+            found.first?.contains(
+                "tunnel_interface 'vti1' of child 'other' of connection 'gw' is that of child 'net' of connection 'gw'")
+                == true, "\(found)")
+        #expect(errors(two("tunnel_interface = vti1", "tunnel_interface = vti2")).isEmpty)
+        #expect(errors(two("tunnel_interface = vti%d", "tunnel_interface = vti%d")).isEmpty)
+        #expect(
+            errors(two("tunnel_interface = vti1", "tunnel_interface = vti1\ntunnel_interface_netns = blue")).isEmpty)
     }
 
     @Test func templatesCountWithLeadingZeros() {

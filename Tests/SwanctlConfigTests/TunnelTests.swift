@@ -1,5 +1,7 @@
 import Clockwork
 import GatewayModel
+import IPsecCrypto
+import NetworkTypes
 import SwanctlConfig
 import Testing
 
@@ -40,6 +42,58 @@ import Testing
         #expect(try child("tfc_padding = 900").tunnel.padding == .octets(900))
         #expect(try child("copy_dscp = no").tunnel.copiesDSCP == [])
         #expect(try child("copy_dscp = in").tunnel.copiesDSCP == .inward)
+    }
+
+    @Test(arguments: [
+        ("mode = transport", "has no effect in transport mode"),
+        ("ah_proposals = sha256", "has no effect with AH"),
+        ("ah_proposals = sha256\nesp_proposals = aes128gcm16", "has no effect where the peer chooses AH"),
+    ])
+    func paddingThatHidesNothingIsWarnedOf(line: String, problem: String) throws {
+        let warnings = try load(connection("", child: line + "\ntfc_padding = mtu")).warnings.map(\.description)
+        #expect(warnings.contains { $0.contains("net.tfc_padding: \(problem): packets keep") }, "\(warnings)")
+        #expect(try load(connection("", child: line)).warnings.allSatisfy { !$0.description.contains("tfc_padding") })
+        #expect(
+            try load(connection("", child: "tfc_padding = mtu")).warnings.allSatisfy {
+                !$0.description.contains("tfc_padding")
+            })
+    }
+
+    @Test func withoutAReplayWindowNumbersAreNotExtended() throws {
+        let both = try child(
+            "replay_window = 0\nesp_proposals = aes128gcm16-esn-noesn\nah_proposals = sha256-noesn-esn")
+        #expect(both.proposals.count == 2)
+        #expect(both.proposals.allSatisfy { $0.transforms(of: .sequenceNumbers) == [.noesn] })
+        let wide = try child("replay_window = 32\nesp_proposals = aes128gcm16-esn-noesn")
+        #expect(wide.proposals.first?.transforms(of: .sequenceNumbers).count == 2)
+        for (key, value) in [("esp_proposals", "aes128gcm16-esn"), ("ah_proposals", "sha256-esn")] {
+            let found = errors(connection("", child: "replay_window = 0\n\(key) = \(value)"))
+            #expect(found.count == 1)
+            #expect(
+                found.first?.contains("net.\(key): extended sequence numbers (esn) need a replay window") == true,
+                "\(found)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("icmp/3", 0x0300...0x03ff), ("icmp/3-11", 0x0300...0x0bff), ("ipv6-icmp/128", 0x8000...0x80ff),
+            ("icmp/3(1)", 0x0301...0x0301), ("icmp/3(0)-11(255)", 0x0300...0x0bff), ("icmp/0-255", 0...0xffff),
+        ] as [(String, ClosedRange<UInt16>)])
+    func aNumberOfICMPIsAType(text: String, messages: ClosedRange<UInt16>) throws {
+        let selector = try child("remote_ts = 10.2.0.0/16[\(text)]").remoteSelectors.first
+        #expect(selector?.ports == .range(messages))
+    }
+
+    @Test(arguments: [
+        ("icmp/300", "there is no ICMP type '300'"), ("icmp/3-300", "there is no ICMP type '300'"),
+        ("icmp/http", "there is no ICMP type 'http'"), ("icmp/11-3", "the types go backwards"),
+        ("icmp/3(300)", "there is no ICMP code '(300)'"),
+    ])
+    func whatIsNoTypeOfICMPIsNamed(text: String, problem: String) {
+        let found = errors(connection("", child: "remote_ts = 10.2.0.0/16[\(text)]"))
+        #expect(found.count == 1)
+        #expect(found.first?.contains(problem) == true, "\(found)")
     }
 
     @Test func limitsFollowFromEachOther() throws {
