@@ -152,7 +152,8 @@ public final class Daemon {
         try prepare()
     }
 
-    /// Runs until a signal or a fault ends it. Whatever ends it, nothing of ours stays in the kernel.
+    /// Runs until a signal or a fault ends it. After a signal nothing of ours stays in the kernel; after a fault what keeps
+    /// protected networks blocked does, since whoever relies on them is not asked.
     public func run() throws {
         do {
             if let state = inherited {
@@ -181,12 +182,21 @@ public final class Daemon {
             station.startConfiguredChildren()
             try loop.run()
         } catch {
+            station.plane.leaveBlocks()
             end()
+            tellOfBlocks()
             throw error
         }
         let isClean = end()
-        if let failure { throw failure }
+        if let failure {
+            tellOfBlocks()
+            throw failure
+        }
         log.line("DMN", isClean ? "stopped; routes, rules and device are removed" : "stopped")
+    }
+
+    private func tellOfBlocks() {
+        log.line("DMN", "stopped by a failure; what was protected stays blocked until martlet runs again")
     }
 
     /// Takes back everything; whether all of it went.
@@ -296,6 +306,7 @@ public final class Daemon {
         guard failure == nil, let error = station.plane.failure else { return }
         failure = DaemonFailure(description: "the TUN device can't be used any more: \(error)")
         log.line("DMN", "stopping: \(error)")
+        station.plane.leaveBlocks()
         stop()
     }
 

@@ -32,9 +32,11 @@ extension Configuration {
                 let local = child.localSelectors.resolved(for: ends?.local.address, isShunt: child.shunt != nil)
                 let remote = child.remoteSelectors.resolved(for: ends?.remote.address, isShunt: child.shunt != nil)
                 guard !local.isEmpty, !remote.isEmpty else { return nil }
-                return StandingPolicy(
+                var policy = StandingPolicy(
                     connection: connection.name, child: child.name, action: action, local: local, remote: remote,
                     priority: child.priority)
+                policy.usesInterface = child.interface != nil
+                return policy
             }
         }
     }

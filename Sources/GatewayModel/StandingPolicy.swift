@@ -29,6 +29,9 @@ public struct StandingPolicy: Hashable, Sendable {
     public var remote: [TrafficSelector]
     /// What comes first where policies overlap: the lower. Zero stands for ``automaticPriority(_:)``.
     public var priority: UInt32
+    /// Whether it is about the packets of its child's own device, and nobody else's. It is not written down: who reads it
+    /// knows which children have one.
+    public var usesInterface = false
 
     /// A policy of a child.
     public init(

@@ -123,6 +123,7 @@ extension SessionContext {
             connection: connection.name, child: template.name, action: .trap, local: child.agreement.localSelectors,
             remote: child.agreement.remoteSelectors)
         trap.priority = template.priority
+        trap.usesInterface = template.interface != nil
         turn.plane(.trap(trap))
     }
 

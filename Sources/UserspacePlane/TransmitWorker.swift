@@ -400,6 +400,8 @@ struct TransmitWorker: ~Copyable {
     private mutating func close(_ number: UInt64) {
         guard let domain = domains.removeValue(forKey: number) else { return }
         try? poller.remove(domain.port.descriptor)
+        // The device goes with its last user.
+        if report.port === domain.port { report.port = port }
     }
 
     private mutating func set(

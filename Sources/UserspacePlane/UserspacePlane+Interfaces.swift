@@ -27,14 +27,19 @@ extension UserspacePlane {
 
     /// Makes the devices that are not there, removes those that nobody wants any more, and leaves the others alone.
     public func keepInterfaces(_ wanted: [NamedInterface]) -> [InterfaceOutcome] {
+        interfaces.wanted = Set(wanted.map(\.key))
+        var hasClosed = false
         for key in interfaces.entries.keys.sorted() {
             guard let entry = interfaces.entries[key],
                 !wanted.contains(where: { $0.key == key && $0.interface == entry.interface })
             else { continue }
-            _ = interfaces.close(key)
+            interfaces.close(key)
+            hasClosed = true
             transmitOrders.append(.closeDomain(entry.domain))
             receiveOrders.append(.closeDomain(entry.domain))
         }
+        // Its name is free when the packet threads have let go of it.
+        if hasClosed, rests.isEmpty { settle() }
         var outcomes: [InterfaceOutcome] = []
         for each in wanted where interfaces.entries[each.key] == nil {
             do throws(SystemError) {

@@ -7,7 +7,8 @@ import NetworkTypes
 extension UserspacePlane {
     /// Takes over what the configuration says, in place of what it said before. A trap that a Child SA left behind stays
     /// while `stillHas` says that the configuration has its child (connection, child). What is new is there before
-    /// anything else goes. Of `dormant` those are kept closed in the other direction too that an earlier process left
+    /// anything else goes. What is about a device of its child's own that is not there does not stand at all: elsewhere it
+    /// would concern packets that it does not speak of. Of `dormant` those are kept closed in the other direction too that an earlier process left
     /// blocked.
     public func stand(
         _ policies: [StandingPolicy], dormant: [StandingPolicy] = [],
@@ -17,7 +18,10 @@ extension UserspacePlane {
         let present = Set(
             former.filter { !$0.isLeftBehind && $0.domain == domain(of: $0.policy) }.map(\.policy))
         let wanted = Set(policies)
-        for policy in policies where !present.contains(policy) { try stand(policy, isLeftBehind: false) }
+        for policy in policies where !present.contains(policy) {
+            guard let domain = domain(of: policy) else { continue }
+            try stand(policy, isLeftBehind: false, domain: domain)
+        }
         for entry in former {
             let policy = entry.policy
             let isWanted = entry.isLeftBehind ? stillHas(policy.connection, policy.child) : wanted.contains(policy)
@@ -64,17 +68,17 @@ extension UserspacePlane {
         let former = standing.entries.filter {
             $0.isLeftBehind && $0.policy.connection == policy.connection && $0.policy.child == policy.child
         }
-        if former.contains(where: { $0.policy == policy }) { return }
-        try stand(policy, isLeftBehind: true)
+        guard let domain = domain(of: policy), !former.contains(where: { $0.policy == policy && $0.domain == domain })
+        else { return }
+        try stand(policy, isLeftBehind: true, domain: domain)
         for entry in former { withdraw(entry) }
     }
 
-    private func stand(_ policy: StandingPolicy, isLeftBehind: Bool) throws(PlaneError) {
+    private func stand(_ policy: StandingPolicy, isLeftBehind: Bool, domain: UInt64) throws(PlaneError) {
         let count = PolicyDatabase.entryCount(local: policy.local, remote: policy.remote)
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
-        let domain = domain(of: policy)
         let entry = standing.add(policy, isLeftBehind: isLeftBehind, domain: domain)
         // Packets that are led into the device find the policy.
         hasNewOrders = true
@@ -96,8 +100,11 @@ extension UserspacePlane {
         }
     }
 
-    private func domain(of policy: StandingPolicy) -> UInt64 {
-        interfaces.entries[VirtualInterface.key(connection: policy.connection, child: policy.child)]?.domain ?? 0
+    /// The device whose packets a policy is about, 0 for the shared one's; nil when its child should have one and has not.
+    private func domain(of policy: StandingPolicy) -> UInt64? {
+        let key = VirtualInterface.key(connection: policy.connection, child: policy.child)
+        if let entry = interfaces.entries[key] { return entry.domain }
+        return policy.usesInterface || interfaces.wanted.contains(key) ? nil : 0
     }
 
     /// Takes a policy out.

@@ -49,6 +49,8 @@ public final class UserspacePlane: DataPlane {
     private var register: AssociationRegister
     /// Whether changes of the kernel's wait for ``commitChanges()``.
     var gathersChanges = false
+    /// Whether what is blocked stays so, whatever ends: nobody is there any more who would protect it.
+    private var leavesBlocks = false
     private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
     private var blocked = BlockedSelectors()
     var entropy = EntropyReserve()
@@ -166,9 +168,15 @@ public final class UserspacePlane: DataPlane {
         try commitPolicies()
     }
 
+    /// Something is broken, and ``stop()`` comes next: from now on what is protected stays blocked, as after a crash, and
+    /// devices of children's own stay where they are.
+    public func leaveBlocks() { leavesBlocks = true }
+
     /// Removes routes, rules and blocks, and ends the threads. The device and the sockets close with the plane.
     public func stop() throws(PlaneError) {
         defer { stopThreads() }
+        if leavesBlocks { return }
+        interfaces.removeAll()
         clear?.removeAll()
         do {
             try routes?.removeAll()
@@ -360,6 +368,7 @@ public final class UserspacePlane: DataPlane {
     }
 
     private func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
+        let staysBlocked = staysBlocked || leavesBlocks
         if domains.removeValue(forKey: child) != nil {
             // What is routed into the device goes nowhere else, blocked or not.
             protecting[child] = nil

@@ -245,7 +245,7 @@ import Testing
         #expect(try space.isClean())
     }
 
-    /// A device that is taken away under a running gateway ends it, with the reason, and nothing stays behind.
+    /// A device that is taken away under a running gateway ends it, with the reason; no packet leaves in clear after it.
     @Test func aDeviceThatGoesIsNoticed() throws {
         let daemon = try Running("gone")
         _ = try daemon.space.shows("link", "delete", "martlet0")
@@ -253,6 +253,22 @@ import Testing
         #expect(daemon.process.terminationStatus == 1)
         let log = try daemon.log()
         #expect(log.contains("the TUN device can't be used any more"), "\(log)")
+        #expect(log.contains("what was protected stays blocked until martlet runs again"), "\(log)")
+        #expect(!log.contains("are removed"), "\(log)")
+        let routes = try daemon.space.shows("route", "show", "table", "220")
+        #expect(routes.contains("unreachable 10.3.0.0/16"), "\(routes)")
+        #expect(try daemon.space.shows("rule").contains("220"))
+        // The next one takes them over, and its end in order is the end of them.
+        let next = try Executable.begin(
+            ["run", "--config", daemon.folder.file("swanctl.conf"), "--vici", daemon.folder.file("vici")],
+            in: daemon.space.name, output: daemon.folder.file("out2"), errors: daemon.folder.file("log2"))
+        let end = Date() + 20
+        while Date() < end, try !daemon.folder.text("log2").contains("martlet 0.1.0 runs") {
+            Thread.sleep(forTimeInterval: 0.02)
+        }
+        next.terminate()
+        next.waitUntilExit()
+        #expect(next.terminationStatus == 0)
         #expect(try daemon.space.isClean())
     }
 }

@@ -105,6 +105,25 @@ import UserspacePlane
         #expect(try sites.left.rules() == 0)
     }
 
+    @Test func afterAFailureBlocksStay() throws {
+        let sites = try Sites("fail")
+        var plane: UserspacePlane? = try sites.plane(sites.left)
+        try plane.map { try sites.bringUp($0, sites.left) }
+        _ = try Support.run(in: sites.left.name, ["ip", "link", "delete", "martlet0"])
+        #expect(Support.eventually { plane?.failure != nil })
+        plane?.leaveBlocks()
+        // As the engine does when it closes all tunnels.
+        try plane?.obey(.unprotect(ChildSAID(rawValue: 1), staysBlocked: false))
+        try plane?.stop()
+        plane = nil
+        #expect(try sites.left.table() == ["\(sites.right.net.v4) refusal", "\(sites.right.net.v6) refusal"])
+        #expect(try sites.left.rules() == 2)
+        #expect(try Support.run(in: sites.left.name, ["nft", "list", "table", "inet", "martlet"]) == 0)
+        for host in [sites.right.inner.v4, sites.right.inner.v6] {
+            #expect(try sites.left.goes(to: host) == .unreachable(.hostUnreachable))
+        }
+    }
+
     @Test func blocksOfSeveralChildrenAreCounted() throws {
         let sites = try Sites("count")
         let plane = try sites.plane(sites.left)

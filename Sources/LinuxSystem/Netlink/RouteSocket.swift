@@ -17,6 +17,8 @@ public struct Link: Hashable, Sendable {
     public let isLoopback: Bool
     /// What drives it (`veth`, `tun`); nil for hardware and loopback.
     public let kind: String?
+    /// What somebody has written on it (`ip link set … alias`); nil for nothing.
+    public let alias: String?
 
     init(parsing message: NetlinkMessage) throws(WireError) {
         var reader = NetlinkReader(message.payload)
@@ -31,6 +33,7 @@ public struct Link: Hashable, Sendable {
         isRunning = flags & 0x40 != 0
         isLoopback = flags & 0x8 != 0
         kind = attributes.nested(18)?.text(1)
+        alias = attributes.text(20)
     }
 }
 
@@ -48,11 +51,16 @@ public struct LinkChange: Sendable {
     public var largestTrain: UInt32?
     /// How many packets may wait for it.
     public var queueLength: UInt32?
+    /// What is written on it, 255 octets at most.
+    public var alias: String?
+
+    /// The longest ``alias``, in octets.
+    public static let longestAlias = 255
 
     /// Nothing but what is named.
     public init(
         mtu: Int? = nil, up: Bool? = nil, name: String? = nil, namespace: NetworkNamespace? = nil,
-        largestTrain: UInt32? = nil, queueLength: UInt32? = nil
+        largestTrain: UInt32? = nil, queueLength: UInt32? = nil, alias: String? = nil
     ) {
         self.mtu = mtu
         self.up = up
@@ -60,6 +68,7 @@ public struct LinkChange: Sendable {
         self.namespace = namespace
         self.largestTrain = largestTrain
         self.queueLength = queueLength
+        self.alias = alias
     }
 
     /// The request for link `index` (RTM_NEWLINK).
@@ -69,6 +78,7 @@ public struct LinkChange: Sendable {
             if let name { body.attribute(3, text: name) }
             if let mtu { body.attribute(4, UInt32(clamping: mtu)) }
             if let queueLength { body.attribute(13, queueLength) }
+            if let alias { body.attribute(20, text: alias) }
             if let namespace { body.attribute(28, UInt32(bitPattern: namespace.descriptor.number)) }
             if let largestTrain { body.attribute(41, largestTrain) }
         }
