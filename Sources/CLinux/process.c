@@ -190,6 +190,7 @@ static int identity_of(const struct stat *status, struct martlet_file_identity *
     identity->inode = status->st_ino;
     identity->size = status->st_size;
     identity->mode = status->st_mode;
+    identity->owner = status->st_uid;
     return 0;
 }
 

@@ -134,6 +134,30 @@ import Testing
         #expect(try #require(throws: SystemError.self) { try RawFile.write(second, [5]) }.errno.name == "ELOOP")
     }
 
+    @Test("Another user's link in a directory of everybody's is not followed", .needsRoot)
+    func linksOfOthers() throws {
+        let folder = Support.temporaryPath("shared")
+        let (file, own, other) = (folder + "-file", folder + "/own", folder + "/other")
+        try RawFile.makeDirectory(folder, mode: 0o700)
+        // Strings ended by a zero for the length of each call, here and below.
+        defer {
+            for path in [file, own, other] { #expect(throws: Never.self) { try RawFile.remove(path) } }
+            _ = unsafe rmdir(folder)
+        }
+        try RawFile.write(file, [1])
+        for path in [own, other] { try link(path, to: file) }
+        let changed = unsafe lchown(other, 4711, 4711)
+        try #require(changed == 0)
+        try RawFile.write(other, [2])
+        let shared = unsafe chmod(folder, 0o1777)
+        try #require(shared == 0)
+        let refusal = try #require(throws: SystemError.self) { try RawFile.write(other, [3]) }
+        #expect(refusal.errno == .accessDenied)
+        #expect(try RawFile.read(file) == [2])
+        try RawFile.write(own, [4])
+        #expect(try RawFile.read(file) == [4])
+    }
+
     @Test("A pipe is written to and stays one; a directory and a socket are refused and stay")
     func places() throws {
         let (path, other, socket) = (

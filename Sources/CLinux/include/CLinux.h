@@ -234,6 +234,7 @@ struct martlet_file_identity {
     uint64_t inode;
     int64_t size;
     uint32_t mode;
+    uint32_t owner;
 };
 
 int martlet_open_reading(const char *path);

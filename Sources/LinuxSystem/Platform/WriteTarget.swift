@@ -9,7 +9,8 @@ enum WriteTarget: Equatable {
     /// A character device or a pipe: nothing may take its place.
     case inPlace
 
-    /// What is at the end of `path`; EISDIR for a directory, EINVAL for what holds no text, ELOOP for links in a circle.
+    /// What is at the end of `path`; EISDIR for a directory, EINVAL for what holds no text, ELOOP for links in a
+    /// circle, EACCES for another user's link in a directory that everybody writes to.
     init(_ path: String) throws(SystemError) {
         var found = martlet_file_identity()
         // Here and below: strings ended by a zero for the length of each call, and local variables that the shim fills.
@@ -56,8 +57,22 @@ enum WriteTarget: Equatable {
             guard length < room.count else { throw SystemError(call: "readlink", errno: .nameTooLong, context: path) }
             let target = String(decoding: room[..<Int(length)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
             let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+            try checkOwner(of: path, in: folder.isEmpty ? "." : folder)
             path = target.hasPrefix("/") ? target : folder + target
         }
         throw SystemError(call: "open", errno: .tooManyLinks, context: path)
+    }
+
+    /// Refuses (EACCES) to follow what another user has put into a directory that everybody writes to, whether or not the
+    /// kernel does (`fs.protected_symlinks`).
+    private static func checkOwner(of link: String, in folder: String) throws(SystemError) {
+        var (own, place) = (martlet_file_identity(), martlet_file_identity())
+        // Strings ended by a zero for the length of each call, and local variables that the shim fills.
+        _ = try checked(unsafe martlet_identify(link, &own), "lstat", link)
+        _ = try checked(unsafe martlet_identify_end(folder, &place), "stat", folder)
+        let isShared = place.mode & 0o1002 == 0o1002
+        guard !isShared || own.owner == place.owner || own.owner == martlet_effective_user() else {
+            throw SystemError(call: "open", errno: .accessDenied, context: "\(link), another user's symbolic link")
+        }
     }
 }
