@@ -123,6 +123,7 @@ struct FileRedaction {
         let isOfSecrets = isAmongSecrets || name == "secrets"
         let isShown = !isBehindGap && (!isAmongSecrets || KnownKeys.isPlainAmongSecrets(name))
         if !isShown { keep(name) }
+        if isAmongSecrets { for word in references { keep(word) } }
         let list = isWhole && !isAmongSecrets && !references.isEmpty ? " : " + references.joined() : ""
         enter((isShown ? name : Self.removed) + list, isOfSecrets: isOfSecrets, start)
         return nil

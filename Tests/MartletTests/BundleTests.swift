@@ -59,6 +59,7 @@ struct BundleTests {
         "secret = x\ntell-nobody # tell-nobody", "id-2 = \"branch secret = tell-nobody", "SECRET=tell-nobody",
         "file = k.pem secert = tell-nobody", "secret = 0xtell-nobody", "secret = x\n}\n}\n}\ntell-nobody",
         "id-2 = a*b secret=tell-nobody", "private-x { file = k.pem\n secret tell-nobody\n }", "include tell-nobody",
+        "private-x : tell-nobody {\n}",
     ])
     func mistakesWithASecret(_ line: String) throws {
         let text = """

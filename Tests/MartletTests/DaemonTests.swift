@@ -203,6 +203,25 @@ import Testing
         #expect(daemon.stop() == 0)
     }
 
+    /// A gateway that does not start: the command ends with its words, and the same line goes on later.
+    @Test func aStartThatFails() throws {
+        let (space, site) = (try Namespace("nostart"), try Folder())
+        let line = try Invitation(
+            gateway: "hq", address: "192.0.2.1", networks: ["192.168.10.0/24"], you: "branch",
+            your_networks: ["192.168.20.0/24"], key: String(repeating: "0f", count: 32)
+        ).line()
+        for _ in 1...2 {
+            let joined = try Executable.run(
+                [
+                    "join", line, "--config", site.file("swanctl.conf"), "--vici", site.file("nowhere/vici"),
+                    "--log-file", site.file("log"),
+                ], in: space.name)
+            #expect(joined.status == 1 && joined.errors.contains("The gateway does not run."), "\(joined)")
+            #expect(joined.errors.contains("the same `martlet join` goes on"))
+        }
+        #expect(site.has("conf.d/hq.conf"))
+    }
+
     /// Where the peer's address is not known, its networks are closed all the same.
     @Test func anInvitedSitesNetworksAreClosed() throws {
         let (daemon, site) = (try Running("invited"), try Folder())
