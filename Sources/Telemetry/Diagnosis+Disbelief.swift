@@ -45,7 +45,7 @@ extension Diagnosis {
         return (facts, unseen(offer) + causes, remedy)
     }
 
-    private static func proof(_ method: Connection.AuthenticationMethod) -> String {
+    static func proof(_ method: Connection.AuthenticationMethod) -> String {
         switch method {
         case .sharedKey: "a pre-shared key"
         case .publicKey: "a signature"

@@ -116,7 +116,7 @@ extension Diagnosis {
                 summary: "The peer proves itself in another way than the configuration asks for.",
                 facts: [
                     "The peer, \(Self.describe(remote)), uses \(Self.describe(method: received))",
-                    "We expect \(Self.describe(expected))",
+                    "We expect \(Self.proof(expected))",
                 ],
                 causes: ["the `auth` of `remote` here and the `auth` of `local` at the peer differ"],
                 remedy: "Make both sides use the same authentication.")

@@ -120,6 +120,14 @@ struct PeerEmissionTests {
         loaded.connections[0].remote.identity = .exactly(Identity(IPAddress(v4: 0xc633_6402)))
         #expect(try !Self.emit(loaded, dialect).demands.joined().contains("id-1"))
         #expect(try Self.emit(loaded, .strongSwan).demands.isEmpty)
+        let suites = dialect == .gcp ? "aes256gcm16-prfsha256-modp2048" : "aes256-sha256-prfsha256-modp2048"
+        let other = try Self.ours(
+            ike: "aes256-sha256-modp2048, aes128-sha256-modp3072", esp: "aes256-sha256-x25519-modp2048")
+        #expect(try Self.emit(other, dialect).demands.last?.contains("`proposals = \(suites)`") == true)
+        #expect(
+            try Self.emit(other, dialect).demands.last?.contains(
+                dialect == .gcp ? "`esp_proposals = aes256gcm16-modp2048`" : "`esp_proposals = aes256-sha256-modp2048`")
+                == true)
         loaded.connections[0].remoteAddresses = []
         let nowhere = try Self.emit(loaded, dialect).demands.joined()
         #expect(nowhere.contains("`remote_addrs = ADDRESS`"))

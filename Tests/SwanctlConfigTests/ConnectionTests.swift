@@ -210,7 +210,8 @@ import Testing
             messages == [
                 "warning: secrets.ike: a secret of 5 octets can be guessed",
                 "note: connections.open.dpd_timeout has no effect: in IKEv2 the retransmissions decide when a peer is dead",
-                "warning: connections.open.children.c.esp_proposals: null is weak: packets are not encrypted at all",
+                "warning: connections.open.children.c.esp_proposals: null is weak: packets are not encrypted at all; "
+                    + "use aes256gcm16 or aes128gcm16",
                 "warning: section 'unused' is used by nobody",
                 "warning: child 'c' of connection 'open' is to start by itself, but there is no one address to start to",
                 "warning: connection 'open' lets in everybody who has a secret that fits",

@@ -123,6 +123,12 @@ import WireFormat
         #expect(other.remedy.contains("Let the peer offer one of ours, such as `aes256gcm16-x25519`"))
     }
 
+    /// It may have been meant: that is said first.
+    @Test func anEndThatSomebodyMeant() {
+        let ended = Diagnosis.deletedAtOnce("branch")
+        #expect(ended.code == "E-DELETED-AT-ONCE" && ended.causes.first?.contains("took it down") == true)
+    }
+
     @Test(arguments: ["", "%any", "10.0.0.0/8, 192.0.2.0/24", "192.0.2.1-192.0.2.9"])
     func whoIsNotNamedCanNotBeCalled(_ remote: String) {
         let diagnosis = Diagnosis(.noPath(remote: remote, reason: "`remote_addrs` names no single address"))

@@ -1,5 +1,6 @@
 import Clockwork
 import GatewayModel
+import IPsecCrypto
 import NetworkTypes
 
 /// The other end as a service in a cloud: the commands of its own tool, or the request that its interface takes.
@@ -14,8 +15,10 @@ enum CloudPeers {
             demands: demands)
     }
 
-    /// What our end has to say where a service knows both ends by their addresses only.
-    private static func addressesOnly(_ side: PeerSide, _ service: String, profile: String) -> [String] {
+    /// What our end has to say where a service knows both ends by their addresses only, and takes one suite of algorithms.
+    private static func addressesOnly(
+        _ side: PeerSide, _ service: String, profile: String, ike: String, esp: String
+    ) -> [String] {
         var demands: [String] = []
         let own = Identity(side.ourAddress)
         if side.ourIdentity != own {
@@ -31,9 +34,13 @@ enum CloudPeers {
                 "write `remote_addrs = \(its)`, `remote { id = \(its) }`, and the same in the secret's `id-2`: \(service) "
                     + "calls itself by its address.\(whose)")
         }
+        var lines = ["`profile = \(profile)`"]
+        if side.proposals.map(\.description) != [ike] { lines.append("`proposals = \(ike)`") }
+        let present = Set(side.children.map { $0.proposals.map(\.description) })
+        if present != [[esp]] { lines.append("in its child `esp_proposals = \(esp)`") }
         demands.append(
-            "write `profile = \(profile)` in the connection, if it is not there; then `martlet check` says what else "
-                + "\(service) would refuse.")
+            "write in the connection \(lines.joined(separator: ", ")), where it is not so: \(service) refuses others, as "
+                + "`martlet check` then says.")
         return demands
     }
 
@@ -76,10 +83,8 @@ enum CloudPeers {
         let notes = [
             "Set VGW to the virtual private gateway. AWS chooses the address of its end: it stands in the answer."
         ]
-        var demands = addressesOnly(side, "AWS", profile: "aws")
-        if esp.group.isEmpty {
-            demands.append("add a group to `esp_proposals`, such as `aes256gcm16-modp2048`: AWS always wants one.")
-        }
+        var demands = addressesOnly(
+            side, "AWS", profile: "aws", ike: ike.keywords(), esp: esp.keywords(group: .modp2048))
         let others = side.pairs.dropFirst().map { "\($0.ours) with \($0.its)" }
         if !others.isEmpty {
             demands.append(
@@ -120,7 +125,8 @@ enum CloudPeers {
         return file(
             side, lines,
             ["Set GROUP to the resource group and GATEWAY to the gateway. Azure's identity is its public address."],
-            demands: addressesOnly(side, "Azure", profile: "azure"))
+            demands: addressesOnly(
+                side, "Azure", profile: "azure", ike: ike.keywords(), esp: esp.keywords()))
     }
 
     private static func azurePFS(_ suite: PeerSuite) -> String {
@@ -163,7 +169,9 @@ enum CloudPeers {
             [
                 "Set REGION and GATEWAY. Google's end has a fixed list of algorithms.",
                 "Google takes our address as our identity unless it is told another.",
-            ], demands: addressesOnly(side, "Google", profile: "google"))
+            ],
+            demands: addressesOnly(
+                side, "Google", profile: "google", ike: "aes256gcm16-prfsha256-modp2048", esp: "aes256gcm16-modp2048"))
     }
 
     // MARK: Cloudflare and Zscaler

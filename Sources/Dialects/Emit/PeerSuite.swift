@@ -51,6 +51,12 @@ struct PeerSuite {
         transforms = (cipher, mac, first(.prf), group)
     }
 
+    /// The proposal, as swanctl.conf writes it; `group` for one that has none.
+    func keywords(group: Transform? = nil) -> String {
+        [transforms.encryption, transforms.integrity, transforms.prf, transforms.group ?? group].compactMap(\.self)
+            .map(\.description).joined(separator: "-")
+    }
+
     /// The hash that the PRF, or the integrity, is built on: 1, 256, 384 or 512.
     var hash: Int {
         switch (transforms.prf ?? transforms.integrity)?.id {
