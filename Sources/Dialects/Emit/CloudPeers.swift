@@ -39,8 +39,11 @@ enum CloudPeers {
         let present = Set(side.children.map { $0.proposals.map(\.description) })
         if present != [[esp]] { lines.append("in its child `esp_proposals = \(esp)`") }
         demands.append(
-            "write in the connection \(lines.joined(separator: ", ")), where it is not so: \(service) refuses others, as "
-                + "`martlet check` then says.")
+            lines.count == 1
+                ? "write in the connection \(lines[0]), where it is not so: `martlet check` then says what \(service) would "
+                    + "refuse."
+                : "write in the connection \(lines.joined(separator: ", ")), where it is not so: \(service) refuses others, as "
+                    + "`martlet check` then says.")
         return demands
     }
 

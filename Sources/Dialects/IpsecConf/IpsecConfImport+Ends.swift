@@ -94,7 +94,8 @@ extension IpsecConfImport {
         _ end: String, _ both: IpsecConfFile.Setting?, _ settings: inout IpsecSettings
     ) -> String {
         if let second = settings.setting(end + "auth2") {
-            note(.lost, second, "a second round of authentication is not supported")
+            let section = end == ours ? "local-2" : "remote-2"
+            note(.lost, second, "write the second round as a section \(section) with this auth")
         }
         guard let setting = settings.setting(end + "auth") ?? both else { return "pubkey" }
         for word in Words.list(setting.value.lowercased()) {
