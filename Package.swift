@@ -255,7 +255,7 @@ let package = Package(
             "MartletTests",
             [
                 "martlet", "Gateway", "SwanctlConfig", "Dialects", "Trust", "ViciServer", "ViciMessages", "LinuxSystem",
-                "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat", argumentParser,
+                "Telemetry", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork", "WireFormat", argumentParser,
             ]),
         tests("ArchitectureTests", []),
     ],
