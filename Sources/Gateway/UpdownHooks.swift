@@ -42,8 +42,8 @@ final class UpdownHooks {
     private var nameServers: [IKESAID: [IPAddress]] = [:]
     private var running: WorkerThread?
 
-    /// `connection` and `ikeSA` look up what an event names, `interface` the one that has an address; `say` writes to the log. `run` carries out a call, and says
-    /// what went wrong.
+    /// `connection` and `ikeSA` look up what an event names, `interface` the one that has an address; `say` writes to
+    /// the log. `run` carries out a call, and says what went wrong.
     init(
         connection: @escaping (String) -> Connection?, ikeSA: @escaping (IKESAID) -> IKESASummary?,
         interface: @escaping (IPAddress) -> String? = UpdownHooks.interface, say: @escaping (String) -> Void,

@@ -220,6 +220,25 @@ import Testing
             ])
     }
 
+    /// `%any` beside an address lets everybody in, and leaves the address as what to start to.
+    @Test(arguments: [("192.0.2.2, %any", ["192.0.2.2", "%any"]), ("%any", []), ("%any, %any", [])])
+    func whoMayComeAndWhereToStart(_ written: String, _ meant: [String]) throws {
+        let loaded = try load(
+            """
+            connections { gw { remote_addrs = \(written)
+                local { auth = psk
+                    id = us
+                }
+                remote { auth = psk
+                    id = them
+                }
+                children { c { } }
+            } }
+            secrets { ike { secret = 0123456789abcdef0123456789abcdef } }
+            """)
+        #expect(loaded.connections.first?.remoteAddresses.map(\.description) == meant)
+    }
+
     /// Every weak algorithm is named with its reason when a configuration asks for it, and is never there by default.
     @Test func weakAlgorithmsAreTakenWithAWarning() throws {
         let loaded = try load(
