@@ -167,10 +167,20 @@ extension SessionContext {
         wanted = []
         for intent in agenda.intents where !intent.endsWithIKESA { next.agenda.add(intent) }
         agenda.drop { if case .deleteIKESA = $0 { false } else { true } }
+        handReauthentication(to: next)
         postponed.handOver(to: &next.postponed)
         next.takeUpPostponed()
         timers.remove(.childCreation)
         timers.remove(.ikeRekey)
         enter(.rekeyed, &turn)
+    }
+    /// What has been begun is the successor's: it ends then, so that another can be made, and this one is only replaced.
+    private func handReauthentication(to next: SessionContext) {
+        next.reauthentication.isUnderWay = reauthentication.isUnderWay
+        next.reauthentication.isBreaking = reauthentication.isBreaking
+        guard reauthentication.isBreaking else { return }
+        reauthentication.isBreaking = false
+        agenda.drop { $0 == .deleteIKESA(.replaced) }
+        next.agenda.add(.deleteIKESA(.replaced))
     }
 }

@@ -157,6 +157,25 @@ import Testing
         #expect(pair.left.endpoint.counts.childSAs == 1)
     }
 
+    /// It is due while the IKE SA is being rekeyed, by us or by both at once: who takes its place takes this on as well.
+    @Test(arguments: [true, false], [true, false])
+    func whatFallsInARekeyingIsDoneAfterIt(_ makesFirst: Bool, _ isContest: Bool) throws {
+        let pair = Self.pair(left: { $0.makesBeforeBreaking = makesFirst })
+        let first = try #require(pair.left.summary?.id)
+        pair.left.handle(.command(.rekey(.ikeSA(first))))
+        if isContest { pair.right.handle(.command(.rekey(.connection(pair.right.summary?.connection ?? "")))) }
+        pair.left.handle(.command(.reauthenticate(.ikeSA(first))))
+        pair.advance(.seconds(40))
+        let proofs = pair.left.effects.filter { if case .ask(_, .prove) = $0 { true } else { false } }
+        #expect(proofs.count == 2, "who we are was proved anew")
+        #expect(pair.left.summary?.state == .established)
+        #expect(pair.left.summary?.children.map(\.name) == ["net"])
+        // Nothing is left that would bring it up once more.
+        pair.right.handle(.command(.terminate(.connection(pair.right.summary?.connection ?? ""))))
+        pair.advance(.seconds(40))
+        #expect(pair.left.endpoint.counts.ikeSAs == 0 && pair.right.endpoint.counts.ikeSAs == 0)
+    }
+
     @Test func aVirtualAddressStays() throws {
         let address = IPAddress(v4: 0x0a03_0001)
         let pair = Self.pair(
