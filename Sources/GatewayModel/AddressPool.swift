@@ -36,15 +36,18 @@ public struct AddressPool: Hashable, Sendable {
         self.attributes = attributes
     }
 
-    /// The addresses of a block that are lent: all but the lowest and, in IPv4, the highest, which name the network and
-    /// everybody in it. Blocks of one or two IPv4 addresses are lent whole.
-    public static func usable(_ block: IPPrefix) -> AddressRange {
-        let family = block.family
-        let room = family.bitWidth - block.length
-        guard room >= (family == .v4 ? 2 : 1) else { return block.range }
-        let lower = IPAddress(family, bits: block.address.bits + 1)
-        let upper = family == .v4 ? IPAddress(family, bits: block.last.bits - 1) : block.last
-        return AddressRange(lower, upper) ?? block.range
+    /// The most bits that tell the addresses of a block apart, as other gateways have it: no pool needs more.
+    private static let roomiest = 31
+
+    /// The addresses of a block that are lent: from the one that is written on, without the block's lowest and highest,
+    /// which name the network and everybody in it. Blocks of one or two addresses are lent whole. Of a block of more than
+    /// 2^31 addresses, those that far around the written one; nil when nothing is left.
+    public static func usable(_ address: IPAddress, length: Int) -> AddressRange? {
+        let width = address.family.bitWidth
+        guard let block = IPPrefix(address, length: max(length, width - roomiest)), length <= width else { return nil }
+        guard width - block.length >= 2 else { return AddressRange(address, block.last) }
+        let lower = max(address, IPAddress(address.family, bits: block.address.bits + 1))
+        return AddressRange(lower, IPAddress(address.family, bits: block.last.bits - 1))
     }
 }
 

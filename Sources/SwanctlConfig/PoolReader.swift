@@ -35,9 +35,14 @@ struct PoolReader {
         return addresses.map { AddressPool(name: name, base: written, addresses: $0, attributes: attributes) }
     }
 
-    /// A block, whose network's own addresses are left out, or a range, which is taken whole.
+    /// A block from the address that is written on, whose first and last are left out, or a range, which is taken whole.
     private static func addresses(_ text: String) throws(ValueProblem) -> AddressRange {
-        if let block = IPPrefix(text) { return AddressPool.usable(block) }
+        if let block = IPPrefix(text), let first = IPAddress(String(text.prefix { $0 != "/" })) {
+            if let usable = AddressPool.usable(first, length: block.length) { return usable }
+            throw ValueProblem(
+                "'\(text)' begins behind the last address that can be lent",
+                remedy: "write the block as \(block), or an earlier address to begin with")
+        }
         if let range = try ValueSyntax.range(text) { return range }
         throw ValueProblem(
             "'\(text)' is neither a block nor a range", remedy: "write a block (10.3.0.0/24) or from-to")

@@ -14,7 +14,11 @@ import Testing
     @Test(arguments: [
         ("10.3.0.0/24", "10.3.0.1..10.3.0.254"), ("10.3.0.0/30", "10.3.0.1..10.3.0.2"),
         ("10.3.0.4/31", "10.3.0.4/31"), ("10.3.0.5", "10.3.0.5/32"), ("10.3.0.10 - 10.3.0.12", "10.3.0.10..10.3.0.12"),
-        ("fd00::/120", "fd00::1..fd00::ff"), ("fd00::7/128", "fd00::7/128"),
+        ("fd00::/120", "fd00::1..fd00::fe"), ("fd00::7/128", "fd00::7/128"), ("fd00::/127", "fd00::/127"),
+        // From the written address on; of a huge block, as much as strongSwan takes.
+        ("10.3.0.1/24", "10.3.0.1..10.3.0.254"), ("10.3.0.5/24", "10.3.0.5..10.3.0.254"),
+        ("10.3.0.254/24", "10.3.0.254/32"), ("10.3.0.1/31", "10.3.0.1/32"), ("fd00::5/120", "fd00::5..fd00::fe"),
+        ("fd00::/64", "fd00::1..fd00::7fff:fffe"), ("fd00::5:0:0:7/64", "fd00::5:0:0:7..fd00::5:0:7fff:fffe"),
     ])
     func addressesThatAreLent(written: String, range: String) throws {
         let pool = try pool("addrs = \(written)")
@@ -57,6 +61,10 @@ import Testing
     @Test(arguments: [
         ("", "1:9: error: pools.p has no addrs; add addrs = 10.3.0.0/24, or a range"),
         ("addrs = 10.3.0.9-10.3.0.1", "2:1: error: pools.p.addrs: '10.3.0.9-10.3.0.1' goes backwards"),
+        (
+            "addrs = 10.3.0.255/24",
+            "2:1: error: pools.p.addrs: '10.3.0.255/24' begins behind the last address that can be lent"
+        ),
         ("addrs = ten", "2:1: error: pools.p.addrs: 'ten' is neither a block nor a range"),
         ("addrs = 10.3.0.0/24\nnetmask = 255.0.255.0", "3:1: error: pools.p.netmask: '255.0.255.0' is not a mask"),
         (
