@@ -300,11 +300,14 @@ final class ConfigurationStore {
         return refused
     }
 
-    /// The first mistake, and how many more there are.
+    /// Names that nobody knows, a few of them, or else the first mistake; and how many more there are.
     private static func complaint(_ errors: ConfigurationErrors) -> String {
-        guard let first = errors.errors.first else { return "it can't be read" }
-        let rest = errors.errors.count - 1
-        return first.message + (first.remedy.map { "; \($0)" } ?? "") + (rest > 0 ? " (and \(rest) more)" : "")
+        let unknown = errors.errors.filter(\.isUnknownName).prefix(5)
+        let told = unknown.isEmpty ? errors.errors.prefix(1) : unknown
+        guard !told.isEmpty else { return "it can't be read" }
+        let words = told.map { $0.message + ($0.remedy.map { "; \($0)" } ?? "") }.joined(separator: " - ")
+        let rest = errors.errors.count - told.count
+        return words + (rest > 0 ? " (and \(rest) more)" : "")
     }
 }
 

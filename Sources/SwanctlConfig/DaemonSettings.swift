@@ -215,12 +215,34 @@ enum DaemonSettingsReader {
         return value
     }
 
+    /// Says what in a section of strongSwan's has no effect here, and warns of what was probably meant to have one.
     private static func note(_ reader: SectionReader) {
-        let ours = Set(keys.map(\.name))
-        for setting in reader.view.settings where !ours.contains(setting.name) {
-            reader.diagnostics.note(
-                setting.location, "\(reader.path).\(setting.name) has no effect here: it is strongSwan's own",
-                remedy: "it may stay")
+        for setting in reader.view.settings where reader.known.setting(setting.name) == nil {
+            let path = "\(reader.path).\(setting.name)"
+            if !StrongSwanKeys.has(setting.name, in: reader.path),
+                let meant = reader.known.suggestion(for: setting.name, isSection: false)
+            {
+                reader.diagnostics.warning(
+                    setting.location, "\(path): unknown key '\(setting.name)', which has no effect",
+                    remedy: "did you mean '\(meant)'?")
+            } else {
+                reader.diagnostics.note(
+                    setting.location, "\(path) has no effect here: it is strongSwan's own", remedy: "it may stay")
+            }
+        }
+        for section in reader.view.sections {
+            let path = "\(reader.path).\(section.name)"
+            if let known = reader.known.section(section.name) {
+                // Who reads that one judges it whole.
+                if section.name == RADIUSReader.known.pattern { continue }
+                note(SectionReader(section, known: known, path: path, diagnostics: reader.diagnostics))
+            } else if !StrongSwanKeys.has(section.name, in: reader.path),
+                let meant = reader.known.suggestion(for: section.name, isSection: true)
+            {
+                reader.diagnostics.warning(
+                    section.location, "\(path): unknown section '\(section.name)', which has no effect",
+                    remedy: "did you mean '\(meant)'?")
+            }
         }
     }
 }

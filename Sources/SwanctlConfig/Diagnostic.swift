@@ -20,6 +20,8 @@ public struct Diagnostic: Error, Hashable, Sendable, CustomStringConvertible {
     public var message: String
     /// What to do about it, one clause; nil when the message says it all.
     public var remedy: String?
+    /// Whether it is about a name that nobody knows: what else is wrong may only follow from that.
+    public var isUnknownName = false
 
     /// Something to know.
     public init(_ severity: Severity, _ location: SourceLocation, _ message: String, remedy: String? = nil) {
@@ -67,6 +69,13 @@ final class DiagnosticCollector {
 
     func error(_ location: SourceLocation, _ message: String, remedy: String? = nil) {
         add(Diagnostic(.error, location, message, remedy: remedy))
+    }
+
+    /// A name that nobody knows.
+    func unknown(_ location: SourceLocation, _ message: String, remedy: String) {
+        var diagnostic = Diagnostic(.error, location, message, remedy: remedy)
+        diagnostic.isUnknownName = true
+        add(diagnostic)
     }
 
     /// Something that should be there and is not. After a file that could not be read whole, that means nothing.

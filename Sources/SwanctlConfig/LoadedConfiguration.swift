@@ -196,12 +196,14 @@ struct ConfigurationBuilder {
                 continue
             }
             if let meant = KnownKeys.root.suggestion(for: section.name, isSection: true) {
-                diagnostics.error(
+                diagnostics.unknown(
                     section.location, "unknown section '\(section.name)'", remedy: "did you mean '\(meant)'?")
             } else {
+                let meant = EditDistance.nearest(to: section.name, among: DaemonSettingsReader.sections)
                 diagnostics.warning(
                     section.location, "section '\(section.name)' is used by nobody",
-                    remedy: "inherit from it with 'name : \(section.name) { }', or remove it")
+                    remedy: meant.map { "did you mean '\($0)'?" }
+                        ?? "inherit from it with 'name : \(section.name) { }', or remove it")
             }
         }
         root.finish(sparesUnknownSections: true)

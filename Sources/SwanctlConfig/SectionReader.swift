@@ -144,17 +144,17 @@ struct SectionReader {
         // A name that only begins like a section's is more likely to be a mistyped key.
         let meant = other?.stem == name ? nil : known.suggestion(for: name, isSection: isSection)
         if let meant {
-            diagnostics.error(
+            diagnostics.unknown(
                 location, "\(join(name)): unknown \(kind) '\(name)'", remedy: "did you mean '\(meant)'?")
         } else if other != nil {
-            diagnostics.error(
+            diagnostics.unknown(
                 location,
                 "\(join(name)): '\(name)' is a \(isSection ? "setting, not a section" : "section, not a setting")",
                 remedy: isSection ? "write '\(name) = …'" : "write '\(name) { … }'")
         } else {
             // Among secrets it may be one, on a line of its own.
             let isDiscreet = path == "secrets" || path.hasPrefix("secrets.")
-            diagnostics.error(
+            diagnostics.unknown(
                 location, isDiscreet ? "\(path): unknown \(kind)" : "\(join(name)): unknown \(kind) '\(name)'",
                 remedy: "remove it; swanctl.conf(5) lists all keys")
         }

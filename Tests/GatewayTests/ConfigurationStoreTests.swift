@@ -52,6 +52,25 @@ import WireFormat
         #expect(store.due == nil)
     }
 
+    /// A key that nobody knows comes before what may only follow from it.
+    @Test func unknownKeysAreNamedFirst() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        let item = ViciItem(
+            .connection, name: "gw",
+            fields: ViciTree { tree in
+                tree.set("rekey_time", "soon")
+                tree.set("remote_adrs", "192.0.2.2")
+                tree.setSection("children") { $0.setSection("net") { $0.set("esp_proposal", "aes128gcm16") } }
+            })
+        let complaint = try #require(store.load([item], now: now))
+        #expect(
+            complaint.hasPrefix(
+                "connections.gw.children.net.esp_proposal: unknown key 'esp_proposal'; did you mean 'esp_proposals'? - "
+                    + "connections.gw.remote_adrs: unknown key 'remote_adrs'; did you mean 'remote_addrs'? (and "),
+            "\(complaint)")
+        #expect(!complaint.contains("soon"))
+    }
+
     @Test func changesAreTakenOverTogetherAndOnlyWhenThereAreAny() throws {
         let store = ConfigurationStore(try Fixtures.hq())
         var changes: [[String]] = []

@@ -114,6 +114,29 @@ import WireFormat
         #expect(loaded.settings.controlSocket == "unix:///x")
     }
 
+    /// A mistyped key would go without effect; strongSwan's own may stand beside it.
+    @Test(arguments: [
+        ("retransmit_trie = 9", "charon.retransmit_trie: unknown key 'retransmit_trie'", "retransmit_tries"),
+        ("plugins {\n vici {\n soket = unix:///x\n}\n}", "charon.plugins.vici.soket: unknown key 'soket'", "socket"),
+        ("plugin {\n vici {\n}\n}", "charon.plugin: unknown section 'plugin'", "plugins"),
+        ("plugins {\n revokation {\n}\n}", "charon.plugins.revokation: unknown section 'revokation'", "revocation"),
+    ])
+    func nearMissesOfWhatIsHonouredAreWarnings(lines: String, what: String, meant: String) throws {
+        let own = "keep_alive_dpd_margin = 1\nprocessor {\n}\nplugins {\n curl {\n load = yes\n}\n}\n"
+        let loaded = try load("charon {\n\(lines)\n\(own)\n}\n" + connection(""))
+        let warnings = loaded.warnings.filter { $0.severity == .warning }
+        #expect(warnings.map(\.message) == [what + ", which has no effect"])
+        #expect(warnings.first?.remedy == "did you mean '\(meant)'?")
+        #expect(loaded.warnings.filter { $0.severity == .note }.map(\.message).count == 1)
+        let line = 2 + (lines.split(separator: "\n").firstIndex { $0.contains(what.split(separator: "'")[1]) } ?? 0)
+        #expect(warnings.first?.location.line == line)
+    }
+
+    @Test func aSectionThatIsNearlyStrongSwansIsNamed() throws {
+        let loaded = try load("charn {\n retransmit_tries = 3\n}\n" + connection(""))
+        #expect(loaded.warnings.map(\.remedy) == ["did you mean 'charon'?"])
+    }
+
     @Test func strongSwansOwnKeysAreNotedAndOursChecked() throws {
         let loaded = try load("charon {\n load_modular = yes\n}\nlibtls {\n x = 1\n}\n" + connection(""))
         #expect(loaded.warnings.map(\.severity) == [.note])
