@@ -33,11 +33,29 @@ final class CertificateDirectory {
                 credentials.revocationLists.append(list)
             }
         }
-        for kind in ["private", "rsa", "ecdsa", "pkcs8"] {
+        reviewFiles(passwords)
+        for kind in Self.keyFolders {
             for path in files(kind) { key(at: path, kind, passwords) }
         }
         for path in files("pkcs12") { container(at: path, passwords) }
     }
+
+    /// Says which files `secrets` names that are not there.
+    private func reviewFiles(_ passwords: [Password]) {
+        var found: [String: [String]] = [:]
+        for password in passwords {
+            // swanctl has several directories for private keys, and `private` is for all of them.
+            let folders = password.kind == "private" ? Self.keyFolders : [password.kind]
+            for folder in folders where found[folder] == nil { found[folder] = files(folder) }
+            let isThere = folders.contains { found[$0]?.contains { Self.isMeant(password.file, $0) } ?? false }
+            guard !isThere else { continue }
+            diagnostics.warning(
+                password.location, "\(password.path).file: there is no file '\(password.file)' in '\(password.kind)'",
+                remedy: "put the file into '\(FilePath.resolve(password.kind, in: directory))', or correct its name")
+        }
+    }
+
+    private static let keyFolders = ["private", "rsa", "ecdsa", "pkcs8"]
 
     /// A password for a file of a kind.
     struct Password {
@@ -45,8 +63,12 @@ final class CertificateDirectory {
         let kind: String
         /// The file's name.
         let file: String
-        /// The password.
-        let secret: SecretBytes
+        /// The password; nil where the section has none.
+        let secret: SecretBytes?
+        /// The section's path, as messages name it.
+        let path: String
+        /// Where the file is named.
+        let location: SourceLocation
     }
 
     /// The certificates that a value of `certs` or `cacerts` names: a file in `folder`, or PEM itself.
@@ -103,7 +125,7 @@ final class CertificateDirectory {
     }
 
     private func key(at path: String, _ kind: String, _ passwords: [Password]) {
-        let known = passwords.filter { $0.kind != "pkcs12" && Self.isMeant($0.file, path) }.map(\.secret)
+        let known = passwords.filter { $0.kind != "pkcs12" && Self.isMeant($0.file, path) }.compactMap(\.secret)
         let key = warnedOfSecret(path) { octets throws(TrustError) in
             try Self.opened(octets, known) { file, password throws(TrustError) in
                 try PrivateKey(file: file, password: password)
@@ -113,7 +135,7 @@ final class CertificateDirectory {
     }
 
     private func container(at path: String, _ passwords: [Password]) {
-        let known = passwords.filter { $0.kind == "pkcs12" && Self.isMeant($0.file, path) }.map(\.secret)
+        let known = passwords.filter { $0.kind == "pkcs12" && Self.isMeant($0.file, path) }.compactMap(\.secret)
         let container = warnedOfSecret(path) { octets throws(TrustError) in
             try Self.opened(octets, known) { file, password throws(TrustError) in
                 try CertificateFile.container(file, password: password)

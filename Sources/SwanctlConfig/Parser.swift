@@ -225,8 +225,12 @@ struct Parser {
             let resolved = FilePath.resolve(pattern, in: directory)
             do {
                 let paths = try source.glob(resolved)
-                if paths.isEmpty {
+                if paths.isEmpty, resolved.contains(where: { "*?[".contains($0) }) {
                     diagnostics.note(location, "no file matches '\(resolved)'; nothing is included")
+                } else if paths.isEmpty {
+                    diagnostics.warning(
+                        location, "there is no file '\(resolved)'; nothing is included",
+                        remedy: "correct the name, or write one with a * where there may be none")
                 }
                 for path in paths { read(path, into: section, includedFrom: chain, at: location) }
             } catch {

@@ -123,9 +123,12 @@ enum SecretReader {
                 reader.view.location, "\(reader.path) names no file", remedy: "add file = …")
             return nil
         }
-        guard let written, written.value != nil else { return nil }
+        let location = reader.location(of: "file")
         do {
-            return .init(kind: kind, file: file, secret: try octets(written))
+            let secret = try written.flatMap { setting throws(ValueProblem) in
+                setting.value == nil ? nil : try octets(setting)
+            }
+            return .init(kind: kind, file: file, secret: secret, path: reader.path, location: location)
         } catch {
             reader.diagnostics.error(
                 reader.location(of: "secret"), "\(reader.path).secret: \(error.message)", remedy: error.remedy)

@@ -151,6 +151,25 @@ struct CertificateTests {
         #expect(try Self.load(files, secrets: elsewhere).credentials.keys.isEmpty)
     }
 
+    @Test("A file that secrets name and that is not there is named, with its place")
+    func missingFiles() throws {
+        let material = try Material()
+        for (kind, name) in [("private-mars", "mars.pem"), ("rsa", "moon.pem"), ("pkcs12", "moon.p12")] {
+            let loaded = try Self.load(material.files, secrets: "\(kind) {\nfile = \(name)\nsecret = open sesame\n}")
+            let folder = kind.split(separator: "-")[0]
+            #expect(
+                loaded.warnings.map(\.description) == [
+                    "/etc/swanctl.conf:16:1: warning: secrets.\(kind).file: there is no file '\(name)' in '\(folder)'; "
+                        + "put the file into '/etc/\(folder)', or correct its name"
+                ])
+        }
+        // A password need not be said, and the file may be in any of the directories.
+        #expect(try Self.load(material.files, secrets: "private {\nfile = mars.pem\n}").warnings.count == 1)
+        var files = material.files
+        files["/etc/ecdsa/more.pem"] = files["/etc/private/moon.pem"]
+        #expect(try Self.load(files, secrets: "private {\nfile = more.pem\nsecret = x\n}").warnings.isEmpty)
+    }
+
     @Test("Raw public keys, pinned certificates, policies and revocation belong to the peer's round")
     func remoteRound() throws {
         let material = try Material()

@@ -111,6 +111,17 @@ import WireFormat
         #expect(loaded.warnings.contains { $0.message.contains("no file matches '/etc/none/*.conf'") })
     }
 
+    /// Where there may be none, a pattern says so; a file's own name is meant.
+    @Test func anIncludeOfAFileThatIsNotThereIsAWarning() throws {
+        let loaded = try load(connection("") + "\n  include more.conf\ninclude conf.d/*.conf\n")
+        #expect(
+            loaded.warnings.map(\.description) == [
+                "/etc/swanctl.conf:23:11: warning: there is no file '/etc/more.conf'; nothing is included; "
+                    + "correct the name, or write one with a * where there may be none",
+                "/etc/swanctl.conf:24:9: note: no file matches '/etc/conf.d/*.conf'; nothing is included",
+            ])
+    }
+
     @Test(arguments: [
         ("connections {\n gw {\n", ["3:1: error: section 'gw', opened at 2:2, is not closed; add a }"]),
         ("}\n", ["1:1: error: this } closes nothing; remove it"]),
