@@ -247,7 +247,7 @@ struct UpdownEnvironment {
         let isAH = child.algorithms.securityProtocol == .ah
         var lines = [
             ("PLUTO_VERSION", "1.1"), ("PLUTO_VERB", verb), ("PLUTO_CONNECTION", child.name),
-            ("PLUTO_INTERFACE", interface ?? "unknown"), ("PLUTO_REQID", "\(child.id)"),
+            ("PLUTO_INTERFACE", interface ?? "unknown"), ("PLUTO_REQID", "\(child.protection)"),
             ("PLUTO_PROTO", isAH ? "ah" : "esp"), ("PLUTO_UNIQUEID", "\(owner.id)"),
             ("PLUTO_ME", owner.path.local.address.description),
             ("PLUTO_MY_ID", owner.localIdentity?.description ?? "%any"),

@@ -136,8 +136,10 @@ public struct ChildSASummary: Hashable, Sendable {
     public var expires: Instant?
     /// The CPIs, where payloads are compressed.
     public var compression: CompressionIndices?
+    /// The number of what it protects, the same for the Child SAs that take each other's place: what others call reqid.
+    public var protection: UInt32
 
-    /// A summary.
+    /// A summary of one that is the first to protect what it does.
     public init(
         id: ChildSAID, name: String, state: ChildSAState, mode: ChildTemplate.Mode,
         encapsulation: SecurityAssociation.Encapsulation, inboundSPI: UInt32, outboundSPI: UInt32, algorithms: Proposal,
@@ -145,6 +147,7 @@ public struct ChildSASummary: Hashable, Sendable {
         rekeyDue: Instant? = nil, expires: Instant? = nil
     ) {
         self.id = id
+        protection = id.rawValue
         self.name = name
         self.state = state
         self.mode = mode

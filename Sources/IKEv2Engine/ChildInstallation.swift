@@ -44,17 +44,22 @@ struct ChildInstallation {
     /// Installs the outbound direction and the policies; the child is up. One that loses a contest at once never gets
     /// packets to carry: `takesOver` is false then. One that the peer has made in place of `old` gets them when `old`
     /// goes: before that nobody knows whether the peer has had our answer, and can open them (RFC 7296 §2.8).
+    /// `replaced` is the one that we have made it in place of.
     func complete(
-        _ context: SessionContext, takesOver: Bool = true, inPlaceOf old: ChildSAID? = nil, _ turn: inout Turn
+        _ context: SessionContext, takesOver: Bool = true, inPlaceOf old: ChildSAID? = nil,
+        replacing replaced: ChildSAID? = nil, _ turn: inout Turn
     ) {
         turn.plane(.install(association(.outbound, context, &turn)))
         let predecessor = old.flatMap { context.children.child($0) }.flatMap { $0.isProtecting ? $0.id : nil }
         let lifeTime = agreement.template.lifeTime
         let rekeyTime = turn.moment(in: agreement.template.rekeyTime, less: agreement.template.randTime)
+        let before = (old ?? replaced).flatMap { context.children.child($0)?.protection }
+        let number = turn.tables.protections.enter(
+            agreement, of: context.connection.name, number: before ?? id.rawValue)
         var child = ChildSA(
             id: id, agreement: agreement, encapsulation: context.encapsulation,
             state: takesOver ? .installed : .rekeyed, installed: turn.now, rekeyDue: takesOver ? rekeyTime : nil,
-            expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: false)
+            expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: false, protection: number)
         child.predecessor = predecessor
         context.heldSPIs.removeAll { $0 == agreement.inboundSPI }
         context.children.add(child)
@@ -154,6 +159,7 @@ extension SessionContext {
                 : .remove(.inbound, spi: child.agreement.inboundSPI, of: id))
         if child.isProtecting { turn.plane(.unprotect(id, staysBlocked: staysBlocked)) }
         turn.tables.spis.release(child.agreement.inboundSPI)
+        turn.tables.protections.leave(child.agreement, of: connection.name)
         timers.remove(.childExpiry(id))
         timers.remove(.childRekey(id))
         timers.remove(.childInactivity(id))

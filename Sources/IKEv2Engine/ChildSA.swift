@@ -56,6 +56,8 @@ struct ChildSA: Hashable {
     var isProtecting: Bool
     /// The Child SA in whose place the peer has made this one, while packets still go to that.
     var predecessor: ChildSAID?
+    /// The number of what it protects, which a successor has as well.
+    var protection: UInt32
 
     /// A copy for status.
     var summary: ChildSASummary {
@@ -65,6 +67,7 @@ struct ChildSA: Hashable {
             localSelectors: agreement.localSelectors, remoteSelectors: agreement.remoteSelectors,
             installed: installed, rekeyDue: rekeyDue, expires: expires)
         summary.compression = agreement.compression
+        summary.protection = protection
         return summary
     }
 }

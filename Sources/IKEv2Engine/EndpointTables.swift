@@ -13,6 +13,8 @@ final class EndpointTables {
     var directory = ConnectionDirectory()
     /// Inbound SPIs of Child SAs.
     var spis = SPIAllocator()
+    /// What Child SAs protect, by number.
+    var protections = ProtectionNumbers()
     /// Half-open IKE SAs that peers started.
     var governor = HalfOpenGovernor()
     /// Cookies for peers.

@@ -83,6 +83,7 @@ final class IKESession {
         context.write(to: writer)
         phase.write(to: writer)
         writer.optional(initiation?.key)
+        writer.list(context.children.all) { writer.uint32($0.protection) }
     }
 
     /// Whether it is neither established nor at its end.

@@ -27,11 +27,11 @@ extension SessionContext {
         installation.installInbound(self, &turn)
         if let rival, !RekeyContest(ours: nonces, theirs: rival.nonces).oursStays {
             // The peer closes the old one, and we our own.
-            installation.complete(self, takesOver: false, &turn)
+            installation.complete(self, takesOver: false, replacing: old, &turn)
             agenda.add(.deleteChild(installation.id, .replaced))
             return
         }
-        installation.complete(self, &turn)
+        installation.complete(self, replacing: old, &turn)
         if let rival { children.update(rival.replacement) { $0.state = .rekeyed } }
         // Who wants the old one closed does not want it to live on under another number.
         if let reason = plannedEnd(of: old), reason != .expired { agenda.add(.deleteChild(installation.id, reason)) }

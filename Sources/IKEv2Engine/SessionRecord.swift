@@ -126,8 +126,22 @@ extension SessionContext {
             context.requests.repeatInFlight(by: exchange.schedule)
         }
         let key = try reader.optional("IKE_SA_INIT", InitiationKey.self)
+        try context.readProtections(&reader, turn.tables)
         let session = IKESession.resuming(context, Established(keys: keys, goingOnWith: exchange), key)
         return (session, successor)
+    }
+
+    /// A process that did not write these numbers had those of the Child SAs themselves.
+    private func readProtections(_ reader: inout RecordReader, _ tables: EndpointTables) throws(RecordError) {
+        let written =
+            reader.isAtEnd
+            ? [] : try reader.list("protections") { reader throws(RecordError) in try reader.uint32("protection") }
+        for (index, child) in children.all.enumerated() {
+            let number = tables.protections.enter(
+                child.agreement, of: connection.name,
+                number: index < written.count ? written[index] : child.protection)
+            children.update(child.id) { $0.protection = number }
+        }
     }
 
     private func readTimers(_ reader: inout RecordReader) throws(RecordError) {
@@ -258,7 +272,7 @@ extension ChildSA: Recorded {
         let expires = try reader.optional("expiry") { reader throws(RecordError) in try reader.instant("expiry") }
         self.init(
             id: id, agreement: agreement, encapsulation: encapsulation, state: state, installed: installed,
-            rekeyDue: rekeyDue, expires: expires, isProtecting: try reader.bool("protecting"))
+            rekeyDue: rekeyDue, expires: expires, isProtecting: try reader.bool("protecting"), protection: id.rawValue)
         predecessor = try reader.optional("predecessor")
     }
 }

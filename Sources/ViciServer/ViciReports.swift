@@ -124,8 +124,7 @@ enum ViciReports {
     ) {
         tree.set("name", child.name)
         tree.set("uniqueid", child.id)
-        // Our policies are bound to the Child SA itself: its number is what others call the reqid.
-        tree.set("reqid", child.id)
+        tree.set("reqid", child.protection)
         tree.set("state", child.state.rawValue)
         tree.set("mode", child.mode.rawValue)
         if child.state != .created, child.state != .routed {

@@ -84,6 +84,9 @@ import Testing
             UpdownEnvironment(child, of: owner, at: nil, nameServers: []).pairs(isUp: true).flatMap(\.self)
         }
         #expect(lines().contains("PLUTO_INTERFACE=unknown"))
+        #expect(lines().contains("PLUTO_REQID=1"))
+        child.protection = 5
+        #expect(lines().contains("PLUTO_REQID=5"))
         #expect(!lines().contains { $0.hasPrefix("PLUTO_XAUTH_ID") || $0.hasPrefix("PLUTO_IPCOMP") })
         owner.remoteEAPIdentity = .fqdn("ann")
         child.compression = CompressionIndices(inbound: 2, outbound: 3)

@@ -52,6 +52,8 @@ import WireFormat
         let second = RecordWriter()
         _ = next.handOver(to: second)
         #expect(Self.octets(second) == Self.octets(first))
+        #expect(next.summaries().map(\.children) == endpoint.summaries().map(\.children))
+        #expect(next.tables.protections.count == endpoint.tables.protections.count && next.tables.protections.count > 0)
     }
 
     @Test("Whatever is damaged is refused or read, and ends nothing")

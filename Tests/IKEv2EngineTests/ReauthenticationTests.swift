@@ -56,6 +56,7 @@ import Testing
     @Test func theNewOneIsUpBeforeTheOldOneEnds() throws {
         let pair = Self.pair(left: Self.yearly)
         let first = try #require(pair.left.summary?.id)
+        let protection = try #require(pair.left.summary?.children.first?.protection)
         pair.advance(.minutes(56))
         #expect(pair.left.summary?.id == first)
         pair.left.effects = []
@@ -63,6 +64,7 @@ import Testing
         #expect(pair.left.endpoint.counts.ikeSAs == 1 && pair.right.endpoint.counts.ikeSAs == 1)
         #expect(pair.left.summary?.id != first)
         #expect(pair.left.summary?.children.map(\.name) == ["net"])
+        #expect(pair.left.summary?.children.map(\.protection) == [protection])
         #expect(pair.left.closeReasons == [.replaced])
         // At every moment there was a Child SA.
         var protected = 1

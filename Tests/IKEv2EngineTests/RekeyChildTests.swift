@@ -59,6 +59,30 @@ import WireFormat
         #expect(firstKey != lastKey)
     }
 
+    /// What status calls `reqid` is that of what is protected: it outlives Child SAs and IKE SAs.
+    @Test(arguments: [true, false])
+    func theNumberOfWhatIsProtectedStays(fromLeft: Bool) throws {
+        let pair = Pair()
+        pair.connect()
+        let first = try onlyChild(pair)
+        for target in [
+            Command.Target.child("net", connection: nil), .connection("net"), .child("net", connection: nil),
+        ] {
+            (fromLeft ? pair.left : pair.right).handle(.command(.rekey(target)))
+            pair.run()
+            let next = try onlyChild(pair)
+            #expect(next.left.protection == first.left.id.rawValue && next.right.protection == first.right.id.rawValue)
+        }
+        #expect(try onlyChild(pair).left.id != first.left.id)
+        // Nobody protects it any more: whoever does next begins anew, and nothing is left behind.
+        pair.left.handle(.command(.terminate(.connection("net"))))
+        pair.run()
+        #expect(pair.left.endpoint.tables.protections.count == 0 && pair.right.endpoint.tables.protections.count == 0)
+        pair.connect()
+        let again = try onlyChild(pair).left
+        #expect(again.protection == again.id.rawValue && again.protection != first.left.protection)
+    }
+
     /// There is always an inbound SA for what the peer sends, and packets change over from one SA to the other.
     @Test func noMomentIsWithoutAProtection() {
         let pair = Pair()
