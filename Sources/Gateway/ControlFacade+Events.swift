@@ -12,8 +12,12 @@ extension ControlFacade {
     func observe(_ event: Event) {
         counters.count(event)
         failures.count(event)
-        if case .exchanged = event.kind { return }
+        if case .exchanged(let message) = event.kind {
+            if !repeating.isEmpty, message.isResponse, !message.isSent { publishAnswer(event) }
+            return
+        }
         remember(event)
+        noteRepetitions(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
         if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
             let sa = gateway.ikeSA(id), Self.isOther(sa)
@@ -25,7 +29,7 @@ extension ControlFacade {
         let isHeard = server.clientCount > 0
         if isHeard { tell(event, server) }
         publishChange(event, server)
-        if isHeard { publishAlert(event, server) }
+        if isHeard { publishAlerts(event, server) }
         guard pending.isWaiting else { return }
         for (ticket, outcome) in pending.settle(event) { server.complete(ticket, outcome) }
     }
@@ -64,7 +68,7 @@ extension ControlFacade {
     }
 
     /// Puts the event into words for those who want to read them, and only then: most events have no reader.
-    private func tell(_ event: Event, _ server: ViciServer) {
+    private func tell(_ event: Event, _ server: any ViciAudience) {
         let listeners = pending.listeners(event)
         let isPublic = server.hasListeners("log")
         guard isPublic || !listeners.isEmpty else { return }
@@ -76,13 +80,7 @@ extension ControlFacade {
         if isPublic { server.publish(.log(line)) }
     }
 
-    private func publishAlert(_ event: Event, _ server: ViciServer) {
-        guard server.hasListeners("alert"), let alert = Alert(event) else { return }
-        let summary = event.ikeSA.flatMap { announced[$0] ?? gateway.ikeSA($0) }
-        server.publish(.alert(type: alert.type, message: alert.message, summary))
-    }
-
-    private func publishChange(_ event: Event, _ server: ViciServer) {
+    private func publishChange(_ event: Event, _ server: any ViciAudience) {
         switch event.kind {
         case .ikeStateChanged(.created, .established):
             // Nobody had to connect: it takes another one's place, and is announced when it does.
@@ -99,6 +97,7 @@ extension ControlFacade {
             // One that was rekeyed lives on under another number, and is announced as that already.
             guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }) else { return }
             noteShortLife(event, reason, summary)
+            publishReplacement(of: summary, reason, server)
             summary.state = .deleting
             server.publish(.ikeUpDown(isUp: false, summary))
         case .pathChanged:
@@ -114,7 +113,7 @@ extension ControlFacade {
     }
 
     /// An IKE SA has a successor: the youngest of its connection.
-    private func publishRekey(of id: IKESAID, _ server: ViciServer) {
+    private func publishRekey(of id: IKESAID, _ server: any ViciAudience) {
         guard var old = gateway.ikeSA(id) ?? announced[id], announced.removeValue(forKey: id) != nil else { return }
         let candidates = gateway.ikeSAs(of: old.connection).reversed().filter {
             $0.id > id && $0.state == .established && $0.remoteIdentity == old.remoteIdentity
@@ -129,7 +128,7 @@ extension ControlFacade {
     }
 
     /// A Child SA is up: a new one, or one in place of another.
-    private func publishInstalled(_ child: ChildSASummary, _ event: Event, _ server: ViciServer) {
+    private func publishInstalled(_ child: ChildSASummary, _ event: Event, _ server: any ViciAudience) {
         guard let owner = event.ikeSA.flatMap({ gateway.ikeSA($0) }) else {
             return publish(child, isUp: true, event, server)
         }
@@ -155,7 +154,7 @@ extension ControlFacade {
         if installed[owner]?.isEmpty ?? false { installed[owner] = nil }
     }
 
-    private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: ViciServer) {
+    private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: any ViciAudience) {
         guard server.hasListeners("child-updown"), var owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
         if let now = gateway.ikeSA(owner.id) { owner = now } else { owner.state = .deleting }
         server.publish(.childUpDown(isUp: isUp, child, of: owner, traffic(of: child)))

@@ -33,6 +33,8 @@ final class ControlFacade: ViciHandler {
     var oldestRemembered = 0
     /// Peers that deleted what they had just agreed to, by connection, and when.
     var shortLived: [String: Instant] = [:]
+    /// IKE SAs with a request that had to be repeated, until an answer comes.
+    var repeating: Set<IKESAID> = []
     /// What was counted.
     var counters = MessageCounters()
     /// Failures by cause.
@@ -41,8 +43,8 @@ final class ControlFacade: ViciHandler {
     /// Who has fetched revocation lists; nil where nobody does.
     var revocation: RevocationService?
 
-    /// The server that carries outcomes; set once it is there.
-    var server: ViciServer?
+    /// Whom outcomes and events are told; set once they can be.
+    var server: (any ViciAudience)?
 
     /// A facade of `gateway`, whose configuration is in `store`; `reload` reads the file again.
     init(_ gateway: Gateway, _ store: ConfigurationStore, reload: @escaping () -> ViciOutcome) {

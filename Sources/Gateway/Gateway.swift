@@ -250,7 +250,7 @@ public final class Gateway {
         isGathering = true
         body()
         isGathering = false
-        for refusal in plane.commitChanges() { refuse(refusal.child, refusal.reason) }
+        for refusal in plane.commitChanges() { refuse(refusal.child, refusal.reason, isPolicy: true) }
         let waiting = held
         held = []
         for effect in waiting { obey(effect) }
@@ -384,7 +384,8 @@ public final class Gateway {
                     Direction(direction: association.direction, spi: association.spi, child: association.child))
             }
         } catch {
-            refuse(child, String(describing: error))
+            let isPolicy = if case .protect = command { true } else { false }
+            refuse(child, String(describing: error), isPolicy: isPolicy)
         }
     }
 
@@ -409,10 +410,10 @@ public final class Gateway {
     }
 
     /// A data plane that will not carry a Child SA ends it: a tunnel that only seems to be up is worse than none.
-    private func refuse(_ child: ChildSAID?, _ reason: String) {
+    private func refuse(_ child: ChildSAID?, _ reason: String, isPolicy: Bool) {
         let owner = ikeSAs.first { sa in sa.children.contains { $0.id == child } }
         let name = owner?.children.first { $0.id == child }?.name
-        let refusal = Refusal.planeRefused(reason: reason)
+        let refusal = Refusal.planeRefused(reason: reason, isPolicy: isPolicy)
         if let owner { planeRefusals[owner.connection] = (environment.now, refusal) }
         publish(
             Event(

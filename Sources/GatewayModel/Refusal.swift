@@ -46,8 +46,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case badKeyExchange(group: Transform, reason: String)
     /// The configuration demands something that the peer does not do, or that is not there.
     case notMet(demand: String)
-    /// The data plane would not take it.
-    case planeRefused(reason: String)
+    /// The data plane would not take it: an SA, an address, or the policies of a Child SA.
+    case planeRefused(reason: String, isPolicy: Bool = false)
     /// Too many half-open IKE SAs.
     case tooManyHalfOpen(Path)
     /// These two are connected already, and the configuration says that the old IKE SA is kept.

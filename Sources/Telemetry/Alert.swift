@@ -9,6 +9,20 @@ public struct Alert: Hashable, Sendable {
     /// What happened, as a sentence.
     public let message: String
 
+    /// The alerts that an event is; none for most.
+    public static func all(_ event: Event) -> [Alert] {
+        guard let first = Alert(event) else { return [] }
+        guard event.ikeSA != nil, case .refused(_, let child?) = event.kind else { return [first] }
+        return [
+            first, Alert(type: "keep-on-child-sa-failure", message: "the IKE SA stays without its child '\(child)'"),
+        ]
+    }
+
+    private init(type: String, message: String) {
+        self.type = type
+        self.message = message
+    }
+
     /// The alert that an event is; nil for most.
     public init?(_ event: Event) {
         let type: String?
@@ -44,7 +58,7 @@ public struct Alert: Hashable, Sendable {
         case .noLease, .noVirtualAddress: "vip-failure"
         case .selectorsDisjoint: "ts-mismatch"
         case .malformed: "parse-error-body"
-        case .planeRefused: "install-child-sa-failed"
+        case .planeRefused(_, let isPolicy): isPolicy ? "install-child-policy-failed" : "install-child-sa-failed"
         case .alreadyConnected: "unique-keep"
         case .noAnswer(let exchange, _, _, _):
             exchange == "IKE_SA_INIT" ? "peer-init-unreachable" : "retransmit-send-timeout"

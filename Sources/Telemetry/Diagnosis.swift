@@ -153,7 +153,7 @@ extension Diagnosis {
                 facts: ["The peer's public value for \(group) is not one: \(reason)"],
                 causes: ["an error in the peer's implementation, or an attack"],
                 remedy: "Try another group in `proposals` on both sides.")
-        case .planeRefused(let reason):
+        case .planeRefused(let reason, _):
             self.init(
                 code: "E-DATA-PLANE", summary: "The tunnel was agreed on, but this system would not carry it.",
                 facts: ["The data plane says: \(reason)"], causes: [],

@@ -85,7 +85,7 @@ import Testing
         let pair = NodePair(hq: try Fixtures.hq(), branch: try Fixtures.branch())
         pair.hq.plane.refuses = command
         pair.initiate()
-        let expected = Refusal.planeRefused(reason: "no room for \(command)")
+        let expected = Refusal.planeRefused(reason: "no room for \(command)", isPolicy: command == "protect")
         // Said once, about the child; nobody heard that it was up; the peer has closed its half.
         #expect(pair.hq.refusals == [expected])
         #expect(pair.hq.installed.isEmpty)

@@ -48,7 +48,7 @@ import Testing
         pair.branch.plane.refusesLate = true
         pair.initiate(gathering: true)
         #expect(pair.branch.installed.isEmpty)
-        #expect(pair.branch.refusals == [.planeRefused(reason: "no room for a route")])
+        #expect(pair.branch.refusals == [.planeRefused(reason: "no room for a route", isPolicy: true)])
         #expect(pair.branch.gateway.ikeSAs.flatMap(\.children).isEmpty)
         #expect(pair.hq.gateway.ikeSAs.flatMap(\.children).isEmpty, "the peer is told that it is gone")
         #expect(pair.branch.plane.commands.filter { $0.hasPrefix("remove") }.count == 2)

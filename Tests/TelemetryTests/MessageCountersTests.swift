@@ -77,6 +77,16 @@ import Testing
         #expect(alert(.noPrivateKey(local: who, reason: "x")) == "local-auth-failed")
         #expect(alert(.noLease(identity: who, wanted: [], reason: "x")) == "vip-failure")
         #expect(alert(.noVirtualAddress(wanted: [])) == "vip-failure")
+        #expect(alert(.planeRefused(reason: "x")) == "install-child-sa-failed")
+        #expect(alert(.planeRefused(reason: "x", isPolicy: true)) == "install-child-policy-failed")
+    }
+
+    @Test func anIKESAThatStaysWithoutItsChildIsAnAlertOfItsOwn() {
+        var refused = event(.refused(.noChildProposal(child: "net", ours: [], theirs: []), child: "net"))
+        #expect(Alert.all(refused).map(\.type) == ["proposal-mismatch-child"])
+        refused.ikeSA = IKESAID(rawValue: 1)
+        #expect(Alert.all(refused).map(\.type) == ["proposal-mismatch-child", "keep-on-child-sa-failure"])
+        #expect(Alert.all(event(.peerAlive)).isEmpty)
     }
 
     enum Sample: Sendable {

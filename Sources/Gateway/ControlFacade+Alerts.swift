@@ -1,0 +1,81 @@
+import GatewayModel
+import IKECore
+import NetworkTypes
+import Telemetry
+import ViciServer
+
+/// What somebody may have to know at once (`alert`).
+///
+/// It owns the alerts that take more than one event to see; ``Alert`` knows the others.
+extension ControlFacade {
+    /// Tells the alerts that an event is.
+    func publishAlerts(_ event: Event, _ server: any ViciAudience) {
+        guard server.hasListeners("alert") else { return }
+        let summary = event.ikeSA.flatMap { announced[$0] ?? gateway.ikeSA($0) }
+        for alert in Alert.all(event) {
+            server.publish(.alert(type: alert.type, message: alert.message, summary))
+        }
+        if case .childInstalled(let child) = event.kind, isNarrowed(child, event.connection) {
+            let selectors =
+                "\(child.localSelectors.map(\.description).joined(separator: ", ")) === "
+                + child.remoteSelectors.map(\.description).joined(separator: ", ")
+            server.publish(
+                .alert(
+                    type: "ts-narrowed", message: "'\(child.name)' protects less than is configured: \(selectors)",
+                    summary))
+        }
+    }
+
+    /// An IKE SA is over, `summary` as it was: the peer may have begun another one in its place.
+    func publishReplacement(of summary: IKESASummary, _ reason: Event.CloseReason, _ server: any ViciAudience) {
+        guard reason == .replaced, server.hasListeners("alert") else { return }
+        // In place of one that is authenticated anew we begin the next; here the peer has come once more.
+        let next = gateway.ikeSAs.last { sa in
+            sa.id > summary.id && sa.state == .established && !sa.isInitiator
+                && sa.remoteIdentity == summary.remoteIdentity && sa.localIdentity == summary.localIdentity
+        }
+        guard let next else { return }
+        server.publish(
+            .alert(
+                type: "unique-replace",
+                message: "another IKE SA with the same peer, number \(next.id), takes this one's place (unique)",
+                summary))
+    }
+
+    /// An answer has come to somebody whose requests had to be repeated.
+    func publishAnswer(_ event: Event) {
+        guard let id = event.ikeSA, repeating.remove(id) != nil, let server, server.hasListeners("alert") else {
+            return
+        }
+        server.publish(
+            .alert(
+                type: "retransmit-send-cleared", message: "the peer answers again",
+                announced[id] ?? gateway.ikeSA(id)))
+    }
+
+    /// Takes note of whose requests have to be repeated.
+    func noteRepetitions(_ event: Event) {
+        guard let id = event.ikeSA else { return }
+        switch event.kind {
+        case .retransmitted: repeating.insert(id)
+        case .ikeClosed: repeating.remove(id)
+        default: break
+        }
+    }
+
+    /// Whether a Child SA has other selectors than its template. What the ends' own addresses decide is not compared.
+    private func isNarrowed(_ child: ChildSASummary, _ connection: String?) -> Bool {
+        let template = connection.flatMap { gateway.configuration.connection(named: $0)?.child(named: child.name) }
+        guard let template, child.mode == .tunnel else { return false }
+        return isNarrowed(template.localSelectors, child.localSelectors)
+            || isNarrowed(template.remoteSelectors, child.remoteSelectors)
+    }
+
+    private func isNarrowed(_ configured: [SelectorTemplate], _ agreed: [TrafficSelector]) -> Bool {
+        guard configured.allSatisfy({ $0.addresses != nil }) else { return false }
+        let whole = configured.compactMap { selector in
+            selector.addresses.map { TrafficSelector($0, ipProtocol: selector.ipProtocol, ports: selector.ports) }
+        }
+        return Set(whole) != Set(agreed)
+    }
+}
