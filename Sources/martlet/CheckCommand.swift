@@ -74,6 +74,7 @@ struct CheckReport: Codable, Equatable {
             found = error.warnings
         }
         loadable = errors.isEmpty
+        found.sort { $0.location < $1.location }
         warnings = found.filter { $0.severity == .warning }.map(Finding.init)
         notes = found.filter { $0.severity == .note }.map(Finding.init)
     }

@@ -54,13 +54,38 @@ extension MartletCommand {
     /// Carries out a command. A failure is an object on standard output for who asked for JSON.
     private static func carryOut() {
         do {
+            try refuseUnknownHelp()
             var command = try parseAsRoot()
             do { try command.run() } catch let failure as CommandFailure where wantsJSON && !(command is Run) {
                 let isLined = command is Watch || command is Log
                 print(try isLined ? failure.json().line() : Status.json(failure.json()))
                 Foundation.exit(1)
             }
-        } catch { exit(withError: error) }
+        } catch {
+            if wantsJSON, exitCode(for: error) == .validationFailure,
+                let object = try? Status.json(CommandFailure(message(for: error)).json())
+            {
+                print(object)
+                Foundation.exit(ExitCode.validationFailure.rawValue)
+            }
+            exit(withError: error)
+        }
+    }
+
+    /// `martlet help NAME` of a command that there is not would be the help of all.
+    private static func refuseUnknownHelp() throws {
+        let words = CommandLine.arguments.dropFirst()
+        guard words.first == "help" else { return }
+        var command: any ParsableCommand.Type = Self.self
+        for word in words.dropFirst() where !word.hasPrefix("-") {
+            let below = command.configuration.subcommands
+            guard !below.isEmpty else { return }
+            guard let next = below.first(where: { $0._commandName == word }) else {
+                throw ValidationError(
+                    "There is no command '\(word)'. There are: \(below.map { $0._commandName }.joined(separator: ", ")).")
+            }
+            command = next
+        }
     }
 
     private static var wantsJSON: Bool {

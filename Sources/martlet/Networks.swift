@@ -15,6 +15,12 @@ enum Networks {
         }
     }
 
+    /// Networks as blocks are written: without what stands behind a block's length.
+    static func blocks(_ networks: [String]) throws -> [String] {
+        try check(networks)
+        return networks.map { text in text.contains("/") ? IPPrefix(text)?.description ?? text : text }
+    }
+
     /// Refuses networks of a new connection's peer that our own hosts, or another tunnel, have already, and those to which
     /// none of our networks could speak. What stands for everything is in nobody's way.
     static func review(_ networks: [String], of new: Connection, among connections: [Connection]) throws {

@@ -65,6 +65,10 @@ struct Rekeying {
         for target in targets {
             let answer = try gateway.call("rekey", target)
             outcome.matches += answer["matches"].flatMap { Int($0) } ?? 0
+            if answer["matches"] == "0" {
+                outcome.error = "It is not up: there is nothing to rekey."
+                return outcome
+            }
             if answer["success"] != "yes" {
                 outcome.error = "\(answer["errmsg"] ?? "It was refused")."
                 return outcome

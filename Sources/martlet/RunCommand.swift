@@ -142,6 +142,9 @@ struct ControlSocketOption: ParsableArguments {
     /// Whether it is where a gateway is looked for anyway.
     var isUsual: Bool { uri == Self.usual }
 
+    /// The option as the next command needs it; empty where that finds the socket anyway.
+    var asWritten: String { isUsual ? "" : " --vici \(StatusScreen.word(uri))" }
+
     /// Where it is.
     func address() throws -> ControlAddress {
         do throws(ControlAddress.Problem) { return try ControlAddress(uri) } catch {

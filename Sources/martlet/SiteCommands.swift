@@ -37,7 +37,7 @@ struct Init: ParsableCommand {
 
     func run() throws {
         try SiteFiles.check(name)
-        try Networks.check(lan)
+        let lan = try Networks.blocks(self.lan)
         let files = site.files
         guard !files.exists else {
             throw CommandFailure("\(files.path) is there already, and stays as it is. Name another one with --config.")
@@ -102,7 +102,7 @@ struct Invite: ParsableCommand {
 
     func run() throws {
         try SiteFiles.check(name)
-        try Networks.check(lan)
+        let lan = try Networks.blocks(self.lan)
         let isForeign = dialect.map { !["strongswan", "swanctl", "martlet"].contains($0) } ?? false
         if isForeign, let dialect, PeerDialect(rawValue: dialect) == nil {
             throw ValidationError(
@@ -201,7 +201,8 @@ struct Invite: ParsableCommand {
             if format.json { throw ExitCode(1) }
             throw CommandFailure(
                 "\(failure)\nThe invitation above is good as soon as a gateway has read \(path): `martlet run --config "
-                    + "\(files.path)` starts one, `swanctl --load-all` or SIGHUP lets one that runs read it.")
+                    + "\(StatusScreen.word(files.path))` starts one, `swanctl --load-all` or SIGHUP lets one that runs read it."
+            )
         }
     }
 }
@@ -282,7 +283,7 @@ struct Join: ParsableCommand {
             ],
             [
                 "Wrote \(path): a tunnel to '\(invitation.gateway)' at \(invitation.address).\(validity)", taken,
-                "Next: `martlet up \(invitation.gateway)` waits until traffic can flow.",
+                "Next: `martlet up \(invitation.gateway)\(start.control.asWritten)` waits until traffic can flow.",
             ])
         format.warn(warnings)
     }

@@ -36,12 +36,13 @@ struct StartOptions: ParsableArguments {
                 throw CommandFailure(
                     "The running gateway has read its own configuration again, and that has no '\(connection)': it was "
                         + "started with another file than \(configuration). Name its file with --config, or start it anew: "
-                        + "`martlet run --config \(configuration)`.")
+                        + "`martlet run --config \(StatusScreen.word(configuration))\(control.asWritten)`.")
             }
             return "The running gateway has read its configuration again."
         }
         guard start, geteuid() == 0 else {
-            return "No gateway is running; start one: `martlet run --config \(configuration)`, as root."
+            return
+                "No gateway is running; start one: `martlet run --config \(StatusScreen.word(configuration))\(control.asWritten)`, as root."
         }
         let unit = ServiceUnit()
         if unit.isThere, isUsual(configuration) {
@@ -52,7 +53,7 @@ struct StartOptions: ParsableArguments {
         try launch(configuration)
         try wait(for: connection, at: control.address(), log: logFile)
         return "Started a gateway in the background (log: \(logFile)). It ends with the machine: to have one after the "
-            + "next start, let it run `martlet run --config \(configuration)`."
+            + "next start, let it run `martlet run --config \(StatusScreen.word(configuration))\(control.asWritten)`."
     }
 
     /// Whether nothing was asked for that the packaged service has otherwise.

@@ -96,12 +96,12 @@ struct StatusScreen {
     }
 
     /// A name as a shell takes it for one word.
-    private static func word(_ name: String) -> String {
+    static func word(_ name: String) -> String {
         let plain = name.utf8.allSatisfy { octet in
             switch octet {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                UInt8(ascii: ":"), UInt8(ascii: "@"):
+                UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "/"):
                 true
             default: false
             }

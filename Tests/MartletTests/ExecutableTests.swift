@@ -26,12 +26,18 @@ import Testing
 
     @Test func aCommandLineThatMakesNoSenseIsSaidSo() throws {
         for arguments in [
-            ["nonsense"], ["up"], ["up", "x", "--timeout", "-3"], ["run", "--log", "9"], ["demo", "--megabytes", "0"],
+            ["nonsense"], ["help", "nonsense"], ["help", "peer", "nonsense"], ["up"], ["up", "x", "--timeout", "-3"],
+            ["run", "--log", "9"], ["demo", "--megabytes", "0"],
         ] {
             let outcome = try Executable.run(arguments)
             #expect(outcome.status == 64, "\(arguments)")
             #expect(outcome.errors.hasPrefix("Error: "))
+            let told = try Executable.run(arguments + ["--json"])
+            #expect(told.status == 64 && told.errors.isEmpty, "\(arguments)")
+            let object = try JSONSerialization.jsonObject(with: Data(told.output.utf8)) as? [String: Any]
+            #expect((object?["error"] as? String)?.isEmpty == false, "\(told.output)")
         }
+        #expect(try Executable.run(["help", "peer", "emit"]).output.contains("--dialect"))
     }
 
     @Test func theDemonstrationWorks() throws {
