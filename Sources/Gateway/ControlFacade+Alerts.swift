@@ -15,7 +15,10 @@ extension ControlFacade {
         for alert in Alert.all(event) {
             server.publish(.alert(type: alert.type, message: alert.message, summary))
         }
-        if case .childInstalled(let child) = event.kind, isNarrowed(child, event.connection) {
+        // A successor protects what the first one did.
+        if case .childInstalled(let child) = event.kind, child.protection == child.id.rawValue,
+            isNarrowed(child, event.connection)
+        {
             let selectors =
                 "\(child.localSelectors.map(\.description).joined(separator: ", ")) === "
                 + child.remoteSelectors.map(\.description).joined(separator: ", ")

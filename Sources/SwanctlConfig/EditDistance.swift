@@ -1,5 +1,5 @@
 /// How many letters have to change to turn one word into another.
-enum EditDistance {
+public enum EditDistance {
     /// The number of letters put in, left out, exchanged, or swapped with their neighbour.
     static func between(_ first: String, _ second: String) -> Int {
         let a = Array(first.utf8.prefix(64)), b = Array(second.utf8.prefix(64))
@@ -17,7 +17,7 @@ enum EditDistance {
     }
 
     /// The word nearest to `word`, the first of equals; nil when none is near enough to be meant.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    public static func nearest(to word: String, among candidates: [String]) -> String? {
         let limit = max(2, word.utf8.count / 3)
         var best: (distance: Int, candidate: String)?
         for candidate in candidates.prefix(2_000) where abs(candidate.utf8.count - word.utf8.count) <= limit {

@@ -41,7 +41,8 @@ struct Invitation: Codable, Equatable {
 
     /// Reads a line; blanks and line ends, which terminals put into long lines, do not matter.
     init(line: String) throws {
-        let text = line.filter { !$0.isWhitespace }
+        // Pasted lines bring breaks with them, and the quotes of a chat or a mail.
+        let text = line.filter { !$0.isWhitespace && !"'\"`".contains($0) }
         guard text.hasPrefix(Self.prefix) else {
             throw CommandFailure("This is no invitation: it begins with `\(Self.prefix)`. Paste the whole line.")
         }

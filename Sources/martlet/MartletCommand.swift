@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Gateway
+import SwanctlConfig
 
 /// The executable: one command for the gateway itself and for all that people do with it.
 @main
@@ -54,7 +55,7 @@ extension MartletCommand {
     /// Carries out a command. A failure is an object on standard output for who asked for JSON.
     private static func carryOut() {
         do {
-            try refuseUnknownHelp()
+            try refuseUnknownCommands()
             var command = try parseAsRoot()
             do { try command.run() } catch let failure as CommandFailure where wantsJSON && !(command is Run) {
                 let isLined = command is Watch || command is Log
@@ -72,17 +73,19 @@ extension MartletCommand {
         }
     }
 
-    /// `martlet help NAME` of a command that there is not would be the help of all.
-    private static func refuseUnknownHelp() throws {
-        let words = CommandLine.arguments.dropFirst()
-        guard words.first == "help" else { return }
+    /// Names the command that there is not: else it would be an unexpected argument, or the help of all.
+    private static func refuseUnknownCommands() throws {
+        var words = CommandLine.arguments.dropFirst()
+        if words.first == "help" { words = words.dropFirst() }
         var command: any ParsableCommand.Type = Self.self
-        for word in words.dropFirst() where !word.hasPrefix("-") {
+        for word in words {
             let below = command.configuration.subcommands
-            guard !below.isEmpty else { return }
+            if below.isEmpty || word.hasPrefix("-") { return }
             guard let next = below.first(where: { $0._commandName == word }) else {
+                let names = below.map { $0._commandName }
+                let meant = EditDistance.nearest(to: word, among: names).map { "Did you mean '\($0)'?" }
                 throw ValidationError(
-                    "There is no command '\(word)'. There are: \(below.map { $0._commandName }.joined(separator: ", ")).")
+                    "There is no command '\(word)'. \(meant ?? "There are: \(names.joined(separator: ", ")).")")
             }
             command = next
         }

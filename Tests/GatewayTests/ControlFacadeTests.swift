@@ -149,6 +149,11 @@ import Testing
         part.initiate(1)
         part.pair.run()
         #expect(part.outcome(1) == .success && part.audience.alerts == ["ts-narrowed"])
+        // Once, not with each new key.
+        #expect(part.facade.rekey(.child("net", connection: nil)).matches == 1)
+        part.pair.run()
+        #expect(part.facade.ikeSAs().first?.summary.children.map(\.id.rawValue) == [2])
+        #expect(part.audience.alerts == ["ts-narrowed"])
     }
 
     @Test func anAnswerAfterRepetitionsIsAnAlert() throws {

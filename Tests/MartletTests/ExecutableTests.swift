@@ -38,6 +38,8 @@ import Testing
             #expect((object?["error"] as? String)?.isEmpty == false, "\(told.output)")
         }
         #expect(try Executable.run(["help", "peer", "emit"]).output.contains("--dialect"))
+        #expect(try Executable.run(["stauts"]).errors.contains("no command 'stauts'. Did you mean 'status'?"))
+        #expect(try Executable.run(["pki", "revok"]).errors.contains("Did you mean 'revoke'?"))
     }
 
     @Test func theDemonstrationWorks() throws {

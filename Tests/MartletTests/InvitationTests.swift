@@ -19,6 +19,7 @@ import Testing
         // As a terminal or a mail program may break it.
         let broken = line.prefix(30) + "\n  " + line.dropFirst(30)
         #expect(try Invitation(line: String(broken)) == invitation)
+        #expect(try Invitation(line: "'\(line)'") == invitation)
     }
 
     @Test func damageIsFound() throws {
