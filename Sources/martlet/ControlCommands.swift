@@ -13,7 +13,9 @@ struct GatewayClient {
         let address = try option.address()
         do { client = try ViciClient(connectingTo: address) } catch {
             throw CommandFailure(
-                "\(error).\nIs a gateway running there? `martlet run --config FILE --vici \(address.uri)` starts one.")
+                CommandFailure.sentence(error)
+                    + "\nIs a gateway running there? `martlet run --config FILE --vici \(address.uri)` starts one."
+            )
         }
         try requireMartlet(address.uri)
     }
@@ -48,7 +50,7 @@ struct GatewayClient {
 
     /// What the gateway says of itself.
     func status() throws -> StatusReport {
-        do { return StatusReport(try client.status()) } catch { throw CommandFailure("\(error).") }
+        do { return StatusReport(try client.status()) } catch { throw CommandFailure(CommandFailure.sentence(error)) }
     }
 
     /// A line of the gateway's log that belongs to a command.
@@ -69,7 +71,7 @@ struct GatewayClient {
                 if let text = event["msg"] { onLine?(Line(level: event["level"].flatMap { Int($0) } ?? 1, text: text)) }
             }
         } catch {
-            throw CommandFailure("\(error).")
+            throw CommandFailure(CommandFailure.sentence(error))
         }
     }
 }

@@ -73,7 +73,7 @@ struct Metrics: ParsableCommand {
             _ = try gateway.client.call("list-certs", streaming: "list-cert") { exporter.add(certificate: $0) }
             counters = try gateway.client.call("get-counters", ViciTree { $0.set("all", true) })
             stats = try gateway.client.call("stats")
-        } catch { throw CommandFailure("\(error).") }
+        } catch { throw CommandFailure(CommandFailure.sentence(error)) }
         for connection in connections { exporter.add(connection: connection) }
         var page = MetricsPage(report, connections, counters.section("counters") ?? ViciTree(), stats)
         page.add(exporter)

@@ -158,4 +158,10 @@ struct CommandFailure: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
+
+    /// An error's words with the full stop that they lack.
+    static func sentence(_ error: any Error) -> String {
+        let words = "\(error)"
+        return words.last.map { ".?!".contains($0) } == true ? words : words + "."
+    }
 }

@@ -38,7 +38,7 @@ struct Show: ParsableCommand {
             _ = try client.call("list-conns", streaming: "list-conn") { event in
                 for (name, tree) in event.sections { connections[name] = tree }
             }
-        } catch { throw CommandFailure("\(error).") }
+        } catch { throw CommandFailure(CommandFailure.sentence(error)) }
         let lines =
             subject[1] == "ikev2"
             ? CiscoText.ikeSAs(sas, connections, isDetailed: isDetailed)

@@ -72,7 +72,7 @@ struct Log: ParsableCommand {
             _ = try gateway.client.call("martlet-log", streaming: "martlet-log") { tree in
                 show(EventLine(name: "log", tree: tree))
             }
-        } catch { throw CommandFailure("\(error).") }
+        } catch { throw CommandFailure(CommandFailure.sentence(error)) }
         // What the log remembers of a connection that is gone is worth its lines.
         if let name, !isKnown { try gateway.status().requireConnection(name) }
         try stream?.forEach(for: seconds, everySecond: packets(gateway, levels, show), show)
@@ -102,7 +102,7 @@ struct EventStream {
     /// Registers for events of these names.
     init(_ control: ControlSocketOption, _ names: [String]) throws {
         client = try GatewayClient(control).client
-        do { try client.register(for: names) } catch { throw CommandFailure("\(error).") }
+        do { try client.register(for: names) } catch { throw CommandFailure(CommandFailure.sentence(error)) }
     }
 
     /// Calls `body` with each event, until the gateway stops or the time is over.
@@ -123,7 +123,7 @@ struct EventStream {
                 if let (name, tree) = try client.nextEvent(timeout: timeout) { body(EventLine(name: name, tree: tree)) }
             } catch {
                 if error == .closed { throw CommandFailure("The gateway has stopped.") }
-                throw CommandFailure("\(error).")
+                throw CommandFailure(CommandFailure.sentence(error))
             }
         }
     }
@@ -134,7 +134,7 @@ struct EventStream {
             return try client.nextEvent(timeout: .milliseconds(Int64(max(0, seconds) * 1000) + 1)).map {
                 EventLine(name: $0.name, tree: $0.tree)
             }
-        } catch { throw CommandFailure("\(error).") }
+        } catch { throw CommandFailure(CommandFailure.sentence(error)) }
     }
 }
 

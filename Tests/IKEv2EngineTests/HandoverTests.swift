@@ -56,6 +56,21 @@ import WireFormat
         #expect(next.tables.protections.count == endpoint.tables.protections.count && next.tables.protections.count > 0)
     }
 
+    @Test("The number of what is protected goes on, whichever Child SA protects it by now")
+    func protectionsGoOn() throws {
+        let pair = Pair()
+        pair.connect()
+        pair.left.handle(.command(.rekey(.child("net", connection: "net"))))
+        pair.run()
+        let before = try #require(pair.left.summary?.children.first)
+        #expect(before.protection != before.id.rawValue)
+        let writer = RecordWriter()
+        _ = pair.left.endpoint.handOver(to: writer)
+        let configuration = Configuration(connections: [Pair.connection()])
+        let (next, _) = try Self.takeOver(Self.octets(writer), configuration, pair.now)
+        #expect(next.summaries().first?.children.map(\.protection) == [before.protection])
+    }
+
     @Test("Whatever is damaged is refused or read, and ends nothing")
     func damage() throws {
         let (endpoint, configuration, now) = try Self.established()

@@ -7,6 +7,7 @@ import Testing
 @Suite struct ControlAddressTests {
     @Test func whatIsServed() throws {
         #expect(try ControlAddress("unix:///run/x") == .path("/run/x"))
+        for empty in ["", "unix://"] { #expect(throws: ControlAddress.Problem.self) { try ControlAddress(empty) } }
         #expect(try ControlAddress("/run/x") == .path("/run/x"))
         #expect(try ControlAddress("tcp://127.0.0.1:4502") == .loopback(Endpoint(.loopback(.v4), 4502)))
         #expect(try ControlAddress("tcp://127.8.0.1:1").uri == "tcp://127.8.0.1:1")

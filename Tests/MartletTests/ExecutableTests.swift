@@ -70,7 +70,9 @@ import Testing
         #expect(outcome.status == 1)
         #expect(outcome.output.isEmpty)
         #expect(
-            outcome.errors.contains(folder.file("none.vici")) && outcome.errors.contains("martlet run --config FILE"))
+            outcome.errors.contains("Nobody listens there.\nIs a gateway running there?")
+                && outcome.errors.contains(folder.file("none.vici"))
+                && outcome.errors.contains("martlet run --config FILE"))
     }
 
     @Test func aBrokenFileIsExplainedWholly() throws {

@@ -20,6 +20,9 @@ public enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
     /// Reads it. What would be heard from other machines is refused: nobody proves who they are in this protocol, and
     /// whoever speaks it may do everything.
     public init(_ text: String) throws(Problem) {
+        guard !text.isEmpty, text != "unix://" else {
+            throw Problem(description: "no socket is named; write unix://PATH or tcp://127.0.0.1:PORT")
+        }
         if text.hasPrefix("unix://") {
             self = .path(String(text.dropFirst("unix://".count)))
             return

@@ -146,7 +146,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         case (.familyNotSupported, "socket"):
             "The kernel has this address family switched off"
         case (.connectionRefused, "connect"), (.noSuchEntry, "connect"):
-            "Nobody listens there; is the daemon running?"
+            "Nobody listens there"
         case (.accessDenied, "connect"):
             "This user may not talk to the daemon; use its group or sudo"
         default: nil
