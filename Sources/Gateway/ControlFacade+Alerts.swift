@@ -29,15 +29,24 @@ extension ControlFacade {
         }
     }
 
-    /// An IKE SA is over, `summary` as it was: the peer may have begun another one in its place.
-    func publishReplacement(of summary: IKESASummary, _ reason: Event.CloseReason, _ server: any ViciAudience) {
-        guard reason == .replaced, server.hasListeners("alert") else { return }
+    /// An IKE SA is being deleted: under `unique = replace`, the peer may have begun another one in its place.
+    func publishReplacement(of id: IKESAID?, _ server: any ViciAudience) {
+        guard let summary = id.flatMap({ announced[$0] }),
+            gateway.configuration.connection(named: summary.connection)?.uniqueness == .replace
+        else { return }
+        publishReplacement(of: summary, server)
+    }
+
+    /// An IKE SA, `summary` as it was, is over since there is another one, unless that was told already.
+    func publishReplacement(of summary: IKESASummary, _ server: any ViciAudience) {
+        guard !replaced.contains(summary.id), server.hasListeners("alert") else { return }
         // In place of one that is authenticated anew we begin the next; here the peer has come once more.
         let next = gateway.ikeSAs.last { sa in
             sa.id > summary.id && sa.state == .established && !sa.isInitiator
                 && sa.remoteIdentity == summary.remoteIdentity && sa.localIdentity == summary.localIdentity
         }
         guard let next else { return }
+        replaced.insert(summary.id)
         server.publish(
             .alert(
                 type: "unique-replace",

@@ -90,6 +90,7 @@ extension ControlFacade {
             announced[summary.id] = summary
             shortLived[summary.connection] = nil
             server.publish(.ikeUpDown(isUp: true, summary))
+        case .ikeStateChanged(_, .deleting): publishReplacement(of: event.ikeSA, server)
         case .ikeStateChanged(_, .rekeyed):
             if let id = event.ikeSA { publishRekey(of: id, server) }
         case .ikeClosed(let reason):
@@ -97,7 +98,8 @@ extension ControlFacade {
             // One that was rekeyed lives on under another number, and is announced as that already.
             guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }) else { return }
             noteShortLife(event, reason, summary)
-            publishReplacement(of: summary, reason, server)
+            if reason == .replaced { publishReplacement(of: summary, server) }
+            replaced.remove(summary.id)
             summary.state = .deleting
             server.publish(.ikeUpDown(isUp: false, summary))
         case .pathChanged:

@@ -35,6 +35,8 @@ final class ControlFacade: ViciHandler {
     var shortLived: [String: Instant] = [:]
     /// IKE SAs with a request that had to be repeated, until an answer comes.
     var repeating: Set<IKESAID> = []
+    /// IKE SAs on their way out of which it was told that another one takes their place.
+    var replaced: Set<IKESAID> = []
     /// What was counted.
     var counters = MessageCounters()
     /// Failures by cause.

@@ -185,6 +185,7 @@ import Testing
                 }
             }
         }
+        #expect(stage.audience.alerts == ["unique-replace"], "\(stage.audience.alerts)")
         // The DELETE went to the one who does not know it any more, and is repeated to the other.
         stage.advance(seconds: 10)
         #expect(!stage.facade.ikeSAIDs().contains(old))
