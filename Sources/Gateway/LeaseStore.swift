@@ -23,7 +23,7 @@ struct LeaseStore {
         for pool in pools { self.pools[pool.name] = Pool(pool) }
     }
 
-    /// Takes over other pools. Leases of a pool that has the same addresses as before stay.
+    /// Takes over other pools. Leases of a pool whose addresses are in it as before stay.
     mutating func replace(_ next: [AddressPool]) {
         var kept: [String: Pool] = [:]
         for pool in next {
@@ -32,6 +32,9 @@ struct LeaseStore {
                 kept[pool.name] = present
             } else {
                 kept[pool.name] = Pool(pool)
+                for holding in pools[pool.name]?.holdings ?? [] {
+                    kept[pool.name]?.restore(holding.address, holding.identity, users: holding.users)
+                }
             }
         }
         order = next.map(\.name)

@@ -23,9 +23,11 @@ public enum Refusal: Error, Hashable, Sendable {
     case notUs(asked: Identity, ours: [Identity])
     /// There is no secret for these two identities.
     case noSecret(local: Identity, remote: Identity)
-    /// The peer's proof does not match: with a shared key, the keys differ, and it may be known how.
+    /// The peer's proof does not match: with a shared key, the keys differ, and it may be known how. With a post-quantum
+    /// preshared key mixed in (RFC 8784), that one may be what differs.
     case wrongProof(
-        local: Identity, remote: Identity, method: Connection.AuthenticationMethod, nearMiss: NearMiss? = nil)
+        local: Identity, remote: Identity, method: Connection.AuthenticationMethod, nearMiss: NearMiss? = nil,
+        withPPK: Bool = false)
     /// The peer proves itself in another way than the configuration asks for.
     case wrongMethod(expected: Connection.AuthenticationMethod, received: UInt8, remote: Identity)
     /// The peer's certificate or key is not good enough.
@@ -90,6 +92,8 @@ public enum Refusal: Error, Hashable, Sendable {
         public var method: Connection.AuthenticationMethod?
         /// How the peer is to prove itself.
         public var expectedMethod: Connection.AuthenticationMethod?
+        /// Whether a post-quantum preshared key was mixed in (RFC 8784).
+        public var usesPPK = false
         /// Packets on our side.
         public var localSelectors: [TrafficSelector]
         /// Packets on the peer's side.

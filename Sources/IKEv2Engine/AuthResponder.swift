@@ -227,7 +227,7 @@ struct AnsweringResponder: ~Copyable {
 
     private consuming func proceed(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         if let gateway = context.redirectionAtAuthentication { return redirect(to: gateway, proof, context, &turn) }
-        if let wanted = context.leaseRequest(request.configuration, context.eap.peer ?? identities.remote) {
+        if let wanted = context.leaseRequest(request.configuration, context.eap.peer ?? identities.remote, turn) {
             return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
         return finish(proof, context, &turn)

@@ -187,7 +187,8 @@ extension SessionContext {
         case .noSecret: return .noSecret(local: local, remote: remote)
         case .untrusted(let problem): return .untrusted(remote: remote, problem)
         default:
-            return .wrongProof(local: local, remote: remote, method: method, nearMiss: verdict.nearMiss)
+            return .wrongProof(
+                local: local, remote: remote, method: method, nearMiss: verdict.nearMiss, withPPK: ppkInUse != nil)
         }
     }
 

@@ -269,10 +269,12 @@ final class SessionContext {
     func offer(
         _ proposals: [Proposal], localSelectors: [TrafficSelector] = [], remoteSelectors: [TrafficSelector] = []
     ) -> Refusal.Offer {
-        Refusal.Offer(
+        var offer = Refusal.Offer(
             path: path, proposals: proposals, localIdentity: localIdentity,
             remoteIdentity: connection.expectedIdentity(of: path.remote.address), method: connection.local.method,
             expectedMethod: connection.remote.method, localSelectors: localSelectors, remoteSelectors: remoteSelectors)
+        offer.usesPPK = ppkInUse != nil
+        return offer
     }
 
     /// A copy for status.

@@ -77,7 +77,9 @@ extension SessionContext {
     func takeConfiguration(_ reply: ConfigurationPayload?, _ turn: inout Turn) {
         guard let reply, reply.type == .reply, !connection.virtualAddresses.isEmpty else { return }
         let families = Set(connection.virtualAddresses.map(\.family))
-        let settings = HostSettings(reply, families: families)
+        var settings = HostSettings(reply, families: families)
+        // With the address of either end of the way as ours, no packet would find that way any more.
+        settings.addresses.removeAll { $0 == path.remote.address || $0 == path.local.address }
         guard settings != HostSettings() else { return }
         assignment.settings = settings
         for address in settings.addresses { turn.plane(.addAddress(address, for: id)) }
@@ -93,7 +95,7 @@ extension SessionContext {
     // MARK: The gateway
 
     /// The question for addresses that a client's IKE_AUTH request gives rise to; nil when it gives rise to none.
-    func leaseRequest(_ request: ConfigurationPayload?, _ identity: Identity) -> LeaseRequest? {
+    func leaseRequest(_ request: ConfigurationPayload?, _ identity: Identity, _ turn: borrowing Turn) -> LeaseRequest? {
         guard let request, request.type == .request else { return nil }
         let wanted = Self.wantedAddresses(request)
         guard !wanted.isEmpty else { return nil }
@@ -103,10 +105,17 @@ extension SessionContext {
         }
         var question = LeaseRequest(
             connection: connection.name, pools: connection.pools, identity: identity, wanted: wanted,
-            replacesOlder: saidInitialContact || connection.uniqueness == .replace)
+            replacesOlder: replacesOlder(of: identity, turn))
         question.chosen = eap.addresses
         question.attributes = eap.attributes
         return question
+    }
+
+    /// Whether the client has an older IKE SA that ends when this one is up, as uniqueness demands.
+    private func replacesOlder(of identity: Identity, _ turn: borrowing Turn) -> Bool {
+        let policy = connection.uniqueness
+        guard policy != .never, saidInitialContact || policy == .replace, let localIdentity else { return false }
+        return turn.tables.established(local: localIdentity, remote: identity).contains { $0 != id }
     }
 
     /// One of each kind at most is asked for by honest clients; a few more do no harm.

@@ -42,7 +42,8 @@ extension Diagnosis {
             ]
             remedy = "Compare the secret and both `id` settings with the peer's; its log says which one it was."
         }
-        return (facts, unseen(offer) + causes, remedy)
+        guard offer.usesPPK else { return (facts, unseen(offer) + causes, remedy) }
+        return (facts, [differentPPK] + unseen(offer) + causes, "\(comparePPK) \(remedy)")
     }
 
     static func proof(_ method: Connection.AuthenticationMethod) -> String {

@@ -19,6 +19,15 @@ extension Diagnosis {
             remedy: remedy)
     }
 
+    /// A post-quantum preshared key was mixed into the keys of the proof: its secret is as likely to be the wrong one.
+    mutating func blamePPK() {
+        causes.insert(Self.differentPPK, at: 0)
+        remedy = "\(Self.comparePPK) \(remedy)"
+    }
+
+    static let differentPPK = "the post-quantum preshared keys (PPK) of the two sides differ under the same `ppk_id`"
+    static let comparePPK = "Compare the secrets of `secrets { ppk… { } }` on both sides first."
+
     private static func describe(_ nearMiss: NearMiss) -> String {
         let name = "'\(nearMiss.secret)'"
         return switch nearMiss.difference {

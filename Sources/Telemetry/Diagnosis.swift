@@ -14,9 +14,9 @@ public struct Diagnosis: Hashable, Sendable {
     /// The values that differ, or what was sent, a line each.
     public let facts: [String]
     /// The possible causes, the likeliest first; one when it is certain.
-    public let causes: [String]
+    public internal(set) var causes: [String]
     /// What to do next.
-    public let remedy: String
+    public internal(set) var remedy: String
 
     /// A diagnosis. What came from elsewhere, a peer or a file, can't steer a terminal from here on.
     init(code: String, summary: String, facts: [String], causes: [String], remedy: String) {
@@ -104,12 +104,14 @@ extension Diagnosis {
                 facts: ["We are \(Self.describe(local))", "The peer is \(Self.describe(remote))"],
                 causes: ["no `secrets { ike… { } }` section names the peer's identity in an `id…` key"],
                 remedy: "Add a secret with `id-1 = \(remote)`, then load the configuration again.")
-        case .wrongProof(let local, let remote, .publicKey, _):
+        case .wrongProof(let local, let remote, .publicKey, _, let withPPK):
             self.init(falseSignatureOf: remote, to: local)
+            if withPPK { blamePPK() }
         case .untrusted(let remote, let problem): self.init(problem, of: remote)
         case .noPrivateKey(let local, let reason): self.init(noPrivateKeyFor: local, reason)
-        case .wrongProof(let local, let remote, let method, let nearMiss):
+        case .wrongProof(let local, let remote, let method, let nearMiss, let withPPK):
             self.init(wrongProofOf: remote, to: local, by: Self.describe(method), nearMiss)
+            if withPPK, nearMiss == nil { blamePPK() }
         case .wrongMethod(let expected, let received, let remote):
             self.init(
                 code: "E-AUTH-METHOD",

@@ -84,14 +84,19 @@ final class RouteKeeper {
         }
     }
 
-    /// Leads all blocks of these selectors into the TUN for this Child SA, and no others any more.
+    /// Leads all blocks of these selectors into the TUN for this Child SA, and no others any more. Blocks of a family that
+    /// our side has no address of in it are refused: they are the peer's side, and nothing of ours may go there in clear.
     func protect(_ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) throws(SystemError) {
         let before = prefixes[child] ?? []
         var wanted: [IPPrefix] = []
-        for selector in remote where local.contains(where: { $0.family == selector.family }) {
-            for prefix in selector.addresses.prefixes where !wanted.contains(prefix) { wanted.append(prefix) }
+        var closed: [IPPrefix] = []
+        for selector in remote {
+            let isReached = local.contains { $0.family == selector.family }
+            for prefix in selector.addresses.prefixes where !wanted.contains(prefix) && !closed.contains(prefix) {
+                if isReached { wanted.append(prefix) } else { closed.append(prefix) }
+            }
         }
-        prefixes[child] = wanted
+        prefixes[child] = wanted + closed
         // Before anything could lead our own side's packets to the peer.
         spare(child, Self.within(wanted, local))
         for prefix in wanted {
@@ -111,7 +116,15 @@ final class RouteKeeper {
             blocks[prefix]?.way = wanted
             blocks[prefix]?.isUncertain = false
         }
-        for prefix in before where !wanted.contains(prefix) { release(child, prefix, staysBlocked: false) }
+        for prefix in closed {
+            blocks[prefix, default: Block()].isFound = false
+            try addRule(prefix.family)
+            refuse(prefix, for: child)
+            release(child, prefix, staysBlocked: true)
+        }
+        for prefix in before where !wanted.contains(prefix) && !closed.contains(prefix) {
+            release(child, prefix, staysBlocked: false)
+        }
     }
 
     /// Ends this Child SA's part in its blocks.

@@ -142,7 +142,7 @@ import Testing
             }
             pair.initiate()
             sizes.append(answers)
-            guard case .wrongProof(_, _, _, let nearMiss)? = pair.branch.refusals.first else {
+            guard case .wrongProof(_, _, _, let nearMiss, _)? = pair.branch.refusals.first else {
                 Issue.record("\(pair.branch.refusals)")
                 continue
             }

@@ -140,6 +140,22 @@ import Testing
         #expect(store.summaries.first?.entries.first?.identity == Identity.fqdn("c4464"))
     }
 
+    /// A pool that grows, or is moved a little, lends to nobody what somebody has.
+    @Test func anotherRangeKeepsTheLeasesInIt() throws {
+        var store = LeaseStore([try Self.pool("p", "10.3.0.1", "10.3.0.9")])
+        let carol = try #require(Self.ask(&store, Self.carol))
+        let dave = try #require(Self.ask(&store, Self.dave))
+        let erin = try #require(Self.ask(&store, Self.erin))
+        store.release(dave)
+        store.replace([try Self.pool("p", "10.3.0.1", "10.3.0.2")])
+        #expect(store.summaries.map(\.online) == [1] && store.summaries.map(\.offline) == [1])
+        store.release(erin)
+        #expect(Self.addresses(Self.ask(&store, Self.erin)) == ["10.3.0.2"], "whom nobody has is lent to another")
+        #expect(Self.ask(&store, Self.dave) == nil, "carol is there")
+        store.release(carol)
+        #expect(Self.addresses(Self.ask(&store, Self.carol)) == ["10.3.0.1"])
+    }
+
     @Test func anotherConfigurationKeepsWhatItCan() throws {
         var store = LeaseStore([try Self.pool("p", "10.3.0.1", "10.3.0.9"), try Self.pool("q", "10.4.0.1", "10.4.0.9")])
         let lease = try #require(Self.ask(&store, Self.carol))

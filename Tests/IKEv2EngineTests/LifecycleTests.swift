@@ -320,14 +320,8 @@ import WireFormat
         second.left.path = pair.left.path
         second.initiate()
         for _ in 0..<6 {
-            for datagram in second.left.takeOutbox() {
-                pair.right.handle(
-                    .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
-            }
-            for datagram in pair.right.takeOutbox() {
-                second.left.handle(
-                    .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: datagram.socket)))
-            }
+            for datagram in second.left.takeOutbox() { pair.right.handle(.datagram(datagram.asSeenByTheOther)) }
+            for datagram in pair.right.takeOutbox() { second.left.handle(.datagram(datagram.asSeenByTheOther)) }
         }
         switch policy {
         case .never: #expect(pair.right.endpoint.counts.ikeSAs == 2)

@@ -138,6 +138,11 @@ final class Gateway {
     var isEmpty: Bool { endpoint.counts == IKEv2Endpoint.Counts() && liveSPIs.isEmpty }
 }
 
+extension Datagram {
+    /// With the ends of its path the other way round.
+    var asSeenByTheOther: Datagram { Datagram(bytes, path: path.reversed, socket: socket) }
+}
+
 /// Two gateways, time, and a wire between them that a test can cut, turn over and listen on.
 final class Pair {
     let left: Gateway

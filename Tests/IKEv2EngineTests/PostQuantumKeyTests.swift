@@ -117,6 +117,14 @@ import WireFormat
         pair.connect()
         #expect(isDown(pair))
         #expect(pair.right.closeReasons.count == 1)
+        // Both are told that there was such a key.
+        guard case .wrongProof(_, _, _, nil, true)? = pair.right.refusals.first,
+            case .byPeer(_, _, _, let offer)? = pair.left.refusals.first
+        else {
+            Issue.record("\(pair.right.refusals) and \(pair.left.refusals)")
+            return
+        }
+        #expect(offer.usesPPK)
     }
 
     /// Somebody in the middle takes the notification out (attack: downgrade).

@@ -188,6 +188,38 @@ import Testing
         #expect(pair.left.endpoint.counts.childSAs == 0 && pair.right.endpoint.counts.childSAs == 0)
     }
 
+    /// The way to the gateway would lead nowhere with one of its ends as ours.
+    @Test(arguments: [Pair.leftAddress, Pair.rightAddress])
+    func anEndOfTheWayIsNoVirtualAddress(address: IPAddress) {
+        let pair = Self.pair(lends: [Self.lease([address])])
+        pair.connect()
+        #expect(Self.added(pair.left) == [])
+        #expect(pair.left.refusals == [.noVirtualAddress(wanted: [.unspecified(.v4)])])
+    }
+
+    /// What an older IKE SA of the client has is for the new one only when the older one ends then.
+    @Test(arguments: [Connection.Uniqueness.never, .no, .replace], [true, false])
+    func addressesGoOverToASuccessorAlone(_ policy: Connection.Uniqueness, _ hasOlder: Bool) throws {
+        let pair = Self.pair(lends: [Self.lease(), Self.lease()])
+        var right = try #require(pair.right.endpoint.configuration.connections.first)
+        right.uniqueness = policy
+        pair.right.handle(.configure(Configuration(connections: [right])))
+        if hasOlder { pair.connect() }
+        pair.right.effects = []
+        // Another device that is the same client, and says INITIAL_CONTACT.
+        let second = Self.pair()
+        second.left.path = pair.left.path
+        second.initiate()
+        for _ in 0..<6 {
+            for datagram in second.left.takeOutbox() { pair.right.handle(.datagram(datagram.asSeenByTheOther)) }
+            for datagram in pair.right.takeOutbox() { second.left.handle(.datagram(datagram.asSeenByTheOther)) }
+        }
+        let requests = pair.right.effects.compactMap { effect -> LeaseRequest? in
+            if case .ask(_, .lease(let request)) = effect { request } else { nil }
+        }
+        #expect(requests.map(\.replacesOlder) == [hasOlder && policy != .never])
+    }
+
     @Test func anAddressThatNobodyAskedForIsNotTaken() {
         let pair = Self.pair(lends: [Self.lease([Self.virtual6])])
         pair.connect()

@@ -124,6 +124,21 @@ import UserspacePlane
         }
     }
 
+    /// A gateway that gives its client no IPv6 address and tunnels IPv6 all the same: nothing goes there in clear.
+    @Test func aFamilyWithoutAnAddressOfOursIsClosed() throws {
+        let sites = try Sites("family")
+        let plane = try sites.plane(sites.left)
+        try sites.bringUp(plane, sites.left, local: ["10.1.0.1/32"])
+        #expect(
+            try sites.left.table() == [
+                "\(sites.right.net.v4) way", "\(sites.right.net.v4) refusal", "\(sites.right.net.v6) refusal",
+            ])
+        #expect(try sites.left.goes(to: sites.right.inner.v6) == .unreachable(.hostUnreachable))
+        try plane.obey(.unprotect(ChildSAID(rawValue: 1), staysBlocked: false))
+        #expect(try sites.left.table() == [])
+        try plane.stop()
+    }
+
     @Test func blocksOfSeveralChildrenAreCounted() throws {
         let sites = try Sites("count")
         let plane = try sites.plane(sites.left)
