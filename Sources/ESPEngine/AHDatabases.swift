@@ -8,6 +8,7 @@ public import NetworkTypes
 /// It belongs to the thread that receives. A packet costs no allocation and no lock.
 public struct InboundAHDatabase: ~Copyable {
     private var associations: [InboundAH?] = []
+    private var fragments = FragmentMemory()
     /// What was dropped, by reason.
     public let drops: DropCounters
 
@@ -49,7 +50,8 @@ public struct InboundAHDatabase: ~Copyable {
             guard chain.nextHeader == .ah, !chain.isFragment else { throw .malformedESP }
             guard let found = association(header.spi) else { throw .unknownSPI }
             let whole = packet.lowerBound..<(packet.lowerBound + chain.totalLength)
-            let (inner, isNewest) = try found.open(&buffer, whole, chain, header, arrival, now: now)
+            let (inner, isNewest) = try found.open(
+                &buffer, whole, chain, header, arrival, &fragments, now: now)
             let remote = arrival.path.remote.address
             let hasMoved = isNewest && found.remote != remote
             if hasMoved { found.remote = remote }

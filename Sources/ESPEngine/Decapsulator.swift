@@ -17,6 +17,8 @@ struct Decapsulator: ~Copyable {
     private let isTransport: Bool
     private let isInUDP: Bool
     private let isExtended: Bool
+    // Whether fragments that do not show their ports go where the first one went.
+    private let followsFirst: Bool
     // There are as many of these as there are SAs: small fields are kept small.
     private let octets: (iv: UInt8, icv: UInt8, block: UInt8)
     private var ivLength: Int { Int(octets.iv) }
@@ -39,7 +41,7 @@ struct Decapsulator: ~Copyable {
         spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
         cipher: PacketCipher, window: ReplayWindow, localSelectors: [TrafficSelector],
         remoteSelectors: [TrafficSelector], limits: VolumeLimits, rules: ArrivalRules,
-        counters: UnsafePointer<LiveCounters>, compressionIndex: UInt16? = nil
+        counters: UnsafePointer<LiveCounters>, compressionIndex: UInt16? = nil, followsFirst: Bool = false
     ) {
         self.spi = spi
         self.child = child
@@ -47,6 +49,7 @@ struct Decapsulator: ~Copyable {
         self.isTransport = isTransport
         self.isInUDP = isInUDP
         self.isExtended = isExtended
+        self.followsFirst = followsFirst
         octets = (
             UInt8(clamping: cipher.ivLength), UInt8(clamping: cipher.icvLength), UInt8(clamping: cipher.blockLength)
         )
@@ -126,21 +129,21 @@ struct Decapsulator: ~Copyable {
     @inline(__always)
     mutating func open(
         _ buffer: inout MutableRawSpan, packet: Range<Int>, _ arrival: PacketArrival,
-        by expander: inout PayloadExpander, now: Instant
+        by expander: inout PayloadExpander, _ fragments: inout FragmentMemory, now: Instant
     ) throws(DropReason) -> Inner {
         guard !volume.isExhausted else { throw .volumeExhausted }
         let payload = try open(&buffer, packet: packet)
         if payload.nextHeader == .compression, let compressionIndex {
-            return try expand(payload, buffer.bytes, arrival, compressionIndex, &expander, now: now)
+            return try expand(payload, buffer.bytes, arrival, compressionIndex, &expander, &fragments, now: now)
         }
-        return try admit(payload, &buffer, arrival, now: now)
+        return try admit(payload, &buffer, arrival, &fragments, now: now)
     }
 
     /// Decompresses a payload that came compressed, and looks at it then as at any other (RFC 3173 §2.2).
     @inline(never)
     private mutating func expand(
         _ payload: Payload, _ bytes: RawSpan, _ arrival: PacketArrival, _ index: UInt16,
-        _ expander: inout PayloadExpander, now: Instant
+        _ expander: inout PayloadExpander, _ fragments: inout FragmentMemory, now: Instant
     ) throws(DropReason) -> Inner {
         let header: CompressionHeader
         do {
@@ -161,8 +164,8 @@ struct Decapsulator: ~Copyable {
             arrival.header = start..<range.lowerBound
         }
         var inner = try admit(
-            Payload(range: range, nextHeader: header.nextHeader, isNewest: payload.isNewest), &memory, arrival, now: now
-        )
+            Payload(range: range, nextHeader: header.nextHeader, isNewest: payload.isNewest), &memory, arrival,
+            &fragments, now: now)
         inner.isExpanded = true
         return inner
     }
@@ -170,7 +173,8 @@ struct Decapsulator: ~Copyable {
     /// What the payload carries, if the SA may carry it.
     @inline(__always)
     private mutating func admit(
-        _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival, now: Instant
+        _ payload: Payload, _ buffer: inout MutableRawSpan, _ arrival: PacketArrival,
+        _ fragments: inout FragmentMemory, now: Instant
     ) throws(DropReason) -> Inner {
         if isTransport { return try rebuild(payload, &buffer, arrival, now: now) }
         let version: UInt8
@@ -187,7 +191,13 @@ struct Decapsulator: ~Copyable {
         do { fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(payload.range)) } catch {
             throw .malformedInner
         }
-        guard selects(fields) else { throw .outsideSelectors }
+        let isSelected = selects(fields)
+        if fields.isFragment, followsFirst {
+            try fragments.admit(
+                buffer.bytes.extracting(payload.range), fields, isSelected: isSelected, by: child, now: now)
+        } else if !isSelected {
+            throw .outsideSelectors
+        }
         // What follows the inner packet's own length hides how long it is (RFC 4303 §2.7).
         let inner = payload.range.lowerBound..<(payload.range.lowerBound + fields.length)
         try rules.apply(to: &buffer, inner, fields, outerClass: arrival.trafficClass)

@@ -19,11 +19,13 @@ public struct FragmentAssembly {
         let destination: IPAddress
         let identification: UInt32
         let ipProtocol: UInt8
+        /// What has the same numbers and another scope is another packet.
+        var scope: Int32 = 0
     }
 
     /// Where a fragment belongs, and what of it.
     private struct Piece {
-        let key: Key
+        var key: Key
         /// Octets of the IP header without a fragment header.
         let header: Int
         let payload: Range<Int>
@@ -47,10 +49,12 @@ public struct FragmentAssembly {
         return packet.uint8(at: 0) >> 4 == 4 ? packet.uint16(at: 6) & 0x3fff != 0 : packet.uint8(at: 6) == 44
     }
 
-    /// Takes a fragment; the whole packet when it was the last one. What can't be joined is refused.
-    public mutating func take(_ fragment: RawSpan) throws(DropReason) -> [UInt8]? {
-        let piece: Piece
+    /// Takes a fragment; the whole packet when it was the last one. What can't be joined is refused. Fragments of
+    /// different SAs, which is what `scope` tells, are never joined.
+    public mutating func take(_ fragment: RawSpan, scope: Int32 = 0) throws(DropReason) -> [UInt8]? {
+        var piece: Piece
         do { piece = try Self.read(fragment) } catch { throw .malformedPacket }
+        piece.key.scope = scope
         if entries.isEmpty { entries = [Entry](repeating: Entry(), count: Self.capacity) }
         var index = entries.firstIndex { $0.isUsed && $0.key == piece.key }
         if piece.offset == 0 {
@@ -115,7 +119,10 @@ public struct FragmentAssembly {
         octets[place] = UInt8(said >> 8)
         octets[place + 1] = UInt8(truncatingIfNeeded: said)
         if isV4 {
-            (octets[6], octets[7]) = (0, 0)
+            (octets[6], octets[7], octets[10], octets[11]) = (0, 0, 0, 0)
+            // Octets have no padding: a span of them is a raw span.
+            let sum = ~OnesSum.of(unsafe octets.span.bytes.extracting(0..<IPv4Header.minimumLength))
+            (octets[10], octets[11]) = (UInt8(sum >> 8), UInt8(truncatingIfNeeded: sum))
         } else {
             octets[6] = piece.key.ipProtocol
         }

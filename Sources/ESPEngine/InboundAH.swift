@@ -21,6 +21,8 @@ public final class InboundAH: @unchecked Sendable {
     var remote: IPAddress
     private let isTransport: Bool
     private let isExtended: Bool
+    /// Whether fragments that do not show their ports go where the first one went.
+    private let followsFirst: Bool
     private let authenticator: PacketAuthenticator
     private let selectors: InboundSelectors
     private var window: ReplayWindow
@@ -58,6 +60,7 @@ public final class InboundAH: @unchecked Sendable {
         remote = association.path.remote.address
         isTransport = association.mode == .transport
         isExtended = association.usesExtendedSequenceNumbers
+        followsFirst = association.tunnel.laterFragments == .followFirst && !isTransport
         let length = AuthenticationHeader.length(
             icvLength: authenticator.icvLength, association.path.remote.address.family)
         let shape = SealedShape.authenticated(header: length, isTransport: isTransport)
@@ -85,7 +88,7 @@ public final class InboundAH: @unchecked Sendable {
     /// inner packet is. In transport mode the headers move up to what they belong to.
     func open(
         _ buffer: inout MutableRawSpan, _ packet: Range<Int>, _ chain: HeaderChain, _ header: AuthenticationHeader,
-        _ arrival: PacketArrival, now: Instant
+        _ arrival: PacketArrival, _ fragments: inout FragmentMemory, now: Instant
     ) throws(DropReason) -> (inner: Range<Int>, isNewest: Bool) {
         guard !volume.isExhausted else { throw .volumeExhausted }
         let start = packet.lowerBound + chain.length
@@ -113,7 +116,12 @@ public final class InboundAH: @unchecked Sendable {
         do {
             fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(inner))
         } catch { throw .malformedInner }
-        guard selectors.admit(fields) else { throw .outsideSelectors }
+        let isSelected = selectors.admit(fields)
+        if fields.isFragment, followsFirst {
+            try fragments.admit(buffer.bytes.extracting(inner), fields, isSelected: isSelected, by: child, now: now)
+        } else if !isSelected {
+            throw .outsideSelectors
+        }
         let whole = inner.lowerBound..<(inner.lowerBound + fields.length)
         if isTransport {
             rules.clamp(&buffer, whole, fields)

@@ -83,7 +83,8 @@ public final class InboundSA: @unchecked Sendable {
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
                 limits: association.limits, rules: ArrivalRules(association.tunnel, innerMTU: innerMTU),
-                counters: UnsafePointer(live), compressionIndex: association.compressionIndex))
+                counters: UnsafePointer(live), compressionIndex: association.compressionIndex,
+                followsFirst: association.tunnel.laterFragments == .followFirst))
     }
 
     deinit {

@@ -19,6 +19,7 @@ public struct InboundSADatabase: ~Copyable {
     public private(set) var count = 0
     private var transports = 0
     private var expander = PayloadExpander()
+    private var fragments = FragmentMemory()
     /// Whether opening may write before the packet: one of the SAs is in transport mode.
     public var hasTransport: Bool { transports > 0 }
 
@@ -136,7 +137,8 @@ public struct InboundSADatabase: ~Copyable {
             let spi = buffer.bytes.uint32(at: packet.lowerBound)
             // The pointer is used before anything can change the table.
             guard let found = unsafe place(of: spi) else { throw .unknownSPI }
-            let inner = unsafe try found.pointee.open(&buffer, packet: packet, arrival, by: &expander, now: now)
+            let inner = unsafe try found.pointee.open(
+                &buffer, packet: packet, arrival, by: &expander, &fragments, now: now)
             let expected = unsafe found.pointee.remote
             let hasMoved = inner.isNewest && expected != arrival.path.remote
             if hasMoved { unsafe found.pointee.remote = arrival.path.remote }

@@ -21,6 +21,8 @@ public struct TunnelRules: Hashable, Sendable {
     public let copiesDF: Bool
     /// Whether IPv4 packets that are too long, and may be cut, are cut after they are sealed.
     public let fragmentsAfter: Bool
+    /// What becomes of fragments that do not show their ports.
+    public let laterFragments: TunnelBehaviour.LaterFragments
 
     /// What every IPv6 link carries; longer packets may be refused, shorter ones never (RFC 8200 §5).
     public static let leastV6MTU = 1280
@@ -45,6 +47,7 @@ public struct TunnelRules: Hashable, Sendable {
         case .path: paddedLength = innerMTU
         }
         copiesDF = behaviour.copiesDF
+        laterFragments = behaviour.laterFragments
         // Transport mode carries no fragments (RFC 4303 §3.3.4).
         fragmentsAfter = behaviour.fragmentation == .after || shape.isTransport
     }

@@ -82,6 +82,7 @@ struct HandoverState {
                 writer.put(carried.association)
                 writer.put(carried.state)
                 writer.bool(carried.isProtecting)
+                writer.uint8(carried.association.tunnel.laterFragments.rawValue)
             }
         }
         writer.uint32(end)
@@ -113,9 +114,18 @@ struct HandoverState {
         engine = try reader.nested("engine")
         associations = try reader.list("SAs") { reader throws(RecordError) in
             var record = try reader.nested("SA")
-            let association = try record.value(SecurityAssociation.self)
+            var association = try record.value(SecurityAssociation.self)
             let state = try record.value(AssociationState.self)
-            return Carried(association: association, state: state, isProtecting: try record.bool("protecting"))
+            let isProtecting = try record.bool("protecting")
+            // Those who know nothing of it write nothing of it.
+            if !record.isAtEnd {
+                let number = try record.uint8("fragments")
+                guard let fragments = TunnelBehaviour.LaterFragments(rawValue: number) else {
+                    throw .badValue("fragments")
+                }
+                association.tunnel.laterFragments = fragments
+            }
+            return Carried(association: association, state: state, isProtecting: isProtecting)
         }
         guard try reader.uint32("end") == Self.end, reader.isAtEnd else { throw .cutOff }
     }

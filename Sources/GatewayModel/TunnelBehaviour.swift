@@ -43,6 +43,16 @@ public struct TunnelBehaviour: Hashable, Sendable {
         case path
     }
 
+    /// What becomes of a packet's fragments after the first, which do not show their ports (RFC 4301 §7).
+    public enum LaterFragments: UInt8, Hashable, Sendable {
+        /// What the policies say about a packet without ports.
+        case asTheyAre
+        /// Both ends have agreed that they go where the first one went (RFC 4301 §7.3).
+        case followFirst
+        /// They did not: selectors look at ports, and an IPv4 packet is put together before it is sealed.
+        case joined
+    }
+
     /// What TCP segments are held to.
     public var segmentSize: SegmentSize
     /// The largest inner packet, in octets, where the path would let larger ones through; nil for what the path lets
@@ -58,6 +68,8 @@ public struct TunnelBehaviour: Hashable, Sendable {
     public var copiesDSCP: Directions
     /// What hides how long packets are.
     public var padding: Padding
+    /// What becomes of fragments that do not show their ports. No configuration says it: it is agreed on.
+    public var laterFragments: LaterFragments
 
     /// The least that ``mtu`` may be: what every IPv4 host takes (RFC 791 §3.1).
     public static let leastMTU = 576
@@ -71,5 +83,6 @@ public struct TunnelBehaviour: Hashable, Sendable {
         copiesECN = true
         copiesDSCP = .outward
         padding = .none
+        laterFragments = .asTheyAre
     }
 }

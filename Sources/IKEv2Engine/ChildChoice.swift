@@ -116,6 +116,9 @@ enum ChildChoice {
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        agreement.carriesLaterFragments =
+            !isTransport && notifies.contains(.nonFirstFragmentsAlso)
+            && (candidate.local + candidate.remote).contains { $0.namesPorts }
         agreement.compression = context.compression(candidate.template, proposal, notifies, &turn)
         agreement.isGrouped = membership.isGrouped
         agreement.resource = membership.resource
@@ -131,7 +134,8 @@ enum ChildChoice {
             agreement: agreement, negotiation: negotiation,
             notifies: (isTransport ? [NotifyPayload(.useTransportMode)] : [])
                 + (agreement.compression.map { [CompressionOffer(index: $0.inbound).notify] } ?? [])
-                + membership.notifies)
+                + membership.notifies
+                + (agreement.carriesLaterFragments ? [NotifyPayload(.nonFirstFragmentsAlso)] : []))
     }
 
     /// The templates whose selectors are the offered ones exactly, then the others; each group in the order of the

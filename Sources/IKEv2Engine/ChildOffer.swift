@@ -67,6 +67,11 @@ struct ChildOffer {
         resource = old.resource
     }
 
+    /// Whether we ask that fragments that do not show their ports may use it.
+    private var offersLaterFragments: Bool {
+        mode == .tunnel && (localSelectors + remoteSelectors).contains { $0.namesPorts }
+    }
+
     /// The three payloads.
     var negotiation: ChildNegotiation {
         let wire = proposals.enumerated().map { index, proposal in
@@ -84,6 +89,7 @@ struct ChildOffer {
         (mode == .transport ? [NotifyPayload(.useTransportMode)] : [])
             + (compressionIndex.map { [CompressionOffer(index: $0).notify] } ?? [])
             + (announcesResources ? [.resource(resource)] : [])
+            + (offersLaterFragments ? [NotifyPayload(.nonFirstFragmentsAlso)] : [])
     }
 
     /// Holds the peer's answer against the offer.
@@ -114,6 +120,7 @@ struct ChildOffer {
             mode: notifies.contains(.useTransportMode) ? mode : .tunnel, localSelectors: local,
             remoteSelectors: remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
+        agreement.carriesLaterFragments = offersLaterFragments && notifies.contains(.nonFirstFragmentsAlso)
         agreement.compression = try compression(notifies, proposal)
         agreement.isGrouped = announcesResources && notifies.contains(.saResourceInfo)
         agreement.resource = resource

@@ -21,6 +21,10 @@ struct ChildAgreement: Hashable {
     var remoteSelectors: [TrafficSelector]
     /// Whether the peer cannot take packets that are padded to hide how long they are (RFC 7296 §1.3.1).
     var refusesPadding = false
+    /// Whether both ends have said that fragments that do not show their ports may use it, whose selectors look at ports
+    /// (RFC 7296 §1.3.1, RFC 4301 §7.3). It is not handed over: the data plane keeps what follows from it, and whatever
+    /// replaces it is agreed on anew.
+    var carriesLaterFragments = false
     /// Under which CPIs payloads are compressed; nil when they are not.
     var compression: CompressionIndices?
     /// Whether both ends have said that there may be more like it, one for each of their resources (RFC 9611 §4).
@@ -32,6 +36,7 @@ struct ChildAgreement: Hashable {
     var tunnel: TunnelBehaviour {
         var tunnel = template.tunnel
         if refusesPadding { tunnel.padding = .none }
+        if carriesLaterFragments { tunnel.laterFragments = .followFirst }
         return tunnel
     }
 }

@@ -22,6 +22,8 @@ public struct IPv6Header: Hashable, Sendable {
     public let upperOffset: Int
     /// Whether it is a fragment that is not the first, so that the upper header is elsewhere.
     public let isLaterFragment: Bool
+    /// Where the fragment header is that says that the packet is a part of one only; nil when it is whole.
+    public let fragmentHeader: Int?
 
     /// The fixed header.
     public static let length = 40
@@ -44,6 +46,7 @@ public struct IPv6Header: Hashable, Sendable {
         var next = bytes.uint8(at: 6)
         var offset = Self.length
         var later = false
+        var fragmentHeader: Int?
         var extensions = 0
         walk: while true {
             let size: Int
@@ -58,7 +61,10 @@ public struct IPv6Header: Hashable, Sendable {
             case 44:
                 guard totalLength - offset >= 8 else { throw .badLength }
                 size = 8
-                if bytes.uint16(at: offset + 2) & 0xfff8 != 0 { later = true }
+                let field = bytes.uint16(at: offset + 2)
+                if field & 0xfff8 != 0 { later = true }
+                // One that says neither an offset nor that more follows cuts nothing (RFC 6946).
+                if field & 0xfff9 != 0, fragmentHeader == nil { fragmentHeader = offset }
             default: break walk
             }
             guard size <= totalLength - offset else { throw .badLength }
@@ -72,6 +78,7 @@ public struct IPv6Header: Hashable, Sendable {
         upperProtocol = IPProtocolNumber(rawValue: next)
         upperOffset = offset
         isLaterFragment = later
+        self.fragmentHeader = fragmentHeader
     }
 
     /// Writes a header at `offset`. `payloadLength` counts what follows it. False, and nothing written, when it does

@@ -15,6 +15,8 @@ public struct PacketSelectorFields: Hashable, Sendable {
     public let sourcePort: UInt16?
     /// The destination port; for ICMP the same as ``sourcePort``.
     public let destinationPort: UInt16?
+    /// Whether it is a part of a packet only, the first or a later one.
+    public let isFragment: Bool
     /// Octets of the packet by its own header: what follows is not part of it.
     public let length: Int
     /// DSCP and ECN.
@@ -32,8 +34,10 @@ public struct PacketSelectorFields: Hashable, Sendable {
             destination = IPAddress(v4: bytes.uint32(at: 16))
             let number = IPProtocolNumber(rawValue: bytes.uint8(at: 9))
             (ipProtocol, length, trafficClass) = (number, octets, bytes.uint8(at: 1))
-            let isLaterFragment = bytes.uint16(at: 6) & 0x1fff != 0
-            if isLaterFragment || octets < 24 || !(number.hasPorts || number.isICMP) {
+            // More fragments, and where this one belongs.
+            let place = bytes.uint16(at: 6) & 0x3fff
+            isFragment = place != 0
+            if place & 0x1fff != 0 || octets < 24 || !(number.hasPorts || number.isICMP) {
                 (sourcePort, destinationPort) = (nil, nil)
             } else {
                 let first = bytes.uint16(at: 20)
@@ -53,6 +57,7 @@ public struct PacketSelectorFields: Hashable, Sendable {
             trafficClass = header.trafficClass
             upper = header.headerLength
             isLaterFragment = header.fragmentOffset != 0
+            isFragment = isLaterFragment || header.hasMoreFragments
         case 6:
             let header = try IPv6Header(parsing: bytes)
             source = header.source
@@ -62,6 +67,7 @@ public struct PacketSelectorFields: Hashable, Sendable {
             trafficClass = header.trafficClass
             upper = header.upperOffset
             isLaterFragment = header.isLaterFragment
+            isFragment = header.fragmentHeader != nil
         default: throw .notIP
         }
         // A first fragment too short for its ports hides them: it then matches only selectors that take any.

@@ -50,6 +50,14 @@ public struct TrafficSelector: Hashable, Sendable {
     /// Which family.
     public var family: IPAddress.Family { addresses.family }
 
+    /// Whether it takes some ports only, so that a packet has to show its own.
+    public var namesPorts: Bool {
+        switch ports {
+        case .range(0...65535), .opaque: false
+        case .range: true
+        }
+    }
+
     /// What both select; nil when that is nothing.
     public func intersection(_ other: TrafficSelector) -> TrafficSelector? {
         guard let addresses = addresses.intersection(other.addresses), let ports = ports.intersection(other.ports)

@@ -63,13 +63,17 @@ final class LinkFit {
 }
 
 extension TunnelBehaviour {
-    /// The same for an SA whose selectors look at ports: fragments after the first do not show theirs, so the peer would
-    /// not let them through (RFC 4301 §7). Then packets are cut after they are sealed.
+    /// The same for an SA whose selectors look at ports: fragments after the first do not show theirs (RFC 4301 §7). Then
+    /// packets are cut after they are sealed, and those that come in pieces are put together, unless the peer has agreed
+    /// to take the pieces.
     func withoutHiddenPorts(_ association: SecurityAssociation) -> TunnelBehaviour {
-        let looksAtPorts = (association.localSelectors + association.remoteSelectors).contains { $0.ports != .any }
-        guard looksAtPorts else { return self }
+        let selectors = association.localSelectors + association.remoteSelectors
+        guard selectors.contains(where: { $0.ports != .any }) else { return self }
         var result = self
         result.fragmentation = .after
+        if laterFragments == .asTheyAre, selectors.contains(where: { $0.namesPorts }) {
+            result.laterFragments = .joined
+        }
         return result
     }
 }

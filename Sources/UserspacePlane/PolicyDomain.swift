@@ -9,11 +9,16 @@ import LinuxSystem
 final class PolicyDomain {
     /// Where packets come from.
     let port: any PacketPort
+    /// Which domain it is.
+    let number: UInt64
     /// What becomes of them.
     var policies = PolicyDatabase()
 
     /// The domain of a device.
-    init(_ port: any PacketPort) { self.port = port }
+    init(_ port: any PacketPort, _ number: UInt64) {
+        self.port = port
+        self.number = number
+    }
 }
 
 /// A domain whose owner keeps it alive meanwhile: asking it about a packet counts no reference.
@@ -24,6 +29,12 @@ struct LentDomain {
     /// Unsafe: `domain` must outlive this value.
     @unsafe
     init(_ domain: PolicyDomain) { unsafe self.domain = .passUnretained(domain) }
+
+    /// Which domain it is.
+    var number: UInt64 {
+        // Whoever lent it keeps it.
+        unsafe domain._withUnsafeGuaranteedRef { $0.number }
+    }
 
     /// What becomes of a packet.
     @inline(__always)

@@ -69,13 +69,13 @@ extension TransmitWorker {
         } catch { return }
     }
 
-    /// A fragment that AH in transport mode is to carry: it waits for the others of its packet.
+    /// A fragment that AH is to carry whole: it waits for the others of its packet.
     @inline(never)
     mutating func authenticateAssembled(
         _ fragment: RawSpan, _ handle: OutboundHandle, _ association: OutboundAH, _ now: Instant
     ) {
         do throws(DropReason) {
-            guard let packet = try assembly.take(fragment) else { return }
+            guard let packet = try assembly.take(fragment, scope: handle.slot) else { return }
             // Octets have no padding: a span of them is a raw span.
             authenticateWhole(unsafe packet.span.bytes, handle, association, now)
         } catch {

@@ -15,23 +15,23 @@ struct TransmitWorker: ~Copyable {
     var authenticated: OutboundAHDatabase
     var policies = PolicyDatabase()
     /// Devices of children's own, by the poller's token, and whose policies are theirs.
-    private var domains: [UInt64: PolicyDomain] = [:]
-    private var owners: [ChildSAID: UInt64] = [:]
+    var domains: [UInt64: PolicyDomain] = [:]
+    var owners: [ChildSAID: UInt64] = [:]
     /// By slot.
     var ways: [Way] = []
     private var children: [ChildSAID] = []
     var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
-    private var held = HeldPackets()
+    var held = HeldPackets()
     /// Until when the packet in hand may wait, when it waited before.
-    private var heldUntil: Instant?
+    var heldUntil: Instant?
     private let orders: OrderQueue<TransmitOrder>
     /// All workers' orders, where there are several, and which of them this one is.
-    private let crew: [OrderQueue<TransmitOrder>]
-    private let index: Int
-    private let inbox: ControlInbox
+    let crew: [OrderQueue<TransmitOrder>]
+    let index: Int
+    let inbox: ControlInbox
     private let sockets: PlaneSockets
-    private let port: any PacketPort
+    let port: any PacketPort
     /// Where the port writes a packet to, uncut.
     private let staging = PacketMemory(Self.stagingSize)
     /// The same for several at a time, where there are many SAs.
@@ -49,9 +49,11 @@ struct TransmitWorker: ~Copyable {
     var identification = UInt32.random(in: .min ... .max)
     /// Packets that the kernel cut before it could know that they go in transport mode.
     var assembly = FragmentAssembly()
+    /// What was decided about the first fragments of packets.
+    var fragments = FragmentMemory()
     private var exit: BypassExit
-    private let poller: Poller
-    private let failure: PlaneFailure
+    let poller: Poller
+    let failure: PlaneFailure
 
     /// What the port can give at once: any packet and what stands before it.
     static let stagingSize = (65_535 + 63) / 64 * 64 + 64
@@ -149,12 +151,14 @@ struct TransmitWorker: ~Copyable {
             case .openDomain(let number, let port): open(number, port)
             case .closeDomain(let number): close(number)
             case .block(let child):
+                fragments.forgetUnprotected()
                 if let domain = owners[child] {
                     domains[domain]?.policies.setAction(child, .block)
                 } else {
                     policies.setAction(child, .block)
                 }
             case .unprotect(let child):
+                fragments.forgetUnprotected()
                 if let domain = owners.removeValue(forKey: child) { domains[domain]?.policies.remove(child) }
                 policies.remove(child)
                 for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
@@ -244,10 +248,15 @@ struct TransmitWorker: ~Copyable {
             return
         }
         let handle: OutboundHandle
-        switch domain == nil ? policies.verdict(for: fields) : domain?.verdict(for: fields) ?? .none {
+        var verdict = domain == nil ? policies.verdict(for: fields) : domain?.verdict(for: fields) ?? .none
+        if fields.isFragment {
+            guard let followed = follow(packet, fields, verdict, domain, now) else { return }
+            verdict = followed
+        }
+        switch verdict {
         case .protect(let found):
             handle = found
-            if !crew.isEmpty, OutboundOwner.worker(slot: found.slot, among: crew.count) != index {
+            guard owns(found) else {
                 relay(bytes, to: OutboundOwner.worker(slot: found.slot, among: crew.count))
                 return
             }
@@ -311,7 +320,13 @@ struct TransmitWorker: ~Copyable {
         }
     }
 
-    /// The SA belongs to another worker, which alone may number its packets.
+    /// Whether the SA belongs to this worker, which alone may number its packets.
+    @inline(__always)
+    func owns(_ handle: OutboundHandle) -> Bool {
+        crew.isEmpty || OutboundOwner.worker(slot: handle.slot, among: crew.count) == index
+    }
+
+    /// The SA belongs to another worker.
     @inline(never)
     private func relay(_ bytes: RawSpan, to worker: Int) {
         let octets = Span<UInt8>(_bytes: bytes)
@@ -362,82 +377,6 @@ struct TransmitWorker: ~Copyable {
 
     /// The socket for packets that have their IP headers.
     func headerSocket(_ local: Endpoint) -> Int? { sockets.index(forAHFrom: local) }
-
-    /// A packet wants an SA that is not there: it waits a moment, and somebody is told.
-    @inline(never)
-    private mutating func hold(_ bytes: RawSpan, _ number: UInt32, _ now: Instant) {
-        let outcome = held.hold(bytes, for: number, until: heldUntil, now: now)
-        if !outcome.isKept { associations.drops.count(.holdFull) }
-        if let event = outcome.event { inbox.put(event) }
-    }
-
-    /// An SA has come: what waited for it goes, before anything that comes later.
-    @inline(never)
-    private mutating func release() {
-        guard !held.isEmpty else { return }
-        let now = MonotonicClock.now()
-        for packet in held.takeAll() {
-            heldUntil = packet.expires
-            let owner = owners[ChildSAID(rawValue: packet.trap)]
-            let domain = owner.flatMap { domains[$0] }
-            // The device that it came by is gone.
-            if owner != nil, domain == nil { continue }
-            let header = domain?.port.headerSize ?? port.headerSize
-            // Octets have no padding: a span of them is a raw span.
-            carry(unsafe packet.bytes.span.bytes, header, domain.map { unsafe LentDomain($0) }, now)
-        }
-        heldUntil = nil
-        train.send()
-    }
-
-    /// A child has a device of its own from now on.
-    private mutating func open(_ number: UInt64, _ port: any PacketPort) {
-        domains[number] = PolicyDomain(port)
-        do { try poller.add(port.descriptor, token: number, .readable) } catch { failure.record(error) }
-    }
-
-    /// It has none any more, and its policies went with it.
-    private mutating func close(_ number: UInt64) {
-        guard let domain = domains.removeValue(forKey: number) else { return }
-        try? poller.remove(domain.port.descriptor)
-        // The device goes with its last user.
-        if report.port === domain.port { report.port = port }
-    }
-
-    private mutating func set(
-        _ child: ChildSAID, _ selectors: PolicySelectors, _ action: PolicyDatabase.Action, _ precedence: UInt32,
-        _ domain: UInt64
-    ) {
-        // The control thread has counted the entries.
-        do {
-            guard domain > 0 else {
-                // Its own come before those of the first worker, which serve all.
-                var isOwn = false
-                if index > 0, case .protect(let handle) = action {
-                    isOwn = OutboundOwner.worker(slot: handle.slot, among: crew.count) == index
-                }
-                try policies.set(
-                    child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence,
-                    isPreferred: isOwn)
-                return
-            }
-            owners[child] = domain
-            try domains[domain]?.policies.set(
-                child, local: selectors.local, remote: selectors.remote, action: action, precedence: precedence)
-        } catch { assertionFailure("\(error)") }
-    }
-
-    private mutating func stand(_ key: ChildSAID, _ policy: StandingPolicy, _ domain: UInt64) {
-        let action: PolicyDatabase.Action
-        switch policy.action {
-        case .trap:
-            action = .trap(key.rawValue)
-            held.set(key.rawValue, connection: policy.connection, child: policy.child)
-        case .block, .discard: action = .block
-        case .bypass: action = .bypass
-        }
-        set(key, PolicySelectors(local: policy.local, remote: policy.remote), action, policy.precedence, domain)
-    }
 
     private func sendKeepAlive(_ way: Way) {
         // One that does not go is followed by others.
