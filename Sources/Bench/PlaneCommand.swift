@@ -1,4 +1,5 @@
 import ArgumentParser
+import Clockwork
 import ESPEngine
 import Foundation
 import GatewayModel
@@ -24,7 +25,7 @@ struct Plane: ParsableCommand {
             spelling, with esn where wanted), protocol (esp or ah), mode (tunnel or transport), udp (yes or no), local \
             and remote (outer addresses), spi-in, spi-out, keys-in, keys-out (hexadecimal: encryption key with its \
             salt, a colon, integrity key), local-ts and remote-ts (blocks, separated by commas, with the number of a \
-            protocol in brackets where wanted), window.
+            protocol in brackets where wanted), window, dummies (after so many milliseconds without another packet).
             """)
 
     @Option(help: "Name of the TUN device.")
@@ -155,6 +156,7 @@ struct StaticChild {
                 encapsulation: isInUDP ? .udp : .none, replayWindow: words["window"].flatMap { Int($0) } ?? 64,
                 localSelectors: selectors.local, remoteSelectors: selectors.remote)
             made.securityProtocol = isAH ? .ah : .esp
+            made.tunnel.dummyInterval = .milliseconds(words["dummies"].flatMap { Int64($0) } ?? 0)
             return made
         }
         inbound = try association(.inbound)

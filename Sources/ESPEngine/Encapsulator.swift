@@ -148,6 +148,19 @@ struct Encapsulator: ~Copyable {
         return packet
     }
 
+    /// Makes a dummy packet around the octets at `payload`: the peer drops it (RFC 4303 §2.6). It is nobody's traffic, so
+    /// it counts as none; it takes a sequence number as any packet does.
+    mutating func sealDummy(
+        _ buffer: inout MutableRawSpan, payload: Range<Int>, random: inout UnpredictableOctets
+    ) throws(DropReason) -> Range<Int> {
+        guard !volume.isExhausted else { throw .volumeExhausted }
+        guard payload.lowerBound >= headroom else { throw .noRoom }
+        return try seal(&buffer, payload: payload, nextHeader: .none, random: &random)
+    }
+
+    /// When it last carried a packet; nil when it never did.
+    var lastUse: Instant? { unsafe counters.pointee.snapshot.lastUse }
+
     /// Leaves the IP header of the packet at `inner` behind, which the caller sends the ESP packet with.
     private mutating func sealPayload(
         of inner: Range<Int>, _ buffer: inout MutableRawSpan, _ compressor: inout PayloadCompressor,

@@ -95,6 +95,35 @@ public struct OutboundSADatabase: ~Copyable {
         return unsafe found.pointee.shape
     }
 
+    /// When the SA that `handle` means last carried a packet; nil when it never did, or is gone.
+    public func lastUse(of handle: OutboundHandle) -> Instant? {
+        let index = Int(handle.slot)
+        // As above.
+        guard index >= 0, index < owners.count, let found = unsafe places[index],
+            unsafe found.pointee.serial == handle.serial
+        else { return nil }
+        return unsafe found.pointee.lastUse
+    }
+
+    /// Makes a dummy packet around the octets at `payload`, in place, which the peer drops (RFC 4303 §2.6); `buffer` needs
+    /// room around them (see ``headroom``, ``tailroom``). Whatever goes wrong is counted.
+    public mutating func sealDummy(
+        _ buffer: inout MutableRawSpan, payload: Range<Int>, by handle: OutboundHandle
+    ) throws(DropReason) -> Sealed {
+        do throws(DropReason) {
+            let index = Int(handle.slot)
+            // The pointer is used before anything can change the table.
+            guard index >= 0, index < owners.count, let found = unsafe places[index],
+                unsafe found.pointee.serial == handle.serial
+            else { throw .noSA }
+            let packet = unsafe try found.pointee.sealDummy(&buffer, payload: payload, random: &random)
+            return Sealed(packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning(), mark: nil)
+        } catch {
+            drops.count(error)
+            throw error
+        }
+    }
+
     /// So many SAs and their keys stay in a processor's cache by themselves.
     public static let few = 64
 

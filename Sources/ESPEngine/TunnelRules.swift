@@ -1,3 +1,4 @@
+public import Clockwork
 public import GatewayModel
 public import IPPackets
 import NetworkTypes
@@ -23,6 +24,8 @@ public struct TunnelRules: Hashable, Sendable {
     public let fragmentsAfter: Bool
     /// What becomes of fragments that do not show their ports.
     public let laterFragments: TunnelBehaviour.LaterFragments
+    /// After so long without another packet a dummy leaves; zero for none.
+    public let dummyInterval: Interval
 
     /// What every IPv6 link carries; longer packets may be refused, shorter ones never (RFC 8200 §5).
     public static let leastV6MTU = 1280
@@ -48,6 +51,7 @@ public struct TunnelRules: Hashable, Sendable {
         }
         copiesDF = behaviour.copiesDF
         laterFragments = behaviour.laterFragments
+        dummyInterval = behaviour.dummyInterval
         // Transport mode carries no fragments (RFC 4303 §3.3.4).
         fragmentsAfter = behaviour.fragmentation == .after || shape.isTransport
     }

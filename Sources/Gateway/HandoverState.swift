@@ -82,6 +82,7 @@ struct HandoverState {
                 writer.put(carried.association)
                 writer.put(carried.state)
                 writer.bool(carried.isProtecting)
+                writer.interval(carried.association.tunnel.dummyInterval)
                 writer.uint8(carried.association.tunnel.laterFragments.rawValue)
             }
         }
@@ -117,8 +118,9 @@ struct HandoverState {
             var association = try record.value(SecurityAssociation.self)
             let state = try record.value(AssociationState.self)
             let isProtecting = try record.bool("protecting")
-            // Those who know nothing of it write nothing of it.
+            // Those who know nothing of these write nothing of them.
             if !record.isAtEnd {
+                association.tunnel.dummyInterval = try record.interval("interval")
                 let number = try record.uint8("fragments")
                 guard let fragments = TunnelBehaviour.LaterFragments(rawValue: number) else {
                     throw .badValue("fragments")

@@ -1,3 +1,5 @@
+public import Clockwork
+
 /// How the packets of a Child SA are fitted to the path, and what inner and outer headers tell each other (RFC 4301 §5.1.2
 /// and §8, RFC 6040).
 ///
@@ -68,6 +70,8 @@ public struct TunnelBehaviour: Hashable, Sendable {
     public var copiesDSCP: Directions
     /// What hides how long packets are.
     public var padding: Padding
+    /// After so long without another packet on the outbound SA a dummy leaves (RFC 4303 §2.6); zero for none.
+    public var dummyInterval: Interval
     /// What becomes of fragments that do not show their ports. No configuration says it: it is agreed on.
     public var laterFragments: LaterFragments
 
@@ -83,6 +87,7 @@ public struct TunnelBehaviour: Hashable, Sendable {
         copiesECN = true
         copiesDSCP = .outward
         padding = .none
+        dummyInterval = .zero
         laterFragments = .asTheyAre
     }
 }

@@ -39,6 +39,7 @@ struct ChildReader {
         child.volume = TunnelReader.volume(&reader)
         child.compresses = compression(child)
         reviewPadding(child)
+        reviewDummies(&child)
         actions(&child)
         child.replayWindow = reader.read("replay_window", or: ChildTemplate.defaultReplayWindow) {
             text throws(ValueProblem) in try ValueSyntax.number(text, in: 0...Self.largestReplayWindow)
@@ -127,6 +128,25 @@ struct ChildReader {
         diagnostics.warning(
             reader.location(of: "tfc_padding"), "\(reader.path).tfc_padding: \(problem): packets keep their lengths",
             remedy: "use ESP in tunnel mode, or remove it")
+    }
+
+    /// Dummy packets are ESP's: AH has none.
+    private func reviewDummies(_ child: inout ChildTemplate) {
+        guard child.tunnel.dummyInterval > .zero else { return }
+        let authenticated = child.proposals.count { $0.securityProtocol == .ah }
+        if child.shunt != nil || authenticated == child.proposals.count {
+            let reason = child.shunt != nil ? "without a tunnel there are" : "AH has"
+            diagnostics.error(
+                reader.location(of: "dummy_interval"),
+                "\(reader.path).dummy_interval: \(reason) no dummy packets (RFC 4303 §2.6)",
+                remedy: child.shunt != nil ? "remove it" : "use ESP, or remove it")
+            child.tunnel.dummyInterval = .zero
+        } else if authenticated > 0 {
+            diagnostics.warning(
+                reader.location(of: "dummy_interval"),
+                "\(reader.path).dummy_interval: has no effect where the peer chooses AH: an idle SA looks idle",
+                remedy: "offer ESP only, or remove it")
+        }
     }
 
     /// Who does not look for replays does not follow sequence numbers, and could not tell what their upper half is

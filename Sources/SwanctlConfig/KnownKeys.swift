@@ -243,6 +243,7 @@ struct KnownKeys {
         connections.<conn>.children.<child>.label =
         connections.<conn>.children.<child>.label_mode = system
         connections.<conn>.children.<child>.tfc_padding = 0
+        connections.<conn>.children.<child>.dummy_interval = 0s
         connections.<conn>.children.<child>.replay_window = 32
         connections.<conn>.children.<child>.per_cpu_sas = no
         connections.<conn>.children.<child>.hw_offload = no

@@ -1,8 +1,9 @@
+import Clockwork
 import GatewayModel
 
 /// Reads the keys of a child that say how its packets are fitted to the path, and how many it may carry.
 ///
-/// It owns their meaning and their defaults; `mss`, `mtu` and `fragment` are keys of Martlet's own.
+/// It owns their meaning and their defaults; `mss`, `mtu`, `fragment` and `dummy_interval` are keys of Martlet's own.
 enum TunnelReader {
     /// The largest limits that make sense.
     private static let mostPackets = Int(UInt32.max)
@@ -41,6 +42,7 @@ enum TunnelReader {
             let octets = try number(text, in: 0...largestPacket, "write a number of octets, or mtu")
             return octets == 0 ? .none : .octets(octets)
         }
+        behaviour.dummyInterval = reader.read("dummy_interval", or: .zero, ValueSyntax.time)
         return behaviour
     }
 

@@ -22,6 +22,7 @@ struct TransmitWorker: ~Copyable {
     private var children: [ChildSAID] = []
     var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
+    var dummies = DummySchedule()
     var held = HeldPackets()
     /// Until when the packet in hand may wait, when it waited before.
     var heldUntil: Instant?
@@ -102,7 +103,10 @@ struct TransmitWorker: ~Copyable {
             if let next = held.nextExpiry, next <= now {
                 for _ in 0..<held.expire(now) { associations.drops.count(.holdExpired) }
             }
-            let pause = earliest(earliest(keepAlives.next, tunnels.next), held.nextExpiry).map { $0 - now }
+            if let next = dummies.next, next <= now { sendDummies(now) }
+            let pause = earliest(
+                earliest(keepAlives.next, tunnels.next), earliest(held.nextExpiry, dummies.next)
+            ).map { $0 - now }
             // Only a broken poller throws, and then nothing can be awaited any more.
             do { try poller.wait(timeout: pause, into: &ready) } catch { return }
             if ready.contains(where: { $0.token == Self.orderToken }) { orders.acknowledge() }
@@ -140,12 +144,14 @@ struct TransmitWorker: ~Copyable {
                     Int(slot), behaviour, fit, association.shape(along: way.path), remote: way.path.remote.address)
             case .remove(let handle):
                 if associations.remove(handle) == nil { authenticated.remove(handle) }
+                dummies.remove(handle)
             case .move(let slot, let way, let fit):
                 ways[Int(slot)] = way
                 tunnels.move(Int(slot), fit, remote: way.path.remote.address)
                 train.forgive(Int(slot))
             case .protect(let child, let selectors, let handle, let precedence, let domain):
                 set(child, selectors, .protect(handle), precedence, domain)
+                startDummies(handle)
                 release()
             case .stand(let key, let policy, let domain): stand(key, policy, domain)
             case .openDomain(let number, let port): open(number, port)

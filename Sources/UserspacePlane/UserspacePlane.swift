@@ -38,6 +38,8 @@ public final class UserspacePlane: DataPlane {
     var sparedChanges = 0
     /// Of Child SAs that have a priority of their own.
     private var precedences: [ChildSAID: UInt32] = [:]
+    /// Whether an outbound SA was ever to send dummies.
+    private var sendsDummies = false
     let addresses: AddressKeeper?
     var threads: [WorkerThread] = []
     /// Each worker's port and sockets.
@@ -314,6 +316,7 @@ public final class UserspacePlane: DataPlane {
                 register.discard(handle, association.spi, association.child)
                 throw error
             }
+            if association.tunnel.dummyInterval > .zero { sendsDummies = true }
             if association.policyPriority > 0 { precedences[association.child] = association.policyPriority }
             links.makeRoom(for: TunnelRules(association, shape: shape, pathMTU: fit.mtu).innerMTU)
             // What was protected by the one that it replaces is protected by this one.
@@ -323,6 +326,7 @@ public final class UserspacePlane: DataPlane {
                     .protect(
                         association.child, now.selectors, handle, precedence: precedence(association.child),
                         domain: domains[association.child] ?? 0))
+                if sendsDummies { transmitOrders.wake() }
             }
         } catch { throw .association(error) }
     }
@@ -342,8 +346,8 @@ public final class UserspacePlane: DataPlane {
         transmitOrders.append(
             .protect(
                 child, selectors, found.handle, precedence: precedence(child), domain: domains[child] ?? 0))
-        // Packets may be held for it.
-        if !standing.entries.isEmpty { transmitOrders.wake() }
+        // Packets may be held for it, or it has something to do without any packet.
+        if !standing.entries.isEmpty || sendsDummies { transmitOrders.wake() }
         if domains[child] != nil {
             // Whoever routes packets into its device decides which; nothing else in the kernel changes.
             protecting[child] = (selectors, found.handle)

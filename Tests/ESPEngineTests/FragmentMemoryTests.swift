@@ -157,4 +157,22 @@ import Testing
         #expect(try pair.open(try pair.seal(parts[0])) == parts[0])
         #expect(throws: DropReason.outsideSelectors) { try pair.open(try pair.seal(parts[1])) }
     }
+
+    @Test func aDummyIsSealedAndCountsAsNothing() throws {
+        let pair = try Pair()
+        let head = OutboundSADatabase.headroom
+        var buffer = [UInt8](repeating: 0, count: head + 300 + OutboundSADatabase.tailroom)
+        var span = buffer.mutableSpan
+        var raw = unsafe span.mutableBytes
+        let sealed = try pair.outbound.sealDummy(&raw, payload: head..<(head + 300), by: pair.handle)
+        #expect(throws: DropReason.dummy) { try pair.open(Array(buffer[sealed.packet])) }
+        #expect(pair.inbound.drops[.dummy] == 1)
+        for counters in [pair.sender.counters, pair.receiver.counters] {
+            #expect(counters.packets == 0 && counters.bytes == 0 && counters.lastUse == nil)
+        }
+        // It took a number: what comes after it has another, and is no replay.
+        let packet = try Fixtures.packet()
+        #expect(try pair.open(try pair.seal(packet)) == packet)
+        #expect(throws: DropReason.replayed) { try pair.open(Array(buffer[sealed.packet])) }
+    }
 }

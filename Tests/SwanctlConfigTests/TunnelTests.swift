@@ -29,6 +29,7 @@ import Testing
             copy_ecn = no
             copy_dscp = yes
             tfc_padding = mtu
+            dummy_interval = 2m
             """
         ).tunnel
         #expect(tunnel.segmentSize == .octets(1360))
@@ -37,11 +38,28 @@ import Testing
         #expect(!tunnel.copiesDF && !tunnel.copiesECN)
         #expect(tunnel.copiesDSCP == [.inward, .outward])
         #expect(tunnel.padding == .path)
+        #expect(tunnel.dummyInterval == .minutes(2))
+        #expect(try child("dummy_interval = 0").tunnel == TunnelBehaviour())
         #expect(try child("mss = off").tunnel.segmentSize == .unlimited)
         #expect(try child("mss = auto\nmtu = auto").tunnel == TunnelBehaviour())
         #expect(try child("tfc_padding = 900").tunnel.padding == .octets(900))
         #expect(try child("copy_dscp = no").tunnel.copiesDSCP == [])
         #expect(try child("copy_dscp = in").tunnel.copiesDSCP == .inward)
+    }
+
+    @Test func dummiesAreESPsOnly() throws {
+        let key = "connections.gw.children.net.dummy_interval: "
+        for (line, problem) in [
+            ("ah_proposals = sha256", "AH has no dummy packets (RFC 4303 §2.6); use ESP, or remove it"),
+            ("mode = pass", "without a tunnel there are no dummy packets (RFC 4303 §2.6); remove it"),
+        ] {
+            let found = errors(connection("", child: line + "\ndummy_interval = 1s"))
+            #expect(found.contains { $0.hasSuffix(key + problem) }, "\(found)")
+        }
+        let both = "ah_proposals = sha256\nesp_proposals = aes128gcm16\ndummy_interval = 1s"
+        let warnings = try load(connection("", child: both)).warnings.map(\.description)
+        #expect(warnings.contains { $0.contains(key + "has no effect where the peer chooses AH") }, "\(warnings)")
+        #expect(try child("mode = transport\ndummy_interval = 5").tunnel.dummyInterval == .seconds(5))
     }
 
     @Test(arguments: [
