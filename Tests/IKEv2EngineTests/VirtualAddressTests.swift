@@ -14,15 +14,17 @@ import Testing
 
     /// The left asks for addresses and tunnels from them; the right lends and protects 10.2.0.0/16.
     private static func pair(
-        vips: [IPAddress] = [.unspecified(.v4)], pools: [String] = ["p"], lends: [Answer] = [lease()]
+        vips: [IPAddress] = [.unspecified(.v4)], pools: [String] = ["p"], lends: [Answer] = [lease()],
+        uniqueness: Connection.Uniqueness = .no, seed: UInt64 = 1
     ) -> Pair {
         var left = Pair.connection()
         left.virtualAddresses = vips
         left.children[0].localSelectors = [.dynamic]
         var right = Pair.connection(isLeft: false)
         right.pools = pools
+        right.uniqueness = uniqueness
         right.children[0].remoteSelectors = [.dynamic]
-        let pair = Pair(left: left, right: right)
+        let pair = Pair(left: left, right: right, seed: seed)
         pair.right.lends = lends
         return pair
     }
@@ -199,15 +201,12 @@ import Testing
 
     /// What an older IKE SA of the client has is for the new one only when the older one ends then.
     @Test(arguments: [Connection.Uniqueness.never, .no, .replace], [true, false])
-    func addressesGoOverToASuccessorAlone(_ policy: Connection.Uniqueness, _ hasOlder: Bool) throws {
-        let pair = Self.pair(lends: [Self.lease(), Self.lease()])
-        var right = try #require(pair.right.endpoint.configuration.connections.first)
-        right.uniqueness = policy
-        pair.right.handle(.configure(Configuration(connections: [right])))
+    func addressesGoOverToASuccessorAlone(_ policy: Connection.Uniqueness, _ hasOlder: Bool) {
+        let pair = Self.pair(lends: [Self.lease(), Self.lease()], uniqueness: policy)
         if hasOlder { pair.connect() }
         pair.right.effects = []
         // Another device that is the same client, and says INITIAL_CONTACT.
-        let second = Self.pair()
+        let second = Self.pair(seed: 77)
         second.left.path = pair.left.path
         second.initiate()
         for _ in 0..<6 {

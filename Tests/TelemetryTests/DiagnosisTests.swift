@@ -40,6 +40,28 @@ import WireFormat
         #expect(Diagnosis(sample.refusal).summary.contains("the IKE SA"))
     }
 
+    /// With a post-quantum preshared key mixed in, that is the first to look at: at both ends, whatever proves besides.
+    @Test(arguments: [Connection.AuthenticationMethod.sharedKey, .publicKey, .eap])
+    func aPostQuantumKeyIsBlamedFirst(_ method: Connection.AuthenticationMethod) throws {
+        let ours = Diagnosis(
+            .wrongProof(local: Samples.hq, remote: Samples.branch, method: method, withPPK: true))
+        guard
+            case .byPeer(_, _, _, var offer)? = Samples.ofPeers.first(where: { $0.code == "E-PEER-AUTHENTICATION" })?
+                .refusal
+        else {
+            Issue.record("no sample")
+            return
+        }
+        offer.method = method
+        offer.usesPPK = true
+        let theirs = Diagnosis(
+            .byPeer(notify: 24, name: "AUTHENTICATION_FAILED", exchange: "IKE_AUTH", offer: offer))
+        for diagnosis in [ours, theirs] {
+            #expect(diagnosis.causes.first?.contains("(PPK)") == true && diagnosis.causes.count > 1)
+            #expect(diagnosis.remedy.contains("secrets { ppk"))
+        }
+    }
+
     /// A private address as an identity is what a NAT makes of a configuration without `id`.
     @Test func aTranslatorOnTheWay() {
         let inside = Identity(.ipv4Address, [192, 168, 1, 2])

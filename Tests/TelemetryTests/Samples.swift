@@ -52,9 +52,6 @@ enum Samples {
             refusal: .wrongProof(local: hq, remote: branch, method: .sharedKey), code: "E-WRONG-SECRET",
             shows: ["hq.example", "branch.example", "pre-shared key", "newline"]),
         Sample(
-            refusal: .wrongProof(local: hq, remote: branch, method: .sharedKey, withPPK: true), code: "E-WRONG-SECRET",
-            shows: ["hq.example", "branch.example", "post-quantum preshared keys", "secrets { ppk"]),
-        Sample(
             refusal: .wrongMethod(expected: .sharedKey, received: 1, remote: branch), code: "E-AUTH-METHOD",
             shows: ["RSA signature", "pre-shared key", "branch.example"]),
         Sample(
