@@ -77,7 +77,8 @@ enum AlgorithmTable {
             mac(6, "md5_128", [], "HMAC_MD5_128", .hmac(.md5), icv: 16, weakness: brokenHash),
             // SHA-256 as kernels before Linux 2.6.33 truncated it. strongSwan has a number for it; others say 12.
             Algorithm(
-                .sha256Truncated96, "sha256_96", ["sha2_256_96"], displayName: "HMAC_SHA2_256_96", uses: .esp,
+                .sha256Truncated96, "sha256_96", ["sha2_256_96"], displayName: "HMAC_SHA2_256_96",
+                uses: [.esp, .ah],
                 weakness: "the tag is shorter than RFC 4868 has it; use sha256", needsPeerVendor: true,
                 .integrity(.init(function: .hmac(.sha256), icvLength: 12))),
         ]

@@ -11,6 +11,25 @@ extension Proposal {
         self = try parser.parse()
     }
 
+    /// Reads the same as swanctl does: words that have no meaning where they stand are left out, and named in
+    /// `idle`. These are a PRF outside IKE, `none`, `esn` and `noesn` in IKE, and what stands there already.
+    public init(
+        reading text: String, for securityProtocol: SecurityProtocol, idle: inout [IdleWord]
+    ) throws(ProposalSyntaxError) {
+        var parser = ProposalParser(text, securityProtocol)
+        parser.sparesIdleWords = true
+        self = try parser.parse()
+        idle += parser.idle
+    }
+
+    /// A word of a proposal that does nothing.
+    public struct IdleWord: Hashable, Sendable {
+        /// The word, as it stands there.
+        public let word: String
+        /// Why, one clause.
+        public let reason: String
+    }
+
     /// What to offer and accept where the configuration says nothing: strong algorithms only, AEAD first.
     public static func defaults(for securityProtocol: SecurityProtocol) -> [Proposal] {
         let aeads: [Transform] = [.aes128gcm16, .aes256gcm16, .chacha20poly1305]
@@ -66,6 +85,10 @@ private struct ProposalParser {
     private let securityProtocol: SecurityProtocol
     private let use: AlgorithmUse
     private var words: [Word] = []
+    /// Whether words that do nothing are left out.
+    var sparesIdleWords = false
+    /// The words that were.
+    private(set) var idle: [Proposal.IdleWord] = []
 
     init(_ text: String, _ securityProtocol: SecurityProtocol) {
         self.text = text
@@ -127,15 +150,38 @@ private struct ProposalParser {
             let indent = piece.prefix { $0 == " " || $0 == "\t" }.count
             if word.isEmpty && text.allSatisfy({ $0 == " " || $0 == "\t" }) { throw fault(.empty) }
             let (additional, name) = Self.split(word.lowercased())
-            guard let algorithm = AlgorithmRegistry.algorithm(named: name) else {
+            guard let algorithm = algorithm(named: name) else {
                 let nearest = nearestKeyword(to: name).map { additional == nil ? $0 : word.prefix(4).lowercased() + $0 }
                 throw fault(.unknownWord, word, column + indent, suggestion: nearest)
             }
+            if sparesIdleWords, additional == nil, let reason = idleness(of: algorithm) {
+                idle.append(.init(word: word, reason: reason))
+                continue
+            }
             let transform = try transform(algorithm, additional, word, column + indent)
             guard !words.contains(where: { $0.transform == transform }) else {
-                throw fault(.repeated, word, column + indent)
+                guard sparesIdleWords else { throw fault(.repeated, word, column + indent) }
+                idle.append(.init(word: word, reason: "it stands there twice"))
+                continue
             }
             words.append(Word(text: word, column: column + indent, algorithm: algorithm, transform: transform))
+        }
+    }
+
+    /// AH calls AES-GMAC as ESP does, and means an algorithm of its own.
+    private func algorithm(named name: String) -> Algorithm? {
+        if use == .ah, name.hasSuffix("gmac"), let own = AlgorithmRegistry.algorithm(named: name + "_ah") { return own }
+        return AlgorithmRegistry.algorithm(named: name)
+    }
+
+    /// Why a word of this algorithm does nothing here; nil when it does something, or is wrong.
+    private func idleness(of algorithm: Algorithm) -> String? {
+        guard !algorithm.uses.contains(use) else { return nil }
+        switch algorithm.transform.type {
+        case .prf: return "\(securityProtocol) has no PRF, which is for IKE only"
+        case .sequenceNumbers: return "IKE has no sequence numbers to extend"
+        case .keyExchange where algorithm.transform.id == 0: return "IKE can't do without a key exchange"
+        default: return nil
         }
     }
 

@@ -2,7 +2,7 @@ import IPsecCrypto
 
 /// Reads lists of proposals.
 ///
-/// It owns the word `default` and the warnings about weak algorithms. The words for algorithms are IPsecCrypto's.
+/// It owns the word `default` and the warnings about weak algorithms and words that do nothing. The words for algorithms are IPsecCrypto's.
 enum ProposalReader {
     /// The proposals of a key, those of `default` when there are none.
     static func proposals(
@@ -10,6 +10,7 @@ enum ProposalReader {
     ) -> [Proposal] {
         let defaults = Proposal.defaults(for: securityProtocol)
         var proposals: [Proposal] = []
+        var idle: [Proposal.IdleWord] = []
         for proposal in reader.readList(
             key, or: defaults,
             { text throws(ValueProblem) -> [Proposal] in
@@ -17,7 +18,7 @@ enum ProposalReader {
                 let text = text.hasSuffix("!") ? String(text.dropLast()) : text
                 if text.lowercased() == "default" { return defaults }
                 do throws(ProposalSyntaxError) {
-                    return [try Proposal(parsing: text, for: securityProtocol)]
+                    return [try Proposal(reading: text, for: securityProtocol, idle: &idle)]
                 } catch {
                     let parts = error.description.split(separator: "; ").map(String.init)
                     throw ValueProblem(
@@ -28,6 +29,11 @@ enum ProposalReader {
             })
         where !proposals.contains(proposal) { proposals.append(proposal) }
         if proposals.isEmpty { proposals = defaults }
+        for word in idle {
+            reader.diagnostics.warning(
+                reader.location(of: key), "\(reader.path).\(key): '\(word.word)' does nothing here: \(word.reason)",
+                remedy: "remove it")
+        }
         for proposal in proposals {
             for transform in proposal.transforms {
                 guard let algorithm = AlgorithmRegistry.algorithm(for: transform), let weakness = algorithm.weakness

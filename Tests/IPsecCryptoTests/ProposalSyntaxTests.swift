@@ -128,6 +128,38 @@ struct ProposalSyntaxTests {
         #expect(error.description.hasPrefix("proposal '\(text)': "))
     }
 
+    /// What swanctl takes and leaves out is taken and left out.
+    @Test(
+        arguments: [
+            ("aes256gcm16-prfsha256-x25519", SecurityProtocol.esp, "aes256gcm16-x25519", ["prfsha256"]),
+            ("sha256-prfsha256", .ah, "sha256", ["prfsha256"]),
+            ("aes128-sha256-AES128-sha256", .esp, "aes128-sha256", ["AES128", "sha256"]),
+            ("aes128-sha256-none-x25519-esn-noesn", .ike, "aes128-sha256-x25519", ["none", "esn", "noesn"]),
+            ("aes128-sha256-x25519", .ike, "aes128-sha256-x25519", []),
+        ] as [(String, SecurityProtocol, String, [String])])
+    func wordsThatDoNothingAreLeftOut(
+        text: String, securityProtocol: SecurityProtocol, meaning: String, words: [String]
+    ) throws {
+        var idle: [Proposal.IdleWord] = []
+        let found = try Proposal(reading: text, for: securityProtocol, idle: &idle)
+        #expect(try found == Proposal(parsing: meaning, for: securityProtocol))
+        #expect(idle.map(\.word) == words)
+        // What is wrong stays wrong.
+        for (wrong, use) in [
+            ("null-sha256-x25519", SecurityProtocol.ike), ("aes128-sha256", .ah), ("aes128-sha256-none", .ike),
+        ] {
+            #expect(throws: ProposalSyntaxError.self) { try Proposal(reading: wrong, for: use, idle: &idle) }
+        }
+    }
+
+    /// swanctl has one word for AES-GMAC in ESP and in AH.
+    @Test(arguments: [128, 192, 256]) func swanctlsWordsInAH(bits: Int) throws {
+        let found = try Proposal(parsing: "aes\(bits)gmac", for: .ah)
+        #expect(try found == Proposal(parsing: "aes\(bits)gmac_ah", for: .ah))
+        #expect(try Proposal(parsing: "aes\(bits)gmac", for: .esp).transforms.first?.type == .encryption)
+        #expect(try Proposal(parsing: "sha256_96", for: .ah).transforms.first == .sha256Truncated96)
+    }
+
     @Test func explainsTheCommonMistakes() {
         #expect(
             failure("aes256", .esp)?.description
