@@ -75,6 +75,10 @@ public struct Connection: Hashable, Sendable {
     public var mobike: Bool
     /// What kind of peer it is, when the configuration says so.
     public var profile: String?
+    /// Whether the peer has to stay on the port on which it starts: who is behind a NAT starts on 4500 then.
+    public var refusesPortChange: Bool
+    /// Whether the kind of peer decides which algorithms may be configured.
+    public var hasFixedAlgorithms: Bool
     /// The most Child SAs that the peer may have at once; nil for this gateway's own limit.
     public var largestChildCount: Int?
     /// When the IKE SA is to be replaced by one with a new authentication; zero never.
@@ -126,6 +130,8 @@ public struct Connection: Hashable, Sendable {
         retransmission = RetransmissionSchedule()
         mobike = true
         profile = nil
+        refusesPortChange = false
+        hasFixedAlgorithms = false
         largestChildCount = nil
         reauthTime = .zero
         makesBeforeBreaking = true

@@ -11,10 +11,12 @@ public enum Refusal: Error, Hashable, Sendable {
 
     /// No configured connection has these addresses.
     case noConnection(Path)
-    /// No IKE proposal suits both.
-    case noIKEProposal(ours: [Proposal], theirs: [Proposal])
+    /// The peer went on from another port than the one on which it started, and the connection does not follow that.
+    case portChanged(Path)
+    /// No IKE proposal suits both. Where ours are fixed (`isFixed`), the peer has to have others.
+    case noIKEProposal(ours: [Proposal], theirs: [Proposal], isFixed: Bool = false)
     /// No ESP or AH proposal suits both.
-    case noChildProposal(child: String, ours: [Proposal], theirs: [Proposal])
+    case noChildProposal(child: String, ours: [Proposal], theirs: [Proposal], isFixed: Bool = false)
     /// AH is configured, and a NAT is on the way, or ESP is made to travel in UDP (`isForced`).
     case authenticationHeaderNeedsPlainPath(child: String, isForced: Bool)
     /// The peer is somebody else than the configuration says.

@@ -106,6 +106,9 @@ struct CheckingResponder: ~Copyable {
         if request.authentication == nil, method != .eap {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
+        if context.connection.refusesPortChange, context.socket != context.firstSocket {
+            objection = objection ?? .portChanged(arrival.path)
+        }
         objection = objection ?? context.objection(to: request)
         context.signatures.learn(request.certificateRequests)
         context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)

@@ -79,7 +79,8 @@ enum ChildChoice {
                     proposalRefused = Rejection(
                         notify: NotifyPayload(.noProposalChosen),
                         refusal: .noChildProposal(
-                            child: template.name, ours: possible, theirs: offered.proposals.map(\.proposal)),
+                            child: template.name, ours: possible, theirs: offered.proposals.map(\.proposal),
+                            isFixed: context.connection.hasFixedAlgorithms),
                         child: template.name)
                 }
                 continue

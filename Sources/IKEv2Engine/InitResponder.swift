@@ -98,7 +98,8 @@ enum InitResponder {
                     number: offered[selection.offeredIndex].number, suite: suite, group: group))
         }
         return .answer(
-            NotifyPayload(.noProposalChosen), .noIKEProposal(ours: first.ikeOffer, theirs: theirs),
+            NotifyPayload(.noProposalChosen),
+            .noIKEProposal(ours: first.ikeOffer, theirs: theirs, isFixed: first.hasFixedAlgorithms),
             connection: first.name)
     }
 

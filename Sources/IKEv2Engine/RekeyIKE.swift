@@ -199,7 +199,8 @@ enum RekeyIKEResponder {
         guard let selection = Proposal.select(from: theirs, configured: ours),
             let suite = KeySchedule.Suite(selection.proposal), let group = selection.proposal.first(.keyExchange)
         else {
-            context.refuse(.noIKEProposal(ours: ours, theirs: theirs), &turn)
+            let isFixed = context.connection.hasFixedAlgorithms
+            context.refuse(.noIKEProposal(ours: ours, theirs: theirs, isFixed: isFixed), &turn)
             return Answer(NotifyPayload(.noProposalChosen))
         }
         guard request.keyExchange.method == group.id else {

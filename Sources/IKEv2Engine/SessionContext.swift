@@ -69,6 +69,8 @@ final class SessionContext {
     var path: Path
     /// Which of our sockets.
     var socket: IKESocket
+    /// Which it was at first.
+    let firstSocket: IKESocket
     /// The initiator's SPI.
     let initiatorSPI: UInt64
     /// The responder's SPI; zero until it is known.
@@ -204,6 +206,7 @@ final class SessionContext {
         self.connection = connection
         self.path = path
         self.socket = socket
+        firstSocket = socket
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
         reauthentication = Reauthentication(isOurs: isInitiator)

@@ -50,7 +50,7 @@ public struct Alert: Hashable, Sendable {
         switch refusal {
         case .noIKEProposal: "proposal-mismatch-ike"
         case .noChildProposal: "proposal-mismatch-child"
-        case .identityMismatch, .wrongProof, .wrongMethod, .notUs: "peer-auth-failed"
+        case .identityMismatch, .wrongProof, .wrongMethod, .notUs, .portChanged: "peer-auth-failed"
         case .noSecret, .noPrivateKey: "local-auth-failed"
         case .untrusted(_, let problem), .eapFailed(_, _, .untrusted(let problem)): type(of: problem)
         case .eapFailed(_, _, .noServer): "radius-not-responding"

@@ -3,7 +3,9 @@ import IPsecCrypto
 
 /// Two lists of proposals that have nothing in common, in words.
 extension Diagnosis {
-    init(proposalsDiffer ours: [Proposal], _ theirs: [Proposal], code: String, what: String, key: String) {
+    init(
+        proposalsDiffer ours: [Proposal], _ theirs: [Proposal], code: String, what: String, key: String, isFixed: Bool
+    ) {
         var facts = ["We have \(Self.list(ours))", "The peer offers \(Self.list(theirs))"]
         var causes = ["the algorithms on the two sides have no common combination"]
         // The first Child SA's proposals name no group, whatever is configured for those that follow.
@@ -25,7 +27,13 @@ extension Diagnosis {
         }
         self.init(
             code: code, summary: "No proposal for \(what) suits both sides.", facts: facts, causes: causes,
-            remedy: Self.remedy(ours, theirs, group, key))
+            remedy: isFixed ? Self.remedyAtThePeer(ours) : Self.remedy(ours, theirs, group, key))
+    }
+
+    /// Where the connection's profile says which algorithms there are, only the peer can have others.
+    private static func remedyAtThePeer(_ ours: [Proposal]) -> String {
+        let line = Proposal.suggestion(from: ours, configured: []).map { ", such as `\($0)`" } ?? ""
+        return "Let the peer offer one of ours\(line): the connection's `profile` decides what may stand here."
     }
 
     /// What to write, and where: nothing weak.

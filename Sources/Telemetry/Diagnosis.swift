@@ -54,13 +54,16 @@ extension Diagnosis {
         case .notGoneOn(let path, let waited): self = .notGoneOn(path, waited: waited.wholeSeconds)
         case .noAnswer(let exchange, let path, let tries, let waited):
             self.init(noAnswerTo: exchange, path: path, tries: tries, waited: waited.wholeSeconds)
-        case .noIKEProposal(let ours, let theirs):
+        case .portChanged(let path): self = .portChanged(path)
+        case .noIKEProposal(let ours, let theirs, let isFixed):
             self.init(
-                proposalsDiffer: ours, theirs, code: "E-IKE-PROPOSAL", what: "the IKE SA", key: "proposals")
-        case .noChildProposal(let child, let ours, let theirs):
+                proposalsDiffer: ours, theirs, code: "E-IKE-PROPOSAL", what: "the IKE SA", key: "proposals",
+                isFixed: isFixed)
+        case .noChildProposal(let child, let ours, let theirs, let isFixed):
             self.init(
                 proposalsDiffer: ours, theirs, code: "E-CHILD-PROPOSAL", what: "the child '\(child)'",
-                key: (ours + theirs).allSatisfy { $0.securityProtocol == .ah } ? "ah_proposals" : "esp_proposals")
+                key: (ours + theirs).allSatisfy { $0.securityProtocol == .ah } ? "ah_proposals" : "esp_proposals",
+                isFixed: isFixed)
         case .authenticationHeaderNeedsPlainPath(let child, let isForced):
             self.init(
                 code: "E-AH-NAT", summary: "The child '\(child)' uses AH, which can't get through here.",
@@ -172,11 +175,7 @@ extension Diagnosis {
                 facts: ["We are \(local), the peer is \(remote)"],
                 causes: ["two peers with the same identity", "a peer that lost its state and does not say so"],
                 remedy: "Give each peer an identity of its own, or set `unique = replace`.")
-        case .redirectRefused(let gateway, let reason):
-            self.init(
-                code: "E-REDIRECT", summary: "The gateway sends us to \(gateway), and we do not go there.",
-                facts: ["Why: \(reason)"], causes: ["gateways that send their clients to each other"],
-                remedy: "Ask who runs the gateways, or set `charon.follow_redirects = no` to stay where you are.")
+        case .redirectRefused(let gateway, let reason): self = .redirectRefused(gateway, reason)
         case .noLease(let identity, let wanted, let reason):
             self.init(noLeaseFor: identity, wanted: wanted, reason: reason)
         case .noVirtualAddress(let wanted):

@@ -172,6 +172,10 @@ public struct DiagnosisCatalogue: Sendable {
         (
             .redirectRefused(to: .name("gw-c.example"), reason: "it is the 6th time within 300 seconds"), nil, .here
         ),
-        (.noInternalAnswer(question: "verify"), nil, .here),
+        (
+            .redirectRefused(to: .address(IPAddress(v4: 0x7f00_0001)), reason: "that is no gateway's address"), nil,
+            .here
+        ),
+        (.portChanged(path), nil, .here), (.noInternalAnswer(question: "verify"), nil, .here),
     ]
 }

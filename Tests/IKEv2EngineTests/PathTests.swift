@@ -191,4 +191,25 @@ import Testing
         pair.connect()
         #expect(pair.trace.map { $0.datagram.path.remote.port }.prefix(3) == [500, 500, 14_500])
     }
+
+    /// A service that can't follow a change of ports takes who is behind a NAT on port 4500 only.
+    @Test(arguments: [(UInt16(500), true), (4500, true), (500, false)])
+    func aChangeOfPortsThatIsNotFollowed(start: UInt16, isBehindNAT: Bool) {
+        var left = Pair.connection()
+        (left.localPort, left.remotePort) = (start, start)
+        var right = Pair.connection(isLeft: false)
+        right.remoteAddresses = []
+        right.refusesPortChange = true
+        let pair = Pair(left: left, right: right, prefersUDPEncapsulation: false)
+        let nat = NAT()
+        if isBehindNAT { pair.wire = { nat.carry($0, $1) } }
+        pair.connect()
+        guard isBehindNAT, start == 500 else {
+            #expect(pair.right.refusals == [] && pair.right.summary?.state == .established)
+            return
+        }
+        let path = Path(local: Endpoint(Pair.rightAddress, 4500), remote: Endpoint(nat.outside, 24_500))
+        #expect(pair.right.refusals == [.portChanged(path)])
+        #expect(pair.left.isEmpty && pair.right.isEmpty)
+    }
 }

@@ -26,7 +26,7 @@ import WireFormat
         for sample in Samples.all { codes[sample.code, default: []].insert(Self.name(sample.refusal)) }
         #expect(codes.count == Samples.all.count)
         #expect(codes.values.allSatisfy { $0.count == 1 })
-        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 27)
+        #expect(Set(Samples.all.map { Self.name($0.refusal) }).count == 28)
     }
 
     @Test(arguments: Samples.ofPeers) func whenThePeerRefusesItsSilenceIsSaid(_ sample: Samples.Sample) {
@@ -145,6 +145,27 @@ import WireFormat
         #expect(other.remedy.contains("Let the peer offer one of ours, such as `aes256gcm16-x25519`"))
     }
 
+    /// Where a profile decides which algorithms there are, nothing is to be written here that it would refuse.
+    @Test func fixedProposalsAreThePeersToChange() throws {
+        let ours = try Proposal(parsing: "aes256gcm16-prfsha384-ecp384", for: .ike)
+        let theirs = try Proposal(parsing: "aes256-sha256-x25519", for: .ike)
+        let remedy = Diagnosis(.noIKEProposal(ours: [ours], theirs: [theirs], isFixed: true)).remedy
+        #expect(
+            remedy
+                == "Let the peer offer one of ours, such as `aes256gcm16-prfsha384-ecp384`: the connection's `profile` "
+                + "decides what may stand here.")
+        let child = Diagnosis(
+            .noChildProposal(child: "net", ours: [Samples.esp], theirs: [Samples.theirESP], isFixed: true))
+        #expect(!child.remedy.contains("Write") && child.remedy.contains("`aes256gcm16-x25519`"))
+    }
+
+    /// Nobody is at such an address: that is a mistake, and no circle of gateways.
+    @Test(arguments: [UInt32(0x7f00_0001), 0xe000_0001, 0]) func aRedirectionToNobody(address: UInt32) {
+        let gateway = Host.address(IPAddress(v4: address))
+        let found = Diagnosis(.redirectRefused(to: gateway, reason: "that is no gateway's address"))
+        #expect(found.causes.count == 1 && found.causes.first?.contains("`redirect_to`") == true, "\(found.causes)")
+    }
+
     /// It may have been meant: that is said first.
     @Test func anEndThatSomebodyMeant() {
         let ended = Diagnosis.deletedAtOnce("branch")
@@ -244,6 +265,7 @@ import WireFormat
         case .noChildProposal: "noChildProposal"
         case .identityMismatch: "identityMismatch"
         case .notUs: "notUs"
+        case .portChanged: "portChanged"
         case .noSecret: "noSecret"
         case .wrongProof: "wrongProof"
         case .wrongMethod: "wrongMethod"

@@ -104,6 +104,8 @@ enum Samples {
             refusal: .redirectRefused(to: .name("gw-c.example"), reason: "it is the 6th time within 300 seconds"),
             code: "E-REDIRECT", shows: ["gw-c.example", "6th time", "follow_redirects"]),
         Sample(
+            refusal: .portChanged(path), code: "E-PORT-CHANGE", shows: ["198.51.100.2", "`local_port = 4500`", "NAT"]),
+        Sample(
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
             shows: ["hq.example", "branch.example"]),
         Sample(
