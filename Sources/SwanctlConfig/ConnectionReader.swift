@@ -23,6 +23,8 @@ struct ConnectionReader {
         reader.defaults = profile?.connection ?? [:]
         connection.profile = profile?.name
         connection.largestChildCount = profile?.largestChildCount
+        connection.refusesPortChange = profile?.refusesPortChange ?? false
+        connection.hasFixedAlgorithms = profile?.ike != nil
         checkVersion()
         addresses(&connection)
         times(&connection)
@@ -67,7 +69,7 @@ struct ConnectionReader {
         return connection
     }
 
-    /// What the peer would refuse is a mistake here.
+    /// What the peer would refuse is a mistake here; what is unwise with it is worth a warning.
     private func report(_ violations: [PeerProfile.Violation]) {
         for violation in violations {
             let child = violation.child.flatMap { reader.view.section("children")?.section($0) }
@@ -75,7 +77,10 @@ struct ConnectionReader {
             let path = violation.child.map { "\(reader.path).children.\($0)" } ?? reader.path
             let key = violation.key
             let place = view.setting(key)?.location ?? view.section(key)?.location ?? view.location
-            diagnostics.error(place, "\(path).\(key): \(violation.message)", remedy: violation.remedy)
+            diagnostics.add(
+                Diagnostic(
+                    violation.isAdvice ? .warning : .error, place, "\(path).\(key): \(violation.message)",
+                    remedy: violation.remedy))
         }
     }
 

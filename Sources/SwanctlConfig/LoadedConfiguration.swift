@@ -81,6 +81,24 @@ public struct LoadedConfiguration: Sendable {
         credentials.append(authorities: other.authorities)
     }
 
+    /// Why a connection of another configuration can't stand among `others`: what its peer or theirs would refuse. Nil
+    /// when nothing speaks against it.
+    public static func conflict(
+        of connection: Connection, among others: @autoclosure () -> [Connection]
+    ) -> String? {
+        guard PeerProfile.isCloudflare(connection) else { return nil }
+        let all = others().filter { $0.name != connection.name } + [connection]
+        let related = all.filter { $0.profile == connection.profile }
+        for each in related {
+            // What the others do among each other is not this one's fault.
+            let counterparts = each.name == connection.name ? related : [connection]
+            if let found = PeerProfile.ambiguous(each, in: counterparts) {
+                return "connection '\(each.name)', \(found.key): \(found.message); \(found.remedy)"
+            }
+        }
+        return nil
+    }
+
     /// Forgets authorities that have a section of their own, by name.
     public mutating func forgetAuthorities(_ names: Set<String>) {
         let gone = authorities.filter { names.contains($0.name) }.map(\.certificate)
@@ -159,6 +177,13 @@ struct ConfigurationBuilder {
         settings = DaemonSettingsReader.settings(&root)
         settings.apply(to: &connections)
         finish(root)
+        if diagnostics.errors.isEmpty, !reviewsWhole {
+            // Who comes alone is looked at alone.
+            for (connection, location) in zip(connections, locations) where !connection.isPolicyOnly {
+                reviewStart(connection, location)
+                UnwiseSettings(diagnostics: diagnostics).review(connection, location)
+            }
+        }
         // With mistakes in it, what sections mean together would only confuse.
         if diagnostics.errors.isEmpty, reviewsWhole {
             review(connections, locations, secrets)
@@ -234,6 +259,7 @@ struct ConfigurationBuilder {
             for remote in remotes {
                 let fitting = locals.compactMap { local in bestSecret(secrets, local, remote) }.first
                 if let fitting {
+                    reviewSecret(secrets[fitting], of: connection)
                     if !peers[fitting].contains(remote) { peers[fitting].append(remote) }
                 } else {
                     diagnostics.warning(
@@ -294,12 +320,18 @@ struct ConfigurationBuilder {
 
     /// Cloudflare tells tunnels by addresses only where these differ.
     private func reviewProfile(_ connection: Connection, _ location: SourceLocation, _ all: [Connection]) {
-        guard let name = connection.profile, name.hasPrefix("cloudflare") else { return }
-        let others = all.filter { $0.profile == name }
-        let found = PeerProfile.ambiguous(connection, among: others, isGateway: name == "cloudflare-gateway")
-        guard let found else { return }
+        guard let found = PeerProfile.ambiguous(connection, in: all) else { return }
         diagnostics.error(
             location, "connection '\(connection.name)', \(found.key): \(found.message)", remedy: found.remedy)
+    }
+
+    /// What is wrong with the secret of a connection.
+    private func reviewSecret(_ secret: Secret, of connection: Connection) {
+        let profile = PeerProfile.all.first { $0.name == connection.profile }
+        guard let problem = profile?.secretRule?(secret.value) else { return }
+        diagnostics.error(
+            secret.location, "secrets.\(secret.name) of connection '\(connection.name)': \(problem)",
+            remedy: "make another one for both sides, for example a letter with the output of: openssl rand -hex 24")
     }
 
     private func reviewStart(_ connection: Connection, _ location: SourceLocation) {

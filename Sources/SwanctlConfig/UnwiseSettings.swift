@@ -20,6 +20,8 @@ struct UnwiseSettings {
     private func review(_ child: ChildTemplate, of connection: Connection, _ location: SourceLocation) {
         let name = "child '\(child.name)' of connection '\(connection.name)'"
         if child.rekeyTime == .zero {
+            // Where that is what the peer needs, there is nothing to say.
+            if PeerProfile.all.first(where: { $0.name == connection.profile })?.child["rekey_time"] == "0s" { return }
             diagnostics.warning(
                 location, "\(name) never changes its keys", remedy: "set rekey_time, for example to 1h")
         } else if child.rekeyTime > Self.longest {

@@ -18,26 +18,30 @@ extension PeerProfile {
             "replay_window": "0", "esp_proposals": "aes256gcm16-modp2048, aes256gcm16, aes256-sha256-modp2048",
             "dpd_action": "restart", "rekey_time": "8h",
         ], ike: ikeTable, esp: espTable, needsSharedKeys: true, replayWindow: 0...0,
-        allowsExtendedSequenceNumbers: false,
+        allowsExtendedSequenceNumbers: false, additionalKeyExchanges: postQuantum,
         rules: [{ portViolations($0) + identityViolations($0.local.identity.map { .exactly($0) }, "local") }])
 
     static let cloudflareGateway = PeerProfile(
         name: "cloudflare-gateway", peer: "Cloudflare's service",
         connection: [
-            "version": "2", "encap": "yes", "mobike": "no",
+            // A NAT that we only pretended would make every customer on port 500 change to 4500.
+            "version": "2", "encap": "no", "mobike": "no",
             "proposals": "aes256gcm16-prfsha512-ecp384, aes256gcm16-prfsha256-modp2048, aes256-sha256-modp2048",
         ],
         child: ["replay_window": "0", "esp_proposals": "aes256gcm16-modp2048, aes256gcm16, aes256-sha256-modp2048"],
         ike: ikeTable, esp: espTable, needsSharedKeys: true, replayWindow: 0...0,
-        allowsExtendedSequenceNumbers: false, rules: [{ identityViolations($0.remote.identity, "remote") }])
+        allowsExtendedSequenceNumbers: false, additionalKeyExchanges: postQuantum, refusesPortChange: true,
+        rules: [{ identityViolations($0.remote.identity, "remote") }])
+
+    private static let postQuantum = ["mlkem768", "mlkem1024"]
 
     private static let ikeTable = AlgorithmTable(
         encryption: ["aes128gcm16", "aes256gcm16", "aes256"], integrity: ["sha256"],
         prf: ["prfsha256", "prfsha384", "prfsha512"],
-        groups: ["modp2048", "modp1536", "ecp384", "mlkem768", "mlkem1024"])
+        groups: ["modp2048", "modp1536", "ecp384"])
     private static let espTable = AlgorithmTable(
         encryption: ["aes128gcm16", "aes256gcm16", "aes128", "aes256"], integrity: ["sha256", "sha1"],
-        groups: ["modp2048", "modp1536", "ecp384", "none", "mlkem768", "mlkem1024"])
+        groups: ["modp2048", "modp1536", "ecp384", "none"])
 
     private static func portViolations(_ connection: Connection) -> [Violation] {
         var found: [Violation] = []
@@ -114,23 +118,51 @@ extension PeerProfile {
             }
     }
 
-    /// Two tunnels between the same two addresses can't both be told by an address (`connections` have these profiles).
-    static func ambiguous(_ connection: Connection, among others: [Connection], isGateway: Bool) -> Violation? {
-        func isByAddress(_ each: Connection) -> Bool {
-            let identity = isGateway ? each.remote.identity : each.local.identity.map { .exactly($0) }
-            guard let identity else { return true }
-            if case .exactly(let exact) = identity { return exact.kind == .ipv4Address }
-            return false
+    /// Whether Cloudflare is the peer, or we are in its place.
+    static func isCloudflare(_ connection: Connection) -> Bool {
+        connection.profile == cloudflare.name || connection.profile == cloudflareGateway.name
+    }
+
+    /// Two tunnels between the same two addresses can't both be told by an address. Other peers than Cloudflare do not
+    /// mind.
+    static func ambiguous(_ connection: Connection, in all: [Connection]) -> Violation? {
+        guard isCloudflare(connection) else { return nil }
+        let isGateway = connection.profile == cloudflareGateway.name
+        let identity = isGateway ? connection.remote.identity : connection.local.identity.map { .exactly($0) }
+        if let identity {
+            guard case .exactly(let exact) = identity, exact.kind == .ipv4Address else { return nil }
         }
-        guard isByAddress(connection),
-            others.contains(where: {
-                $0.name != connection.name && $0.localAddresses == connection.localAddresses
-                    && $0.remoteAddresses == connection.remoteAddresses
-            })
-        else { return nil }
+        let other = all.first {
+            $0.profile == connection.profile && $0.name != connection.name
+                && AddressPattern.overlap($0.localAddresses, connection.localAddresses)
+                && AddressPattern.overlap($0.remoteAddresses, connection.remoteAddresses)
+        }
+        guard let other else { return nil }
         return Violation(
             key: isGateway ? "remote" : "local",
-            message: "an address names this tunnel, and another tunnel has the same two addresses",
+            message: "an address names this tunnel, and another tunnel, '\(other.name)', has the same two addresses",
             remedy: "give it the tunnel's FQDN, user FQDN or key-id")
+    }
+}
+
+extension AddressPattern {
+    /// Whether an address may be in both lists; an empty one stands for any. What a name stands for is not known.
+    static func overlap(_ left: [AddressPattern], _ right: [AddressPattern]) -> Bool {
+        guard !left.isEmpty, !right.isEmpty else { return true }
+        return left.contains { one in right.contains { one.overlaps($0) } }
+    }
+
+    private func overlaps(_ other: AddressPattern) -> Bool {
+        if self == .any || other == .any { return true }
+        guard let range = addresses, let others = other.addresses else { return self == other }
+        return range.intersection(others) != nil
+    }
+
+    private var addresses: AddressRange? {
+        switch self {
+        case .prefix(let prefix): prefix.range
+        case .range(let range): range
+        case .any, .name: nil
+        }
     }
 }

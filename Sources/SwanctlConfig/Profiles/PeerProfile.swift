@@ -2,6 +2,7 @@ import Clockwork
 import GatewayModel
 import IPsecCrypto
 import NetworkTypes
+import WireFormat
 
 /// What one kind of peer demands: defaults for what a configuration leaves out, and rules for what it says.
 ///
@@ -30,12 +31,20 @@ struct PeerProfile: Sendable {
     var replayWindow: ClosedRange<Int>?
     /// Whether 64-bit sequence numbers may be offered.
     var allowsExtendedSequenceNumbers = true
+    /// Additional key exchanges (RFC 9370) that the peer takes; nil where it takes anything.
+    var additionalKeyExchanges: [String]? = []
+    /// Whether packets may be protected by AH.
+    var allowsAH = false
+    /// Whether we refuse a peer that goes on from another port than the one on which it started.
+    var refusesPortChange = false
+    /// What is wrong with a pre-shared key, in words that tell nothing of it; nil where any will do.
+    var secretRule: (@Sendable (SecretBytes) -> String?)?
     /// The most Child SAs at once.
     var largestChildCount: Int?
     /// What no table holds.
     var rules: [@Sendable (Connection) -> [Violation]] = []
 
-    /// Something that the peer would refuse.
+    /// Something that the peer would refuse, or that is unwise with it.
     struct Violation: Hashable {
         /// The key that says it.
         let key: String
@@ -45,6 +54,8 @@ struct PeerProfile: Sendable {
         let message: String
         /// What to write.
         let remedy: String
+        /// Whether it works, and is unwise all the same.
+        var isAdvice = false
     }
 
     /// Names of algorithms by role, as proposals write them.
@@ -54,7 +65,8 @@ struct PeerProfile: Sendable {
         var prf: [String] = []
         var groups: [String]
 
-        fileprivate func allowed(_ type: TransformType) -> [String]? {
+        /// The names for one role; nil where anything is allowed.
+        func allowed(_ type: TransformType) -> [String]? {
             switch type {
             case .encryption: encryption
             case .integrity: integrity
@@ -75,11 +87,11 @@ struct PeerProfile: Sendable {
         try ValueSyntax.word(text, all.map { ($0.name, $0) })
     }
 
-    /// Everything that the peer would refuse about a connection.
+    /// Everything that the peer would refuse about a connection, and what is unwise with it.
     func violations(_ connection: Connection) -> [Violation] {
-        var found = proposals(connection.proposals, ike, "proposals", child: nil)
+        var found = algorithms(connection.proposals, ike, "proposals", child: nil)
         for child in connection.children where child.shunt == nil {
-            found += proposals(child.proposals, esp, "esp_proposals", child: child.name)
+            found += childAlgorithms(child)
             found += childViolations(child)
         }
         if needsSharedKeys {
@@ -92,8 +104,8 @@ struct PeerProfile: Sendable {
             }
         }
         if let ikeLifetime {
-            found += lifetime(
-                max(connection.rekeyTime, connection.reauthTime), ikeLifetime, "rekey_time", child: nil)
+            found += lifetime(connection.rekeyTime, ikeLifetime, "rekey_time", child: nil)
+            found += lifetime(connection.reauthTime, ikeLifetime, "reauth_time", child: nil)
         }
         let tunnels = connection.children.filter { $0.shunt == nil }
         if let largestChildCount, tunnels.count > largestChildCount {
@@ -116,12 +128,6 @@ struct PeerProfile: Sendable {
                 Violation(
                     key: "replay_window", child: child.name,
                     message: "\(peer) needs a replay window of \(wanted)", remedy: "write replay_window = \(wanted)"))
-        }
-        if !allowsExtendedSequenceNumbers, child.proposals.contains(where: { $0.transforms.contains(.esn) }) {
-            found.append(
-                Violation(
-                    key: "esp_proposals", child: child.name, message: "\(peer) has no extended sequence numbers",
-                    remedy: "remove esn from the proposals"))
         }
         if child.mode != .tunnel {
             found.append(
@@ -147,30 +153,6 @@ struct PeerProfile: Sendable {
                     "\(peer) has lifetimes of \(range.lowerBound.wholeSeconds) to \(range.upperBound.wholeSeconds) s",
                 remedy: "write \(key) between \(range.lowerBound.wholeSeconds)s and \(range.upperBound.wholeSeconds)s")
         ]
-    }
-
-    /// Whether each proposal has an algorithm that the peer takes in each role. An AEAD needs no integrity.
-    private func proposals(
-        _ proposals: [Proposal], _ table: AlgorithmTable?, _ key: String, child: String?
-    ) -> [Violation] {
-        guard let table else { return [] }
-        var found: [Violation] = []
-        for type: TransformType in [.encryption, .integrity, .prf, .keyExchange] {
-            guard let allowed = table.allowed(type) else { continue }
-            var refused: [String] = []
-            for transform in proposals.flatMap({ $0.transforms(of: type) }) {
-                let name = transform.description
-                if !allowed.contains(name), !refused.contains(name) { refused.append(name) }
-            }
-            guard !refused.isEmpty else { continue }
-            let isMany = refused.count > 1
-            found.append(
-                Violation(
-                    key: key, child: child,
-                    message: "\(peer) does not take \(refused.joined(separator: ", "))",
-                    remedy: "write \(allowed.joined(separator: ", ")) in \(isMany ? "their" : "its") place"))
-        }
-        return found
     }
 }
 
