@@ -34,6 +34,9 @@ final class ConfigurationStore {
     /// Told the whole configuration and the connections that are new or different, when it changes.
     var onChange: ((LoadedConfiguration, _ changed: [String]) -> Void)?
 
+    /// Told what is worth knowing of what clients load, a line each.
+    var onWarning: ((String) -> Void)?
+
     /// A store that knows what the file says.
     init(_ file: LoadedConfiguration) { self.file = file }
 
@@ -107,7 +110,10 @@ final class ConfigurationStore {
     // MARK: Loading
 
     /// Takes in what a client gives: all of it or, when any of it is wrong, nothing. Returns why not.
-    func load(_ items: [ViciItem], now: Instant) -> String? {
+    func load(_ items: [ViciItem], now: Instant) -> String? { load(items, now: now, reviews: true) }
+
+    /// With `reviews`, connections are compared with those that are there, and warnings told.
+    private func load(_ items: [ViciItem], now: Instant, reviews: Bool) -> String? {
         var read: [(item: ViciItem, name: String, piece: LoadedConfiguration)] = []
         for item in items {
             switch item.kind {
@@ -118,16 +124,32 @@ final class ConfigurationStore {
             do throws(ConfigurationErrors) {
                 let piece = try LoadedConfiguration(
                     SettingsFragment(item, named: name), from: "control-client")
+                if reviews, let reason = conflict(of: piece, beside: read.flatMap(\.piece.connections)) {
+                    return reason
+                }
                 read.append((item, name, piece))
             } catch {
                 return Self.complaint(error)
             }
         }
         for (item, name, piece) in read {
+            if reviews { for warning in piece.warnings { onWarning?(warning.description) } }
             enter(piece, item.kind, name, now)
             self.items.note(item, name)
         }
         return nil
+    }
+
+    /// Why what was read can't stand beside what there is, and what comes with it.
+    private func conflict(of piece: LoadedConfiguration, beside fresh: [Connection]) -> String? {
+        let replaced = Set(fresh.map(\.name)).union(hidden[.connection] ?? [])
+        func others() -> [Connection] {
+            let loaded = pieces[.connection]?.all.flatMap(\.connections) ?? []
+            let names = Set(fresh.map(\.name))
+            return file.connections.filter { !replaced.contains($0.name) }
+                + loaded.filter { !names.contains($0.name) } + fresh
+        }
+        return piece.connections.lazy.compactMap { LoadedConfiguration.conflict(of: $0, among: others()) }.first
     }
 
     /// Takes in a private key, a certificate or a revocation list.
@@ -271,7 +293,7 @@ final class ConfigurationStore {
                 if !outcome.succeeded { refused.append("\(item.kind.rawValue): \(outcome.message ?? "")") }
             case .connection, .sharedSecret, .pool, .authority:
                 named.name = name
-                if let reason = load([named], now: now) { refused.append("\(name): \(reason)") }
+                if let reason = load([named], now: now, reviews: false) { refused.append("\(name): \(reason)") }
             }
         }
         let kinds = try reader.list("hidden") { reader throws(RecordError) in

@@ -245,6 +245,7 @@ public final class Daemon {
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         gateway.observe { [unowned self] event in updown.observe(event) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
+        store.onWarning = { [unowned self] warning in log.line("CFG", warning) }
         station.onSendFailure = { [unowned self] path, reason in
             log.line("NET", "messages from \(path.local.address) to \(path.remote) can't be sent: \(reason)")
         }

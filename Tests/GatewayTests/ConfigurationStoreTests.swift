@@ -52,6 +52,56 @@ import WireFormat
         #expect(store.due == nil)
     }
 
+    private func tunnel(_ name: String, _ id: String, _ fields: [String: String] = [:]) -> ViciItem {
+        ViciItem(
+            .connection, name: name,
+            fields: ViciTree { tree in
+                tree.set("profile", "cloudflare")
+                tree.setList("local_addrs", ["192.0.2.1"])
+                tree.setList("remote_addrs", ["192.0.2.2"])
+                for (key, value) in fields.sorted(by: { $0.key < $1.key }) { tree.set(key, value) }
+                tree.setSection("local") { section in
+                    section.set("auth", "psk")
+                    section.set("id", id)
+                }
+                tree.setSection("remote") { $0.set("auth", "psk") }
+                tree.setSection("children") { $0.setSection("net") { _ in } }
+            })
+    }
+
+    /// Each comes alone, and what they mean together is looked at all the same.
+    @Test func connectionsAreComparedWithThoseThatAreThere() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        let name = "t2.acc.ipsec.cloudflare.com"
+        #expect(store.load([tunnel("a", "192.0.2.1")], now: now) == nil)
+        let complaint = try #require(store.load([tunnel("b", name)], now: now))
+        #expect(complaint.contains("connection 'a', local: an address names this tunnel, and another tunnel, 'b'"))
+        #expect(store.names(of: .connection) == ["branch", "a"])
+        // In one load as well; the same one again, or with a name of its own, is no conflict.
+        #expect(store.load([tunnel("c", name), tunnel("d", "192.0.2.1")], now: now) != nil)
+        #expect(store.load([tunnel("a", "192.0.2.1")], now: now) == nil)
+        #expect(store.load([tunnel("a", "keyid:acc_t1")], now: now) == nil)
+        #expect(store.load([tunnel("b", name)], now: now) == nil)
+        #expect(store.load([tunnel("a", "192.0.2.1")], now: now)?.contains("'a'") == true)
+        #expect(store.unload(.connection, "b", now: now))
+        #expect(store.load([tunnel("a", "192.0.2.1")], now: now) == nil)
+    }
+
+    /// What a file's reader warns of is told as well when a client loads it.
+    @Test func warningsAreTold() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        var told: [String] = []
+        store.onWarning = { told.append($0) }
+        var item = connection("weak", rekey: "1h")
+        item.fields.set("proposals", "3des-sha1-modp1024")
+        #expect(store.load([item, connection("fine")], now: now) == nil)
+        #expect(told.contains { $0.contains("connections.weak.proposals: 3des is weak") }, "\(told)")
+        #expect(told.allSatisfy { !$0.contains("fine") }, "\(told)")
+        told = []
+        item.fields.set("rekey_time", "soon")
+        #expect(store.load([item], now: now) != nil && told == [])
+    }
+
     /// A key that nobody knows comes before what may only follow from it.
     @Test func unknownKeysAreNamedFirst() throws {
         let store = ConfigurationStore(try Fixtures.hq())
