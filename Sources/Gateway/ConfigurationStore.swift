@@ -78,6 +78,12 @@ final class ConfigurationStore {
             }
         }
         shelf.fileIsNew()
+        // A file is taken as it is; what clients have loaded stays, and may not get along with it.
+        let loaded = pieces[.connection]?.all.flatMap(\.connections) ?? []
+        for connection in loaded {
+            guard let reason = LoadedConfiguration.conflict(of: connection, among: file.connections) else { continue }
+            onWarning?(reason)
+        }
         isDirty = true
         waiting = []
         apply()

@@ -85,6 +85,15 @@ import WireFormat
         #expect(store.load([tunnel("a", "192.0.2.1")], now: now)?.contains("'a'") == true)
         #expect(store.unload(.connection, "b", now: now))
         #expect(store.load([tunnel("a", "192.0.2.1")], now: now) == nil)
+        // A file that comes later is taken, and what does not get along with it is told.
+        var told: [String] = []
+        store.onWarning = { told.append($0) }
+        var file = try Fixtures.hq()
+        let other = ConfigurationStore(LoadedConfiguration())
+        #expect(other.load([tunnel("z", name)], now: now) == nil)
+        file.connections += other.whole.connections
+        store.replaceFile(file)
+        #expect(told.count == 1 && told.first?.contains("another tunnel, 'z'") == true, "\(told)")
     }
 
     /// What a file's reader warns of is told as well when a client loads it.

@@ -140,6 +140,23 @@ import Testing
         #expect(pair.right.isEmpty)
     }
 
+    /// Whose algorithms are fixed, that is part of what is said.
+    @Test func fixedAlgorithmsAreToldApart() {
+        var ours = Pair.connection(isLeft: false, ike: "aes256-sha512-modp3072")
+        ours.hasFixedAlgorithms = true
+        let pair = Pair(right: ours)
+        pair.connect()
+        let offered = Pair.connection().proposals
+        #expect(pair.right.refusals == [.noIKEProposal(ours: ours.proposals, theirs: offered, isFixed: true)])
+        var children = Pair.connection(isLeft: false, esp: "aes256-sha512")
+        children.hasFixedAlgorithms = true
+        let second = Pair(right: children)
+        second.connect()
+        let (esp, theirs) = (Pair.proposals("aes256-sha512", .esp), Pair.proposals("aes128gcm16", .esp))
+        #expect(
+            second.right.refusals == [.noChildProposal(child: "net", ours: esp, theirs: theirs, isFixed: true)])
+    }
+
     @Test func noConnection() {
         var right = Pair.connection(isLeft: false)
         right.remoteAddresses = [.prefix(Pair.prefix("203.0.113.0/24"))]
