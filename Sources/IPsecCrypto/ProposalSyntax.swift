@@ -66,7 +66,11 @@ extension Proposal: CustomStringConvertible {
             // The default goes without saying.
             transform != .noesn || transforms(of: .sequenceNumbers).count > 1
         }
-        return shown.map(\.description).joined(separator: "-")
+        return shown.map { transform in
+            let word = transform.description
+            // In AH the plain word means the integrity algorithm, and swanctl has no other.
+            return securityProtocol == .ah && word.hasSuffix("gmac_ah") ? String(word.dropLast(3)) : word
+        }.joined(separator: "-")
     }
 }
 
