@@ -8,8 +8,8 @@ struct Explore: AsyncParsableCommand {
         abstract: "Tries every order in which operations on a tunnel and their messages can meet.",
         discussion: """
             The operations are \(ScheduledOperation.Kind.allCases.map(\.rawValue).joined(separator: ", ")), each by either \
-            end, every one with every one. For each combination all choices of what happens next are tried, a lost datagram among \
-            them, up to the depth; then everything happens in turn, and both ends must agree and leave nothing behind.
+            end, every one with every one. For each combination all choices of what happens next are tried, a datagram that is \
+            lost, comes twice or is late among them, up to the depth; then everything happens in turn, and both ends must agree and leave nothing behind.
             """)
 
     @Option(help: "Choices that are tried in every way.")
@@ -18,6 +18,12 @@ struct Explore: AsyncParsableCommand {
     @Option(help: "Datagrams that may be lost in one run.")
     var losses = 1
 
+    @Option(help: "Datagrams that may arrive twice in one run.")
+    var copies = 1
+
+    @Option(help: "How often in one run everything on its way may be later than a repetition.")
+    var delays = 1
+
     @Option(help: "Operations in one run.")
     var operations = 2
 
@@ -25,7 +31,7 @@ struct Explore: AsyncParsableCommand {
     var jobs = 2
 
     func validate() throws {
-        guard depth > 0, losses >= 0, jobs > 0, (1...4).contains(operations) else {
+        guard depth > 0, losses >= 0, copies >= 0, delays >= 0, jobs > 0, (1...4).contains(operations) else {
             throw ValidationError("These are counts; 1 to 4 operations.")
         }
     }
@@ -55,8 +61,9 @@ struct Explore: AsyncParsableCommand {
                 guard next < combinations.count else { return }
                 let index = next
                 next += 1
-                group.addTask { [depth, losses] in
-                    let explorer = ScheduleExplorer(depth: depth, losses: losses) { configuration, _ in
+                let chances = ScheduleExplorer.Chances(losses: losses, copies: copies, delays: delays)
+                group.addTask { [depth] in
+                    let explorer = ScheduleExplorer(depth: depth, chances: chances) { configuration, _ in
                         IKEv2Endpoint(configuration: configuration)
                     }
                     return (index, explorer.explore(combinations[index]))

@@ -1,5 +1,5 @@
-/// Tries every order in which a few operations on a tunnel and the messages that they cause can happen, with a loss or
-/// without, up to a number of choices.
+/// Tries every order in which a few operations on a tunnel and the messages that they cause can happen, with a loss, a
+/// copy and a delay beyond a repetition or without, up to a number of choices.
 ///
 /// It owns nothing but the list of what was tried. A run is made again from its first message for each order, so that an
 /// engine needs no copies of itself.
@@ -27,18 +27,35 @@ public struct ScheduleExplorer {
         public var description: String { "\(problem) after \(words.joined(separator: ", ")) \(choices)" }
     }
 
+    /// How often in one run the way may do something to a datagram.
+    public struct Chances: Hashable, Sendable {
+        /// Datagrams that are lost.
+        public var losses: Int
+        /// Datagrams that arrive twice.
+        public var copies: Int
+        /// Times that everything on its way is late, so that somebody repeats what it sent.
+        public var delays: Int
+
+        /// So often.
+        public init(losses: Int = 1, copies: Int = 1, delays: Int = 1) {
+            self.losses = losses
+            self.copies = copies
+            self.delays = delays
+        }
+    }
+
     private static let mostFailures = 5
 
     /// Choices that are tried in every way; what comes after happens in turn.
     public var depth: Int
-    /// Datagrams that may be lost in one run.
-    public var losses: Int
+    /// What may happen to datagrams in one run.
+    public var chances: Chances
     private let makeEngine: ScenarioRun.EngineMaker
 
     /// Explores engines made by `makeEngine`.
-    public init(depth: Int, losses: Int = 1, makeEngine: @escaping ScenarioRun.EngineMaker) {
+    public init(depth: Int, chances: Chances = Chances(), makeEngine: @escaping ScenarioRun.EngineMaker) {
         self.depth = depth
-        self.losses = losses
+        self.chances = chances
         self.makeEngine = makeEngine
     }
 
@@ -57,7 +74,7 @@ public struct ScheduleExplorer {
         var outcome = Outcome(operations: operations, runs: 0, failures: [])
         var choices: [Int] = []
         while true {
-            let run = ScheduleRun(operations, losses: losses, depth: depth, choices: choices, makeEngine)
+            let run = ScheduleRun(operations, chances, depth: depth, choices: choices, makeEngine)
             let problem = run.run()
             outcome.runs += 1
             let taken = run.ways.indices.map { $0 < choices.count ? choices[$0] : 0 }

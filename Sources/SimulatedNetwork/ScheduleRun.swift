@@ -63,7 +63,9 @@ final class ScheduleRun {
     private let choices: [Int]
     private let depth: Int
     private var operations: [ScheduledOperation]
-    private var losses: Int
+    private var chances: ScheduleExplorer.Chances
+    /// Whether somebody was told to close `net` while it was there.
+    private var closesFirst = false
     private var now = Instant.zero + .seconds(1)
     private var wire: [(to: Int, datagram: Datagram)] = []
     private var problem: String?
@@ -74,11 +76,11 @@ final class ScheduleRun {
     private(set) var words: [String] = []
 
     init(
-        _ operations: [ScheduledOperation], losses: Int, depth: Int, choices: [Int],
+        _ operations: [ScheduledOperation], _ chances: ScheduleExplorer.Chances, depth: Int, choices: [Int],
         _ makeEngine: ScenarioRun.EngineMaker
     ) {
         self.operations = operations
-        self.losses = losses
+        self.chances = chances
         self.depth = depth
         self.choices = choices
         let addresses = [IPAddress(v4: 0xc000_0201), IPAddress(v4: 0xc633_6401)]
@@ -141,29 +143,77 @@ final class ScheduleRun {
         return problem
     }
 
-    /// Takes the next way: an operation begins, a datagram arrives, or one is lost.
+    /// One thing that can happen next.
+    private enum Way {
+        /// An operation begins.
+        case begin(Int)
+        /// A datagram arrives.
+        case arrive(Int)
+        /// It is lost.
+        case lose(Int)
+        /// A copy of it arrives, and it is still on its way.
+        case arriveTwice(Int)
+        /// Nothing arrives for so long that somebody does something by itself: what is on its way is late.
+        case wait
+    }
+
+    /// What can happen next, in the order of the choices.
+    private var possibleWays: [Way] {
+        var all = operations.indices.map { Way.begin($0) } + wire.indices.map { .arrive($0) }
+        if chances.losses > 0 { all += wire.indices.map { .lose($0) } }
+        if chances.copies > 0 { all += wire.indices.map { .arriveTwice($0) } }
+        // With nothing on its way there is nothing that could be late.
+        if chances.delays > 0, !wire.isEmpty, due.map({ $0 <= now + Self.patience }) ?? false { all.append(.wait) }
+        return all
+    }
+
+    /// The longest that a datagram may be late: enough for a repetition, too short for anybody's lifetime.
+    private static let patience = Interval.seconds(5)
+
+    /// When somebody does something by itself.
+    private var due: Instant? { hosts.compactMap { $0.engine.nextDeadline }.min() }
+
+    /// Takes the next way.
     private func choose() {
-        let count = operations.count + wire.count + (losses > 0 ? wire.count : 0)
+        let all = possibleWays
         let place = ways.count
         let way = place < choices.count ? choices[place] : 0
-        ways.append(count)
-        if way < operations.count {
-            operate(way)
-        } else if way < operations.count + wire.count {
-            let index = way - operations.count
+        ways.append(all.count)
+        guard way < all.count else { return }
+        switch all[way] {
+        case .begin(let index): operate(index)
+        case .arrive(let index):
             words.append("\(hosts[wire[index].to].name) gets \(index)")
             deliver(index)
-        } else if way < count {
-            let index = way - operations.count - wire.count
+        case .lose(let index):
             words.append("\(index) is lost")
             wire.remove(at: index)
-            losses -= 1
+            chances.losses -= 1
+        case .arriveTwice(let index):
+            words.append("\(hosts[wire[index].to].name) gets a copy of \(index)")
+            chances.copies -= 1
+            feed(.datagram(wire[index].datagram), hosts[wire[index].to])
+        case .wait:
+            words.append("time passes")
+            chances.delays -= 1
+            if let due { wake(due) }
+        }
+    }
+
+    private func wake(_ due: Instant) {
+        now = max(now, due)
+        for host in hosts {
+            if let due = host.engine.nextDeadline, due <= now { feed(.deadline, host) }
         }
     }
 
     private func operate(_ index: Int) {
         let operation = operations.remove(at: index)
         words.append(operation.description)
+        if operation.kind == .deleteChild {
+            let children = hosts[operation.host].summaries.flatMap(\.children)
+            closesFirst = closesFirst || children.contains { $0.name == "net" }
+        }
         feed(.command(operation.command), hosts[operation.host])
     }
 
@@ -180,11 +230,8 @@ final class ScheduleRun {
                 deliver(0)
                 continue
             }
-            guard let due = hosts.compactMap({ $0.engine.nextDeadline }).min(), due <= end else { return }
-            now = max(now, due)
-            for host in hosts {
-                if let due = host.engine.nextDeadline, due <= now { feed(.deadline, host) }
-            }
+            guard let due, due <= end else { return }
+            wake(due)
         }
         if problem == nil { problem = "they never come to rest" }
     }
@@ -209,7 +256,7 @@ final class ScheduleRun {
             if !kinds.contains(.deleteIKE) {
                 if host.summaries.isEmpty { return "\(host.name) has lost its IKE SA" }
                 if !kinds.contains(.deleteChild), first != 1 { return "\(host.name) holds `net` \(first) times" }
-                if kinds.contains(.deleteChild), first > 0, !kinds.contains(.rekeyChild) {
+                if closesFirst, first > 0 {
                     return "\(host.name) still holds `net`"
                 }
                 let wanted = kinds.filter { $0 == .create }.count
