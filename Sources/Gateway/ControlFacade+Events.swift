@@ -16,6 +16,7 @@ extension ControlFacade {
             if !repeating.isEmpty, message.isResponse, !message.isSent { publishAnswer(event) }
             return
         }
+        if event.isForCountersOnly { return }
         remember(event)
         noteRepetitions(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.

@@ -25,6 +25,7 @@ extension Configuration {
         if let timeout = settings.halfOpenTimeout { limits.halfOpenTimeout = timeout }
         if let threshold = settings.cookieThreshold { limits.cookieThreshold = threshold }
         if let threshold = settings.blockThreshold { limits.halfOpenPerAddress = threshold }
+        if let limit = settings.halfOpenLimit { limits.halfOpenTotal = limit }
         if let interval = settings.retryInitiateInterval, interval > .zero { limits.retryInitiateInterval = interval }
         resources = settings.workers
         natTraversalPort = settings.natTraversalPort

@@ -20,7 +20,7 @@ public final class EventLog {
 
     /// Writes an event when its level is low enough.
     public func record(_ event: Event) {
-        guard EventText.mayConcern(level: level, event.kind) else { return }
+        guard !event.isForCountersOnly, EventText.mayConcern(level: level, event.kind) else { return }
         let text = EventText(event)
         guard text.level <= level else { return }
         var record = LogRecord(

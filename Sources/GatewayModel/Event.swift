@@ -14,6 +14,8 @@ public struct Event: Hashable, Sendable {
     public var kind: Kind
     /// The peer's address; nil where it is not known, or where the kind says it.
     public var peer: IPAddress?
+    /// Whether it is for counters only: strangers make too many of its kind for anybody to read.
+    public var isForCountersOnly = false
 
     /// Something that happened.
     public init(time: Instant, ikeSA: IKESAID?, connection: String?, kind: Kind) {
@@ -73,6 +75,8 @@ public struct Event: Hashable, Sendable {
         case hostUnconfigured(HostSettings)
         /// We lent virtual addresses to the peer.
         case leased(Lease)
+        /// So many events about peers that have not proved who they are were for counters only.
+        case leftOut(Int)
     }
 
     /// What counters need to know of a message.

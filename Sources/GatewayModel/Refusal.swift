@@ -52,8 +52,8 @@ public enum Refusal: Error, Hashable, Sendable {
     case notMet(demand: String)
     /// The data plane would not take it: an SA, an address, or the policies of a Child SA.
     case planeRefused(reason: String, isPolicy: Bool = false)
-    /// Too many half-open IKE SAs.
-    case tooManyHalfOpen(Path)
+    /// Too many half-open IKE SAs: of this peer's address, or in all, so that one had to make room.
+    case tooManyHalfOpen(Path, ofAddress: Bool)
     /// These two are connected already, and the configuration says that the old IKE SA is kept.
     case alreadyConnected(local: Identity, remote: Identity)
 

@@ -57,9 +57,11 @@ public struct Configuration: Hashable, Sendable {
 public struct Limits: Hashable, Sendable {
     /// Half-open IKE SAs above which a cookie is asked for.
     public var cookieThreshold: Int
-    /// Half-open IKE SAs from one address above which no more are accepted; 0 for no limit.
+    /// Half-open IKE SAs from one address that have shown that they come from there, above which no more are accepted;
+    /// 0 for no limit. In IPv6, addresses with the same 64 bits in front are one.
     public var halfOpenPerAddress: Int
-    /// Half-open IKE SAs above which no more are accepted; 0 for no limit.
+    /// Half-open IKE SAs above which each new one takes the place of another, of an address that has the most of them; 0
+    /// for no limit.
     public var halfOpenTotal: Int
     /// How long a half-open IKE SA may take.
     public var halfOpenTimeout: Interval

@@ -18,6 +18,8 @@ struct MobilityState {
     var peerAddresses: [IPAddress] = []
     /// Whether the peer has moved, and has not shown yet that it is where it says.
     var awaitsRouteCheck = false
+    /// Whether our address in use is gone, and we have not found another one yet.
+    var hasLostAddress = false
 }
 
 /// Tells the peer that we are somewhere else now (RFC 4555 §3.5).
@@ -52,10 +54,12 @@ struct UpdateAddresses: Exchange {
         }
         // We have moved on meanwhile: this says nothing about where we are now.
         guard context.path == path else { return .then(UpdateAddresses(context, &turn)) }
-        if notifies.contains(.unacceptableAddresses) {
-            context.refuse(
-                .noPath(remote: "\(path.remote)", reason: "the peer does not accept our address \(path.local.address)"),
-                &turn)
+        if notifies.contains(.unacceptableAddresses) || notifies.contains(.unexpectedNATDetected) {
+            let reason =
+                notifies.contains(.unacceptableAddresses)
+                ? "the peer does not accept our address \(path.local.address)"
+                : "a NAT changes our address \(path.local.address), which the peer does not allow"
+            context.refuse(.noPath(remote: "\(path.remote)", reason: reason), &turn)
             return .done
         }
         let found = NATDetection.found(
@@ -125,6 +129,15 @@ extension SessionContext {
         return [NotifyPayload(.mobikeSupported)] + additionalAddresses(turn)
     }
 
+    /// Whether the peer forbids NAT (RFC 4555 §3.9) and one has changed the addresses that it wrote down.
+    func isUnexpectedNAT(_ notifies: [NotifyPayload], _ path: Path) -> Bool {
+        guard let written = notifies.first(.noNATsAllowed)?.data else { return false }
+        let ports = [path.remote.port, path.local.port].flatMap {
+            [UInt8(truncatingIfNeeded: $0 >> 8), UInt8($0 & 0xff)]
+        }
+        return written != path.remote.address.bytes + path.local.address.bytes + ports
+    }
+
     /// What the peer's IKE_AUTH says about it.
     func takeMobility(_ notifies: [NotifyPayload]) {
         mobility.isSpoken = connection.mobike && notifies.contains(.mobikeSupported)
@@ -141,7 +154,8 @@ extension SessionContext {
     }
 
     /// The list replaces the one before it (RFC 4555 §3.6).
-    private func takeAddresses(_ notifies: [NotifyPayload]) {
+    /// - Returns: Whether there was one.
+    @discardableResult private func takeAddresses(_ notifies: [NotifyPayload]) -> Bool {
         var found: [IPAddress] = []
         for notify in notifies where notify.type == .additionalIP4Address || notify.type == .additionalIP6Address {
             let length = notify.type == .additionalIP4Address ? 4 : 16
@@ -150,7 +164,9 @@ extension SessionContext {
             else { continue }
             found.append(address)
         }
-        if !found.isEmpty || notifies.contains(.noAdditionalAddresses) { mobility.peerAddresses = found }
+        guard !found.isEmpty || notifies.contains(.noAdditionalAddresses) else { return false }
+        mobility.peerAddresses = found
+        return true
     }
 
     fileprivate func notifies(of response: OpenedMessage) throws(PeerFault) -> [NotifyPayload] {
@@ -163,33 +179,59 @@ extension SessionContext {
 
     // MARK: We move
 
-    /// The machine's addresses are others now, or its routes: who chooses the path looks for it anew.
-    func addressesChanged(_ turn: inout Turn) {
+    /// The machine's addresses are others now, or its routes: who chooses the path looks for it anew, and so does the other
+    /// end when its address in use is among those that are `lost`.
+    func addressesChanged(lost: [IPAddress], _ turn: inout Turn) {
         guard mobility.isSpoken, established != nil, !isReplaced else { return }
-        guard reauthentication.isOurs else {
+        let isPresent = turn.tables.localAddresses.contains(path.local.address)
+        mobility.hasLostAddress = !isPresent && (mobility.hasLostAddress || lost.contains(path.local.address))
+        if reauthentication.isOurs || mobility.hasLostAddress {
+            searchPath(&turn)
+        } else {
             agenda.add(.announceAddresses)
-            return
         }
-        searchPath(&turn)
     }
 
     /// Looks for the way anew; what was found out before is worth nothing any more.
     func searchPath(_ turn: inout Turn) {
-        // The peer is where it is; only our end is in question.
+        // The peer is where it is; only our end is in question. Where the peer chooses the path and ours is dead, any way
+        // will do to tell it (RFC 4555 §3.6).
         var asked = connection
-        asked.remoteAddresses = [.prefix(IPPrefix(host: path.remote.address))]
+        let others = reauthentication.isOurs ? [] : mobility.peerAddresses
+        asked.remoteAddresses = ([path.remote.address] + others).map { .prefix(IPPrefix(host: $0)) }
+        let own = turn.tables.localAddresses
+        let present = asked.localAddresses.filter { $0.single.map { own.contains($0) } ?? true }
+        if !present.isEmpty { asked.localAddresses = present }
         askAside(.path(asked), about: .path, &turn)
     }
 
     /// The way to the peer is known, or there is none (any more).
     func pathFound(_ answer: Answer, _ turn: inout Turn) {
         // Without a way we wait for the next change; silence ends it otherwise.
-        guard case .path(let found) = answer, found.remote.address == path.remote.address else { return }
-        guard found.local.address != path.local.address else { return }
+        guard case .path(let found) = answer else { return }
+        guard reauthentication.isOurs else {
+            detour(found, &turn)
+            return
+        }
+        guard found.remote.address == path.remote.address, found.local.address != path.local.address else { return }
         var next = path
         next.local.address = found.local.address
         changePath(to: next, &turn)
         agenda.add(.updateAddresses)
+    }
+
+    /// The peer chooses the path, and our end of it is gone: we send from where we still can (RFC 4555 §3.5), and tell.
+    private func detour(_ found: Path, _ turn: inout Turn) {
+        guard mobility.hasLostAddress, turn.tables.localAddresses.contains(found.local.address) else { return }
+        mobility.hasLostAddress = false
+        var next = path
+        next.local.address = found.local.address
+        if mobility.peerAddresses.contains(found.remote.address) { next.remote.address = found.remote.address }
+        if next != path, next.local.address.family == next.remote.address.family {
+            changePath(to: next, &turn)
+            moveChildren(&turn)
+        }
+        agenda.add(.announceAddresses)
     }
 
     /// Messages go this way from now on, those that are under way as well; packets follow when the peer has agreed.
@@ -233,7 +275,8 @@ extension SessionContext {
         // Whoever asks for octets back gets them back.
         var answer = notifies.filter { $0.type == .cookie2 && (8...64).contains($0.data.count) }.prefix(1).map { $0 }
         guard mobility.isSpoken else { return answer }
-        takeAddresses(notifies)
+        if isUnexpectedNAT(notifies, arrival.path) { return answer + [NotifyPayload(.unexpectedNATDetected)] }
+        if takeAddresses(notifies) { leaveDeadAddress(arrival, &turn) }
         guard notifies.contains(.updateSAAddresses), !reauthentication.isOurs else { return answer }
         answer += NATDetection.offer(
             initiatorSPI: initiatorSPI, responderSPI: responderSPI, path: arrival.path, pretending: pretendsNAT,
@@ -250,14 +293,26 @@ extension SessionContext {
         agenda.add(.checkRoute)
         return answer
     }
+
+    /// The peer has told its addresses: where the one that we use is not among them, nor the one that it speaks from, we
+    /// go to that. Packets follow when it has answered there.
+    private func leaveDeadAddress(_ arrival: Arrival, _ turn: inout Turn) {
+        guard reauthentication.isOurs, arrival.path.remote.address != path.remote.address,
+            !mobility.peerAddresses.contains(path.remote.address)
+        else { return }
+        socket = arrival.socket
+        changePath(to: arrival.path, &turn)
+        agenda.add(.updateAddresses)
+    }
 }
 
 extension IKEv2Endpoint {
     /// The machine's addresses are these now.
     func localAddressesChanged(_ addresses: [IPAddress], _ turn: inout Turn) {
+        let lost = tables.localAddresses.filter { !addresses.contains($0) }
         tables.localAddresses = addresses
         for session in inOrder where session.isEstablished {
-            session.addressesChanged(&turn)
+            session.addressesChanged(lost: lost, &turn)
             after(session, &turn)
         }
     }

@@ -26,6 +26,8 @@ enum Intent: Hashable {
     case checkRoute
     /// Tell the peer which other addresses we have.
     case announceAddresses
+    /// Tell the peer that it sends packets for a Child SA that is not there; holds their SPI.
+    case reportSPI(UInt32)
     /// Send the peer to another gateway.
     case redirect(Host)
 
@@ -36,14 +38,14 @@ enum Intent: Hashable {
         case .deleteChild, .deleteOrphan: 1
         case .createChild, .createBeside, .rekeyChild, .rekeyIKESA: 3
         case .updateAddresses, .checkRoute, .announceAddresses, .redirect: 2
-        case .probe: 4
+        case .probe, .reportSPI: 4
         }
     }
 
     /// Whether it means nothing to the IKE SA that takes this one's place.
     var endsWithIKESA: Bool {
         switch self {
-        case .rekeyIKESA, .probe, .deleteIKESA(.expired), .deleteIKESA(.replaced): true
+        case .rekeyIKESA, .probe, .reportSPI, .deleteIKESA(.expired), .deleteIKESA(.replaced): true
         default: false
         }
     }
@@ -57,6 +59,7 @@ enum Intent: Hashable {
         case .rekeyChild: "CHILD_REKEY"
         case .rekeyIKESA: "IKE_REKEY"
         case .probe: "IKE_DPD"
+        case .reportSPI: "INVALID_SPI"
         case .updateAddresses, .checkRoute, .announceAddresses: "IKE_MOBIKE"
         case .redirect: "IKE_REDIRECT"
         }

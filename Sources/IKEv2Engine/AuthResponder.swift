@@ -38,6 +38,11 @@ struct AuthResponder: ~Copyable {
             context.responses.accept()
             keys.predecessor = nil
             request = try Self.identified(opened)
+            if request.notifies.contains(.mobikeSupported), context.connection.mobike,
+                context.isUnexpectedNAT(request.notifies, arrival.path)
+            {
+                throw .unexpectedNAT(arrival.path)
+            }
             return MixingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
         } catch {
             switch error.dispositionBeforeAuthentication {

@@ -67,7 +67,7 @@ extension IKEv2Endpoint {
             }
             after(session, &turn)
         case .acquire(let connection, let child): acquire(connection, child, &turn)
-        case .unknownSPI: break
+        case .unknownSPI(let spi, let path): reportStray(spi, path, &turn)
         }
     }
 

@@ -25,6 +25,10 @@ final class EndpointTables {
     var retries = Retries()
     /// Why connections did not come up.
     var refusals = RefusalLog()
+    /// How much is told about strangers.
+    var reticence = Reticence()
+    /// Packets for Child SAs that are not there.
+    var strayPackets = StrayPackets()
     /// Children that packets asked for.
     var acquires = AcquireLedger()
     /// Whether the gateway stops: nothing new is accepted or started.

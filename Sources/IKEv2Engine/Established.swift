@@ -168,6 +168,7 @@ struct Established: ~Copyable {
         }
         context.heedLifetime(parts.notifies, &turn)
         context.heedRedirect(parts.notifies, &turn)
+        context.heedInvalidSPI(parts.notifies, &turn)
         var answer: [DeletePayload] = []
         for securityProtocol in [SecurityProtocol.esp, .ah] {
             var closed: [UInt32] = []

@@ -59,6 +59,7 @@ extension Intent {
         case .updateAddresses: UpdateAddresses(context, &turn)
         case .checkRoute: CheckRoute(context, &turn)
         case .announceAddresses: AnnounceAddresses(context, turn)
+        case .reportSPI(let spi): ReportSPI(spi, context)
         case .redirect(let gateway): SendElsewhere(to: gateway)
         }
     }

@@ -40,13 +40,14 @@ final class IKESession {
         return session
     }
 
-    /// An IKE SA that a peer starts.
+    /// An IKE SA that a peer starts; `isProven` when it has brought a cookie.
     static func responding(
-        _ context: SessionContext, _ state: consuming HalfOpenResponder, _ key: InitiationKey, _ turn: inout Turn
+        _ context: SessionContext, _ state: consuming HalfOpenResponder, _ key: InitiationKey, isProven: Bool,
+        _ turn: inout Turn
     ) -> IKESession {
         let response = state.transcript.response
         context.timers.set(.halfOpen, to: turn.now + turn.configuration.limits.halfOpenTimeout)
-        turn.tables.governor.opened(from: key.remote.address)
+        turn.tables.governor.opened(context.id, from: key.remote.address, isProven: isProven)
         let session = IKESession(context, .halfOpen(state))
         session.initiation = Initiation(key: key, response: response)
         session.settle(&turn)
@@ -153,9 +154,9 @@ final class IKESession {
         settle(&turn)
     }
 
-    /// The machine's addresses are others now.
-    func addressesChanged(_ turn: inout Turn) {
-        context.addressesChanged(&turn)
+    /// The machine's addresses are others now, without those that are lost.
+    func addressesChanged(lost: [IPAddress], _ turn: inout Turn) {
+        context.addressesChanged(lost: lost, &turn)
         phase.proceed(context, &turn)
         settle(&turn)
     }
@@ -199,6 +200,13 @@ final class IKESession {
         settle(&turn)
     }
 
+    /// It is half open, and others need its place more.
+    func giveWay(_ turn: inout Turn) {
+        let refusal = Refusal.tooManyHalfOpen(context.path, ofAddress: false)
+        context.refuse(refusal, &turn)
+        abandon(.failed(refusal), &turn)
+    }
+
     /// The plane says that the peer sends from somewhere else.
     func follow(_ path: Path, _ turn: inout Turn) {
         guard isEstablished else { return }
@@ -210,9 +218,9 @@ final class IKESession {
 
     private func settle(_ turn: inout Turn) {
         guard !hasFinished else { return }
-        if !phase.isConnecting, let key = initiation?.key, initiation?.response.isEmpty == false {
+        if !phase.isConnecting, initiation?.response.isEmpty == false {
             initiation?.response = []
-            turn.tables.governor.closed(from: key.remote.address)
+            turn.tables.governor.closed(context.id)
         }
         if phase.isEstablished, registered == nil, let local = context.localIdentity,
             let remote = context.provenIdentity

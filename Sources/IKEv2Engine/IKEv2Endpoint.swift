@@ -74,6 +74,7 @@ public final class IKEv2Endpoint {
         case .deadline:
             deadline(&turn)
             retryDue(&turn)
+            turn.tellWhatWasLeftOut()
         case .answer(let ticket, let answer):
             if let id = tables.takeOwner(of: ticket), let session = sessions[id] {
                 session.answer(ticket, answer, &turn)
@@ -98,7 +99,9 @@ public final class IKEv2Endpoint {
     }
 
     /// When ``Input/deadline`` is due; nil when nothing waits.
-    public var nextDeadline: Instant? { [deadlines.earliest, tables.retries.earliest].compactMap { $0 }.min() }
+    public var nextDeadline: Instant? {
+        [deadlines.earliest, tables.retries.earliest, tables.reticence.due].compactMap { $0 }.min()
+    }
 
     /// All IKE SAs, the oldest first.
     public func summaries() -> [IKESASummary] { inOrder.map { $0.context.summary } }
@@ -264,18 +267,19 @@ public final class IKEv2Endpoint {
             session.receive(message, arrival, &turn)
             after(session, &turn)
         } catch {
-            turn.publish(.dropped(.malformed(error.description), arrival.path))
+            turn.publish(.dropped(.malformed(error.description), arrival.path), ofStranger: true)
         }
     }
 
     private func repeatLastWords(_ header: IKEHeader, _ ownSPI: UInt64, _ arrival: Arrival, _ turn: inout Turn) {
+        if heedHint(header, arrival, &turn) { return }
         let answer =
             header.isResponse || Self.isLaterFragment(arrival)
             ? nil
             : tombstones.answer(
                 spi: ownSPI, messageID: header.messageID, from: arrival.path.remote.address, now: turn.now)
         guard let answer else {
-            turn.publish(.dropped(.unknownSPI, arrival.path))
+            turn.publish(.dropped(.unknownSPI, arrival.path), ofStranger: true)
             return
         }
         turn.publish(.answeredAgain(messageID: header.messageID))
@@ -291,7 +295,7 @@ public final class IKEv2Endpoint {
     /// A request of a version that we do not speak. Older ones belong to another engine.
     private func refuseVersion(_ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn) {
         guard header.version.major > IKEVersion.v2.major, !header.isResponse else {
-            turn.publish(.dropped(.malformed("IKE version \(header.version)"), arrival.path))
+            turn.publish(.dropped(.malformed("IKE version \(header.version)"), arrival.path), ofStranger: true)
             return
         }
         replyCourteously(NotifyPayload(.invalidMajorVersion), to: header, arrival, &turn)
@@ -302,7 +306,7 @@ public final class IKEv2Endpoint {
         _ notify: NotifyPayload, to request: IKEHeader, _ arrival: Arrival, _ turn: inout Turn
     ) {
         guard courtesy.take(now: turn.now) else {
-            turn.publish(.dropped(.rateLimited, arrival.path))
+            turn.publish(.dropped(.rateLimited, arrival.path), ofStranger: true)
             return
         }
         reply(notify, to: request, arrival, &turn)
@@ -334,7 +338,8 @@ public final class IKEv2Endpoint {
         }
         // It comes again, and whoever goes on from here answers it.
         if tables.isHandingOver {
-            turn.publish(.dropped(.unexpected("IKE_SA_INIT while the gateway is handed over"), arrival.path))
+            turn.publish(
+                .dropped(.unexpected("IKE_SA_INIT while the gateway is handed over"), arrival.path), ofStranger: true)
             return
         }
         let request: IKESAInit.Request
@@ -349,14 +354,20 @@ public final class IKEv2Endpoint {
         }
         switch InitResponder.judge(request, header, arrival, &turn) {
         case .drop(let reason, let refusal):
-            turn.publish(.dropped(reason, arrival.path))
-            if let refusal { turn.refuse(refusal, connection: nil, peer: arrival.path.remote.address) }
-        case .answer(let notify, let refusal, let connection):
-            if notify.type == .cookie { turn.publish(.cookieDemanded(byUs: true)) }
-            if notify.type == .redirect, let gateway = RedirectNotification(notify.data)?.gateway {
-                turn.publish(.redirected(Redirection(to: gateway, at: .initiation), byUs: true), connection: connection)
+            turn.publish(.dropped(reason, arrival.path), ofStranger: true)
+            if let refusal {
+                turn.refuse(refusal, connection: nil, peer: arrival.path.remote.address, ofStranger: true)
             }
-            if let refusal { turn.refuse(refusal, connection: connection, peer: arrival.path.remote.address) }
+        case .answer(let notify, let refusal, let connection):
+            if notify.type == .cookie { turn.publish(.cookieDemanded(byUs: true), ofStranger: true) }
+            if notify.type == .redirect, let gateway = RedirectNotification(notify.data)?.gateway {
+                turn.publish(
+                    .redirected(Redirection(to: gateway, at: .initiation), byUs: true), connection: connection,
+                    ofStranger: true)
+            }
+            if let refusal {
+                turn.refuse(refusal, connection: connection, peer: arrival.path.remote.address, ofStranger: true)
+            }
             reply(notify, to: header, arrival, &turn)
         case .accept(let acceptance):
             let context = SessionContext(
@@ -367,45 +378,24 @@ public final class IKEv2Endpoint {
                 context.enter(.destroying, &turn)
                 return
             }
-            enter(IKESession.responding(context, state, key, &turn), &turn)
+            makeRoom(for: arrival.path.remote.address, &turn)
+            enter(IKESession.responding(context, state, key, isProven: acceptance.isProven, &turn), &turn)
         }
     }
 
     private func refuseUnreadable(
         _ error: GrammarError, _ header: IKEHeader, _ arrival: Arrival, _ turn: inout Turn
     ) {
-        turn.publish(.dropped(.malformed(error.description), arrival.path))
+        turn.publish(.dropped(.malformed(error.description), arrival.path), ofStranger: true)
         // Without the initiator's SPI and flag it is not a request that anybody could use an answer to.
         guard header.initiatorSPI != 0, header.isFromInitiator, header.messageID == 0 else { return }
         turn.refuse(
             .malformed(exchange: header.exchange.description, reason: error.description), connection: nil,
-            peer: arrival.path.remote.address)
+            peer: arrival.path.remote.address, ofStranger: true)
         if case .unsupportedCriticalPayload(let type) = error {
             replyCourteously(NotifyPayload(.unsupportedCriticalPayload, [type.rawValue]), to: header, arrival, &turn)
         } else {
             replyCourteously(NotifyPayload(.invalidSyntax), to: header, arrival, &turn)
         }
-    }
-}
-
-/// Numbers in their order. New ones are nearly always the largest.
-extension [IKESAID] {
-    /// Where `id` is or belongs.
-    private func place(of id: IKESAID) -> Int {
-        var (lower, upper) = (0, count)
-        while lower < upper {
-            let middle = lower + (upper - lower) / 2
-            if self[middle] < id { lower = middle + 1 } else { upper = middle }
-        }
-        return lower
-    }
-
-    fileprivate mutating func putIn(_ id: IKESAID) {
-        if last.map({ $0 < id }) ?? true { append(id) } else { insert(id, at: place(of: id)) }
-    }
-
-    fileprivate mutating func takeOut(_ id: IKESAID) {
-        let place = place(of: id)
-        if place < count, self[place] == id { remove(at: place) }
     }
 }

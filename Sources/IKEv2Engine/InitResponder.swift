@@ -30,6 +30,8 @@ enum InitResponder {
         let number: UInt8
         let suite: KeySchedule.Suite
         let group: Transform
+        /// Whether the request has brought a cookie.
+        let isProven: Bool
     }
 
     /// Decides about a request.
@@ -39,13 +41,15 @@ enum InitResponder {
         guard arrival.byteCount <= longestRequest else { return .drop(.malformed("IKE_SA_INIT too long"), nil) }
         guard !turn.tables.isShuttingDown else { return .drop(.unexpected("the gateway stops"), nil) }
         let address = arrival.path.remote.address
+        var isProven = false
         switch turn.tables.governor.verdict(for: address, turn.configuration.limits) {
-        case .refuse: return .drop(.tooManyHalfOpen, .tooManyHalfOpen(arrival.path))
+        case .refuse: return .drop(.tooManyHalfOpen, .tooManyHalfOpen(arrival.path, ofAddress: true))
         case .demandCookie:
             let nonce = request.nonce.nonce
             let spi = header.initiatorSPI
             let cookie = request.notifies.first(.cookie)?.data ?? []
-            if turn.tables.cookies.accepts(cookie, nonce: nonce, address: address, spi: spi, now: turn.now) { break }
+            isProven = turn.tables.cookies.accepts(cookie, nonce: nonce, address: address, spi: spi, now: turn.now)
+            if isProven { break }
             let wanted = turn.tables.cookies.cookie(
                 nonce: nonce, address: address, spi: spi, now: turn.now, &turn.environment.entropy)
             return .answer(NotifyPayload(.cookie, wanted), nil, connection: nil)
@@ -55,12 +59,12 @@ enum InitResponder {
         guard let first = candidates.first else {
             return .answer(NotifyPayload(.noProposalChosen), .noConnection(arrival.path), connection: nil)
         }
-        return choose(request, candidates, first, arrival.path)
+        return choose(request, candidates, first, arrival.path, isProven: isProven)
     }
 
     /// The first candidate that has a proposal in common with the offer.
     private static func choose(
-        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection, _ path: Path
+        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection, _ path: Path, isProven: Bool
     ) -> Outcome {
         let offered = request.offer.proposals.compactMap { wire -> (number: UInt8, proposal: Proposal)? in
             guard wire.securityProtocol == .ike, let proposal = wire.proposal else { return nil }
@@ -95,7 +99,8 @@ enum InitResponder {
             return .accept(
                 Acceptance(
                     connection: connection, proposal: selection.proposal,
-                    number: offered[selection.offeredIndex].number, suite: suite, group: group))
+                    number: offered[selection.offeredIndex].number, suite: suite, group: group,
+                    isProven: isProven))
         }
         return .answer(
             NotifyPayload(.noProposalChosen),

@@ -1,5 +1,6 @@
 import GatewayModel
 import IKEMessages
+import NetworkTypes
 
 /// What a peer, or somebody who pretends to be one, can do wrong: one case for each kind.
 ///
@@ -19,6 +20,8 @@ enum PeerFault: Error, Hashable {
     case unsupportedCritical(PayloadType, ExchangeType)
     /// An authentic message that breaks its grammar.
     case malformed(ExchangeType, GrammarError, isResponse: Bool)
+    /// The peer forbids NAT, and one has changed its message's addresses.
+    case unexpectedNAT(Path)
     /// The peer is not, or does not prove to be, whom we talk to.
     case unauthenticated(Refusal)
     /// The peer refused to authenticate us, or itself.
@@ -56,6 +59,13 @@ enum PeerFault: Error, Hashable {
         // The peer believes that the exchange is over: only closing brings both to the same view (RFC 7296 §2.21.3).
         case .malformed(let exchange, let error, isResponse: true):
             .closeSession(nil, .malformed(exchange: exchange.description, reason: error.description))
+        case .unexpectedNAT(let path):
+            .closeSession(
+                NotifyPayload(.unexpectedNATDetected),
+                .notMet(
+                    demand:
+                        "that no NAT changes addresses: the peer wrote down others than its message from \(path.remote) has"
+                ))
         case .unauthenticated(let refusal): .closeSession(NotifyPayload(.authenticationFailed), refusal)
         case .refused(let refusal): .closeSession(nil, refusal)
         case .wrongAnswer(let refusal): .abandonExchange(refusal)

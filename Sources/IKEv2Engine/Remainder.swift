@@ -98,6 +98,9 @@ extension Intent: Recorded {
         case .redirect(let gateway):
             writer.uint8(11)
             writer.put(gateway)
+        case .reportSPI(let spi):
+            writer.uint8(12)
+            writer.uint32(spi)
         }
     }
 
@@ -119,6 +122,7 @@ extension Intent: Recorded {
         case 9: self = .checkRoute
         case 10: self = .announceAddresses
         case 11: self = .redirect(try reader.value())
+        case 12: self = .reportSPI(try reader.uint32("SPI"))
         default: throw .badValue("intent")
         }
     }

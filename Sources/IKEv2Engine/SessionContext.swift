@@ -235,8 +235,12 @@ final class SessionContext {
 
     /// Says that something happened to this IKE SA.
     func publish(_ kind: Event.Kind, _ turn: inout Turn) {
-        turn.publish(kind, ikeSA: id, connection: connection.name, peer: path.remote.address)
+        turn.publish(
+            kind, ikeSA: id, connection: connection.name, peer: path.remote.address, ofStranger: isWithStranger)
     }
+
+    /// Whether the peer came by itself and has not proved who it is.
+    private var isWithStranger: Bool { !isInitiator && established == nil }
 
     /// Says that a message came or went on this IKE SA, if anybody wants to know.
     func publish(message kind: @autoclosure () -> Event.Kind, _ turn: inout Turn) {
@@ -250,7 +254,9 @@ final class SessionContext {
 
     /// Says that something was refused on this IKE SA.
     func refuse(_ refusal: Refusal, child: String? = nil, _ turn: inout Turn) {
-        turn.refuse(refusal, child: child, ikeSA: id, connection: connection.name, peer: path.remote.address)
+        turn.refuse(
+            refusal, child: child, ikeSA: id, connection: connection.name, peer: path.remote.address,
+            ofStranger: isWithStranger)
     }
 
     /// Puts a question; its answer is waited for as long as the limits say.

@@ -28,13 +28,25 @@ struct Turn {
         if environment.exposesKeys { effects.append(.expose(keys.exposed(context))) }
     }
 
-    /// Says that something happened.
+    /// Says that something happened; of strangers, who have not proved who they are, only so much.
     mutating func publish(
-        _ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil, peer: IPAddress? = nil
+        _ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil, peer: IPAddress? = nil,
+        ofStranger: Bool = false
     ) {
         var event = Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)
         event.peer = peer
+        if ofStranger, kind.isTold { hush(&event) }
         effects.append(.publish(event))
+    }
+
+    /// Leaves an event to the counters when there were too many like it.
+    private mutating func hush(_ event: inout Event) {
+        event.isForCountersOnly = !tables.reticence.tells(event.kind, now: now)
+    }
+
+    /// Says how much was left out, when it is time.
+    mutating func tellWhatWasLeftOut() {
+        if let count = tables.reticence.takeLeftOut(now: now) { publish(.leftOut(count)) }
     }
 
     /// Says that a message came or went, if anybody wants to know.
@@ -53,11 +65,13 @@ struct Turn {
 
     /// Says that something was refused, and keeps the reason.
     mutating func refuse(
-        _ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?, peer: IPAddress? = nil
+        _ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?, peer: IPAddress? = nil,
+        ofStranger: Bool = false
     ) {
         var event = Event(
             time: now, ikeSA: ikeSA, connection: connection, kind: .refused(refusal, child: child))
         event.peer = peer
+        if ofStranger { hush(&event) }
         tables.refusals.record(event, refusal)
         effects.append(.publish(event))
     }

@@ -17,6 +17,8 @@ public struct DaemonSettings: Hashable, Sendable {
     public var cookieThreshold: Int?
     /// Half-open IKE SAs from one address above which no more are accepted; 0 for no limit.
     public var blockThreshold: Int?
+    /// Half-open IKE SAs above which each new one takes the place of another; 0 for no limit.
+    public var halfOpenLimit: Int?
     /// Half-open IKE SAs above which `initiate` with `init-limits` begins nothing; 0 for no limit.
     public var initiationLimit = 0
     /// Octets of the longest IP packet that carries a sealed IKE message; 0 for 576 over IPv4 and 1280 over IPv6.
@@ -82,8 +84,10 @@ enum DaemonSettingsReader {
     private static let keys: [(name: String, fallback: String)] = [
         ("retransmit_tries", "5"), ("retransmit_timeout", "4.0"), ("retransmit_base", "1.8"), ("retransmit_limit", "0"),
         ("retransmit_jitter", "0"), ("keep_alive", "20s"), ("half_open_timeout", "30"), ("cookie_threshold", "30"),
-        ("block_threshold", "0"), ("dos_protection", "yes"), ("init_limit_half_open", "0"), ("port", "500"),
-        ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"), ("threads", "16"),
+        ("block_threshold", "0"), ("half_open_limit", "10000"), ("dos_protection", "yes"),
+        ("init_limit_half_open", "0"),
+        ("port", "500"), ("port_nat_t", "4500"), ("routing_table", "220"), ("routing_table_prio", "220"),
+        ("threads", "16"),
         ("fragment_size", "1280"),
         ("install_virtual_ip_on", ""), ("retry_initiate_interval", "10s"), ("make_before_break", "yes"),
         ("follow_redirects", "yes"),
@@ -141,6 +145,7 @@ enum DaemonSettingsReader {
         }
         settings.cookieThreshold = reader.read("cookie_threshold", or: settings.cookieThreshold, count)
         settings.blockThreshold = reader.read("block_threshold", or: settings.blockThreshold, count)
+        settings.halfOpenLimit = reader.read("half_open_limit", or: settings.halfOpenLimit, count)
         if !reader.read("dos_protection", or: true, ValueSyntax.bool) {
             settings.cookieThreshold = .max
             settings.blockThreshold = 0

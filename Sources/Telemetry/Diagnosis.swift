@@ -163,12 +163,20 @@ extension Diagnosis {
                 code: "E-DATA-PLANE", summary: "The tunnel was agreed on, but this system would not carry it.",
                 facts: ["The data plane says: \(reason)"], causes: [],
                 remedy: "Correct that, then bring the tunnel up again.")
-        case .tooManyHalfOpen(let path):
+        case .tooManyHalfOpen(let path, ofAddress: true):
             self.init(
-                code: "E-HALF-OPEN", summary: "Too many tunnels are being set up at once; this one was not accepted.",
+                code: "E-HALF-OPEN",
+                summary: "Too many tunnels are being set up from this address at once; this one was not accepted.",
+                facts: ["The peer is \(path.remote)"],
+                causes: ["a flood of requests", "many peers behind one NAT that come back at the same time"],
+                remedy: "The peer will try again by itself; raise `charon.block_threshold` if this is normal.")
+        case .tooManyHalfOpen(let path, ofAddress: false):
+            self.init(
+                code: "E-HALF-OPEN",
+                summary: "Too many tunnels are being set up at once; this one had to make room for another.",
                 facts: ["The peer is \(path.remote)"],
                 causes: ["a flood of requests", "many peers that come back at the same time"],
-                remedy: "The peer will try again by itself; raise the limit of half-open IKE SAs if this is normal.")
+                remedy: "The peer will try again by itself; raise `charon.half_open_limit` if this is normal.")
         case .alreadyConnected(let local, let remote):
             self.init(
                 code: "E-ALREADY-CONNECTED", summary: "\(remote) is connected already, and the old tunnel is kept.",

@@ -110,7 +110,7 @@ public struct DiagnosisCatalogue: Sendable {
         (.noPath(remote: "", reason: "`remote_addrs` names no single address"), nil, .here),
         (.noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)), nil, .nobody),
         (.notGoneOn(path, waited: .seconds(30)), nil, .nobody), (.noConnection(path), nil, .here),
-        (.tooManyHalfOpen(path), nil, .here),
+        (.tooManyHalfOpen(path, ofAddress: false), nil, .here),
         (.noIKEProposal(ours: ours, theirs: theirs), nil, .here),
         (.byPeer(notify: 14, name: "NO_PROPOSAL_CHOSEN", exchange: "IKE_SA_INIT", offer: offer(ours)), nil, .there),
         (.badKeyExchange(group: .ecp384, reason: "the point is not on the curve"), nil, .here),

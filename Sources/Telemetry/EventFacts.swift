@@ -60,6 +60,7 @@ public struct EventFacts: Hashable, Sendable {
         case .hostConfigured: name = "host-configured"
         case .hostUnconfigured: name = "host-unconfigured"
         case .leased: name = "leased"
+        case .leftOut: name = "left-out"
         }
     }
 

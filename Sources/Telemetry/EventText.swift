@@ -64,6 +64,8 @@ public struct EventText: Sendable {
         case .leased(let lease):
             let loans = lease.loans.map { "\($0.address) of pool '\($0.pool)'" }.joined(separator: ", ")
             self.init(.ike, 1, "assigned \(loans) to '\(lease.identity)'")
+        case .leftOut(let count):
+            self.init(.ike, 1, "\(count) more about peers that have not proved who they are, which nobody was told")
         case .pathChanged(let from, let to): self.init(.ike, 1, "path changed from \(from) to \(to)")
         case .childInstalled(let child):
             self.init(

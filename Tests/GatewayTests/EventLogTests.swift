@@ -25,6 +25,15 @@ import Testing
         #expect(lines.all.count == count)
     }
 
+    @Test func whatIsForCountersIsNotWritten() {
+        let (log, lines) = log(3)
+        var event = Fixtures.event(.refused(.planeRefused(reason: "x"), child: nil))
+        event.isForCountersOnly = true
+        log.record(event)
+        log.record(Fixtures.event(.leftOut(12), nil, nil))
+        #expect(lines.all.count == 1 && lines.all.first?.contains("12 more") ?? false)
+    }
+
     @Test func aLineHasTimeGroupAndName() {
         let (log, lines) = log(3)
         log.record(Fixtures.event(.ikeClosed(.asked)))

@@ -1,6 +1,7 @@
 import Clockwork
 import GatewayModel
 import IKECore
+import IKEMessages
 import NetworkTypes
 import Testing
 
@@ -169,5 +170,73 @@ import Testing
         pair.right.handle(.localAddresses([Pair.rightAddress]))
         pair.run()
         #expect(session.context.mobility.peerAddresses == [])
+    }
+
+    /// The responder's address in use is gone: it goes on from another one, and the initiator follows (RFC 4555 §3.5).
+    @Test(arguments: [[IPAddress(v4: 0xc633_6402)], [IPAddress(v4: 0xc633_6402), IPAddress(v4: 0xc633_6403)]])
+    func aResponderThatLosesItsAddressGoesOn(_ left: [IPAddress]) {
+        let pair = Self.pair(rightAddresses: [Pair.rightAddress, Self.second])
+        pair.wire = { datagram, fromLeft in
+            // Nothing leaves from, or reaches, the address that is gone.
+            let own = fromLeft ? datagram.path.remote.address : datagram.path.local.address
+            return own == Pair.rightAddress ? [] : [datagram]
+        }
+        pair.right.path?.local.address = Self.second
+        pair.right.handle(.localAddresses(left))
+        #expect(Self.moves(pair.right).last?.local.address == Self.second, "packets leave from there at once")
+        pair.run()
+        #expect(pair.trace.first?.datagram.path.local.address == Self.second)
+        #expect(pair.left.summary?.path.remote.address == Self.second)
+        #expect(pair.right.summary?.path.local.address == Self.second)
+        #expect(Self.moves(pair.left).last?.remote.address == Self.second)
+        #expect(Self.moves(pair.right).last?.remote.address == Pair.leftAddress)
+        pair.advance(.minutes(2))
+        #expect(pair.left.closeReasons == [] && pair.right.closeReasons == [])
+    }
+
+    @Test func aResponderWithoutAWayWaits() {
+        let pair = Self.pair(rightAddresses: [Pair.rightAddress])
+        pair.right.path = nil
+        pair.right.handle(.localAddresses([Self.second]))
+        pair.run()
+        #expect(pair.right.summary?.path.local.address == Pair.rightAddress)
+    }
+
+    // MARK: NAT prohibited
+
+    private static func written(_ source: IPAddress, _ destination: IPAddress) -> NotifyPayload {
+        NotifyPayload(.noNATsAllowed, source.bytes + destination.bytes + [1, 244, 1, 244])
+    }
+
+    /// Who forbids NAT wrote down where the message was to come from (RFC 4555 §3.9).
+    @Test(arguments: [true, false]) func aForbiddenNATIsTold(_ isChanged: Bool) throws {
+        let pair = Pair(prefersUDPEncapsulation: false)
+        let rogue = try #require(RoguePeer(pair))
+        let first = rogue.authenticate { request in
+            request.notifies += [
+                NotifyPayload(.mobikeSupported), Self.written(Pair.leftAddress, Pair.rightAddress),
+            ]
+        }
+        #expect(pair.right.summary?.state == .established && first.count == 1)
+        let source = isChanged ? Self.elsewhere : Pair.leftAddress
+        let list = NotifyPayload(.additionalIP4Address, Self.further.bytes)
+        let answer = try #require(
+            rogue.ask(
+                .informational, 2,
+                [.notify(list), .notify(Self.written(source, Pair.rightAddress))]
+            ).first)
+        #expect(answer.payloads.contains(.notify(NotifyPayload(.unexpectedNATDetected))) == isChanged)
+        let session = try #require(pair.right.endpoint.inOrder.first)
+        #expect(session.context.mobility.peerAddresses == (isChanged ? [] : [Self.further]))
+    }
+
+    @Test func aForbiddenNATEndsTheAuthentication() throws {
+        let pair = Pair(prefersUDPEncapsulation: false)
+        let rogue = try #require(RoguePeer(pair))
+        let answer = rogue.authenticate { request in
+            request.notifies += [NotifyPayload(.mobikeSupported), Self.written(Self.elsewhere, Pair.rightAddress)]
+        }
+        #expect(answer.first?.payloads == [.notify(NotifyPayload(.unexpectedNATDetected))])
+        #expect(pair.right.endpoint.counts.ikeSAs == 0)
     }
 }

@@ -150,28 +150,82 @@ private func selector(
 
 @Suite struct HalfOpenGovernorTests {
     private let peer = address("203.0.113.9")
+    private let other = address("203.0.113.10")
+
+    private func limits(_ threshold: Int, total: Int, perAddress: Int = 0) -> Limits {
+        var limits = Limits()
+        limits.cookieThreshold = threshold
+        limits.halfOpenTotal = total
+        limits.halfOpenPerAddress = perAddress
+        return limits
+    }
+
+    private func id(_ number: UInt32) -> IKESAID { IKESAID(rawValue: number) }
 
     @Test func cookiesThenRefusal() {
-        var limits = Limits()
-        limits.cookieThreshold = 2
-        limits.halfOpenTotal = 4
-        limits.halfOpenPerAddress = 3
+        let limits = limits(2, total: 10, perAddress: 3)
         var governor = HalfOpenGovernor()
         #expect(governor.verdict(for: peer, limits) == .admit)
-        governor.opened(from: peer)
-        governor.opened(from: peer)
+        governor.opened(id(1), from: peer, isProven: false)
+        governor.opened(id(2), from: peer, isProven: false)
+        governor.opened(id(3), from: peer, isProven: true)
+        governor.opened(id(4), from: peer, isProven: true)
         #expect(governor.verdict(for: peer, limits) == .demandCookie)
-        governor.opened(from: peer)
+        governor.opened(id(5), from: peer, isProven: true)
         #expect(governor.verdict(for: peer, limits) == .refuse)
-        #expect(governor.verdict(for: address("203.0.113.10"), limits) == .demandCookie)
-        governor.opened(from: address("203.0.113.10"))
-        #expect(governor.verdict(for: address("203.0.113.11"), limits) == .refuse)
-        governor.closed(from: peer)
-        governor.closed(from: peer)
-        governor.closed(from: peer)
-        governor.closed(from: peer)
+        #expect(governor.verdict(for: other, limits) == .demandCookie)
+        for number: UInt32 in [1, 2, 3, 4, 4, 9] { governor.closed(id(number)) }
         #expect(governor.total == 1)
         #expect(governor.verdict(for: peer, limits) == .admit)
+        governor.closed(id(5))
+        #expect(governor.total == 0)
+    }
+
+    @Test func whoHasTheMostMakesRoomWithHisOldest() {
+        let limits = limits(.max, total: 6)
+        var governor = HalfOpenGovernor()
+        for number: UInt32 in 1...3 { governor.opened(id(number), from: peer, isProven: true) }
+        for number: UInt32 in 4...5 { governor.opened(id(number), from: other, isProven: true) }
+        #expect(governor.surplus(before: other, limits) == nil)
+        governor.opened(id(6), from: address("2001:db8::1"), isProven: true)
+        #expect(governor.verdict(for: other, limits) == .demandCookie, "whatever the threshold says")
+        #expect(governor.surplus(before: address("2001:db8:1::1"), limits) == id(1))
+        #expect(governor.surplus(before: other, limits) == id(1))
+        #expect(governor.surplus(before: peer, limits) == id(1))
+        governor.closed(id(2))
+        governor.opened(id(7), from: address("2001:db8::2"), isProven: true)
+        // Three have two each: whoever came to that first.
+        #expect(governor.surplus(before: address("192.0.2.1"), limits) == id(4))
+        #expect(governor.surplus(before: peer, limits) == id(1))
+        #expect(governor.surplus(before: address("2001:db8::3"), limits) == id(6))
+    }
+
+    /// What it says does not depend on how often anything came and went, and is what a plain list would say.
+    @Test func itKeepsCount() {
+        let limits = limits(0, total: 1)
+        var governor = HalfOpenGovernor()
+        var entropy = SeededEntropy(seed: 7)
+        var plain: [(id: IKESAID, address: IPAddress)] = []
+        for number: UInt32 in 1...3_000 {
+            if entropy.uint32() % 5 < 2, !plain.isEmpty {
+                let gone = plain.remove(at: Int(entropy.uint32()) % plain.count)
+                governor.closed(gone.id)
+            } else {
+                let address = IPAddress(v4: entropy.uint32() % 20)
+                governor.opened(id(number), from: address, isProven: true)
+                plain.append((id(number), address))
+            }
+            #expect(governor.total == plain.count)
+            let counts = Dictionary(grouping: plain) { $0.address }.mapValues(\.count)
+            guard let surplus = governor.surplus(before: peer, limits),
+                let owner = plain.first(where: { $0.id == surplus })?.address
+            else {
+                #expect(plain.isEmpty)
+                continue
+            }
+            #expect(counts[owner] == counts.values.max())
+            #expect(plain.first { $0.address == owner }?.id == surplus, "its oldest")
+        }
     }
 }
 

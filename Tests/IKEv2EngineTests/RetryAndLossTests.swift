@@ -121,7 +121,24 @@ func header(_ datagram: Datagram) -> IKEHeader? { try? IKEHeader(peeking: datagr
         for datagram in other.left.takeOutbox() {
             pair.right.handle(.datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: .plain)))
         }
+        // It may be somebody else who writes this address: whoever shows that he is there gets in, once.
         #expect(pair.right.endpoint.counts.halfOpen == 1)
+        #expect(pair.right.kinds.contains(.cookieDemanded(byUs: true)))
+        for seed: UInt64 in [99, 100] {
+            let proven = Pair(seed: seed)
+            proven.initiate()
+            for _ in 0..<2 {
+                for datagram in proven.left.takeOutbox() {
+                    pair.right.handle(
+                        .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: .plain)))
+                }
+                for datagram in pair.right.takeOutbox() {
+                    proven.left.handle(
+                        .datagram(Datagram(datagram.bytes, path: datagram.path.reversed, socket: .plain)))
+                }
+            }
+        }
+        #expect(pair.right.endpoint.counts.halfOpen == 2)
         #expect(pair.right.drops.contains(.tooManyHalfOpen))
         #expect(pair.right.endpoint.recentRefusals.count == 1)
         pair.advance(.seconds(31))

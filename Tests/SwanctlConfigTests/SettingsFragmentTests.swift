@@ -114,6 +114,11 @@ import WireFormat
         #expect(loaded.settings.controlSocket == "unix:///x")
     }
 
+    @Test func theTableOfHalfOpenIKESAsHasALimit() throws {
+        #expect(try load("charon {\n half_open_limit = 500\n}\n" + connection("")).settings.halfOpenLimit == 500)
+        #expect(try load(connection("")).settings.halfOpenLimit == nil)
+    }
+
     /// A mistyped key would go without effect; strongSwan's own may stand beside it.
     @Test(arguments: [
         ("retransmit_trie = 9", "charon.retransmit_trie: unknown key 'retransmit_trie'", "retransmit_tries"),

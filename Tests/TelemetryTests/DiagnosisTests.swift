@@ -20,6 +20,12 @@ import WireFormat
         #expect(!diagnosis.text.contains("..") && !diagnosis.text.contains("  "))
     }
 
+    @Test func theLimitOfAnAddressIsNamed() {
+        let diagnosis = Diagnosis(.tooManyHalfOpen(Samples.path, ofAddress: true), child: nil)
+        #expect(diagnosis.code == "E-HALF-OPEN" && diagnosis.text.contains("from this address"))
+        #expect(diagnosis.text.contains("block_threshold"))
+    }
+
     /// Programs compare codes: each stands for one thing. The switch fails to compile when a case has no sample.
     @Test func everyCaseHasACodeOfItsOwn() {
         var codes: [String: Set<String>] = [:]

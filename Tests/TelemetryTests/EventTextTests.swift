@@ -88,6 +88,8 @@ import Testing
             kind: .keyExchangeRetried(from: .x25519, to: .ecp256),
             line: "IKE1 the peer wants \(Transform.ecp256) in place of \(Transform.x25519) for the key exchange"),
         Sample(kind: .peerAlive, line: "IKE2 the peer answers"),
+        Sample(
+            kind: .leftOut(7), line: "IKE1 7 more about peers that have not proved who they are, which nobody was told"),
     ]
 
     /// The quick look at an event's level never hides what the words' level would show.

@@ -99,7 +99,9 @@ enum Samples {
         Sample(
             refusal: .authenticationHeaderNeedsPlainPath(child: "net", isForced: false), code: "E-AH-NAT",
             shows: ["net", "NAT", "ah_proposals"]),
-        Sample(refusal: .tooManyHalfOpen(path), code: "E-HALF-OPEN", shows: ["198.51.100.2"]),
+        Sample(
+            refusal: .tooManyHalfOpen(path, ofAddress: false), code: "E-HALF-OPEN",
+            shows: ["198.51.100.2", "half_open_limit"]),
         Sample(
             refusal: .redirectRefused(to: .name("gw-c.example"), reason: "it is the 6th time within 300 seconds"),
             code: "E-REDIRECT", shows: ["gw-c.example", "6th time", "follow_redirects"]),

@@ -11,7 +11,7 @@ import WireFormat
 
 /// Known attacks on what a gateway spends, remembers and sends, by their numbers in the project's list.
 @Suite struct FloodAttackTests {
-    private static func request(spi: UInt64, nonce: UInt8 = 1, notifies: [NotifyPayload] = []) throws -> [UInt8] {
+    static func request(spi: UInt64, nonce: UInt8 = 1, notifies: [NotifyPayload] = []) throws -> [UInt8] {
         let header = IKEHeader(
             initiatorSPI: spi, responderSPI: 0, exchange: .ikeSAInit, flags: .initiator, messageID: 0)
         let offer = SecurityAssociationPayload([
@@ -33,7 +33,7 @@ import WireFormat
         return Pair(right: right)
     }
 
-    private func cookie(_ bytes: [UInt8]) throws -> [UInt8]? {
+    static func cookie(_ bytes: [UInt8]) throws -> [UInt8]? {
         let payloads = try Message(parsing: bytes).payloads
         return payloads.lazy.compactMap { payload -> [UInt8]? in
             if case .notify(let notify) = payload, notify.type == .cookie { notify.data } else { nil }
@@ -44,7 +44,7 @@ import WireFormat
     private func admits(_ pair: Pair, _ bytes: [UInt8], _ path: Path) throws -> Bool {
         pair.right.handle(.datagram(Datagram(bytes, path: path, socket: .plain)))
         guard let answer = pair.right.takeOutbox().first else { return false }
-        return try cookie(answer.bytes) == nil
+        return try Self.cookie(answer.bytes) == nil
     }
 
     @Test("Attack 29: a flood of IKE_SA_INIT leaves a bounded table, and an honest peer gets in")
@@ -73,7 +73,7 @@ import WireFormat
         let path = Self.path(0x0a01_0001)
         pair.right.handle(.datagram(Datagram(try Self.request(spi: 7), path: path, socket: .plain)))
         let answer = try #require(pair.right.takeOutbox().first)
-        let ticket = try #require(try cookie(answer.bytes))
+        let ticket = try #require(try Self.cookie(answer.bytes))
         let shown = [NotifyPayload(.cookie, ticket)]
         #expect(try !admits(pair, Self.request(spi: 7, notifies: shown), Self.path(0x0a01_0002)))
         #expect(try !admits(pair, Self.request(spi: 8, notifies: shown), path))

@@ -1,0 +1,66 @@
+import Clockwork
+import GatewayModel
+
+/// How much is told about peers that have not proved who they are: anybody can make us say it as often as he likes.
+///
+/// It owns three measures, so that a flood of one kind hides nothing of another: what was dropped; what only floods bring;
+/// and why an honest peer with a wrong configuration does not come in. A few at once are told at once. Counters count
+/// everything; what is left out for readers is told as a number.
+struct Reticence {
+    /// How long what is left out adds up before the number is told.
+    static let pause = Interval.seconds(10)
+    /// How many of a kind are told at once.
+    static let burst = 50
+
+    private var drops = Self.bucket()
+    private var floods = Self.bucket()
+    private var reasons = Self.bucket()
+    private var leftOut = 0
+    /// When the number is told; nil while nothing is left out.
+    private(set) var due: Instant?
+
+    /// Nothing was told yet.
+    init() {}
+
+    private static func bucket() -> TokenBucket { TokenBucket(rate: 2, burst: Double(burst), now: .zero) }
+
+    /// Whether this one is told.
+    mutating func tells(_ kind: Event.Kind, now: Instant) -> Bool {
+        let tells =
+            switch kind {
+            case .dropped: drops.take(now: now)
+            case .refused(let refusal, _), .ikeClosed(.failed(let refusal)):
+                Self.isOfFloods(refusal) ? floods.take(now: now) : reasons.take(now: now)
+            default: floods.take(now: now)
+            }
+        if !tells {
+            leftOut += 1
+            due = due ?? now + Self.pause
+        }
+        return tells
+    }
+
+    /// How many were left out since this was asked last; nil while it is too early, or when there were none.
+    mutating func takeLeftOut(now: Instant) -> Int? {
+        guard let due, due <= now else { return nil }
+        defer { (self.due, leftOut) = (nil, 0) }
+        return leftOut
+    }
+
+    private static func isOfFloods(_ refusal: Refusal) -> Bool {
+        switch refusal {
+        case .tooManyHalfOpen, .notGoneOn, .malformed, .badKeyExchange: true
+        default: false
+        }
+    }
+}
+
+extension Event.Kind {
+    /// Whether it is told for its own sake, and not for a counter or a person who follows every message.
+    var isTold: Bool {
+        switch self {
+        case .refused, .dropped, .cookieDemanded, .redirected, .ikeClosed: true
+        default: false
+        }
+    }
+}
