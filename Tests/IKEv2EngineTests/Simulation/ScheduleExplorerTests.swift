@@ -23,6 +23,35 @@ import Testing
         #expect(outcome.failures.isEmpty)
     }
 
+    /// Datagrams come twice, and after their own repetitions.
+    @Test func theWayMayRepeatAndDelay() {
+        let operations = [
+            ScheduledOperation(kind: .rekeyChild, host: 0), ScheduledOperation(kind: .deleteChild, host: 1),
+        ]
+        func runs(_ chances: ScheduleExplorer.Chances) -> Int {
+            let explorer = ScheduleExplorer(depth: 4, chances: chances) { configuration, _ in
+                IKEv2Endpoint(configuration: configuration)
+            }
+            let outcome = explorer.explore(operations)
+            #expect(outcome.failures.isEmpty)
+            return outcome.runs
+        }
+        let plain = runs(.init(losses: 1, copies: 0, delays: 0))
+        #expect(runs(.init(losses: 1, copies: 1, delays: 0)) > plain)
+        #expect(runs(.init(losses: 1, copies: 0, delays: 1)) > plain)
+    }
+
+    /// A Child SA that was there and was closed is gone, whatever replaced it meanwhile.
+    @Test func aClosedChildThatLivesOnIsFound() {
+        let operations = [
+            ScheduledOperation(kind: .rekeyChild, host: 0), ScheduledOperation(kind: .deleteChild, host: 0),
+        ]
+        let explorer = ScheduleExplorer(depth: 2) { configuration, host in
+            SpoiltEngine(.ignoresTerminate, host: host, configuration) { IKEv2Endpoint(configuration: $0) }
+        }
+        #expect(explorer.explore(operations).failures.contains { $0.problem.contains("still holds `net`") })
+    }
+
     /// A peer that has replaced a Child SA, and replaces the new one before we know of it, is asked to wait: that the
     /// Child SA is unknown would make it forget one that we are about to hold.
     @Test func aReplacementThatWeDoNotKnowYetIsNotDenied() {
