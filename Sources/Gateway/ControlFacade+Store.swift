@@ -114,10 +114,13 @@ extension ControlFacade {
     }
 
     func policies() -> [ViciPolicy] {
-        connections().flatMap { connection in
+        let left = Dictionary(grouping: gateway.leftBehind) { $0.connection }
+        return connections().flatMap { connection in
             connection.children.compactMap { child -> ViciPolicy? in
+                let trap = left[connection.name]?.last { $0.child == child.name }
                 let action: ViciPolicy.Action
                 switch child.shunt {
+                case nil where trap != nil: action = .trap
                 case .pass? where child.startAction != .none: action = .pass
                 case .drop? where child.startAction != .none: action = .drop
                 case nil where child.startAction == .trap || child.startAction == .trapAndStart: action = .trap
@@ -126,8 +129,8 @@ extension ControlFacade {
                 return ViciPolicy(
                     connection: connection.name, child: child.name, action: action,
                     mode: child.shunt?.rawValue ?? child.mode.rawValue,
-                    localSelectors: child.localSelectors.map(\.description),
-                    remoteSelectors: child.remoteSelectors.map(\.description))
+                    localSelectors: trap?.local.map(\.description) ?? child.localSelectors.map(\.description),
+                    remoteSelectors: trap?.remote.map(\.description) ?? child.remoteSelectors.map(\.description))
             }
         }
     }

@@ -167,6 +167,9 @@ public final class Gateway {
         plane.counters(direction, spi: spi) ?? SACounters()
     }
 
+    /// The traps that Child SAs left behind when they ended.
+    var leftBehind: [StandingPolicy] { plane.leftBehind }
+
     /// What the data plane has dropped, by reason.
     public var dropCounts: [DropCount] { plane.dropCounts() }
 

@@ -83,6 +83,8 @@ public protocol DataPlane: AnyObject {
     /// How many packets were dropped since the plane is there, by the reason's name, in a fixed order; reasons for which
     /// there were none are left out.
     func dropCounts() -> [DropCount]
+    /// The traps that Child SAs left behind when they ended.
+    var leftBehind: [StandingPolicy] { get }
     /// From now on, changes that go to the system may wait until ``commitChanges()``: a plane makes many together for
     /// less than one by one.
     func beginChanges()
@@ -107,6 +109,8 @@ public struct PlaneRefusal: Hashable, Sendable {
 }
 
 extension DataPlane {
+    /// A plane that sets no traps.
+    public var leftBehind: [StandingPolicy] { [] }
     /// A plane that does everything at once.
     public func beginChanges() {}
     /// A plane that does everything at once.

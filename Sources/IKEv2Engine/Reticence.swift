@@ -3,18 +3,18 @@ import GatewayModel
 
 /// How much is told about peers that have not proved who they are: anybody can make us say it as often as he likes.
 ///
-/// It owns three measures, so that a flood of one kind hides nothing of another: what was dropped; what only floods bring;
-/// and why an honest peer with a wrong configuration does not come in. A few at once are told at once. Counters count
-/// everything; what is left out for readers is told as a number.
+/// It owns four measures, so that a flood of one kind hides nothing of another: what was dropped; what only floods bring;
+/// why a first request was refused; and why a peer that has made a key exchange with us does not come in, of which a
+/// whole crowd may be told that something shuts out at once. Counters count everything; what is left out for readers is
+/// told as a number.
 struct Reticence {
     /// How long what is left out adds up before the number is told.
     static let pause = Interval.seconds(10)
-    /// How many of a kind are told at once.
-    static let burst = 50
 
-    private var drops = Self.bucket()
-    private var floods = Self.bucket()
-    private var reasons = Self.bucket()
+    private var drops = TokenBucket(rate: 2, burst: 50, now: .zero)
+    private var floods = TokenBucket(rate: 2, burst: 50, now: .zero)
+    private var requests = TokenBucket(rate: 2, burst: 50, now: .zero)
+    private var attempts = TokenBucket(rate: 10, burst: 2000, now: .zero)
     private var leftOut = 0
     /// When the number is told; nil while nothing is left out.
     private(set) var due: Instant?
@@ -22,15 +22,17 @@ struct Reticence {
     /// Nothing was told yet.
     init() {}
 
-    private static func bucket() -> TokenBucket { TokenBucket(rate: 2, burst: Double(burst), now: .zero) }
-
     /// Whether this one is told.
     mutating func tells(_ kind: Event.Kind, now: Instant) -> Bool {
         let tells =
             switch kind {
             case .dropped: drops.take(now: now)
             case .refused(let refusal, _), .ikeClosed(.failed(let refusal)):
-                Self.isOfFloods(refusal) ? floods.take(now: now) : reasons.take(now: now)
+                switch refusal {
+                case .tooManyHalfOpen, .notGoneOn, .malformed, .badKeyExchange: floods.take(now: now)
+                case .noConnection, .noIKEProposal: requests.take(now: now)
+                default: attempts.take(now: now)
+                }
             default: floods.take(now: now)
             }
         if !tells {
@@ -45,13 +47,6 @@ struct Reticence {
         guard let due, due <= now else { return nil }
         defer { (self.due, leftOut) = (nil, 0) }
         return leftOut
-    }
-
-    private static func isOfFloods(_ refusal: Refusal) -> Bool {
-        switch refusal {
-        case .tooManyHalfOpen, .notGoneOn, .malformed, .badKeyExchange: true
-        default: false
-        }
     }
 }
 

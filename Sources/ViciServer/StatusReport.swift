@@ -16,7 +16,7 @@ struct StatusReport {
 
     /// What one part tells.
     enum Part {
-        case connection(Connection, [ViciIKESA], ViciFailure?)
+        case connection(Connection, [ViciIKESA], ViciFailure?, traps: [String])
         case ikeSA(ViciIKESA)
         case refusal(Int, ViciFailure)
         case drops([DropCount])
@@ -34,8 +34,11 @@ struct StatusReport {
         let ikeSAs = handler.ikeSAs()
         let byConnection = Dictionary(grouping: ikeSAs) { $0.summary.connection }
         let failures = handler.lastFailures()
+        let traps = Dictionary(grouping: handler.policies().filter { $0.action == .trap }) { $0.connection }
         var parts = handler.connections().map { connection in
-            Part.connection(connection, byConnection[connection.name] ?? [], failures[connection.name])
+            Part.connection(
+                connection, byConnection[connection.name] ?? [], failures[connection.name],
+                traps: traps[connection.name]?.map(\.child) ?? [])
         }
         parts += ikeSAs.map { .ikeSA($0) }
         parts += handler.strayFailures().enumerated().map { .refusal($0.offset, $0.element) }
@@ -61,12 +64,13 @@ struct StatusReport {
     func tree(_ part: Part) -> ViciTree {
         ViciTree { tree in
             switch part {
-            case .connection(let connection, let ikeSAs, let failure):
+            case .connection(let connection, let ikeSAs, let failure, let traps):
                 tree.setSection("connections") { section in
                     section.setSection(connection.name) { fields in
                         fields.set("state", Self.stateWord(ikeSAs))
                         fields.setList("remote_addrs", ViciReports.addresses(connection.remoteAddresses))
                         fields.setList("children", connection.children.map(\.name))
+                        if !traps.isEmpty { fields.setList("traps", traps) }
                         if let failure { fields.setSection("last-error") { self.fields(of: failure, into: &$0) } }
                     }
                 }

@@ -26,6 +26,8 @@ struct StatusReport: Codable, Equatable {
         var state: String
         var remote_addrs: [String]
         var children: [String]
+        /// Children that the next packet brings up.
+        var traps: [String] = []
         var last_error: Failure?
         var ike_sas: [IKESAStatus]
     }
@@ -95,7 +97,8 @@ extension StatusReport {
         connections = (tree.section("connections")?.sections ?? []).map { name, fields in
             ConnectionStatus(
                 name: name, state: fields["state"] ?? "unknown", remote_addrs: fields.list("remote_addrs") ?? [],
-                children: fields.list("children") ?? [], last_error: fields.section("last-error").map(Failure.init),
+                children: fields.list("children") ?? [], traps: fields.list("traps") ?? [],
+                last_error: fields.section("last-error").map(Failure.init),
                 ike_sas: sas.filter { $0.connection == name })
         }
         let known = Set(connections.map(\.name))

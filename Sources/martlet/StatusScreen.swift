@@ -22,7 +22,8 @@ struct StatusScreen {
                 if connection.canBeStarted {
                     let command = "`martlet up \(Self.word(connection.name))`"
                     lines.append(
-                        "  \(children): \(command) brings \(connection.children.count == 1 ? "it" : "them") up")
+                        "  \(children): \(command) brings \(connection.children.count == 1 ? "it" : "them") up"
+                            + Self.trapped(connection))
                 } else {
                     lines.append("  \(children): only the peer can start it, `remote_addrs` names no single address")
                 }
@@ -40,6 +41,13 @@ struct StatusScreen {
             for failure in report.refusals.prefix(5) { lines += self.failure(failure) }
         }
         return lines
+    }
+
+    /// What packets do by themselves.
+    private static func trapped(_ connection: StatusReport.ConnectionStatus) -> String {
+        guard !connection.traps.isEmpty else { return "" }
+        if connection.traps.count == connection.children.count { return ", and so does the next packet" }
+        return ", and the next packet does so for \(connection.traps.joined(separator: ", "))"
     }
 
     /// How many are up, where there is more than one to look at; tunnels whose connection is gone are counted apart.

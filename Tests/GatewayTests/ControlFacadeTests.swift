@@ -96,6 +96,22 @@ import Testing
         #expect(stage.audience.comings.count == 3)
     }
 
+    /// `close_action = trap`: the next packet brings it up again, and everybody can see that.
+    @Test func whatALeavingChildLeavesBehindIsListed() throws {
+        let stage = try Stage()
+        #expect(stage.facade.policies().isEmpty)
+        let block = try #require(IPPrefix("10.2.7.0/24"))
+        stage.pair.hq.plane.leftBehind = [
+            StandingPolicy(
+                connection: "branch", child: "net", action: .trap, local: [TrafficSelector(.everything(.v4))],
+                remote: [TrafficSelector(block)]),
+            StandingPolicy(connection: "gone", child: "net", action: .trap, local: [], remote: []),
+        ]
+        let policy = try #require(stage.facade.policies().first)
+        #expect(stage.facade.policies().count == 1 && policy.action == .trap && policy.child == "net")
+        #expect(policy.remoteSelectors == ["10.2.7.0/24"], "what it had agreed on")
+    }
+
     /// The peer is told, and nobody waits for its answer.
     @Test func terminatingByForceWaitsForNobody() throws {
         for isForced in [false, true] {

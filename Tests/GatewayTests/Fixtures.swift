@@ -93,6 +93,7 @@ final class FakePlane: DataPlane {
     /// What it was asked for, in order.
     private(set) var commands: [String] = []
     var events: [PlaneEvent] = []
+    var leftBehind: [StandingPolicy] = []
     /// What it refuses, by the beginning of the command's name.
     var refuses: String?
     var onCommand: ((String) -> Void)?

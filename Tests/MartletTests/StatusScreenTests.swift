@@ -126,6 +126,24 @@ import ViciServer
         #expect(lines.count == 7)
     }
 
+    /// Nobody looks for a command where a packet does.
+    @Test(arguments: [
+        (["a", "b"], ", and so does the next packet"), (["b"], ", and the next packet does so for b"), ([], ""),
+    ])
+    func trapsAreShown(_ traps: [String], _ words: String) {
+        let report = StatusReport(
+            StatusTree.make(
+                connections: [Self.connection("site", children: ["a", "b"], remote: 0xcb00_7109)], ikeSAs: [],
+                failures: [:], strays: [],
+                traps: traps.map {
+                    ViciPolicy(
+                        connection: "site", child: $0, action: .trap, mode: "TUNNEL", localSelectors: [],
+                        remoteSelectors: [])
+                }, now: Self.now))
+        let lines = StatusScreen(terminal: Terminal(hasColour: false)).lines(report)
+        #expect(lines.last == "  a, b: `martlet up site` brings them up\(words)")
+    }
+
     /// A tunnel whose connection is gone is not passed over by the count.
     @Test func theHeadlineCountsWhatIsNoLongerConfigured() {
         func headline(_ connections: [Connection]) -> String? {

@@ -8,11 +8,11 @@ import ViciMessages
 enum StatusTree {
     static func make(
         connections: [Connection], ikeSAs: [ViciIKESA], failures: [String: ViciFailure], strays: [ViciFailure],
-        now: Instant
+        traps: [ViciPolicy] = [], now: Instant
     ) -> ViciTree {
-        StatusReport(
-            Known(now: now, connectionList: connections, sas: ikeSAs, failures: failures, strays: strays)
-        ).whole
+        let known = Known(now: now, connectionList: connections, sas: ikeSAs, failures: failures, strays: strays)
+        known.traps = traps
+        return StatusReport(known).whole
     }
 
     /// A gateway that only knows something.
@@ -23,6 +23,9 @@ enum StatusTree {
         private let sas: [ViciIKESA]
         private let failures: [String: ViciFailure]
         private let strays: [ViciFailure]
+        var traps: [ViciPolicy] = []
+
+        func policies() -> [ViciPolicy] { traps }
 
         init(
             now: Instant, connectionList: [Connection], sas: [ViciIKESA], failures: [String: ViciFailure],
