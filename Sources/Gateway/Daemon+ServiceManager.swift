@@ -150,17 +150,28 @@ extension Daemon {
             throw SuccessionFailure(description: "it was used before, or its process did not end as planned")
         }
         var state = try HandoverState(SealedMemory(adopting: memory).contents())
+        var numbers = try handedNumbers(kept)
+        guard state.renumber({ numbers.removeValue(forKey: $0) }), numbers.isEmpty else {
+            throw SuccessionFailure(description: "its descriptors are not those that are there")
+        }
+        return state
+    }
+
+    /// The numbers of descriptors here, by those that they had in the process that left. What that one tried the store
+    /// with may lie there still, when the manager was quicker to start us than to read: it is closed.
+    static func handedNumbers(_ kept: [PassedDescriptors.Passed]) throws -> [Int32: Int32] {
         var numbers: [Int32: Int32] = [:]
         for descriptor in kept where descriptor.name != Kept.state && descriptor.name != Kept.mark {
+            if descriptor.name == Kept.probe {
+                _ = Descriptor(owning: descriptor.number)
+                continue
+            }
             guard let old = Kept.number(descriptor.name), numbers[old] == nil else {
                 throw SuccessionFailure(description: "'\(descriptor.name)' is not known, or is there twice")
             }
             numbers[old] = descriptor.number
         }
-        guard state.renumber({ numbers.removeValue(forKey: $0) }), numbers.isEmpty else {
-            throw SuccessionFailure(description: "its descriptors are not those that are there")
-        }
-        return state
+        return numbers
     }
 
     /// Tries until it works, for three seconds at most, where an earlier process's device and ports are about to go.
