@@ -148,11 +148,12 @@ final class ConfigurationStore {
 
     /// Why what was read can't stand beside what there is, and what comes with it.
     private func conflict(of piece: LoadedConfiguration, beside fresh: [Connection]) -> String? {
-        let replaced = Set(fresh.map(\.name)).union(hidden[.connection] ?? [])
+        // Asked for by few connections: all of the others are many.
         func others() -> [Connection] {
             let loaded = pieces[.connection]?.all.flatMap(\.connections) ?? []
+            let gone = hidden[.connection] ?? []
             let names = Set(fresh.map(\.name))
-            return file.connections.filter { !replaced.contains($0.name) }
+            return file.connections.filter { !names.contains($0.name) && !gone.contains($0.name) }
                 + loaded.filter { !names.contains($0.name) } + fresh
         }
         return piece.connections.lazy.compactMap { LoadedConfiguration.conflict(of: $0, among: others()) }.first
