@@ -85,24 +85,24 @@ public struct OutboundSADatabase: ~Copyable {
         return association
     }
 
-    /// How large the packets of the SA are that `handle` means; nil when it is gone.
-    public func shape(of handle: OutboundHandle) -> SealedShape? {
+    /// The SA that `handle` means; nil when it is gone. The pointer is to be used before anything can change the table.
+    @inline(__always)
+    private func found(_ handle: OutboundHandle) -> UnsafeMutablePointer<Encapsulator>? {
         let index = Int(handle.slot)
-        // The pointer is used before anything can change the table.
         guard index >= 0, index < owners.count, let found = unsafe places[index],
             unsafe found.pointee.serial == handle.serial
         else { return nil }
-        return unsafe found.pointee.shape
+        return unsafe found
+    }
+
+    /// How large the packets of the SA are that `handle` means; nil when it is gone.
+    public func shape(of handle: OutboundHandle) -> SealedShape? {
+        unsafe found(handle)?.pointee.shape
     }
 
     /// When the SA that `handle` means last carried a packet; nil when it never did, or is gone.
     public func lastUse(of handle: OutboundHandle) -> Instant? {
-        let index = Int(handle.slot)
-        // As above.
-        guard index >= 0, index < owners.count, let found = unsafe places[index],
-            unsafe found.pointee.serial == handle.serial
-        else { return nil }
-        return unsafe found.pointee.lastUse
+        unsafe found(handle)?.pointee.lastUse
     }
 
     /// Makes a dummy packet around the octets at `payload`, in place, which the peer drops (RFC 4303 §2.6); `buffer` needs
@@ -111,11 +111,7 @@ public struct OutboundSADatabase: ~Copyable {
         _ buffer: inout MutableRawSpan, payload: Range<Int>, by handle: OutboundHandle
     ) throws(DropReason) -> Sealed {
         do throws(DropReason) {
-            let index = Int(handle.slot)
-            // The pointer is used before anything can change the table.
-            guard index >= 0, index < owners.count, let found = unsafe places[index],
-                unsafe found.pointee.serial == handle.serial
-            else { throw .noSA }
+            guard let found = unsafe found(handle) else { throw .noSA }
             let packet = unsafe try found.pointee.sealDummy(&buffer, payload: payload, random: &random)
             return Sealed(packet: packet, isRunningOut: unsafe found.pointee.takeExhaustionWarning(), mark: nil)
         } catch {
@@ -135,7 +131,7 @@ public struct OutboundSADatabase: ~Copyable {
     @inline(__always)
     public func anticipate(_ handle: OutboundHandle, step: Int) {
         let index = Int(handle.slot)
-        // As in `shape(of:)`; the addresses are not read.
+        // The addresses are not read.
         guard index >= 0, index < owners.count, let base = unsafe places.baseAddress else { return }
         if step == 0 {
             unsafe PacketCipher.anticipate(UnsafeRawPointer(base + index))
@@ -167,11 +163,7 @@ public struct OutboundSADatabase: ~Copyable {
         in batch: LentBatch?
     ) throws(DropReason) -> Sealed {
         do throws(DropReason) {
-            let index = Int(handle.slot)
-            // The pointer is used before anything can change the table.
-            guard index >= 0, index < owners.count, let found = unsafe places[index],
-                unsafe found.pointee.serial == handle.serial
-            else { throw .noSA }
+            guard let found = unsafe found(handle) else { throw .noSA }
             let packet = unsafe try found.pointee.seal(
                 &buffer, inner: inner, by: &compressor, random: &random, now: now, in: batch)
             return Sealed(
@@ -190,11 +182,7 @@ public struct OutboundSADatabase: ~Copyable {
         _ buffer: inout MutableRawSpan, packet: Range<Int>, by handle: OutboundHandle, now: Instant
     ) throws(DropReason) -> Sealed {
         do throws(DropReason) {
-            let index = Int(handle.slot)
-            // The pointer is used before anything can change the table.
-            guard index >= 0, index < owners.count, let found = unsafe places[index],
-                unsafe found.pointee.serial == handle.serial
-            else { throw .noSA }
+            guard let found = unsafe found(handle) else { throw .noSA }
             let whole = unsafe try found.pointee.sealWhole(
                 &buffer, packet: packet, by: &compressor, random: &random, now: now)
             return Sealed(

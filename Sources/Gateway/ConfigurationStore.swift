@@ -30,6 +30,8 @@ final class ConfigurationStore {
     private(set) var due: Instant?
     private var firstChange = Instant.zero
     private var anonymous = 0
+    /// The connections that are there, as far as they have to be compared.
+    private var tunnels: CloudflareTunnels
 
     /// Told the whole configuration and the connections that are new or different, when it changes.
     var onChange: ((LoadedConfiguration, _ changed: [String]) -> Void)?
@@ -38,7 +40,10 @@ final class ConfigurationStore {
     var onWarning: ((String) -> Void)?
 
     /// A store that knows what the file says.
-    init(_ file: LoadedConfiguration) { self.file = file }
+    init(_ file: LoadedConfiguration) {
+        self.file = file
+        tunnels = CloudflareTunnels(file.connections)
+    }
 
     /// How the daemon behaves.
     var settings: DaemonSettings { file.settings }
@@ -79,11 +84,10 @@ final class ConfigurationStore {
         }
         shelf.fileIsNew()
         // A file is taken as it is; what clients have loaded stays, and may not get along with it.
+        tunnels = CloudflareTunnels(file.connections)
         let loaded = pieces[.connection]?.all.flatMap(\.connections) ?? []
-        for connection in loaded {
-            guard let reason = LoadedConfiguration.conflict(of: connection, among: file.connections) else { continue }
-            onWarning?(reason)
-        }
+        for reason in loaded.compactMap({ tunnels.conflict(with: $0) }) { onWarning?(reason) }
+        for connection in loaded { tunnels.set(connection) }
         isDirty = true
         waiting = []
         apply()
@@ -130,11 +134,16 @@ final class ConfigurationStore {
             do throws(ConfigurationErrors) {
                 let piece = try LoadedConfiguration(
                     SettingsFragment(item, named: name), from: "control-client")
-                if reviews, let reason = conflict(of: piece, beside: read.flatMap(\.piece.connections)) {
-                    return reason
+                for connection in piece.connections {
+                    if reviews, let reason = tunnels.conflict(with: connection) {
+                        if !read.isEmpty { compareAnew() }
+                        return reason
+                    }
+                    tunnels.set(connection)
                 }
                 read.append((item, name, piece))
             } catch {
+                if !read.isEmpty { compareAnew() }
                 return Self.complaint(error)
             }
         }
@@ -146,17 +155,11 @@ final class ConfigurationStore {
         return nil
     }
 
-    /// Why what was read can't stand beside what there is, and what comes with it.
-    private func conflict(of piece: LoadedConfiguration, beside fresh: [Connection]) -> String? {
-        // Asked for by few connections: all of the others are many.
-        func others() -> [Connection] {
-            let loaded = pieces[.connection]?.all.flatMap(\.connections) ?? []
-            let gone = hidden[.connection] ?? []
-            let names = Set(fresh.map(\.name))
-            return file.connections.filter { !names.contains($0.name) && !gone.contains($0.name) }
-                + loaded.filter { !names.contains($0.name) } + fresh
-        }
-        return piece.connections.lazy.compactMap { LoadedConfiguration.conflict(of: $0, among: others()) }.first
+    /// What was read is not taken in, or other connections are there than a moment ago.
+    private func compareAnew() {
+        let gone = hidden[.connection] ?? []
+        tunnels = CloudflareTunnels(file.connections.lazy.filter { !gone.contains($0.name) })
+        for connection in pieces[.connection]?.all.flatMap(\.connections) ?? [] { tunnels.set(connection) }
     }
 
     /// Takes in a private key, a certificate or a revocation list.
@@ -237,6 +240,7 @@ final class ConfigurationStore {
         let isFiled = fileNames(kind).contains(name) && !(hidden[kind]?.contains(name) ?? false)
         guard isLoaded || isFiled else { return false }
         hidden[kind, default: []].insert(name)
+        if kind == .connection { tunnels.remove(name) }
         waiting.removeAll { $0 == name }
         touch(now)
         return true
@@ -322,6 +326,7 @@ final class ConfigurationStore {
             for (child, wanted) in children { installed[connection, default: [:]][child] = wanted }
         }
         anonymous = max(anonymous, Int(try reader.uint32("names")))
+        compareAnew()
         // Whoever reads it asks for ``whole`` next.
         isDirty = false
         due = nil

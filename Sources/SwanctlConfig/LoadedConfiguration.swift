@@ -81,24 +81,6 @@ public struct LoadedConfiguration: Sendable {
         credentials.append(authorities: other.authorities)
     }
 
-    /// Why a connection of another configuration can't stand among `others`: what its peer or theirs would refuse. Nil
-    /// when nothing speaks against it.
-    public static func conflict(
-        of connection: Connection, among others: @autoclosure () -> [Connection]
-    ) -> String? {
-        guard PeerProfile.isCloudflare(connection) else { return nil }
-        let all = others().filter { $0.name != connection.name } + [connection]
-        let related = all.filter { $0.profile == connection.profile }
-        for each in related {
-            // What the others do among each other is not this one's fault.
-            let counterparts = each.name == connection.name ? related : [connection]
-            if let found = PeerProfile.ambiguous(each, in: counterparts) {
-                return "connection '\(each.name)', \(found.key): \(found.message); \(found.remedy)"
-            }
-        }
-        return nil
-    }
-
     /// Forgets authorities that have a section of their own, by name.
     public mutating func forgetAuthorities(_ names: Set<String>) {
         let gone = authorities.filter { names.contains($0.name) }.map(\.certificate)
@@ -239,11 +221,12 @@ struct ConfigurationBuilder {
     private func review(_ connections: [Connection], _ locations: [SourceLocation], _ secrets: [Secret]) {
         // By secret (its place in the list), the peers that it is the key of.
         var peers: [[Identity]] = Array(repeating: [], count: secrets.count)
+        let tunnels = CloudflareTunnels(connections)
         for (connection, location) in zip(connections, locations) {
             if connection.isPolicyOnly { continue }
             reviewStart(connection, location)
             UnwiseSettings(diagnostics: diagnostics).review(connection, location)
-            reviewProfile(connection, location, connections)
+            reviewProfile(connection, location, tunnels)
             let remotes = remoteIdentities(connection)
             let locals = localIdentities(connection)
             if case .exactly? = connection.remote.identity {
@@ -319,8 +302,8 @@ struct ConfigurationBuilder {
     }
 
     /// Cloudflare tells tunnels by addresses only where these differ.
-    private func reviewProfile(_ connection: Connection, _ location: SourceLocation, _ all: [Connection]) {
-        guard let found = PeerProfile.ambiguous(connection, in: all) else { return }
+    private func reviewProfile(_ connection: Connection, _ location: SourceLocation, _ tunnels: CloudflareTunnels) {
+        guard let found = tunnels.violation(of: connection) else { return }
         diagnostics.error(
             location, "connection '\(connection.name)', \(found.key): \(found.message)", remedy: found.remedy)
     }
