@@ -34,8 +34,7 @@ struct Decapsulator: ~Copyable {
     private let counters: UnsafePointer<LiveCounters>
     // The cipher's, to be fetched without looking into the cipher first.
     private let keyAddress: UnsafeRawPointer?
-    private let localSelectors: [CompiledSelector]
-    private let remoteSelectors: [CompiledSelector]
+    private let selectors: InboundSelectors
 
     init(
         spi: UInt32, child: ChildSAID, remote: Endpoint, isTransport: Bool, isInUDP: Bool, isExtended: Bool,
@@ -57,8 +56,7 @@ struct Decapsulator: ~Copyable {
         volume = VolumeMeter(limits)
         self.rules = rules
         self.compressionIndex = compressionIndex
-        self.localSelectors = localSelectors.map { CompiledSelector($0) }
-        self.remoteSelectors = remoteSelectors.map { CompiledSelector($0) }
+        selectors = InboundSelectors(local: localSelectors, remote: remoteSelectors)
         unsafe keyAddress = cipher.keyAddress
         unsafe self.cipher = .passRetained(cipher)
         unsafe self.counters = counters
@@ -87,17 +85,7 @@ struct Decapsulator: ~Copyable {
         if let keyAddress = unsafe keyAddress { unsafe PacketCipher.anticipateKeys(at: keyAddress) }
         unsafe PacketCipher.anticipate(UnsafeRawPointer(counters))
         window.anticipate()
-        Self.anticipate(remoteSelectors)
-        Self.anticipate(localSelectors)
-    }
-
-    @inline(__always)
-    private static func anticipate(_ selectors: [CompiledSelector]) {
-        unsafe selectors.withUnsafeBufferPointer { selectors in
-            // An address within the array, which is not read.
-            guard let base = selectors.baseAddress else { return }
-            unsafe PacketCipher.anticipate(UnsafeRawPointer(base), octets: MemoryLayout<CompiledSelector>.size)
-        }
+        selectors.anticipate()
     }
 
     /// A payload that was authentic.
@@ -191,7 +179,7 @@ struct Decapsulator: ~Copyable {
         do { fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(payload.range)) } catch {
             throw .malformedInner
         }
-        let isSelected = selects(fields)
+        let isSelected = selectors.admit(fields)
         if fields.isFragment, followsFirst {
             try fragments.admit(
                 buffer.bytes.extracting(payload.range), fields, isSelected: isSelected, by: child, now: now)
@@ -216,7 +204,7 @@ struct Decapsulator: ~Copyable {
         do {
             fields = try PacketSelectorFields(parsing: buffer.bytes.extracting(packet))
         } catch { throw .malformedInner }
-        guard selects(fields) else { throw .outsideSelectors }
+        guard selectors.admit(fields) else { throw .outsideSelectors }
         // Its header is the one that it came with: there is nothing to be told between two.
         rules.clamp(&buffer, packet, fields)
         volume.count(unsafe counters.pointee.carried(packet.count, now: now))
@@ -274,20 +262,5 @@ struct Decapsulator: ~Copyable {
     private func replayed() -> DropReason {
         unsafe counters.pointee.replayed()
         return .replayed
-    }
-
-    @inline(__always)
-    private func selects(_ fields: PacketSelectorFields) -> Bool {
-        let ipProtocol = fields.ipProtocol.rawValue
-        return selects(remoteSelectors.span, fields.source, ipProtocol, fields.sourcePort)
-            && selects(localSelectors.span, fields.destination, ipProtocol, fields.destinationPort)
-    }
-
-    @inline(__always)
-    private func selects(
-        _ selectors: Span<CompiledSelector>, _ address: IPAddress, _ ipProtocol: UInt8, _ port: UInt16?
-    ) -> Bool {
-        for index in selectors.indices where selectors[index].matches(address, ipProtocol, port) { return true }
-        return false
     }
 }

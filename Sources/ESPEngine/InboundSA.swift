@@ -9,8 +9,8 @@ import NetworkTypes
 /// thread that has the database it is in may open with it.
 @safe
 public final class InboundSA: @unchecked Sendable {
-    // `@unchecked`: everything that changes lies behind `decapsulator`, which one thread at a time uses, and behind
-    // `live`, whose fields are atomic.
+    // `@unchecked`: everything that changes lies in `memory`: the decapsulator, which one thread at a time uses, and the
+    // counters, which are atomic.
 
     /// The number in its packets: ours, laid out as ``SPILayout`` says.
     public let spi: UInt32
@@ -22,9 +22,9 @@ public final class InboundSA: @unchecked Sendable {
     let expands: Bool
     /// For whoever goes on with it in another process. Nil when the cipher can tell.
     private let keys: PacketKeys?
-    // Both are made in `init` and freed in `deinit`, the decapsulator first.
-    let decapsulator: UnsafeMutablePointer<Decapsulator>
-    private let live: UnsafeMutablePointer<LiveCounters>
+    private let memory: AssociationMemory<Decapsulator>
+    /// For the thread that opens with it.
+    var decapsulator: UnsafeMutablePointer<Decapsulator> { unsafe memory.carrier }
 
     /// The most selectors of one side: all that one payload can hold (RFC 7296 §3.13).
     public static let maximumSelectors = 255
@@ -73,25 +73,16 @@ public final class InboundSA: @unchecked Sendable {
         isTransport = association.mode == .transport
         expands = association.compressionIndex != nil
         self.keys = cipher.remembersKeys ? nil : keys
-        unsafe live = .allocate(capacity: 1)
-        unsafe live.initialize(to: LiveCounters(counters))
-        unsafe decapsulator = .allocate(capacity: 1)
-        unsafe decapsulator.initialize(
-            to: Decapsulator(
+        memory = unsafe AssociationMemory(counters) { live in
+            unsafe Decapsulator(
                 spi: association.spi, child: association.child, remote: remote,
-                isTransport: isTransport, isInUDP: association.encapsulation == .udp,
+                isTransport: association.mode == .transport, isInUDP: association.encapsulation == .udp,
                 isExtended: association.usesExtendedSequenceNumbers, cipher: cipher, window: window,
                 localSelectors: association.localSelectors, remoteSelectors: association.remoteSelectors,
                 limits: association.limits, rules: ArrivalRules(association.tunnel, innerMTU: innerMTU),
-                counters: UnsafePointer(live), compressionIndex: association.compressionIndex,
-                followsFirst: association.tunnel.laterFragments == .followFirst))
-    }
-
-    deinit {
-        unsafe decapsulator.deinitialize(count: 1)
-        unsafe decapsulator.deallocate()
-        unsafe live.deinitialize(count: 1)
-        unsafe live.deallocate()
+                counters: live, compressionIndex: association.compressionIndex,
+                followsFirst: association.tunnel.laterFragments == .followFirst)
+        }
     }
 
     /// What another process needs to go on with it; nil when the keys are not `association`'s. Only while the thread that
@@ -104,5 +95,5 @@ public final class InboundSA: @unchecked Sendable {
     }
 
     /// Its traffic.
-    public var counters: SACounters { unsafe live.pointee.snapshot }
+    public var counters: SACounters { memory.counters }
 }

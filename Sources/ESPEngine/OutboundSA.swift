@@ -8,8 +8,8 @@ import IPsecCrypto
 /// thread that has the database it is in may seal with it.
 @safe
 public final class OutboundSA: @unchecked Sendable {
-    // `@unchecked`: everything that changes lies behind `encapsulator`, which one thread at a time uses, and behind
-    // `live`, whose fields are atomic.
+    // `@unchecked`: everything that changes lies in `memory`: the encapsulator, which one thread at a time uses, and the
+    // counters, which are atomic.
 
     /// The number in its packets.
     public let spi: UInt32
@@ -17,13 +17,13 @@ public final class OutboundSA: @unchecked Sendable {
     public let child: ChildSAID
     /// Tells it from every other SA that had or will have its place.
     public let serial: UInt32
-    /// For two SAs with the same SPI: whether they have the same keys. Nil when the cipher can tell.
-    private let keys: PacketKeys?
     /// Whether its payloads are compressed where that makes them shorter.
     let compresses: Bool
-    // Both are made in `init` and freed in `deinit`, the encapsulator first.
-    let encapsulator: UnsafeMutablePointer<Encapsulator>
-    private let live: UnsafeMutablePointer<LiveCounters>
+    /// For two SAs with the same SPI: whether they have the same keys. Nil when the cipher can tell.
+    private let keys: PacketKeys?
+    private let memory: AssociationMemory<Encapsulator>
+    /// For the thread that seals with it.
+    var encapsulator: UnsafeMutablePointer<Encapsulator> { unsafe memory.carrier }
 
     /// Makes the SA's cipher and counters.
     ///
@@ -50,29 +50,20 @@ public final class OutboundSA: @unchecked Sendable {
         self.serial = serial
         self.keys = cipher.remembersKeys ? nil : keys
         compresses = association.compressionIndex != nil
-        unsafe live = .allocate(capacity: 1)
-        unsafe live.initialize(to: LiveCounters(counters))
-        unsafe encapsulator = .allocate(capacity: 1)
-        unsafe encapsulator.initialize(
-            to: Encapsulator(
+        memory = unsafe AssociationMemory(counters) { live in
+            unsafe Encapsulator(
                 spi: association.spi, serial: serial, isTransport: association.mode == .transport,
                 isExtended: association.usesExtendedSequenceNumbers,
                 cipher: cipher, ivStart: ivStart, lastSequence: lastSequence, limits: association.limits,
-                counters: UnsafePointer(live), compressionIndex: association.compressionIndex))
-    }
-
-    deinit {
-        unsafe encapsulator.deinitialize(count: 1)
-        unsafe encapsulator.deallocate()
-        unsafe live.deinitialize(count: 1)
-        unsafe live.deallocate()
+                counters: live, compressionIndex: association.compressionIndex)
+        }
     }
 
     /// How large its packets are. To be asked before the SA is handed to the thread that seals.
     public var shape: SealedShape { unsafe encapsulator.pointee.shape }
 
     /// Its traffic.
-    public var counters: SACounters { unsafe live.pointee.snapshot }
+    public var counters: SACounters { memory.counters }
 
     /// What another process needs to go on with it; nil when the keys are not `association`'s. Only while the thread that
     /// seals with it is at rest.

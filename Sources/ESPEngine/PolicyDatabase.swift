@@ -46,17 +46,15 @@ public struct PolicyDatabase: ~Copyable {
     }
 
     private struct Place {
-        var family: IPAddress.Family
-        var key: UInt128
-        var length: Int
-        var entry: Int32
+        let block: IPPrefix
+        let entry: Int32
     }
 
     private var v4 = PolicyBlocks()
     private var v6 = PolicyBlocks()
     private var entries: [Entry] = []
     private var free: [Int32] = []
-    private var places: [ChildSAID: [Place]] = [:]
+    private var places = CompactTable<ChildSAID, [Place]>()
     private var nextOrder: UInt64 = 0
 
     /// The most entries that one Child SA's selectors may be spread into.
@@ -239,8 +237,7 @@ public struct PolicyDatabase: ~Copyable {
             entries.append(entry)
             index = Int32(entries.count - 1)
         }
-        let place = Place(
-            family: prefix.family, key: PolicyBlocks.key(prefix.address), length: prefix.length, entry: index)
+        let place = Place(block: prefix, entry: index)
         link(place)
         return place
     }
@@ -269,14 +266,16 @@ public struct PolicyDatabase: ~Copyable {
     }
 
     private func head(_ place: Place) -> Int32 {
-        place.family == .v4 ? v4.head(place.key, place.length) : v6.head(place.key, place.length)
+        let key = PolicyBlocks.key(place.block.address)
+        return place.block.family == .v4 ? v4.head(key, place.block.length) : v6.head(key, place.block.length)
     }
 
     private mutating func setHead(_ place: Place, _ entry: Int32) {
-        if place.family == .v4 {
-            v4.setHead(place.key, place.length, entry)
+        let key = PolicyBlocks.key(place.block.address)
+        if place.block.family == .v4 {
+            v4.setHead(key, place.block.length, entry)
         } else {
-            v6.setHead(place.key, place.length, entry)
+            v6.setHead(key, place.block.length, entry)
         }
     }
 }

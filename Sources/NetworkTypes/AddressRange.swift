@@ -1,9 +1,14 @@
 /// All addresses from one to another of the same family, both included.
 public struct AddressRange: Hashable, Sendable {
+    // Words, and the family once: there are several of these for each tunnel.
+    @usableFromInline let lowerHigh, lowerLow, upperHigh, upperLow: UInt64
+    /// Which family.
+    public let family: IPAddress.Family
+
     /// The lowest address.
-    public let lower: IPAddress
+    @inlinable public var lower: IPAddress { IPAddress(family, high: lowerHigh, low: lowerLow) }
     /// The highest address.
-    public let upper: IPAddress
+    @inlinable public var upper: IPAddress { IPAddress(family, high: upperHigh, low: upperLow) }
 
     /// The range; nil when the families differ or the ends are the wrong way round.
     public init?(_ lower: IPAddress, _ upper: IPAddress) {
@@ -12,17 +17,17 @@ public struct AddressRange: Hashable, Sendable {
     }
 
     init(unchecked lower: IPAddress, _ upper: IPAddress) {
-        self.lower = lower
-        self.upper = upper
+        family = lower.family
+        (lowerHigh, lowerLow) = (lower.high, lower.low)
+        (upperHigh, upperLow) = (upper.high, upper.low)
     }
 
     /// The range that holds `address` alone.
     public init(host address: IPAddress) { self.init(unchecked: address, address) }
 
-    /// Which family.
-    public var family: IPAddress.Family { lower.family }
-
     /// Whether `address` lies in the range.
+    // Asked for each packet.
+    @inlinable @inline(__always)
     public func contains(_ address: IPAddress) -> Bool {
         address.family == family && lower.bits <= address.bits && address.bits <= upper.bits
     }

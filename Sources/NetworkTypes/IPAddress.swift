@@ -31,6 +31,13 @@ public struct IPAddress: Hashable, Comparable, Sendable {
         low = UInt64(truncatingIfNeeded: family == .v4 ? bits & 0xffff_ffff : bits)
     }
 
+    @inlinable
+    init(_ family: Family, high: UInt64, low: UInt64) {
+        self.family = family
+        self.high = high
+        self.low = low
+    }
+
     /// The IPv4 address with these four octets, first octet highest.
     @inlinable
     public init(v4 word: UInt32) { self.init(.v4, bits: UInt128(word)) }

@@ -3,19 +3,21 @@ public struct IPPrefix: Hashable, Comparable, Sendable {
     /// The lowest address: all bits after the first `length` are zero.
     public let address: IPAddress
     /// How many bits are fixed: 0 to 32 or 128.
-    public let length: Int
+    public var length: Int { Int(fixed) }
+    // Small: tables for many tunnels are keyed by these.
+    private let fixed: UInt8
 
     /// The block of `length` bits that `address` lies in; nil when the family has fewer bits.
     public init?(_ address: IPAddress, length: Int) {
         guard (0...address.family.bitWidth).contains(length) else { return nil }
         self.address = IPAddress(address.family, bits: address.bits & ~Self.hostMask(address.family, length))
-        self.length = length
+        fixed = UInt8(length)
     }
 
     /// The block that holds `address` alone.
     public init(host address: IPAddress) {
         self.address = address
-        length = address.family.bitWidth
+        fixed = UInt8(address.family.bitWidth)
     }
 
     /// 0.0.0.0/0 or ::/0.
@@ -25,7 +27,7 @@ public struct IPPrefix: Hashable, Comparable, Sendable {
 
     private init(unchecked address: IPAddress, length: Int) {
         self.address = address
-        self.length = length
+        fixed = UInt8(length)
     }
 
     /// Which family.

@@ -13,17 +13,17 @@ struct AssociationRegister {
     }
 
     /// By the index in the SPI.
-    private var inbound: [Int: any InstalledAssociation] = [:]
-    /// By SPI: peers choose them, so two may be the same.
-    private var outbound: [UInt32: [Outbound]] = [:]
+    private var inbound = CompactTable<Int, any InstalledAssociation>()
+    /// By SPI; peers choose them, so two may be the same.
+    private var outbound = CompactTable<UInt32, Outbound>()
+    private var namesakes: [UInt32: [Outbound]] = [:]
     /// By worker: an SA's slot says whose it is (see ``OrderFan``).
     private var freeSlots: [[Int32]]
     private var nextSlots: [Int32]
-    private var outboundCount = 0
     private var nextSerial: UInt32 = 0
 
     /// SAs of both directions.
-    var count: Int { inbound.count + outboundCount }
+    var count: Int { inbound.count + outbound.count + namesakes.values.reduce(0) { $0 + $1.count } }
 
     /// For so many workers.
     init(workers: Int) {
@@ -73,28 +73,35 @@ struct AssociationRegister {
     }
 
     mutating func add(_ association: some InstalledAssociation, _ handle: OutboundHandle) {
-        let before = outbound[association.spi]?.count ?? 0
-        outbound[association.spi, default: []].removeAll { $0.child == association.child }
-        outbound[association.spi, default: []].append(Outbound(association: association, handle: handle))
-        outboundCount += (outbound[association.spi]?.count ?? 0) - before
+        let all = outbound(association.spi).filter { $0.child != association.child }
+        setOutbound(association.spi, all + [Outbound(association: association, handle: handle)])
     }
 
     func outbound(_ spi: UInt32, _ child: ChildSAID) -> Outbound? {
-        outbound[spi]?.first { $0.child == child }
+        if let first = outbound[spi], first.child == child { return first }
+        return namesakes[spi]?.first { $0.child == child }
     }
 
-    func outbound(_ spi: UInt32) -> [Outbound] { outbound[spi] ?? [] }
+    func outbound(_ spi: UInt32) -> [Outbound] {
+        guard let first = outbound[spi] else { return [] }
+        return [first] + (namesakes[spi] ?? [])
+    }
 
     mutating func remove(_ found: Outbound) {
-        outbound[found.association.spi]?.removeAll { $0.handle == found.handle }
-        if outbound[found.association.spi]?.isEmpty == true { outbound[found.association.spi] = nil }
-        outboundCount -= 1
+        let spi = found.association.spi
+        setOutbound(spi, outbound(spi).filter { $0.handle != found.handle })
         free(found.handle.slot)
+    }
+
+    private mutating func setOutbound(_ spi: UInt32, _ all: [Outbound]) {
+        outbound[spi] = all.first
+        namesakes[spi] = all.count > 1 ? Array(all.dropFirst()) : nil
     }
 
     private mutating func free(_ slot: Int32) { freeSlots[Int(slot) % freeSlots.count].append(slot) }
 
     func outbound(of child: ChildSAID) -> [Outbound] {
-        outbound.values.flatMap { $0 }.filter { $0.child == child }.sorted { $0.handle.slot < $1.handle.slot }
+        (outbound.values + namesakes.values.joined()).filter { $0.child == child }
+            .sorted { $0.handle.slot < $1.handle.slot }
     }
 }

@@ -1,3 +1,4 @@
+import ESPEngine
 import GatewayModel
 import LinuxSystem
 import NetworkTypes
@@ -17,8 +18,8 @@ final class ClearGuard {
     private(set) var failure: SystemError?
 
     /// What is protected, and how many say so.
-    private var counts: [ClearSelector: Int] = [:]
-    private var selectors: [ChildSAID: [ClearSelector]] = [:]
+    private var counts = CompactTable<ClearSelector, UInt32>()
+    private var wanted = CompactTable<ChildSAID, PolicySelectors>()
     private var protection = ClearProtection()
     /// Policies that let through or drop, the first to be asked first.
     private var shunts: [StandingPolicy] = []
@@ -66,32 +67,26 @@ final class ClearGuard {
     /// Discards what comes in clear for these selectors, for this Child SA or policy, and for it nothing else any more;
     /// from the next ``flush()`` on.
     func protect(_ key: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) {
-        let wanted = ClearSelector.pairs(from: remote, to: local)
-        let former = selectors.updateValue(wanted, forKey: key) ?? []
-        guard install() else {
-            for selector in wanted { counts[selector, default: 0] += 1 }
-            for selector in former { _ = release(selector) }
-            return
-        }
+        let former = self.wanted.updateValue(PolicySelectors(local: local, remote: remote), forKey: key)
+        let isInstalled = install()
         // First what is new, so that nothing is open in between.
-        for selector in wanted {
-            counts[selector, default: 0] += 1
-            if counts[selector] == 1 { protection.add(selector) }
+        for selector in ClearSelector.pairs(from: remote, to: local) {
+            let count = counts[selector] ?? 0
+            counts[selector] = count + 1
+            if count == 0, isInstalled { protection.add(selector) }
         }
-        for selector in former where release(selector) { protection.remove(selector) }
+        if let former { release(former) }
     }
 
     /// This Child SA or policy wants nothing discarded any more, from the next ``flush()`` on.
     func release(_ key: ChildSAID) {
-        for selector in selectors.removeValue(forKey: key) ?? [] where release(selector) {
-            if isInstalled { protection.remove(selector) }
-        }
+        if let former = wanted.removeValue(forKey: key) { release(former) }
     }
 
     /// Removes the table.
     func removeAll() {
-        counts = [:]
-        selectors = [:]
+        counts = CompactTable()
+        wanted = CompactTable()
         protection.forget()
         guard isInstalled else { return }
         var batch = NetfilterBatch(table: Self.table)
@@ -101,14 +96,16 @@ final class ClearGuard {
         isInstalled = false
     }
 
-    // MARK: One selector
-
-    /// Whether nobody wants it any more.
-    private func release(_ selector: ClearSelector) -> Bool {
-        guard let count = counts[selector] else { return false }
-        counts[selector] = count > 1 ? count - 1 : nil
-        return count <= 1
+    /// One less wants these.
+    private func release(_ former: PolicySelectors) {
+        for selector in ClearSelector.pairs(from: former.remote, to: former.local) {
+            guard let count = counts[selector] else { continue }
+            counts[selector] = count > 1 ? count - 1 : nil
+            if count <= 1, isInstalled { protection.remove(selector) }
+        }
     }
+
+    // MARK: What is to be done
 
     /// Whether something was asked for that is not carried out yet.
     var hasChanges: Bool { isInstalled && protection.isPending }

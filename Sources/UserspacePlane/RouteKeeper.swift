@@ -1,3 +1,4 @@
+import ESPEngine
 import GatewayModel
 import LinuxSystem
 import NetworkTypes
@@ -10,10 +11,17 @@ import NetworkTypes
 /// blocks that the configuration lets through. Blocks of several Child SAs are counted. It belongs to the control
 /// thread. Changes are gathered, and are in force after ``flush()`` only: many of them cost little more than one.
 final class RouteKeeper {
-    /// Who wants what for one block.
+    /// What somebody wants for one block.
+    private struct Claim {
+        let child: ChildSAID
+        /// That its packets go nowhere, and not through the device.
+        let isBlock: Bool
+    }
+
+    /// Who wants what for one block. There are as many as there are tunnels, most of them wanted by one.
     private struct Block {
-        var protectors: [ChildSAID] = []
-        var blockers: [ChildSAID] = []
+        private var first: Claim?
+        private var others: [Claim] = []
         /// Found at the start, and nobody has taken it over yet.
         var isFound = false
         /// Asked for by the configuration: it stays whatever becomes of Child SAs.
@@ -32,7 +40,23 @@ final class RouteKeeper {
         /// Something about it could not be done: whoever wants it next asks for all of it.
         var isUncertain = false
 
-        var isWanted: Bool { !protectors.isEmpty || !blockers.isEmpty || isFound || isConfigured }
+        init(isConfigured: Bool = false, isRefused: Bool = false, way: Way? = nil) {
+            (self.isConfigured, self.isRefused, self.way) = (isConfigured, isRefused, way)
+        }
+
+        var isWanted: Bool { first != nil || isFound || isConfigured }
+        var isProtected: Bool { first?.isBlock == false || others.contains { !$0.isBlock } }
+
+        /// This is what its child wants, and nothing else any more.
+        mutating func claim(_ claim: Claim) {
+            release(claim.child)
+            if first == nil { first = claim } else { others.append(claim) }
+        }
+
+        mutating func release(_ child: ChildSAID) {
+            others.removeAll { $0.child == child }
+            if first?.child == child { first = others.popLast() }
+        }
     }
 
     private let socket: RouteSocket
@@ -42,8 +66,9 @@ final class RouteKeeper {
     private let addresses: OwnAddresses
     private let interface: UInt32
     private let configuration: PlaneConfiguration
-    private var blocks: [IPPrefix: Block] = [:]
-    private var prefixes: [ChildSAID: [IPPrefix]] = [:]
+    private var blocks = CompactTable<IPPrefix, Block>()
+    /// The peers' sides, whose blocks are wanted.
+    private var sides = CompactTable<ChildSAID, [TrafficSelector]>()
     /// What is sent back to the other tables, and for whom; for nobody when it was found at the start.
     private var spared: [IPPrefix: [ChildSAID]] = [:]
     /// How often that changed.
@@ -71,14 +96,16 @@ final class RouteKeeper {
         for family in IPAddress.Family.allCases {
             for route in try socket.routes(family, table: configuration.routeTable) {
                 if isBlock(route) {
-                    blocks[route.destination, default: Block()].isFound = true
+                    if blocks[route.destination] == nil { blocks[route.destination] = Block() }
+                    blocks[route.destination]?.isFound = true
                     blocks[route.destination]?.isRefused = true
                     try addRule(family)
                 } else if isSpare(route) {
                     spared[route.destination] = []
                 } else if isWay(route) {
                     // The device outlived the process that made it: it was handed over.
-                    blocks[route.destination, default: Block()].way = Block.Way(source: route.preferredSource)
+                    if blocks[route.destination] == nil { blocks[route.destination] = Block() }
+                    blocks[route.destination]?.way = Block.Way(source: route.preferredSource)
                 }
             }
         }
@@ -87,22 +114,15 @@ final class RouteKeeper {
     /// Leads all blocks of these selectors into the TUN for this Child SA, and no others any more. Blocks of a family that
     /// our side has no address of in it are refused: they are the peer's side, and nothing of ours may go there in clear.
     func protect(_ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) throws(SystemError) {
-        let before = prefixes[child] ?? []
-        var wanted: [IPPrefix] = []
-        var closed: [IPPrefix] = []
-        for selector in remote {
-            let isReached = local.contains { $0.family == selector.family }
-            for prefix in selector.addresses.prefixes where !wanted.contains(prefix) && !closed.contains(prefix) {
-                if isReached { wanted.append(prefix) } else { closed.append(prefix) }
-            }
-        }
-        prefixes[child] = wanted + closed
+        let before = Self.blocks(of: sides.updateValue(remote, forKey: child) ?? [])
+        let all = Self.blocks(of: remote)
+        let wanted = all.filter { prefix in local.contains { $0.family == prefix.family } }
+        let closed = all.filter { !wanted.contains($0) }
         // Before anything could lead our own side's packets to the peer.
         spare(child, Self.within(wanted, local))
         for prefix in wanted {
             var block = blocks[prefix] ?? Block()
-            block.protectors = block.protectors.filter { $0 != child } + [child]
-            block.blockers.removeAll { $0 == child }
+            block.claim(Claim(child: child, isBlock: false))
             // Whoever found it has handed it over.
             block.isFound = false
             blocks[prefix] = block
@@ -117,20 +137,22 @@ final class RouteKeeper {
             blocks[prefix]?.isUncertain = false
         }
         for prefix in closed {
-            blocks[prefix, default: Block()].isFound = false
+            var block = blocks[prefix] ?? Block()
+            block.isFound = false
+            blocks[prefix] = block
             try addRule(prefix.family)
             refuse(prefix, for: child)
             release(child, prefix, staysBlocked: true)
         }
-        for prefix in before where !wanted.contains(prefix) && !closed.contains(prefix) {
+        for prefix in before where !all.contains(prefix) {
             release(child, prefix, staysBlocked: false)
         }
     }
 
     /// Ends this Child SA's part in its blocks.
     func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
-        let held = prefixes[child] ?? []
-        if !staysBlocked { prefixes[child] = nil }
+        let held = Self.blocks(of: sides[child] ?? [])
+        if !staysBlocked { sides[child] = nil }
         for prefix in held { release(child, prefix, staysBlocked: staysBlocked) }
         if !staysBlocked { spare(child, []) }
     }
@@ -205,7 +227,7 @@ final class RouteKeeper {
             settle(prefix, for: nil)
         }
         for prefix in spared.keys.sorted() { stopSparing(prefix) }
-        prefixes = [:]
+        sides = CompactTable()
         if let failure = try flush().first { throw failure.error }
         for family in IPAddress.Family.allCases where families.contains(family) { try socket.delete(rule(family)) }
         families = []
@@ -214,16 +236,18 @@ final class RouteKeeper {
     // MARK: One block
 
     private func release(_ child: ChildSAID, _ prefix: IPPrefix, staysBlocked: Bool) {
-        blocks[prefix]?.protectors.removeAll { $0 == child }
-        blocks[prefix]?.blockers.removeAll { $0 == child }
-        if staysBlocked { blocks[prefix]?.blockers.append(child) }
+        if staysBlocked {
+            blocks[prefix]?.claim(Claim(child: child, isBlock: true))
+        } else {
+            blocks[prefix]?.release(child)
+        }
         settle(prefix, for: child)
     }
 
     /// Removes what nobody wants any more.
     private func settle(_ prefix: IPPrefix, for child: ChildSAID?) {
         guard let block = blocks[prefix] else { return }
-        if block.protectors.isEmpty, block.way != nil {
+        if !block.isProtected, block.way != nil {
             change(child) { $0.delete(way(prefix, source: nil)) }
             blocks[prefix]?.way = nil
         }
@@ -276,6 +300,13 @@ final class RouteKeeper {
         spared[prefix] = nil
         sparedChanges += 1
         change(nil) { $0.delete(wayBack(prefix)) }
+    }
+
+    /// The blocks of a side, each once.
+    private static func blocks(of side: [TrafficSelector]) -> [IPPrefix] {
+        var found: [IPPrefix] = []
+        for prefix in side.flatMap(\.addresses.prefixes) where !found.contains(prefix) { found.append(prefix) }
+        return found
     }
 
     /// The blocks of our own side that lie within one of the peer's, and are not all of it.

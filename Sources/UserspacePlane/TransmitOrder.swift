@@ -8,7 +8,14 @@ struct Way: Hashable, Sendable {
     /// The outer addresses and ports.
     var path: Path
     /// The socket, as an index into ``PlaneSockets/entries``.
-    var socket: Int
+    var socket: Int { Int(number) }
+    // Small: there is one for each SA.
+    private let number: UInt16
+
+    init(path: Path, socket: Int) {
+        self.path = path
+        number = UInt16(clamping: socket)
+    }
 }
 
 /// What the transmitting thread is asked to do.

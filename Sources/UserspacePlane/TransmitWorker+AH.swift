@@ -82,7 +82,7 @@ extension TransmitWorker {
         _ now: Instant, _ write: (inout MutableRawSpan, Int) -> Bool
     ) -> Bool {
         let place = Int(handle.slot)
-        let way = ways[place]
+        let way = tunnels.ways[place]
         let headroom = association.headroom(for: fields.family, along: way.path)
         guard let start = train.makeRoom(for: headroom + length, place, way, OuterMarks()) else {
             associations.drops.count(.noRoom)

@@ -77,14 +77,7 @@ extension TransmitWorker {
             guard let fields = packet.fields, case .protect(let handle) = policies.verdict(for: fields) else { return }
             packet.handle = handle
             associations.anticipate(handle, step: 0)
-            let slot = Int(handle.slot)
-            tunnels.anticipate(slot)
-            guard slot >= 0, slot < ways.count else { return }
-            unsafe ways.withUnsafeBufferPointer { ways in
-                guard let base = ways.baseAddress else { return }
-                // An address within the array, which is not read.
-                unsafe PacketCipher.anticipate(UnsafeRawPointer(base + slot), octets: MemoryLayout<Way>.size)
-            }
+            tunnels.anticipate(Int(handle.slot))
         case 3: if let handle = packet.handle { associations.anticipate(handle, step: 1) }
         default: if let handle = packet.handle { associations.anticipate(handle, step: 2) }
         }

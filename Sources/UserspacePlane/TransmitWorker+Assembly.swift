@@ -23,7 +23,8 @@ extension TransmitWorker {
                 trafficClass: shape.isTransport
                     ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass))
             let length = shape.length(around: whole.count - skipped)
-            guard let start = train.makeRoom(for: length, Int(handle.slot), ways[Int(handle.slot)], outer) else {
+            guard let start = train.makeRoom(for: length, Int(handle.slot), tunnels.ways[Int(handle.slot)], outer)
+            else {
                 throw .noRoom
             }
             // The train owns this memory, and nothing else uses it until it is sent.

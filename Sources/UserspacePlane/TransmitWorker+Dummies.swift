@@ -36,7 +36,8 @@ extension TransmitWorker {
             let longest = max(rules.innerMTU - (shape.isTransport ? IPv6Header.length : 0), Self.shortest)
             let length = rules.paddedLength > 0 ? rules.paddedLength : Int.random(in: Self.shortest...longest)
             let outer = OuterMarks(mayFragment: false)
-            guard let start = train.makeRoom(for: shape.length(around: length), place, ways[place], outer) else {
+            guard let start = train.makeRoom(for: shape.length(around: length), place, tunnels.ways[place], outer)
+            else {
                 associations.drops.count(.noRoom)
                 continue
             }

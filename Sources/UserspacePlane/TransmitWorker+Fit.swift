@@ -69,7 +69,8 @@ extension TransmitWorker {
             trafficClass: shape.isTransport
                 ? fields.trafficClass : rules.trafficClass.outer(forInner: fields.trafficClass))
         let inner = max(length, rules.paddedLength)
-        guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, ways[place], outer) else {
+        guard let start = train.makeRoom(for: shape.length(around: inner - skipped), place, tunnels.ways[place], outer)
+        else {
             associations.drops.count(.noRoom)
             return false
         }

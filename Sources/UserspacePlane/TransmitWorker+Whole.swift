@@ -51,7 +51,7 @@ extension TransmitWorker {
         _ packet: RawSpan, _ handle: OutboundHandle, _ association: OutboundAH, _ now: Instant
     ) {
         let place = Int(handle.slot)
-        let way = ways[place]
+        let way = tunnels.ways[place]
         // As above.
         var memory = unsafe MutableRawSpan(_unsafeBytes: whole.all)
         let body = OutboundAH.headroom
@@ -85,7 +85,7 @@ extension TransmitWorker {
 
     /// Where packets with their own headers leave for an SA's peer; nil when the SA's go in UDP.
     private func wholeWay(_ place: Int) -> Way? {
-        let way = ways[place]
+        let way = tunnels.ways[place]
         guard way.path.remote.port == 0, let socket = headerSocket(way.path.local) else { return nil }
         return Way(path: way.path, socket: socket)
     }

@@ -18,7 +18,6 @@ struct TransmitWorker: ~Copyable {
     var domains: [UInt64: PolicyDomain] = [:]
     var owners: [ChildSAID: UInt64] = [:]
     /// By slot.
-    var ways: [Way] = []
     private var children: [ChildSAID] = []
     var tunnels = TunnelTable()
     private var keepAlives = KeepAliveSchedule()
@@ -134,20 +133,17 @@ struct TransmitWorker: ~Copyable {
             case .install(let association, let slot, let way, let behaviour, let fit):
                 // The control thread gives out slots below the table's limit only.
                 do { try associations.install(association, at: slot) } catch { assertionFailure("\(error)") }
-                lead(association.child, slot, way)
-                tunnels.install(
-                    Int(slot), behaviour, fit, association.shape, remote: way.path.remote.address)
+                lead(association.child, slot)
+                tunnels.install(Int(slot), behaviour, fit, association.shape, way)
             case .authenticate(let association, let slot, let way, let behaviour, let fit):
                 do { try authenticated.install(association, at: slot) } catch { assertionFailure("\(error)") }
-                lead(association.child, slot, way)
-                tunnels.install(
-                    Int(slot), behaviour, fit, association.shape(along: way.path), remote: way.path.remote.address)
+                lead(association.child, slot)
+                tunnels.install(Int(slot), behaviour, fit, association.shape(along: way.path), way)
             case .remove(let handle):
                 if associations.remove(handle) == nil { authenticated.remove(handle) }
                 dummies.remove(handle)
             case .move(let slot, let way, let fit):
-                ways[Int(slot)] = way
-                tunnels.move(Int(slot), fit, remote: way.path.remote.address)
+                tunnels.move(Int(slot), fit, way)
                 train.forgive(Int(slot))
             case .protect(let child, let selectors, let handle, let precedence, let domain):
                 set(child, selectors, .protect(handle), precedence, domain)
@@ -185,13 +181,9 @@ struct TransmitWorker: ~Copyable {
         return hasRested ? obey() : true
     }
 
-    /// The packets of the SA at this place leave so.
-    private mutating func lead(_ child: ChildSAID, _ slot: Int32, _ way: Way) {
-        while ways.count <= Int(slot) {
-            ways.append(way)
-            children.append(child)
-        }
-        ways[Int(slot)] = way
+    /// The SA at this place is this child's.
+    private mutating func lead(_ child: ChildSAID, _ slot: Int32) {
+        while children.count <= Int(slot) { children.append(child) }
         train.forgive(Int(slot))
         children[Int(slot)] = child
     }
@@ -297,7 +289,7 @@ struct TransmitWorker: ~Copyable {
             refit(packet, fields, plan, handle, shape, now)
             return
         }
-        let way = ways[place]
+        let way = tunnels.ways[place]
         guard let skipped = skippedHeader(packet, shape) else { return }
         let outer = OuterMarks(
             // In transport mode there is no other header to tell.

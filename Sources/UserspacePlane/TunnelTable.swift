@@ -14,7 +14,8 @@ struct PathFit: Hashable, Sendable {
     var inUDP: Bool
 }
 
-/// For each outbound SA, what is done to its packets before they are sealed, and what was learnt of its path since.
+/// For each outbound SA, how its packets leave, what is done to them before they are sealed, and what was learnt of the path
+/// since.
 ///
 /// It owns numbers, and belongs to the thread that transmits. Most SAs are alike, so each has only the number of a kind,
 /// and the few kinds stay in the cache. What was learnt is forgotten after ten minutes (RFC 1191 §6.3), and then tried
@@ -35,9 +36,9 @@ struct TunnelTable {
     private var users: [Int] = []
     private var numbers: [Kind: Int32] = [:]
     private var free: [Int32] = []
-    /// By place: the kind, -1 for none, and where the peer is.
+    /// By place: the kind, -1 for none, and how packets leave.
     private var places: [Int32] = []
-    private var remotes: [IPAddress] = []
+    private(set) var ways: [Way] = []
     private var learnt: [IPAddress: (mtu: Int, until: Instant)] = [:]
     /// When the next of what was learnt is to be forgotten.
     private(set) var next: Instant?
@@ -48,14 +49,19 @@ struct TunnelTable {
     @inline(__always)
     subscript(_ place: Int) -> TunnelRules { rules[Int(places[place])] }
 
-    /// Has the processor fetch which kind the SA at `place` is of.
+    /// Has the processor fetch which kind the SA at `place` is of, and how its packets leave.
     @inline(__always)
     func anticipate(_ place: Int) {
-        guard place >= 0, place < places.count else { return }
+        guard place >= 0, place < places.count, place < ways.count else { return }
         unsafe places.withUnsafeBufferPointer { places in
             guard let base = places.baseAddress else { return }
             // An address within the array, which is not read.
             unsafe PacketCipher.anticipate(UnsafeRawPointer(base + place))
+        }
+        unsafe ways.withUnsafeBufferPointer { ways in
+            guard let base = ways.baseAddress else { return }
+            // As above.
+            unsafe PacketCipher.anticipate(UnsafeRawPointer(base + place), octets: MemoryLayout<Way>.size)
         }
     }
 
@@ -64,30 +70,30 @@ struct TunnelTable {
 
     /// An SA is there.
     mutating func install(
-        _ place: Int, _ behaviour: TunnelBehaviour, _ fit: PathFit, _ shape: SealedShape, remote: IPAddress
+        _ place: Int, _ behaviour: TunnelBehaviour, _ fit: PathFit, _ shape: SealedShape, _ way: Way
     ) {
         while places.count <= place {
             places.append(-1)
-            remotes.append(remote)
+            ways.append(way)
         }
-        remotes[place] = remote
-        set(place, Kind(behaviour: behaviour, fit: fit, shape: shape, learnt: learnt[remote]?.mtu))
+        ways[place] = way
+        set(place, Kind(behaviour: behaviour, fit: fit, shape: shape, learnt: learnt[remote(place)]?.mtu))
     }
 
     /// An SA's path is another one.
-    mutating func move(_ place: Int, _ fit: PathFit, remote: IPAddress) {
+    mutating func move(_ place: Int, _ fit: PathFit, _ way: Way) {
         guard places.indices.contains(place), places[place] >= 0 else { return }
         var kind = kinds[Int(places[place])]
         kind.fit = fit
-        kind.learnt = learnt[remote]?.mtu
-        remotes[place] = remote
+        ways[place] = way
+        kind.learnt = learnt[remote(place)]?.mtu
         set(place, kind)
     }
 
     /// Packets to `remote` may have `mtu` octets; true when that is news.
     @discardableResult
     mutating func learn(_ remote: IPAddress, _ mtu: Int, now: Instant) -> Bool {
-        let found = places.indices.filter { places[$0] >= 0 && remotes[$0] == remote }
+        let found = places.indices.filter { places[$0] >= 0 && self.remote($0) == remote }
         // What is wider than the way out is no news, and what nobody sends to is none of our business.
         guard found.contains(where: { mtu < kinds[Int(places[$0])].fit.mtu }) else { return false }
         learnt[remote] = (mtu, now + Self.memory)
@@ -101,12 +107,14 @@ struct TunnelTable {
         let gone = Set(learnt.filter { $0.value.until <= now }.keys)
         for remote in gone { learnt[remote] = nil }
         next = learnt.values.map(\.until).min()
-        for place in places.indices where places[place] >= 0 && gone.contains(remotes[place]) { refresh(place) }
+        for place in places.indices where places[place] >= 0 && gone.contains(remote(place)) { refresh(place) }
     }
+
+    private func remote(_ place: Int) -> IPAddress { ways[place].path.remote.address }
 
     private mutating func refresh(_ place: Int) {
         var kind = kinds[Int(places[place])]
-        kind.learnt = learnt[remotes[place]]?.mtu
+        kind.learnt = learnt[remote(place)]?.mtu
         set(place, kind)
     }
 

@@ -53,8 +53,10 @@ public final class UserspacePlane: DataPlane {
     var gathersChanges = false
     /// Whether what is blocked stays so, whatever ends: nobody is there any more who would protect it.
     private var leavesBlocks = false
-    private var protecting: [ChildSAID: (selectors: PolicySelectors, handle: OutboundHandle)] = [:]
+    private var protecting = CompactTable<ChildSAID, (selectors: PolicySelectors, handle: OutboundHandle)>()
     private var blocked = BlockedSelectors()
+    /// Our own side as it was protected last. Most tunnels have the same, and keep one copy of it.
+    private var ownSide: [TrafficSelector] = []
     var entropy = EntropyReserve()
     /// Whether commands were obeyed since ``wakeWorkers()``.
     public internal(set) var hasNewOrders = false
@@ -218,7 +220,8 @@ public final class UserspacePlane: DataPlane {
             receiveOrders.append(.retire(spi: spi, of: child))
         case .remove(.outbound, let spi, let child): try removeOutbound(spi, child)
         case .protect(let child, let local, let remote, let spi):
-            try protect(child, PolicySelectors(local: local, remote: remote), spi)
+            if local != ownSide { ownSide = local }
+            try protect(child, PolicySelectors(local: ownSide, remote: remote), spi)
         case .unprotect(let child, let staysBlocked): unprotect(child, staysBlocked: staysBlocked)
         case .trap(let policy): try leaveTrap(policy)
         case .move(let child, let path, let encapsulation): try move(child, path, encapsulation)

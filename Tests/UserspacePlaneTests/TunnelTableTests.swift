@@ -24,17 +24,21 @@ import WireFormat
         shape = try OutboundSA(pair.outbound, serial: 1, entropy: &entropy).shape
     }
 
+    private func way(to remote: IPAddress) -> Way {
+        Way(path: Path(local: Endpoint(first, 4500), remote: Endpoint(remote, 4500)), socket: 0)
+    }
+
     @Test func alikeSAsShareOneKind() {
         var table = TunnelTable()
-        for place in 0..<100 { table.install(place, TunnelBehaviour(), fit, shape, remote: first) }
+        for place in 0..<100 { table.install(place, TunnelBehaviour(), fit, shape, way(to: first)) }
         #expect(table.kindCount == 1)
         #expect(table[99].innerMTU == table[0].innerMTU)
     }
 
     @Test func whatIsLearntConcernsOnePeer() {
         var table = TunnelTable()
-        table.install(0, TunnelBehaviour(), fit, shape, remote: first)
-        table.install(1, TunnelBehaviour(), fit, shape, remote: second)
+        table.install(0, TunnelBehaviour(), fit, shape, way(to: first))
+        table.install(1, TunnelBehaviour(), fit, shape, way(to: second))
         let wide = table[0].innerMTU
         let isNews = table.learn(second, 1300, now: now)
         #expect(isNews)
@@ -42,7 +46,7 @@ import WireFormat
         #expect(table[1].innerMTU < 1300)
         #expect(table.kindCount == 2)
         // One that is installed later knows it too.
-        table.install(2, TunnelBehaviour(), fit, shape, remote: second)
+        table.install(2, TunnelBehaviour(), fit, shape, way(to: second))
         #expect(table[2].innerMTU == table[1].innerMTU)
         table.forget(now: now + .minutes(11))
         #expect(table[1].innerMTU == wide)
@@ -52,14 +56,14 @@ import WireFormat
 
     @Test func oneThatMovesLeavesTheOthersAlone() {
         var table = TunnelTable()
-        for place in 0..<3 { table.install(place, TunnelBehaviour(), fit, shape, remote: first) }
+        for place in 0..<3 { table.install(place, TunnelBehaviour(), fit, shape, way(to: first)) }
         let wide = table[0].innerMTU
         table.learn(second, 1200, now: now)
         #expect(table[1].innerMTU == wide, "nobody sends there")
-        table.move(1, PathFit(mtu: 1400, isV6: false, inUDP: true), remote: second)
+        table.move(1, PathFit(mtu: 1400, isV6: false, inUDP: true), way(to: second))
         #expect(table[1].innerMTU < wide)
         #expect(table[0].innerMTU == wide && table[2].innerMTU == wide)
-        table.move(1, fit, remote: first)
+        table.move(1, fit, way(to: first))
         #expect(table[1].innerMTU == wide)
         #expect(table.kindCount == 1)
     }

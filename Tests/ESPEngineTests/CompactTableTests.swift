@@ -1,0 +1,52 @@
+import Clockwork
+import Testing
+
+@testable import ESPEngine
+
+/// A table against a dictionary that is told the same.
+@Suite struct CompactTableTests {
+    @Test("After any number of changes it has what a dictionary has, and nothing else")
+    func agrees() {
+        var random = SeededEntropy(seed: 7)
+        var table = CompactTable<UInt32, Int>()
+        var dictionary: [UInt32: Int] = [:]
+        for step in 0..<60_000 {
+            // It fills, empties to nothing and fills again; few keys, so that many of them are there already.
+            let key = random.uint32() % 700
+            let isFilling = (step / 10_000).isMultiple(of: 2)
+            if random.uint32() % 4 == 0 ? !isFilling : isFilling {
+                #expect(table.updateValue(step, forKey: key) == dictionary.updateValue(step, forKey: key))
+            } else {
+                #expect(table.removeValue(forKey: key) == dictionary.removeValue(forKey: key))
+            }
+            #expect(table.count == dictionary.count)
+            guard step.isMultiple(of: 500) else { continue }
+            for key in 0..<700 as Range<UInt32> where table[key] != dictionary[key] {
+                Issue.record("\(key): \(String(describing: table[key])), not \(String(describing: dictionary[key]))")
+            }
+            #expect(table.keys.sorted() == dictionary.keys.sorted())
+            #expect(table.values.sorted() == dictionary.values.sorted())
+        }
+        for key in dictionary.keys { table[key] = nil }
+        #expect(table.isEmpty)
+        #expect(table.keys.isEmpty)
+    }
+
+    /// Whose hash values are all alike.
+    private struct Alike: Hashable {
+        let number: Int
+        func hash(into hasher: inout Hasher) {}
+    }
+
+    @Test("Keys that meet in one slot, at the end of the table too, are found when any of them goes")
+    func meets() {
+        for gone in 0..<40 {
+            var table = CompactTable<Alike, Int>()
+            for number in 0..<40 { table[Alike(number: number)] = number }
+            table[Alike(number: gone)] = nil
+            #expect(table[Alike(number: gone)] == nil)
+            #expect((0..<40).allSatisfy { $0 == gone || table[Alike(number: $0)] == $0 })
+            #expect(table.count == 39)
+        }
+    }
+}
