@@ -2,11 +2,10 @@
 
 import os
 import re
-import shutil
 import time
 
 from .extensions import ExtendedScenario
-from .hybrid import SUITES as HYBRIDS
+from .hybrid import PAIRINGS as NEWEST, SUITES as HYBRIDS
 from .processes import Failure, eventually, last_lines, run
 from .scenario import CHILD, CONNECTION, SUITES
 
@@ -15,7 +14,12 @@ PAYLOADS = {
     33: "SA", 34: "KE", 35: "IDi", 36: "IDr", 37: "CERT", 38: "CERTREQ", 39: "AUTH", 40: "Ni/Nr", 41: "N", 42: "D",
     43: "V", 44: "TSi", 45: "TSr", 46: "SK", 47: "CP", 48: "EAP", 53: "SKF",
 }
-EXCHANGES = {34: "IKE_SA_INIT", 35: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL", 43: "IKE_INTERMEDIATE"}
+EXCHANGES = {
+    34: "IKE_SA_INIT", 35: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL", 43: "IKE_INTERMEDIATE",
+    44: "IKE_FOLLOWUP_KE",
+}
+#: N(ADDITIONAL_KEY_EXCHANGE), the link from one exchange of RFC 9370 §2.2.4 to the next.
+LINK = 16441
 
 
 class Message:
@@ -90,12 +94,11 @@ def watched(bench, options):
 def judge(bench, capture, keys):
     """Reads the capture with tshark; every encrypted message must show its payloads."""
     messages = _read(capture, keys)
-    tables = _generations(keys)
-    # With several key exchanges an IKE SA has several sets of keys, of which Wireshark takes one: IKE_INTERMEDIATE is read
-    # with those that it was sent under, the rest with the last.
-    for number, table in enumerate(tables):
-        again = {message.frame: message for message in _read(capture, table)}
-        messages = [again[message.frame] if message.exchange == "IKE_INTERMEDIATE" and message.number == number + 1
+    # With several key exchanges an IKE SA has several sets of keys, of which Wireshark takes one: each IKE_INTERMEDIATE has
+    # a profile of its own.
+    for number in range(1, _further(bench.scenario.suite.ike) + 1):
+        again = {message.frame: message for message in _read(capture, os.path.join(keys, f"intermediate-{number}"))}
+        messages = [again[message.frame] if message.exchange == "IKE_INTERMEDIATE" and message.number == number
                     else message for message in messages]
     hidden = [message for message in messages if message.exchange != "IKE_SA_INIT" and _is_hidden(message)]
     if hidden:
@@ -149,16 +152,34 @@ def _require_all(bench, messages):
         if len(fragments) < 8 or {message.is_response for message in whole} != {False, True}:
             raise Failure(f"tshark joins no IKE_AUTH of {len(fragments)} fragments: {fragments[:4]}")
         seen.append(f"{len(fragments)} fragments")
-    if "ke1_" in bench.scenario.suite.ike:
+    suite = bench.scenario.suite
+    if _further(suite.ike):
         for is_response in (False, True):
-            some("IKE_INTERMEDIATE", is_response, "KE")
-        seen.append("IKE_INTERMEDIATE")
+            found = {message.number for message in some("IKE_INTERMEDIATE", is_response, "KE")}
+            if found != set(range(1, _further(suite.ike) + 1)):
+                raise Failure(f"tshark shows key exchanges in the IKE_INTERMEDIATE messages {sorted(found)}")
+        seen.append(f"{_further(suite.ike)} IKE_INTERMEDIATE")
+    # Each side has rekeyed the IKE SA and the child once.
+    count = 2 * (_further(suite.ike) + _further(suite.esp))
+    if count:
+        for is_response in (False, True):
+            found = some("IKE_FOLLOWUP_KE", is_response, "KE")
+            if len({message.frame for message in found}) < count:
+                raise Failure(f"tshark shows {len(found)} of {count} IKE_FOLLOWUP_KE: {found}")
+        some("CREATE_CHILD_SA", True, "KE", notify=LINK)
+        some("IKE_FOLLOWUP_KE", False, "KE", notify=LINK)
+        seen.append(f"{count} IKE_FOLLOWUP_KE")
     return seen
 
 
+def _further(proposal):
+    """How many additional key exchanges a proposal has (RFC 9370)."""
+    return len({word.partition("_")[0] for word in proposal.split("-") if re.match(r"ke[1-7]_(?!none)", word)})
+
+
 def _profile(keys):
-    """A Wireshark profile for one run of tshark."""
-    return {"WIRESHARK_CONFIG_DIR": keys} if keys else {"WIRESHARK_CONFIG_DIR": "/nonexistent"}
+    """The directory that Wireshark reads its preferences and tables from; none for what a stranger sees."""
+    return {"WIRESHARK_CONFIG_DIR": keys or "/nonexistent"}
 
 
 def _read(capture, keys):
@@ -171,32 +192,12 @@ def _read(capture, keys):
 
 
 def _packets(capture, keys):
+    # The saved profile says by itself that ESP is to be decrypted.
+    told = [] if keys else ["-o", "esp.enable_encryption_decode:TRUE"]
     done = run(
-        ["tshark", "-r", capture, "-o", "esp.enable_encryption_decode:TRUE", "-Y", "icmp.type == 8 or icmpv6.type == 128",
-         "-T", "fields", "-e", "esp.spi"], timeout=60, env=_profile(keys)).require()
+        ["tshark", "-r", capture, *told, "-Y", "icmp.type == 8 or icmpv6.type == 128", "-T", "fields", "-e", "esp.spi"],
+        timeout=60, env=_profile(keys)).require()
     return len([line for line in done.out.splitlines() if line.strip()])
-
-
-def _generations(keys):
-    """Directories with one set of keys for each IKE SA: the first ones, the second ones, and so on."""
-    with open(os.path.join(keys, "ikev2_decryption_table"), encoding="utf-8") as source:
-        lines = [line for line in source if not line.startswith("#")]
-    counts, generations = {}, []
-    for line in lines:
-        spis = ",".join(line.split(",")[:2])
-        number = counts[spis] = counts.get(spis, 0) + 1
-        while len(generations) < number:
-            generations.append([])
-        generations[number - 1].append(line)
-    found = []
-    for number, generation in enumerate(generations if len(generations) > 1 else []):
-        place = f"{keys}-{number}"
-        shutil.rmtree(place, ignore_errors=True)
-        os.makedirs(place)
-        with open(os.path.join(place, "ikev2_decryption_table"), "w", encoding="utf-8") as sink:
-            sink.writelines(generation)
-        found.append(place)
-    return found
 
 
 def _spis(bench):
@@ -212,6 +213,7 @@ class LivelyScenario(ExtendedScenario):
 
 
 EVERYBODY = {("martlet", "strongswan"), ("strongswan", "martlet"), ("martlet", "martlet")}
+_THREE = next(suite for suite in HYBRIDS if suite.name == "pq-three")
 _CBC = next(suite for suite in SUITES if suite.name.startswith("aes256-sha256"))
 
 #: (name, scenario, procedure, pairings that have it)
@@ -222,4 +224,11 @@ CASES = [
     ("wireshark-fragments", lambda: LivelyScenario(networks=190, networks_side="b"), watched,
      {("strongswan", "martlet")}),
     ("wireshark-intermediate", lambda: LivelyScenario(suite=HYBRIDS[0]), watched, {("martlet", "martlet")}),
+    ("wireshark-intermediate-three", lambda: LivelyScenario(suite=_THREE), watched, {("martlet", "martlet")}),
+]
+
+#: The same with the newest strongSwan, which knows several key exchanges: only when asked for by name.
+NEWEST_CASES = [
+    (name, scenario, procedure, [pair for pair in NEWEST if set(pair) == {"martlet", "strongswan-newer"}])
+    for name, scenario, procedure, _ in CASES if name.startswith("wireshark-intermediate")
 ]

@@ -183,6 +183,7 @@ int martlet_make_directory(const char *path, uint32_t mode) {
 }
 
 int martlet_rename(const char *from, const char *to) { return MARTLET_TRY(rename(from, to)); }
+int martlet_make_link(const char *target, const char *path) { return MARTLET_TRY(symlink(target, path)); }
 int martlet_unlink(const char *path) { return MARTLET_TRY(unlink(path)); }
 
 static int identity_of(const struct stat *status, struct martlet_file_identity *identity) {

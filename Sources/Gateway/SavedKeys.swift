@@ -13,39 +13,64 @@ protocol KeyReader: AnyObject {
     func read(_ association: SecurityAssociation)
 }
 
-/// The keys of all SAs in two files that Wireshark takes as they are: `ikev2_decryption_table` and `esp_sa`, in a
-/// directory that can be a profile of Wireshark's.
+/// The keys of all SAs as Wireshark takes them, in a directory that is a profile of Wireshark's:
+/// `ikev2_decryption_table` with the keys that IKE SAs end up with, and `esp_sa`.
 ///
-/// It exists only when somebody asked for it and confirmed that it is insecure. It owns the two files, which only their
+/// Wireshark takes one set of keys for an IKE SA. Where IKE_INTERMEDIATE exchanges give it one after the other, the keys
+/// that the first such exchange was sent under are in `intermediate-1`, a profile as well, those of the second one in
+/// `intermediate-2`, and so on: each is there as soon as it has keys.
+///
+/// It exists only when somebody asked for it and confirmed that it is insecure. It owns the files, which only their
 /// owner may read; it keeps no key. A disk that does not take a line is told once, and stops nothing.
 final class SavedKeys: KeyReader {
-    private let messages: Descriptor
+    private let directory: String
+    private let profile: KeyProfile
     private let packets: Descriptor
+    /// By number.
+    private var earlier: [Int: KeyProfile] = [:]
     private let say: (String) -> Void
     private var hasFailed = false
 
     /// Opens the files, or makes them, and the directory as well. What is in them stays.
     init(in directory: String, say: @escaping (String) -> Void) throws(SystemError) {
+        self.directory = directory
         self.say = say
-        if !RawFile.exists(directory) { try RawFile.makeDirectory(directory, mode: 0o700) }
-        messages = try RawFile.openAppending("\(directory)/ikev2_decryption_table")
+        profile = try KeyProfile(at: directory, followsLink: true)
         packets = try RawFile.openAppending("\(directory)/esp_sa")
     }
 
-    func read(_ keys: ExposedKeys) { write(KeyLine.of(keys), to: messages) }
+    func read(_ keys: ExposedKeys) {
+        do throws(SystemError) {
+            let place = if let number = keys.intermediate { try intermediate(number) } else { profile }
+            write(KeyLine.of(keys), to: place.messages)
+        } catch { fail(error) }
+    }
 
     func read(_ association: SecurityAssociation) {
         if let line = KeyLine.of(association) { write(line, to: packets) }
     }
 
+    /// The profile for the IKE_INTERMEDIATE exchange of this number.
+    private func intermediate(_ number: Int) throws(SystemError) -> KeyProfile {
+        if let known = earlier[number] { return known }
+        let place = "\(directory)/intermediate-\(number)"
+        let made = try KeyProfile(at: place, followsLink: false)
+        // Packets have the same keys in all profiles.
+        try RawFile.link("\(place)/esp_sa", to: "../esp_sa")
+        earlier[number] = made
+        return made
+    }
+
     private func write(_ line: String, to file: Descriptor) {
-        do {
+        do throws(SystemError) {
             var rest = Array((line + "\n").utf8)[...]
             while !rest.isEmpty, let count = try file.write(Array(rest)) { rest = rest.dropFirst(count) }
-        } catch {
-            if !hasFailed { say("keys can't be saved any more: \(error)") }
-            hasFailed = true
-        }
+        } catch { fail(error) }
+    }
+
+    private func fail(_ error: SystemError) {
+        if !hasFailed { say("keys can't be saved any more: \(error)") }
+        hasFailed = true
     }
 }
 

@@ -17,11 +17,14 @@ public struct ExposedKeys: Sendable {
     public var initiator: PacketKeys
     /// SK_er and SK_ar.
     public var responder: PacketKeys
+    /// The number of the IKE_INTERMEDIATE exchange that is sent under these and gives the IKE SA others, from 1 (RFC 9370
+    /// §2.2.2); nil for those that everything else after IKE_SA_INIT is sent under.
+    public var intermediate: Int?
 
     /// The keys of one IKE SA.
     public init(
         initiatorSPI: UInt64, responderSPI: UInt64, encryption: Transform, integrity: Transform?,
-        initiator: PacketKeys, responder: PacketKeys
+        initiator: PacketKeys, responder: PacketKeys, intermediate: Int? = nil
     ) {
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
@@ -29,5 +32,6 @@ public struct ExposedKeys: Sendable {
         self.integrity = integrity
         self.initiator = initiator
         self.responder = responder
+        self.intermediate = intermediate
     }
 }

@@ -206,7 +206,7 @@ struct InitInitiator: ~Copyable {
         } catch {
             return Self.failed(.badKeyExchange(group: agreement.group, reason: error.description), context, &turn)
         }
-        turn.expose(keys, context)
+        turn.expose(keys, intermediate: methods.isEmpty ? nil : 1, context)
         context.algorithms = chosen
         context.publish(.ikeProposalChosen(chosen), &turn)
         context.nat = NATDetection.found(

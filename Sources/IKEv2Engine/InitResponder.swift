@@ -199,7 +199,7 @@ struct HalfOpenResponder: ~Copyable {
             guard let schedule, let keys = SessionKeys(suite, schedule, isInitiator: false) else {
                 throw .libraryRefused(agreement.group)
             }
-            turn.expose(keys, context)
+            turn.expose(keys, intermediate: methods.isEmpty ? nil : 1, context)
             guard methods.isEmpty else {
                 return IntermediateResponder(
                     keys: keys, transcript: transcript, proof: IntermediateProof(), methods: methods

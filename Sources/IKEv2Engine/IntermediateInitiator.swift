@@ -68,7 +68,8 @@ struct IntermediateInitiator: ~Copyable {
             let opened = try context.open(message, keys, arrival, &turn)
             context.requests.close()
             let next = try complete(opened, context)
-            turn.expose(next, context)
+            let number = Int(message.header.messageID)
+            turn.expose(next, intermediate: methods.count == 1 ? nil : number + 1, context)
             var proof = proof
             proof.add(request: request, response: opened.intermediateOctets, keys)
             return Self.start(next, transcript, Array(methods.dropFirst()), proof: proof, context, &turn)

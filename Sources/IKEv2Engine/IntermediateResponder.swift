@@ -86,7 +86,7 @@ struct IntermediateResponder: ~Copyable {
         // Should our answer be lost, the request comes again under the keys of then.
         keys.predecessor = nil
         next.predecessor = keys
-        turn.expose(next, context)
+        turn.expose(next, intermediate: methods.count == 1 ? nil : Int(messageID) + 1, context)
         var proof = proof
         proof.add(request: request.intermediateOctets, response: response, keys)
         guard methods.count == 1 else {

@@ -115,12 +115,12 @@ final class SessionKeys {
     }
 
     /// What seals and what opens, for ``ExposedKeys`` and for nothing else.
-    func exposed(_ context: SessionContext) -> ExposedKeys {
+    func exposed(_ context: SessionContext, intermediate: Int?) -> ExposedKeys {
         let (initiator, responder) =
             context.isInitiator ? (sealing.keys, opening.keys) : (opening.keys, sealing.keys)
         return ExposedKeys(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, encryption: suite.encryption,
-            integrity: suite.integrity, initiator: initiator, responder: responder)
+            integrity: suite.integrity, initiator: initiator, responder: responder, intermediate: intermediate)
     }
 
     /// Octets that the encrypted payload's body has at least, whatever is in it.

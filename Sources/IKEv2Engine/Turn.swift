@@ -23,9 +23,10 @@ struct Turn {
     /// Tells the data plane.
     mutating func plane(_ command: PlaneCommand) { effects.append(.plane(command)) }
 
-    /// Puts out the keys that an IKE SA uses from now on, if somebody insists on it.
-    mutating func expose(_ keys: SessionKeys, _ context: SessionContext) {
-        if environment.exposesKeys { effects.append(.expose(keys.exposed(context))) }
+    /// Puts out the keys that an IKE SA uses from now on, if somebody insists on it. `intermediate` is the number of the
+    /// IKE_INTERMEDIATE exchange that comes under them, where one does.
+    mutating func expose(_ keys: SessionKeys, intermediate: Int? = nil, _ context: SessionContext) {
+        if environment.exposesKeys { effects.append(.expose(keys.exposed(context, intermediate: intermediate))) }
     }
 
     /// Says that something happened; of strangers, who have not proved who they are, only so much.

@@ -64,7 +64,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write the keys of all tunnels to DIR, as Wireshark reads them. Needs --insecure.", valueName: "DIR"))
+            "Write the keys of all tunnels to DIR, a profile of Wireshark's. Needs --insecure.", valueName: "DIR"))
     var saveKeys: String?
 
     @Option(

@@ -64,6 +64,46 @@ import WireFormat
         }
     }
 
+    /// Wireshark takes one set of keys for an IKE SA: those of IKE_INTERMEDIATE are in profiles of their own.
+    @Test func eachIntermediateExchangeHasAProfile() throws {
+        let directory = NSTemporaryDirectory() + "/martlet-keys-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var keys = Self.keys(.aes128gcm16, nil, 3)
+        var lines: [Int?: String] = [:]
+        // The second time as by a process after this one.
+        for _ in 0..<2 {
+            let saved = try SavedKeys(in: directory) { Issue.record("\($0)") }
+            for (octet, number) in [(0x51, 1), (0x52, 2), (0x53, nil)] as [(UInt8, Int?)] {
+                keys.initiator = PacketKeys(encryption: Self.secret(octet, 3), integrity: SecretBytes([]))
+                keys.intermediate = number
+                lines[number] = KeyLine.of(keys) + "\n"
+                saved.read(keys)
+            }
+        }
+        for (place, number) in [("", nil), ("/intermediate-1", 1), ("/intermediate-2", 2)] as [(String, Int?)] {
+            let line = try #require(lines[number])
+            #expect(try RawFile.readText(directory + place + "/ikev2_decryption_table") == line + line)
+            let preferences = try RawFile.readText(directory + place + "/preferences")
+            #expect(preferences.contains("\nesp.enable_encryption_decode: TRUE\n"))
+            #expect(try RawFile.mode(directory + place) == 0o700)
+            #expect(try RawFile.mode(directory + place + "/ikev2_decryption_table") == 0o600)
+        }
+        #expect(!RawFile.exists(directory + "/intermediate-3"))
+        // Packets have one set of keys.
+        try RawFile.write(directory + "/esp_sa", Array("a line".utf8))
+        #expect(try RawFile.readText(directory + "/intermediate-1/esp_sa") == "a line")
+    }
+
+    /// What somebody set in the profile stays.
+    @Test func preferencesStay() throws {
+        let directory = NSTemporaryDirectory() + "/martlet-keys-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try RawFile.makeDirectory(directory, mode: 0o700)
+        try RawFile.write(directory + "/preferences", Array("gui.geometry.save.size: TRUE\n".utf8))
+        _ = try SavedKeys(in: directory) { Issue.record("\($0)") }
+        #expect(try RawFile.readText(directory + "/preferences") == "gui.geometry.save.size: TRUE\n")
+    }
+
     /// Who may write to the directory could send the keys elsewhere by a link.
     @Test func aLinkIsRefused() throws {
         let directory = NSTemporaryDirectory() + "/martlet-keys-\(UUID().uuidString)"
@@ -73,5 +113,16 @@ import WireFormat
             atPath: directory + "/esp_sa", withDestinationPath: directory + "/elsewhere")
         #expect(throws: SystemError.self) { try SavedKeys(in: directory) { _ in } }
         #expect(!RawFile.exists(directory + "/elsewhere"))
+        try RawFile.remove(directory + "/esp_sa")
+        try RawFile.makeDirectory(directory + "/elsewhere", mode: 0o700)
+        try FileManager.default.createSymbolicLink(
+            atPath: directory + "/intermediate-1", withDestinationPath: directory + "/elsewhere")
+        var said: [String] = []
+        let saved = try SavedKeys(in: directory) { said.append($0) }
+        var keys = Self.keys(.aes128gcm16, nil, 3)
+        keys.intermediate = 1
+        for _ in 0..<2 { saved.read(keys) }
+        #expect(said.count == 1 && said.allSatisfy { $0.contains("intermediate-1") && $0.contains("ELOOP") })
+        #expect(!RawFile.exists(directory + "/elsewhere/ikev2_decryption_table"))
     }
 }

@@ -38,6 +38,7 @@ import WireFormat
         for gateway in [pair.left, pair.right] {
             let summary = try #require(gateway.summary)
             #expect(spis(gateway) == [summary.initiatorSPI, summary.responderSPI])
+            #expect(gateway.exposed.map(\.intermediate) == [nil])
         }
         pair.right.handle(.command(.rekey(.connection("net"))))
         pair.run()
@@ -56,7 +57,8 @@ import WireFormat
         #expect(pair.left.exposed[0].initiator.encryption != pair.left.exposed[1].initiator.encryption)
     }
 
-    /// Each further key exchange gives the IKE SA other keys under the same SPIs (RFC 9370 §2.2.2).
+    /// Each further key exchange gives the IKE SA other keys under the same SPIs (RFC 9370 §2.2.2); who reads a capture is
+    /// told which of them an IKE_INTERMEDIATE was sent under.
     @Test func furtherKeyExchangesAreFurtherKeys() {
         let pair = pair("aes256-sha256-x25519-ke1_mlkem768-ke2_ecp256")
         pair.left.environment.exposesKeys = true
@@ -65,10 +67,16 @@ import WireFormat
         for gateway in [pair.left, pair.right] {
             #expect(gateway.exposed.count == 3)
             #expect(Set(spis(gateway)).count == 2)
+            #expect(gateway.exposed.map(\.intermediate) == [1, 2, nil])
         }
         for (ours, theirs) in zip(pair.left.exposed, pair.right.exposed) {
             #expect(ours.initiator.encryption == theirs.initiator.encryption)
         }
         #expect(pair.left.exposed[0].initiator.encryption != pair.left.exposed[2].initiator.encryption)
+        // A replacement has all its key exchanges behind it, by IKE_FOLLOWUP_KE (§2.2.4), when it has keys.
+        pair.left.handle(.command(.rekey(.connection("net"))))
+        pair.run()
+        #expect(pair.left.exposed.count == 4 && pair.right.exposed.count == 4)
+        #expect(pair.left.exposed.last?.intermediate == nil)
     }
 }

@@ -247,6 +247,7 @@ int martlet_change_mode_of(int descriptor, uint32_t mode);
 int martlet_change_mode(const char *path, uint32_t mode);
 int martlet_rename(const char *from, const char *to);
 int martlet_make_directory(const char *path, uint32_t mode);
+int martlet_make_link(const char *target, const char *path);
 int martlet_unlink(const char *path);
 int martlet_identify(const char *path, struct martlet_file_identity *identity);
 int martlet_identify_end(const char *path, struct martlet_file_identity *identity);

@@ -119,6 +119,15 @@ public enum RawFile {
         return true
     }
 
+    /// Makes a symbolic link at `path` that leads to `target`; one that is there already stays as it is.
+    public static func link(_ path: String, to target: String) throws(SystemError) {
+        try checkedText(path, "symlink")
+        try checkedText(target, "symlink")
+        // Checked strings, ended by a zero for the length of the call.
+        let result = unsafe martlet_make_link(target, path)
+        if result != -ErrorNumber.exists.rawValue { _ = try checked(result, "symlink", path) }
+    }
+
     /// Makes the directory at `path`, with these permissions less the umask's; one that is there already stays as it is.
     public static func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {
         try checkedText(path, "mkdir")
@@ -131,6 +140,13 @@ public enum RawFile {
         var identity = martlet_file_identity()
         // A string ended by a zero, and a local variable that the shim fills.
         return unsafe martlet_identify(path, &identity) == 0
+    }
+
+    /// Whether there is a directory at `path` itself: a symbolic link to one is none.
+    public static func isDirectory(_ path: String) -> Bool {
+        var identity = martlet_file_identity()
+        // A string ended by a zero, and a local variable that the shim fills.
+        return unsafe martlet_identify(path, &identity) == 0 && identity.mode & 0o170000 == 0o040000
     }
 
     /// The permission bits of the file at `path`.
