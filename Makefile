@@ -46,8 +46,8 @@ interop: build ## Runs Martlet against strongSwan in network namespaces (root; C
 	Interop/selftest
 	Interop/run $(CASES)
 
-interop-pq: build ## Runs the cases with ML-KEM against the newest strongSwan, which it unpacks below .build (root).
-	Interop/run --only pq-
+interop-pq: build ## Runs the cases with the newest strongSwan, ML-KEM above all; unpacks it below .build (root).
+	Interop/run --only pq- --only ss6
 
 scenarios: build ## Plays scenario directories with Martlet in either place (root; SCENARIOS='DIR --only NAME').
 	Interop/play $(SCENARIOS)

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import dataclass
 
 from lab.processes import Failure, eventually, last_lines, run
 
@@ -77,6 +78,44 @@ def restarted(guest, pair):
     for each in pair.targets():
         guest.network.require_ping(*each)
     return f"2 restarts, packets waited {' and '.join(waited)} ms, {sum(lost)} of 3000 pings lost"
+
+
+@dataclass
+class Trapping(Wanted):
+    """One side has a trap."""
+
+    side: str = "a"
+
+    def text(self, side):
+        text, head = super().text(side), f"      {CHILD} {{\n"
+        if text.count(head) != 1:
+            raise Failure("the tunnel's text has no place for a trap")
+        return text.replace(head, head + "        start_action = trap\n") if side == self.side else text
+
+
+def trapped(initiator):
+    """Nobody initiates: a packet does, of each family in turn. Linux drops it where strongSwan traps it."""
+    side = "a" if initiator == "martlet" else "b"
+
+    def procedure(guest):
+        with Pair(guest, Trapping("esp_proposals = aes128gcm16", "encap = no", side=side)) as pair:
+            who = pair.left if side == "a" else pair.right
+            answered = []
+            for near, address, source in pair.targets():
+                if near != side:
+                    continue
+                if pair.left.children() or pair.right.children():
+                    raise Failure("a Child SA is there before a packet asks for it")
+                answered.append(guest.network.ping(near, address, source, count=1))
+                eventually(
+                    lambda: all([child["state"] for child in each.children()] == ["INSTALLED"]
+                                for each in (pair.left, pair.right)), 15, "the packet brings the tunnel up")
+                pair.check()
+                pair.terminate(who)
+            if side == "a" and answered != [1, 1]:
+                raise Failure(f"{answered} of the two first packets got through")
+            return f"the first packets of both families made the tunnel, {sum(answered)} of 2 were answered"
+    return procedure
 
 
 def other_tunnel(kind):
@@ -217,5 +256,6 @@ def cases(Case):
             ("ah transport", Wanted("ah_proposals = sha256-x25519", mode="TRANSPORT", protocol="AH")),
             ("ipcomp", Wanted("esp_proposals = aes128gcm16-x25519;ipcomp = yes", plain, inner=(4,)))):
         add(f"planned-restart {name}", wanted, restarted, timeout=180)
+    found += [Case("martlet/ss trap", trapped("martlet")), Case("ss/martlet trap", trapped("strongswan"))]
     found.append(Case("martlet/ss ah refused in udp", refused_in_udp))
     return found

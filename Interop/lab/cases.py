@@ -5,7 +5,7 @@ from typing import Callable
 
 from . import (
     activated, addresses, algorithms, broken, certified, container, control, crash, datagrams, diagnosis, emitted,
-    establish, extensible, extensions, fire, fit, hybrid, imports, installed, journal, kept, loopback, mobility,
+    establish, extensible, extensions, fire, fit, hybrid, imports, installed, journal, kept, liveness, loopback, mobility,
     nat, outside, planned, policies, radius, readme, reauthenticate, refusal, rekey, replays, resources, restarts,
     revocation, rounds, serviced, services, shapes, stampede, thousand, unanswered, uniqueness, updown, wiretap,
     zero)
@@ -60,7 +60,7 @@ def all_cases():
             cases += _fitted(pair, left, right)
         for name, scenario, procedure, pairings in [
                 *policies.CASES, *installed.CASES, *datagrams.CASES, *extensions.CASES, *rounds.CASES, *kept.CASES,
-                *nat.CASES, *wiretap.CASES, *uniqueness.CASES, *services.CASES]:
+                *nat.CASES, *wiretap.CASES, *uniqueness.CASES, *services.CASES, *liveness.CASES]:
             if (left, right) in pairings:
                 cases.append(Case(f"{pair} {name}", left, right, scenario, procedure, timeout=180))
         for letter, who in (("a", "initiator"), ("b", "responder")):
@@ -130,6 +130,10 @@ def all_cases():
             cases.append(Case(
                 f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=120,
                 optional=True))
+    for name, scenario, procedure, pairings in [*policies.NEWEST_CASES, *rounds.NEWEST_CASES, *wiretap.NEWEST_CASES]:
+        cases += [
+            Case(f"{_short(left)}/{_short(right)} {name}", left, right, scenario, procedure, timeout=180, optional=True)
+            for left, right in sorted(pairings)]
     cases.append(Case(
         "martlet-loaded/ss swanctl-drives", "martlet-loaded", "strongswan", Scenario, control.drive, timeout=120))
     cases.append(Case(

@@ -248,3 +248,9 @@ CASES = [
      {("martlet", "martlet")}),
     ("redirect active", RedirectScenario, sent_away_connected, _CONTROLLED),
 ]
+
+#: With the newest strongSwan: only when asked for by name.
+NEWEST_CASES = [
+    ("redirect auth", lambda: RedirectScenario(lines_b="    redirect_to = {second}\n"), sent_away,
+     {("strongswan-newer", "martlet")}),
+]
