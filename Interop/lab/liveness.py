@@ -63,9 +63,10 @@ def restart(bench, options):
         raise Failure("the pings are not answered before anybody dies")
     killed = time.time()
     dead.crash()
-    eventually(
-        lambda: _is_trying(alive, old), NOTICED,
-        f"{alive.name} knows that its peer is dead and begins a new IKE SA (it has {alive.sas()})")
+    try:
+        eventually(lambda: _is_trying(alive, old), NOTICED, f"{alive.name} knows that its peer is dead and begins anew")
+    except Failure as failure:
+        raise Failure(f"{failure}: {[(facts['state'], facts['initiator-spi']) for _, facts in alive.sas()]}") from None
     noticed = time.time() - killed
     _require_closed(bench)
     # It goes on for longer than one attempt takes. Between two of them Martlet makes a pause.
