@@ -209,8 +209,8 @@ let package = Package(
         tests(
             "SwanctlConfigTests",
             [
-                "SwanctlConfig", "Trust", "RADIUS", "GatewayModel", "IPsecCrypto", "NetworkTypes", "Clockwork",
-                "WireFormat",
+                "SwanctlConfig", "Trust", "RADIUS", "IKECore", "GatewayModel", "IPsecCrypto", "NetworkTypes",
+                "Clockwork", "WireFormat",
             ]),
         tests(
             "DialectsTests",
