@@ -219,7 +219,8 @@ _CBC = next(suite for suite in SUITES if suite.name.startswith("aes256-sha256"))
 #: (name, scenario, procedure, pairings that have it)
 CASES = [
     ("wireshark", LivelyScenario, watched, EVERYBODY),
-    ("wireshark-cbc", lambda: LivelyScenario(suite=_CBC), watched, {("martlet", "strongswan")}),
+    ("wireshark-cbc", lambda: LivelyScenario(suite=_CBC), watched,
+     {("martlet", "strongswan"), ("strongswan", "martlet")}),
     ("wireshark-fragments", lambda: LivelyScenario(networks=190), watched, {("martlet", "strongswan")}),
     ("wireshark-fragments", lambda: LivelyScenario(networks=190, networks_side="b"), watched,
      {("strongswan", "martlet")}),
