@@ -104,12 +104,23 @@ extension ControlFacade {
     func pools() -> [ViciPool] {
         store.apply()
         return gateway.pools.map { pool in
-            ViciPool(
+            var shown = ViciPool(
                 name: pool.name, base: pool.baseAddress, size: UInt64(clamping: pool.size),
                 leases: pool.entries.map {
                     ViciPool.Lease(
                         address: $0.address.description, identity: $0.identity.description, isOnline: $0.isOnline)
                 })
+            shown.prefixes = pool.prefixes.map { prefixes in
+                ViciPool.Prefixes(
+                    block: prefixes.stock.block.description, length: prefixes.stock.length,
+                    size: UInt64(clamping: prefixes.size),
+                    leases: prefixes.entries.map {
+                        ViciPool.Lease(
+                            address: "\($0.address)/\(prefixes.stock.length)", identity: $0.identity.description,
+                            isOnline: $0.isOnline)
+                    })
+            }
+            return shown
         }
     }
 

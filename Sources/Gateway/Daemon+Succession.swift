@@ -163,6 +163,7 @@ extension Daemon {
                 writer.put(updown.handed)
                 writer.put(nameServers.handed)
                 writer.put(station.radius.handed)
+                station.gateway.writePrefixLeases(to: writer)
             }, engine: engine)
         let memory = try SealedMemory(name: "martlet-state")
         try writer.buffer.withSpan { span throws(SystemError) in try memory.append(span) }
@@ -237,6 +238,7 @@ extension Daemon {
             nameServers.resume(try state.ledgers.value())
         }
         if !state.ledgers.isAtEnd { station.radius.resume(try state.ledgers.value()) }
+        if !state.ledgers.isAtEnd { try gateway.readPrefixLeases(from: &state.ledgers) }
         for child in lost { gateway.handle(.command(.terminate(.childSA(child)))) }
         try adoptBlocks()
         plane.goOn()

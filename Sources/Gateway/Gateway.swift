@@ -207,8 +207,16 @@ public final class Gateway {
     /// Appends who has which virtual address.
     func writeLeases(to writer: RecordWriter) { leases.write(to: writer) }
 
+    /// Appends who has which prefix of the pools.
+    func writePrefixLeases(to writer: RecordWriter) { leases.writePrefixes(to: writer) }
+
     /// Reads it back.
     func readLeases(from reader: inout RecordReader) throws(RecordError) { try leases.read(from: &reader) }
+
+    /// Takes over who has which prefix.
+    func readPrefixLeases(from reader: inout RecordReader) throws(RecordError) {
+        try leases.readPrefixes(from: &reader)
+    }
 
     /// Goes on from where another process was. The data plane has the SAs already.
     func takeOver(from reader: inout RecordReader) throws(RecordError) {

@@ -56,6 +56,8 @@ public struct HandoverTrial {
         _ = try HandedNameServers(from: &ledgers)
         if ledgers.isAtEnd { return }
         _ = try HandedSessions(from: &ledgers)
+        if ledgers.isAtEnd { return }
+        try leases.readPrefixes(from: &ledgers)
     }
 
     /// Whether there is an SA for it; one that can't be made is closed, and takes nothing else with it.

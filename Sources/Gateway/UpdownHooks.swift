@@ -261,6 +261,11 @@ struct UpdownEnvironment {
             if let first = addresses.first { lines.append(("PLUTO_\(name)_SOURCEIP", first.description)) }
             lines += numbered("PLUTO_\(name)_SOURCEIP", addresses)
         }
+        for (name, prefixes) in [("MY", owner.localPrefixes), ("PEER", owner.remotePrefixes)] {
+            for (index, prefix) in prefixes.prefix(8).enumerated() {
+                lines.append(("PLUTO_\(name)_PREFIX6_\(index + 1)", prefix.description))
+            }
+        }
         if let name = owner.remoteEAPIdentity { lines.append(("PLUTO_XAUTH_ID", name.description)) }
         lines += numbered("PLUTO_DNS", nameServers)
         if child.compression != nil { lines.append(("PLUTO_IPCOMP", "1")) }

@@ -14,25 +14,53 @@ public struct HostAttribute: Hashable, Sendable {
     }
 }
 
-/// Addresses that a gateway lends to its clients, and what it tells them besides: a section of `pools`.
+/// IPv6 prefixes of one length, in one block, that a gateway lends whole: one to each client, for its own network
+/// (RFC 5739).
+public struct PrefixStock: Hashable, Sendable {
+    /// What all of them lie in.
+    public let block: IPPrefix
+    /// The length of each.
+    public let length: Int
+    /// The first addresses of the lowest and of the highest.
+    public let ends: AddressRange
+
+    /// The prefixes of `length` bits in `block`; nil for IPv4, and when there is none of that length.
+    public init?(_ block: IPPrefix, length: Int) {
+        guard block.family == .v6, length > 0, length >= block.length,
+            let highest = IPPrefix(block.last, length: length),
+            let ends = AddressRange(block.address, highest.address)
+        else { return nil }
+        self.block = block
+        self.length = length
+        self.ends = ends
+    }
+}
+
+/// Addresses and prefixes that a gateway lends to its clients, and what it tells them besides: a section of `pools`.
 public struct AddressPool: Hashable, Sendable {
     /// The name by which connections know it.
     public var name: String
     /// As the configuration writes its addresses.
     public var base: String
-    /// The addresses that may be lent.
-    public var addresses: AddressRange
+    /// The addresses that may be lent; nil for none.
+    public var addresses: AddressRange?
+    /// The prefixes that may be lent; nil for none.
+    public var prefixes: PrefixStock?
     /// What every client is told besides, in order.
     public var attributes: [HostAttribute]
 
     /// The name that stands for the addresses that a RADIUS server gives, in place of a pool's.
     public static let byServer = "radius"
 
-    /// A pool. `base` is what status shows; nothing but `addresses` decides.
-    public init(name: String, base: String, addresses: AddressRange, attributes: [HostAttribute] = []) {
+    /// A pool. `base` is what status shows; nothing but `addresses` and `prefixes` decides.
+    public init(
+        name: String, base: String, addresses: AddressRange?, prefixes: PrefixStock? = nil,
+        attributes: [HostAttribute] = []
+    ) {
         self.name = name
         self.base = base
         self.addresses = addresses
+        self.prefixes = prefixes
         self.attributes = attributes
     }
 
@@ -61,6 +89,9 @@ public struct LeaseRequest: Hashable, Sendable {
     public var identity: Identity
     /// One for each address: unspecified for any of that family, else the one that the client would like to have (again).
     public var wanted: [IPAddress]
+    /// One for each IPv6 prefix: with an unspecified address for any, else the one that the client would like to have
+    /// (again). The pool decides about the length.
+    public var wantedPrefixes: [IPPrefix] = []
     /// Whether the client's older IKE SA is about to end, so that its addresses may go over to the new one.
     public var replacesOlder: Bool
     /// The addresses that somebody who knows the client has chosen for it, one of each family at most.
@@ -98,10 +129,28 @@ public struct Lease: Hashable, Sendable {
         }
     }
 
+    /// A prefix, and where it comes from.
+    public struct PrefixLoan: Hashable, Sendable {
+        /// The pool's name.
+        public var pool: String
+        /// The prefix.
+        public var prefix: IPPrefix
+
+        /// A prefix of a pool.
+        public init(pool: String, prefix: IPPrefix) {
+            self.pool = pool
+            self.prefix = prefix
+        }
+    }
+
     /// To whom.
     public var identity: Identity
     /// The addresses, in the order in which they were asked for.
     public var loans: [Loan]
+    /// The prefixes, in the order in which they were asked for.
+    public var prefixLoans: [PrefixLoan] = []
+    /// Why there is no prefix although one was asked for; nil when there is no such thing to say.
+    public var shortfall: String?
     /// What the client is told besides.
     public var attributes: [HostAttribute]
 
@@ -114,6 +163,9 @@ public struct Lease: Hashable, Sendable {
 
     /// The addresses without their pools.
     public var addresses: [IPAddress] { loans.map(\.address) }
+
+    /// The prefixes without their pools.
+    public var prefixes: [IPPrefix] { prefixLoans.map(\.prefix) }
 }
 
 /// What a gateway gave us: virtual addresses, name servers, and what else a host wants to know (RFC 7296 §3.15, RFC 8598,
@@ -147,7 +199,7 @@ public struct HostSettings: Hashable, Sendable {
     public var subnets: [IPPrefix] = []
     /// Domains that belong to the name servers; empty for all names.
     public var domains: [Domain] = []
-    /// IPv6 prefixes for us to use (RFC 5739).
+    /// IPv6 prefixes whose addresses are ours to give to hosts (RFC 5739).
     public var prefixes: [IPPrefix] = []
 
     /// Nothing.
@@ -173,6 +225,23 @@ public struct PoolSummary: Hashable, Sendable {
         }
     }
 
+    /// The prefixes of a pool that lends some.
+    public struct Prefixes: Hashable, Sendable {
+        /// Which they are.
+        public var stock: PrefixStock
+        /// How many there are; Int.max when there are more than that.
+        public var size: Int
+        /// Those that somebody has, or had, by their first address.
+        public var entries: [Entry]
+
+        /// The prefixes of a pool.
+        public init(stock: PrefixStock, size: Int, entries: [Entry]) {
+            self.stock = stock
+            self.size = size
+            self.entries = entries
+        }
+    }
+
     /// Its name.
     public var name: String
     /// Its addresses, as the configuration writes them.
@@ -188,6 +257,8 @@ public struct PoolSummary: Hashable, Sendable {
     public var offline: Int
     /// All of those, by address.
     public var entries: [Entry]
+    /// Its prefixes; nil when it lends none. The numbers above are of addresses alone.
+    public var prefixes: Prefixes?
 
     /// A pool.
     public init(name: String, base: String, size: Int, online: Int, offline: Int, entries: [Entry]) {

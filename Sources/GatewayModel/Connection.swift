@@ -91,6 +91,9 @@ public struct Connection: Hashable, Sendable {
     public var dpdTries: Int
     /// Virtual addresses that we ask the peer for; unspecified for any of that family.
     public var virtualAddresses: [IPAddress]
+    /// IPv6 prefixes that we ask the peer for, for hosts behind us (RFC 5739); with an unspecified address for any. None
+    /// that is shorter is taken.
+    public var virtualPrefixes: [IPPrefix] = []
     /// Pools of which the peer gets virtual addresses, by name, the preferred first.
     public var pools: [String]
     /// Whether we follow a gateway that sends us to another one (RFC 5685).

@@ -59,10 +59,11 @@ public enum Refusal: Error, Hashable, Sendable {
 
     /// A gateway sends us to another one, and we do not go there; one clause says why.
     case redirectRefused(to: Host, reason: String)
-    /// A client gets no virtual address; the clause says why. Nothing is in `wanted` when it asked for none.
-    case noLease(identity: Identity, wanted: [IPAddress], reason: String)
+    /// A client gets no virtual address and no prefix; the clause says why. `wanted` has hosts for addresses, and nothing
+    /// when it asked for none.
+    case noLease(identity: Identity, wanted: [IPPrefix], reason: String)
     /// The gateway gave us none of the virtual addresses that we asked for, and did not say why.
-    case noVirtualAddress(wanted: [IPAddress])
+    case noVirtualAddress(wanted: [IPPrefix])
 
     // The peer refuses.
 

@@ -77,6 +77,10 @@ public struct IKESASummary: Hashable, Sendable {
     public var localVirtualAddresses: [IPAddress] = []
     /// Virtual addresses that we lent to the peer.
     public var remoteVirtualAddresses: [IPAddress] = []
+    /// IPv6 prefixes that the peer lent us (RFC 5739).
+    public var localPrefixes: [IPPrefix] = []
+    /// IPv6 prefixes that we lent to the peer.
+    public var remotePrefixes: [IPPrefix] = []
     /// Whether the peer may be sent to another gateway: it has started, and follows (RFC 5685).
     public var canBeRedirected = false
     /// The IKE SA with which it began: its own number, unless it took the place of another by rekeying.

@@ -147,7 +147,11 @@ extension SessionContext {
     /// Our other addresses, of the family in use first.
     fileprivate func additionalAddresses(_ turn: Turn) -> [NotifyPayload] {
         let own = assignment.settings?.addresses ?? []
-        let others = turn.tables.localAddresses.filter { $0 != path.local.address && !own.contains($0) }
+        let lent = assignment.settings?.prefixes ?? []
+        // The peer reaches the virtual ones through this very tunnel.
+        let others = turn.tables.localAddresses.filter { address in
+            address != path.local.address && !own.contains(address) && !lent.contains { $0.contains(address) }
+        }
         return others.prefix(MobilityState.limit).map { address in
             NotifyPayload(address.family == .v4 ? .additionalIP4Address : .additionalIP6Address, address.bytes)
         }

@@ -85,6 +85,7 @@ final class IKESession {
         phase.write(to: writer)
         writer.optional(initiation?.key)
         writer.list(context.children.all) { writer.uint32($0.protection) }
+        context.writePrefixes(to: writer)
     }
 
     /// Whether it is neither established nor at its end.

@@ -25,6 +25,8 @@ struct Reauthentication {
     var isSuccessor = false
     /// Virtual addresses that the old one has: they are asked for again.
     var addresses: [IPAddress] = []
+    /// IPv6 prefixes that the old one has.
+    var prefixes: [IPPrefix] = []
 }
 
 extension SessionContext {
@@ -147,6 +149,7 @@ extension IKEv2Endpoint {
         context.redirects = old.redirects
         context.reauthentication.isSuccessor = true
         context.reauthentication.addresses = old.assignment.settings?.addresses ?? []
+        context.reauthentication.prefixes = old.assignment.settings?.prefixes ?? []
         enter(IKESession.initiating(context, &turn), &turn)
     }
 }

@@ -194,12 +194,14 @@ extension IKEv2Endpoint {
         context.failures = old.failures
         context.isMeantToBeUp = old.isMeantToBeUp
         context.reauthentication.addresses = old.reauthentication.addresses
+        context.reauthentication.prefixes = old.reauthentication.prefixes
         context.wanted = order.children
         if isConnected {
             old.reauthentication.isUnderWay = true
             context.wanted = old.reauthenticatedChildren.filter { configured.child(named: $0) != nil }
             context.reauthentication.isSuccessor = true
             context.reauthentication.addresses = old.assignment.settings?.addresses ?? []
+            context.reauthentication.prefixes = old.assignment.settings?.prefixes ?? []
         } else {
             // What it was to take the place of, the new one does.
             context.reauthentication.isSuccessor = old.reauthentication.isSuccessor

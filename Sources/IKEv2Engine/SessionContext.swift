@@ -306,6 +306,8 @@ final class SessionContext {
         summary.activeTasks = requests.inFlight.map { [$0.exchange.description] } ?? []
         summary.localVirtualAddresses = assignment.settings?.addresses ?? []
         summary.remoteVirtualAddresses = assignment.lease?.addresses ?? []
+        summary.localPrefixes = assignment.settings?.prefixes ?? []
+        summary.remotePrefixes = assignment.lease?.prefixes ?? []
         summary.canBeRedirected = canRedirect
         summary.origin = origin
         summary.children = children.all.map { $0.summary }

@@ -127,6 +127,7 @@ extension SessionContext {
         }
         let key = try reader.optional("IKE_SA_INIT", InitiationKey.self)
         try context.readProtections(&reader, turn.tables)
+        try context.readPrefixes(&reader)
         let session = IKESession.resuming(context, Established(keys: keys, goingOnWith: exchange), key)
         return (session, successor)
     }
@@ -142,6 +143,25 @@ extension SessionContext {
                 number: index < written.count ? written[index] : child.protection)
             children.update(child.id) { $0.protection = number }
         }
+    }
+
+    /// Appends the prefixes of the configuration payload that the lease and the reauthentication have.
+    func writePrefixes(to writer: RecordWriter) {
+        writer.list(assignment.lease?.prefixLoans ?? []) { loan in
+            writer.text(loan.pool)
+            writer.put(loan.prefix)
+        }
+        writer.list(reauthentication.prefixes)
+    }
+
+    /// A process that did not write them had none.
+    private func readPrefixes(_ reader: inout RecordReader) throws(RecordError) {
+        guard !reader.isAtEnd else { return }
+        assignment.lease?.prefixLoans = try reader.list("prefixes") { reader throws(RecordError) in
+            let pool = try reader.text("pool")
+            return Lease.PrefixLoan(pool: pool, prefix: try reader.value())
+        }
+        reauthentication.prefixes = try reader.list("prefixes")
     }
 
     private func readTimers(_ reader: inout RecordReader) throws(RecordError) {

@@ -14,28 +14,37 @@ struct AddressAssignment {
     var failure: String?
 }
 
-/// The configuration payload (RFC 7296 §2.19, §3.15): virtual addresses asked for and lent, and what follows from them.
+/// The configuration payload (RFC 7296 §2.19, §3.15): virtual addresses and IPv6 prefixes (RFC 5739) asked for and lent,
+/// and what follows from them.
 ///
-/// It owns the meaning of the payload. Which address is lent is a question for somebody else.
+/// It owns the meaning of the payload. Which address or prefix is lent is a question for somebody else.
 extension SessionContext {
     // MARK: Which hosts stand for the ends
 
-    /// The addresses that `dynamic` stands for on our side: our virtual ones where we have or ask for some.
+    /// The addresses that `dynamic` stands for on our side: our virtual ones, and those of the prefixes that were lent to
+    /// us, where we have or ask for some.
     var localHosts: [AddressRange] {
-        if let settings = assignment.settings, !settings.addresses.isEmpty {
-            return settings.addresses.map { AddressRange(host: $0) }
+        if let settings = assignment.settings, settings.hasPlace {
+            return settings.addresses.map { AddressRange(host: $0) } + settings.prefixes.map(\.range)
         }
-        let wanted = connection.virtualAddresses
-        guard isInitiator, !wanted.isEmpty, established == nil else { return [AddressRange(host: path.local.address)] }
-        return wanted.map { $0.isUnspecified ? IPPrefix.everything($0.family).range : AddressRange(host: $0) }
+        guard isInitiator, connection.wantsPlace, established == nil else {
+            return [AddressRange(host: path.local.address)]
+        }
+        var hosts: [AddressRange] = []
+        for block in connection.wantedPlaces {
+            let range = block.address.isUnspecified ? IPPrefix.everything(block.family).range : block.range
+            if !hosts.contains(range) { hosts.append(range) }
+        }
+        return hosts
     }
 
     /// The addresses that `dynamic` stands for on the peer's side: those that we lent to it.
     var remoteHosts: [AddressRange] {
-        guard let lease = assignment.lease, !lease.loans.isEmpty else {
-            return [AddressRange(host: path.remote.address)]
+        let lent = assignment.lease.map { lease in
+            lease.addresses.map { AddressRange(host: $0) } + lease.prefixes.map(\.range)
         }
-        return lease.addresses.map { AddressRange(host: $0) }
+        guard let lent, !lent.isEmpty else { return [AddressRange(host: path.remote.address)] }
+        return lent
     }
 
     /// What the peer agreed to, no wider than our virtual addresses where the configuration says `dynamic`: a gateway
@@ -52,10 +61,10 @@ extension SessionContext {
 
     // MARK: The client
 
-    /// What we ask for in IKE_AUTH; nil when the connection wants no virtual address.
+    /// What we ask for in IKE_AUTH; nil when the connection wants no virtual address and no prefix.
     var configurationRequest: ConfigurationPayload? {
+        guard connection.wantsPlace else { return nil }
         var wanted = connection.virtualAddresses
-        guard !wanted.isEmpty else { return nil }
         // What we have had is what our packets come from.
         var former = reauthentication.addresses
         for index in wanted.indices where wanted[index].isUnspecified {
@@ -67,19 +76,29 @@ extension SessionContext {
                 address.family == .v4 ? .internalIP4Address : .internalIP6Address
             return address.isUnspecified ? ConfigurationAttribute(type) : ConfigurationAttribute(type, address)
         }
-        if wanted.contains(where: { $0.family == .v4 }) { attributes.append(ConfigurationAttribute(.internalIP4DNS)) }
-        if wanted.contains(where: { $0.family == .v6 }) { attributes.append(ConfigurationAttribute(.internalIP6DNS)) }
+        var formerPrefixes = reauthentication.prefixes
+        for prefix in connection.virtualPrefixes {
+            let isAny = prefix.address.isUnspecified
+            let known = isAny && !formerPrefixes.isEmpty ? formerPrefixes.removeFirst() : prefix
+            attributes.append(ConfigurationAttribute(lending: known))
+        }
+        let families = connection.wantedPlaces.map(\.family)
+        if families.contains(.v4) { attributes.append(ConfigurationAttribute(.internalIP4DNS)) }
+        if families.contains(.v6) { attributes.append(ConfigurationAttribute(.internalIP6DNS)) }
         attributes.append(ConfigurationAttribute(.internalDNSDomain))
         return ConfigurationPayload(.request, attributes)
     }
 
     /// Takes the gateway's reply: our addresses are there from now on. Nothing that we did not ask for is taken.
     func takeConfiguration(_ reply: ConfigurationPayload?, _ turn: inout Turn) {
-        guard let reply, reply.type == .reply, !connection.virtualAddresses.isEmpty else { return }
+        guard let reply, reply.type == .reply, connection.wantsPlace else { return }
         let families = Set(connection.virtualAddresses.map(\.family))
-        var settings = HostSettings(reply, families: families)
+        let shortest = connection.virtualPrefixes.map(\.length).min()
+        var settings = HostSettings(reply, families: families, shortestPrefix: shortest)
         // With the address of either end of the way as ours, no packet would find that way any more.
-        settings.addresses.removeAll { $0 == path.remote.address || $0 == path.local.address }
+        let ends = [path.remote.address, path.local.address]
+        settings.addresses.removeAll { ends.contains($0) }
+        settings.prefixes.removeAll { prefix in ends.contains { prefix.contains($0) } }
         guard settings != HostSettings() else { return }
         assignment.settings = settings
         for address in settings.addresses { turn.plane(.addAddress(address, for: id)) }
@@ -88,8 +107,8 @@ extension SessionContext {
 
     /// Why a Child SA makes no sense although the gateway agreed to it: nil when it has what it needs.
     var addressRefusal: Refusal? {
-        guard !connection.virtualAddresses.isEmpty, assignment.settings?.addresses.isEmpty ?? true else { return nil }
-        return .noVirtualAddress(wanted: connection.virtualAddresses)
+        guard connection.wantsPlace, assignment.settings?.hasPlace != true else { return nil }
+        return .noVirtualAddress(wanted: connection.wantedPlaces)
     }
 
     // MARK: The gateway
@@ -97,8 +116,8 @@ extension SessionContext {
     /// The question for addresses that a client's IKE_AUTH request gives rise to; nil when it gives rise to none.
     func leaseRequest(_ request: ConfigurationPayload?, _ identity: Identity, _ turn: borrowing Turn) -> LeaseRequest? {
         guard let request, request.type == .request else { return nil }
-        let wanted = Self.wantedAddresses(request)
-        guard !wanted.isEmpty else { return nil }
+        let (wanted, prefixes) = (Self.wantedAddresses(request), Self.wantedPrefixes(request))
+        guard !wanted.isEmpty || !prefixes.isEmpty else { return nil }
         guard !connection.pools.isEmpty else {
             assignment.failure = "the connection has no `pools`"
             return nil
@@ -106,6 +125,7 @@ extension SessionContext {
         var question = LeaseRequest(
             connection: connection.name, pools: connection.pools, identity: identity, wanted: wanted,
             replacesOlder: replacesOlder(of: identity, turn))
+        question.wantedPrefixes = prefixes
         question.chosen = eap.addresses
         question.attributes = eap.attributes
         return question
@@ -134,6 +154,11 @@ extension SessionContext {
         return wanted
     }
 
+    /// The prefixes that a client asks for: an empty value is as good as one of zeros (RFC 7296 §3.15.1).
+    private static func wantedPrefixes(_ request: ConfigurationPayload) -> [IPPrefix] {
+        request.all(.internalIP6Prefix).prefix(4).map { $0.prefix ?? .everything(.v6) }
+    }
+
     /// The question was answered.
     func takeLease(_ answer: Answer, _ turn: inout Turn) {
         switch answer {
@@ -151,17 +176,19 @@ extension SessionContext {
         let addresses = lease.addresses.map { address in
             ConfigurationAttribute(address.family == .v4 ? .internalIP4Address : .internalIP6Address, address)
         }
+        let prefixes = lease.prefixes.map { ConfigurationAttribute(lending: $0) }
         let others = lease.attributes.map {
             ConfigurationAttribute(ConfigurationAttributeType(rawValue: $0.type), $0.value)
         }
-        return ConfigurationPayload(.reply, addresses + others)
+        return ConfigurationPayload(.reply, addresses + prefixes + others)
     }
 
     /// Why the client gets no Child SA: it asked for an address and there is none, or it asked for none although it has
     /// to have one (RFC 7296 §3.15.4, §2.19).
     func addressRejection(_ request: ConfigurationPayload?, _ identity: Identity) -> ChildChoice.Rejection? {
         guard assignment.lease == nil else { return nil }
-        let wanted = request.map(Self.wantedAddresses) ?? []
+        let wanted =
+            request.map { Self.wantedAddresses($0).map { IPPrefix(host: $0) } + Self.wantedPrefixes($0) } ?? []
         if !wanted.isEmpty {
             let reason = assignment.failure ?? "there is none"
             return ChildChoice.Rejection(
@@ -200,12 +227,24 @@ extension SelectorTemplate {
     }
 }
 
+extension Connection {
+    /// Whether we ask for virtual addresses, or for prefixes.
+    fileprivate var wantsPlace: Bool { !virtualAddresses.isEmpty || !virtualPrefixes.isEmpty }
+
+    /// What we ask for, addresses as hosts; unspecified for any.
+    fileprivate var wantedPlaces: [IPPrefix] { virtualAddresses.map { IPPrefix(host: $0) } + virtualPrefixes }
+}
+
 extension HostSettings {
+    /// Whether there is an address or a prefix to send from.
+    fileprivate var hasPlace: Bool { !addresses.isEmpty || !prefixes.isEmpty }
+
     /// The most servers, networks and domains of a kind that are taken.
     private static let limit = 32
 
-    /// What a reply gives; addresses of families that were not asked for, or that no host can have, are passed over.
-    init(_ reply: ConfigurationPayload, families: Set<IPAddress.Family>) {
+    /// What a reply gives; addresses of families that were not asked for, or that no host can have, are passed over, and
+    /// so are prefixes shorter than `shortestPrefix`, all of them when it is nil.
+    init(_ reply: ConfigurationPayload, families: Set<IPAddress.Family>, shortestPrefix: Int? = nil) {
         self.init()
         for attribute in reply.attributes {
             switch attribute.type {
@@ -219,7 +258,11 @@ extension HostSettings {
             case .internalIP4NBNS: Self.add(attribute.address, to: &netBIOSServers)
             case .internalIP4DHCP, .internalIP6DHCP: Self.add(attribute.address, to: &dhcpServers)
             case .internalIP4Subnet, .internalIP6Subnet: Self.add(attribute.prefix, to: &subnets, limit: 256)
-            case .internalIP6Prefix: Self.add(attribute.prefix, to: &prefixes)
+            case .internalIP6Prefix:
+                guard let prefix = attribute.prefix, let shortestPrefix, prefix.length >= shortestPrefix,
+                    prefix.address.isUsable
+                else { continue }
+                Self.add(prefix, to: &prefixes, limit: 4)
             case .internalDNSDomain:
                 guard domains.count < Self.limit, let name = Self.domain(attribute.value) else { continue }
                 domains.append(Domain(name: name))

@@ -135,19 +135,30 @@ struct ConnectionReader {
     }
 
     private mutating func virtualAddresses(_ connection: inout Connection) {
-        connection.virtualAddresses = reader.readList("vips", or: []) { text throws(ValueProblem) in
-            switch text.lowercased() {
-            case "%any", "%any4", "%config", "%config4": return [.unspecified(.v4)]
-            case "%any6", "%config6": return [.unspecified(.v6)]
-            default: break
-            }
-            guard let address = IPAddress(text) else {
-                throw ValueProblem(
-                    "'\(text)' is not an address", remedy: "write 0.0.0.0 or :: for any, or the address that you want")
-            }
-            return [address]
-        }
+        let wanted = reader.readList("vips", or: []) { text throws(ValueProblem) in [try Self.wanted(text)] }
+        connection.virtualAddresses = wanted.filter(\.isHost).map(\.address)
+        connection.virtualPrefixes = wanted.filter { !$0.isHost }
         connection.pools = reader.readList("pools", or: []) { text throws(ValueProblem) in [text] }
+    }
+
+    /// An address as a host, or a prefix.
+    private static func wanted(_ text: String) throws(ValueProblem) -> IPPrefix {
+        switch text.lowercased() {
+        case "%any", "%any4", "%config", "%config4": return IPPrefix(host: .unspecified(.v4))
+        case "%any6", "%config6": return IPPrefix(host: .unspecified(.v6))
+        default: break
+        }
+        if let address = IPAddress(text) { return IPPrefix(host: address) }
+        guard let prefix = IPPrefix(text) else {
+            throw ValueProblem(
+                "'\(text)' is not an address", remedy: "write 0.0.0.0 or :: for any, or the address that you want")
+        }
+        guard prefix.family == .v6, prefix.length > 0, !prefix.isHost else {
+            throw ValueProblem(
+                "'\(text)' is no prefix that can be asked for",
+                remedy: "write ::/64 for any IPv6 prefix of that length or longer, or an address without a length")
+        }
+        return prefix
     }
 
     private mutating func times(_ connection: inout Connection) {

@@ -293,6 +293,8 @@ struct KnownKeys {
         pools = (section)
         pools.<name> = (section)
         pools.<name>.addrs =
+        pools.<name>.prefixes =
+        pools.<name>.prefix_length = 64
         pools.<name>.<attr> =
         authorities = (section)
         authorities.<name> = (section)

@@ -4,7 +4,7 @@ import WireFormat
 
 /// Makes an ``AddressPool`` from its section.
 ///
-/// It owns the meaning of `pools.<name>`: addresses, and the attributes that clients are told besides. Names stand for
+/// It owns the meaning of `pools.<name>`: addresses, prefixes, and the attributes that clients are told besides. Names stand for
 /// attributes of both families; which one it is follows from the value.
 struct PoolReader {
     private var reader: SectionReader
@@ -12,27 +12,63 @@ struct PoolReader {
 
     init(_ reader: SectionReader) { self.reader = reader }
 
-    /// The pool; nil when it has no addresses, which has been reported.
+    /// The pool; nil when it has neither addresses nor prefixes, which has been reported.
     mutating func pool() -> AddressPool? {
         let name = reader.view.name
         let written = reader.text("addrs") ?? ""
         var addresses: AddressRange?
-        if written.isEmpty {
+        let prefixes = prefixes()
+        if !written.isEmpty {
+            addresses = reader.read("addrs", or: nil) { text throws(ValueProblem) in try Self.addresses(text) }
+        } else if reader.text("prefixes") == nil {
             diagnostics.missing(
                 reader.view.location, "\(reader.path) has no addrs", remedy: "add addrs = 10.3.0.0/24, or a range")
-        } else {
-            addresses = reader.read("addrs", or: nil) { text throws(ValueProblem) in try Self.addresses(text) }
         }
         var attributes: [HostAttribute] = []
         for setting in reader.settings("<attr>") where setting.name != "addrs" {
             let key = setting.name
+            if key == "prefix" {
+                diagnostics.warning(
+                    setting.location, "\(reader.path).prefix tells all clients of the same prefix, and lends it to none",
+                    remedy: "write prefixes = 2001:db8:100::/48, of which each client gets one of its own")
+            }
             let read = reader.readList(key, or: [[]]) { text throws(ValueProblem) in
                 [try Self.attributes(key, text)]
             }
             attributes += read.flatMap { $0 }
         }
         reader.finish()
-        return addresses.map { AddressPool(name: name, base: written, addresses: $0, attributes: attributes) }
+        guard addresses != nil || prefixes != nil else { return nil }
+        return AddressPool(
+            name: name, base: written.isEmpty ? prefixes?.block.description ?? "" : written, addresses: addresses, prefixes: prefixes, attributes: attributes)
+    }
+
+    /// The prefixes that are lent; nil when there are none.
+    private mutating func prefixes() -> PrefixStock? {
+        let length = reader.read("prefix_length", or: 64) { text throws(ValueProblem) in
+            try ValueSyntax.number(text, in: 1...128)
+        }
+        guard reader.text("prefixes") != nil else {
+            if reader.text("prefix_length") != nil {
+                diagnostics.warning(
+                    reader.location(of: "prefix_length"), "\(reader.path).prefix_length has no effect without prefixes",
+                    remedy: "add prefixes: the block of which each client gets a part")
+            }
+            return nil
+        }
+        let block = reader.read("prefixes", or: nil) { text throws(ValueProblem) -> IPPrefix? in
+            guard let block = IPPrefix(text), block.family == .v6, text.utf8.contains(UInt8(ascii: "/")) else {
+                throw ValueProblem("'\(text)' is not an IPv6 prefix", remedy: "write one block like 2001:db8:100::/48")
+            }
+            return block
+        }
+        guard let block else { return nil }
+        if let stock = PrefixStock(block, length: length) { return stock }
+        diagnostics.error(
+            reader.location(of: reader.text("prefix_length") == nil ? "prefixes" : "prefix_length"),
+            "\(reader.path).prefix_length: \(length) is shorter than the prefix \(block) that it is to divide",
+            remedy: "write a length from \(max(block.length, 1)) to 128")
+        return nil
     }
 
     /// A block from the address that is written on, whose first and last are left out, or a range, which is taken whole.
@@ -76,7 +112,7 @@ struct PoolReader {
         default:
             let names = [
                 "dns", "nbns", "dhcp", "netmask", "server", "subnet", "split_include", "split_exclude", "prefix",
-                "domain", "dnssec_ta", "addrs",
+                "domain", "dnssec_ta", "addrs", "prefixes", "prefix_length",
             ]
             let nearest = EditDistance.nearest(to: key, among: names).map { "did you mean '\($0)'?" }
             throw ValueProblem(
@@ -160,12 +196,30 @@ struct PoolReader {
                 remedy: "give it another name")
         }
         for (index, (pool, location)) in zip(pools, poolLocations).enumerated() {
-            for other in pools.prefix(index) where other.addresses.intersection(pool.addresses) != nil {
-                diagnostics.warning(
-                    location,
-                    "pools '\(other.name)' and '\(pool.name)' overlap: two clients may get the same address",
-                    remedy: "give each pool addresses of its own")
+            if overlap(pool.prefixes?.block.range, pool.addresses) {
+                diagnostics.error(
+                    location, "the addresses and the prefixes of pool '\(pool.name)' overlap",
+                    remedy: "give each of them a block of its own")
+            }
+            for other in pools.prefix(index) {
+                let (ours, theirs) = (pool.prefixes?.block.range, other.prefixes?.block.range)
+                if overlap(ours, theirs) || overlap(ours, other.addresses) || overlap(pool.addresses, theirs) {
+                    diagnostics.error(
+                        location,
+                        "pools '\(other.name)' and '\(pool.name)' overlap: a client's prefix would be another's too",
+                        remedy: "give each pool a block of its own")
+                } else if overlap(pool.addresses, other.addresses) {
+                    diagnostics.warning(
+                        location,
+                        "pools '\(other.name)' and '\(pool.name)' overlap: two clients may get the same address",
+                        remedy: "give each pool addresses of its own")
+                }
             }
         }
+    }
+
+    private static func overlap(_ one: AddressRange?, _ other: AddressRange?) -> Bool {
+        guard let one, let other else { return false }
+        return one.intersection(other) != nil
     }
 }

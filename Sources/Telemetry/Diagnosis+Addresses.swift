@@ -3,7 +3,7 @@ import NetworkTypes
 
 /// Virtual addresses in words: what was given, and why nothing was.
 extension Diagnosis {
-    init(noLeaseFor identity: Identity, wanted: [IPAddress], reason: String) {
+    init(noLeaseFor identity: Identity, wanted: [IPPrefix], reason: String) {
         if wanted.isEmpty {
             self.init(
                 code: "E-ADDRESS-REQUEST-MISSING",
@@ -18,14 +18,16 @@ extension Diagnosis {
                     "The peer is \(Self.describe(identity))", "It asks for \(Self.virtualAddresses(wanted))",
                     "What prevents it: \(reason)",
                 ], causes: [],
-                remedy: "Give the connection a pool with free addresses of that family (`pools` and `pools { … }`).")
+                remedy: "Give the connection a pool with free addresses of that family, or `prefixes` (`pools` and `pools { … }`).")
         }
     }
 
-    static func virtualAddresses(_ wanted: [IPAddress]) -> String {
-        wanted.map { address in
-            guard address.isUnspecified else { return address.description }
-            return address.family == .v4 ? "any IPv4 address" : "any IPv6 address"
+    static func virtualAddresses(_ wanted: [IPPrefix]) -> String {
+        wanted.map { place in
+            let isAny = place.address.isUnspecified
+            guard place.isHost else { return isAny ? "any IPv6 prefix" : "the prefix \(place)" }
+            guard isAny else { return place.address.description }
+            return place.family == .v4 ? "any IPv4 address" : "any IPv6 address"
         }.joined(separator: ", ")
     }
 }

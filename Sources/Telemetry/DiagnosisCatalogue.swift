@@ -156,11 +156,11 @@ public struct DiagnosisCatalogue: Sendable {
         (.authenticationHeaderNeedsPlainPath(child: "net", isForced: false), "net", .here),
         (
             .noLease(
-                identity: peer, wanted: [.unspecified(.v4)], reason: "all addresses of the pool 'clients' are lent"),
+                identity: peer, wanted: [IPPrefix(host: .unspecified(.v4))], reason: "all addresses of the pool 'clients' are lent"),
             nil, .here
         ),
         (.noLease(identity: peer, wanted: [], reason: "it asks for none"), nil, .here),
-        (.noVirtualAddress(wanted: [.unspecified(.v4)]), nil, .there),
+        (.noVirtualAddress(wanted: [IPPrefix(host: .unspecified(.v4))]), nil, .there),
         (
             .byPeer(notify: 36, name: "INTERNAL_ADDRESS_FAILURE", exchange: "IKE_AUTH", offer: offer(esp)), nil, .there
         ),

@@ -62,8 +62,11 @@ public struct EventText: Sendable {
         case .hostConfigured(let settings): self.init(.ike, 1, "the peer gave us \(Self.describe(settings))")
         case .hostUnconfigured(let settings): self.init(.ike, 1, "given up: \(Self.describe(settings))")
         case .leased(let lease):
-            let loans = lease.loans.map { "\($0.address) of pool '\($0.pool)'" }.joined(separator: ", ")
-            self.init(.ike, 1, "assigned \(loans) to '\(lease.identity)'")
+            let addresses = lease.loans.map { "\($0.address) of pool '\($0.pool)'" }
+            let prefixes = lease.prefixLoans.map { "\($0.prefix) of pool '\($0.pool)'" }
+            let loans = (addresses + prefixes).joined(separator: ", ")
+            let lack = lease.shortfall.map { ", and no prefix: \($0)" } ?? ""
+            self.init(.ike, 1, "assigned \(loans) to '\(lease.identity)'\(lack)")
         case .leftOut(let count):
             self.init(.ike, 1, "\(count) more about peers that have not proved who they are, which nobody was told")
         case .pathChanged(let from, let to): self.init(.ike, 1, "path changed from \(from) to \(to)")

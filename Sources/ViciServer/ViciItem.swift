@@ -136,14 +136,36 @@ public struct ViciPool: Hashable, Sendable {
         }
     }
 
+    /// The IPv6 prefixes of a pool that lends some (RFC 5739).
+    public struct Prefixes: Hashable, Sendable {
+        /// The block that they lie in.
+        public var block: String
+        /// The length of each.
+        public var length: Int
+        /// How many there are.
+        public var size: UInt64
+        /// All leases, in use or kept.
+        public var leases: [Lease]
+
+        /// The prefixes of a pool.
+        public init(block: String, length: Int, size: UInt64, leases: [Lease]) {
+            self.block = block
+            self.length = length
+            self.size = size
+            self.leases = leases
+        }
+    }
+
     /// The section's name.
     public var name: String
-    /// The first address.
+    /// The first address; empty for a pool of prefixes alone.
     public var base: String
     /// How many addresses there are.
     public var size: UInt64
     /// All leases, in use or kept.
     public var leases: [Lease]
+    /// The prefixes; nil when it lends none.
+    public var prefixes: Prefixes?
 
     /// A pool.
     public init(name: String, base: String, size: UInt64, leases: [Lease] = []) {

@@ -97,6 +97,8 @@ enum ViciReports {
         }
         if !sa.localVirtualAddresses.isEmpty { tree.setList("local-vips", sa.localVirtualAddresses) }
         if !sa.remoteVirtualAddresses.isEmpty { tree.setList("remote-vips", sa.remoteVirtualAddresses) }
+        if !sa.localPrefixes.isEmpty { tree.setList("local-prefixes", sa.localPrefixes) }
+        if !sa.remotePrefixes.isEmpty { tree.setList("remote-prefixes", sa.remotePrefixes) }
         if !sa.queuedTasks.isEmpty { tree.setList("tasks-queued", sa.queuedTasks) }
         if !sa.activeTasks.isEmpty { tree.setList("tasks-active", sa.activeTasks) }
     }

@@ -157,9 +157,16 @@ enum ViciStoreCommands {
                     section.set("size", pool.size)
                     section.set("online", pool.leases.count { $0.isOnline })
                     section.set("offline", pool.leases.count { !$0.isOnline })
+                    if let prefixes = pool.prefixes {
+                        section.set("prefixes", prefixes.block)
+                        section.set("prefix-length", prefixes.length)
+                        section.set("prefixes-size", prefixes.size)
+                        section.set("prefixes-online", prefixes.leases.count { $0.isOnline })
+                        section.set("prefixes-offline", prefixes.leases.count { !$0.isOnline })
+                    }
                     guard showsLeases else { return }
                     section.setSection("leases") { leases in
-                        for (index, lease) in pool.leases.enumerated() {
+                        for (index, lease) in (pool.leases + (pool.prefixes?.leases ?? [])).enumerated() {
                             leases.setSection(String(index)) {
                                 $0.set("address", lease.address)
                                 $0.set("identity", lease.identity)

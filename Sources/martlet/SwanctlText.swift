@@ -38,7 +38,8 @@ enum SwanctlText {
         var line = "  \(word) '\(sa["\(side)-id"] ?? "")' @ \(sa["\(side)-host"] ?? "")[\(sa["\(side)-port"] ?? "")]"
         if let identity = sa["\(side)-eap-id"] { line += " EAP: '\(identity)'" }
         if let identity = sa["\(side)-xauth-id"] { line += " XAuth: '\(identity)'" }
-        if let addresses = sa.list("\(side)-vips") { line += " [\(addresses.joined(separator: " "))]" }
+        let lent = (sa.list("\(side)-vips") ?? []) + (sa.list("\(side)-prefixes") ?? [])
+        if !lent.isEmpty { line += " [\(lent.joined(separator: " "))]" }
         return line
     }
 

@@ -124,7 +124,7 @@ import Testing
         #expect(
             pair.right.refusals == [
                 .noLease(
-                    identity: .fqdn("left.example"), wanted: [.unspecified(.v4)],
+                    identity: .fqdn("left.example"), wanted: [IPPrefix(host: .unspecified(.v4))],
                     reason: "all 254 addresses of pool 'p' are in use")
             ])
         guard case .byPeer(36, "INTERNAL_ADDRESS_FAILURE", "IKE_AUTH", _)? = pair.left.refusals.first else {
@@ -186,7 +186,7 @@ import Testing
         let pair = Self.pair(lends: [Self.lease([try #require(IPAddress(address))])])
         pair.connect()
         #expect(Self.added(pair.left) == [])
-        #expect(pair.left.refusals == [.noVirtualAddress(wanted: [.unspecified(.v4)])])
+        #expect(pair.left.refusals == [.noVirtualAddress(wanted: [IPPrefix(host: .unspecified(.v4))])])
         #expect(pair.left.endpoint.counts.childSAs == 0 && pair.right.endpoint.counts.childSAs == 0)
     }
 
@@ -196,7 +196,7 @@ import Testing
         let pair = Self.pair(lends: [Self.lease([address])])
         pair.connect()
         #expect(Self.added(pair.left) == [])
-        #expect(pair.left.refusals == [.noVirtualAddress(wanted: [.unspecified(.v4)])])
+        #expect(pair.left.refusals == [.noVirtualAddress(wanted: [IPPrefix(host: .unspecified(.v4))])])
     }
 
     /// What an older IKE SA of the client has is for the new one only when the older one ends then.

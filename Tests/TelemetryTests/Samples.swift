@@ -111,13 +111,13 @@ enum Samples {
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
             shows: ["hq.example", "branch.example"]),
         Sample(
-            refusal: .noLease(identity: branch, wanted: [.unspecified(.v4)], reason: "pool 'a' is full"),
+            refusal: .noLease(identity: branch, wanted: [IPPrefix(host: .unspecified(.v4))], reason: "pool 'a' is full"),
             code: "E-NO-LEASE", shows: ["branch.example", "any IPv4 address", "pool 'a' is full"]),
         Sample(
             refusal: .noLease(identity: branch, wanted: [], reason: ""), code: "E-ADDRESS-REQUEST-MISSING",
             shows: ["branch.example", "`pools`", "`vips = 0.0.0.0`"]),
         Sample(
-            refusal: .noVirtualAddress(wanted: [.unspecified(.v6)]), code: "E-NO-VIRTUAL-ADDRESS",
+            refusal: .noVirtualAddress(wanted: [IPPrefix(host: .unspecified(.v6))]), code: "E-NO-VIRTUAL-ADDRESS",
             shows: ["any IPv6 address", "`pools`"]),
         Sample(
             refusal: .noAnswer(exchange: "IKE_SA_INIT", path: path, tries: 6, waited: .seconds(165)),

@@ -62,6 +62,11 @@ public struct ConfigurationAttribute: Hashable, Sendable {
         }
     }
 
+    /// INTERNAL_IP6_PREFIX (RFC 5739 §5.2).
+    public init(lending prefix: IPPrefix) {
+        self.init(.internalIP6Prefix, prefix.address.bytes + [UInt8(truncatingIfNeeded: prefix.length)])
+    }
+
     /// The address that the value is or begins with; nil for other attributes, an empty value or a wrong length.
     public var address: IPAddress? {
         switch type {
