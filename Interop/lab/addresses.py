@@ -1,5 +1,7 @@
-"""Virtual addresses: clients ask, the gateway lends from pools; who comes back gets the same; a full pool refuses."""
+"""Virtual addresses and prefixes: clients ask, the gateway lends from pools; who comes back gets the same; a full pool
+refuses."""
 
+import ipaddress
 import json
 from dataclasses import dataclass
 
@@ -10,6 +12,8 @@ from .scenario import CHILD, CONNECTION, Scenario
 #: The pool of each family: two addresses, for three clients.
 POOLS = {4: "10.3.0.1-10.3.0.2", 6: "fd03::1-fd03::2"}
 NAME_SERVER = "10.2.0.53"
+#: Two prefixes of 64 bits.
+PREFIXES = "fd04::/63"
 
 
 @dataclass
@@ -17,12 +21,9 @@ class Clients(Scenario):
     """Side a has three clients of side b's pools, each with an identity of its own; they share the key."""
 
     clients: int = 3
-
-    def configuration(self, side, other):
-        connections = "".join(self._connection(side, other, number) for number in range(self.clients))
-        owners = [f"{letter}{_suffix(number)}.lab" for letter in "ab" for number in range(self.clients)]
-        ids = "\n".join(f"    id-{index} = {owner}" for index, owner in enumerate(owners))
-        pools = "" if side.letter == "a" else f"""pools {{
+    vips: str = "0.0.0.0, ::"
+    names: str = "four, six"
+    pools: str = f"""pools {{
   four {{
     addrs = {POOLS[4]}
     dns = {NAME_SERVER}
@@ -32,6 +33,12 @@ class Clients(Scenario):
   }}
 }}
 """
+
+    def configuration(self, side, other):
+        connections = "".join(self._connection(side, other, number) for number in range(self.clients))
+        owners = [f"{letter}{_suffix(number)}.lab" for letter in "ab" for number in range(self.clients)]
+        ids = "\n".join(f"    id-{index} = {owner}" for index, owner in enumerate(owners))
+        pools = "" if side.letter == "a" else self.pools
         return f"""connections {{
 {connections}}}
 secrets {{
@@ -51,7 +58,7 @@ secrets {{
     remote_addrs = {other.outer[4]}
     proposals = {mine.ike}
     mobike = no
-    {"vips = 0.0.0.0, ::" if is_client else "pools = four, six"}
+    {f"vips = {self.vips}" if is_client else f"pools = {self.names}"}
     local {{
       auth = psk
       id = {side.letter}{_suffix(number)}.lab
@@ -68,6 +75,22 @@ secrets {{
       }}
     }}
   }}
+"""
+
+
+@dataclass
+class Prefixes(Clients):
+    """The same with an IPv4 address and an IPv6 prefix for each, of which there are two."""
+
+    vips: str = "0.0.0.0, ::/64"
+    names: str = "both"
+    pools: str = f"""pools {{
+  both {{
+    addrs = 10.3.0.1-10.3.0.9
+    prefixes = {PREFIXES}
+    prefix_length = 64
+  }}
+}}
 """
 
 
@@ -102,6 +125,67 @@ def lend(bench, options):
     bench.require_clean_stop()
     bench.require_secrets_kept()
     return f"{', '.join(first)} and {', '.join(second)}"
+
+
+def lend_prefixes(bench, options):
+    """Two clients get prefixes of their own and use addresses of them; a third gets its IPv4 address alone; one that has
+    left can't use its prefix, and comes back to it."""
+    bench.set_up()
+    a, b = bench.network.a, bench.network.b
+    for side in bench.network.sides:
+        side.run(["nft", "add", "rule", "netdev", "guard", "out", "ip6", "saddr", PREFIXES, "counter", "name", "plain",
+                  "return"]).require()
+    prefixes = [_lent(bench, number) for number in (0, 1)]
+    if len(set(prefixes)) != 2:
+        raise Failure(f"two clients have the same prefix: {prefixes}")
+    hosts = [str(ipaddress.ip_network(prefix)[7]) for prefix in prefixes]
+    for host in hosts:
+        a.run(["ip", "addr", "add", f"{host}/128", "dev", "lo"]).require()
+    for host in hosts:
+        for side, source, target in ((a, host, b.inner[6]), (b, b.inner[6], host)):
+            answered = ping(side, target, source=source)
+            if answered != 3:
+                raise Failure(f"{answered} of 3 pings answered from {source} to {target}")
+    _initiate(bench, 2).require()
+    bench.require_up()
+    _require_said(bench.right, "and no prefix: all 2 prefixes of pool 'both' are in use")
+    _require_said(bench.left, f"packets to {b.protected[6]} are refused while child '{CHILD}3' is up")
+    for number in (1, 2):
+        bench.left.swanctl("--terminate", "--ike", CONNECTION + _suffix(number), "--timeout", 10).require()
+    if ping(a, b.inner[6], source=hosts[1], wait=1):
+        raise Failure(f"packets from {hosts[1]}, another client's, cross the first client's tunnel")
+    if ping(a, b.inner[6], source=hosts[0]) != 3:
+        raise Failure(f"packets from {hosts[0]} do not cross any more")
+    again = _lent(bench, 1)
+    if again != prefixes[1]:
+        raise Failure(f"who came back got {again} in place of {prefixes[1]}")
+    bench.network.require_nothing_plain()
+    for number in (0, 1):
+        bench.left.swanctl("--terminate", "--ike", CONNECTION + _suffix(number), "--timeout", 10).require()
+    for host in hosts:
+        a.run(["ip", "addr", "del", f"{host}/128", "dev", "lo"]).require()
+    bench.require_down()
+    bench.require_clean_stop()
+    bench.require_secrets_kept()
+    return ", ".join(prefixes)
+
+
+def _lent(bench, number):
+    """Brings a client up; its prefix, on which both sides agree."""
+    _initiate(bench, number).require()
+    bench.require_up()
+    name = CONNECTION + _suffix(number)
+    ours, theirs = (
+        [facts.get(key) for each, facts in gateway.sas() if each == name]
+        for gateway, key in ((bench.left, "local-prefixes"), (bench.right, "remote-prefixes")))
+    if len(ours) != 1 or not ours[0] or len(ours[0]) != 1 or ours != theirs:
+        raise Failure(f"client {name} has the prefixes {ours}, and the gateway lent {theirs}")
+    return ours[0][0]
+
+
+def _require_said(gateway, text):
+    if text not in gateway.log_text():
+        raise Failure(f"{gateway.name} does not say '{text}'")
 
 
 def _initiate(bench, number):

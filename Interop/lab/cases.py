@@ -69,6 +69,8 @@ def all_cases():
                 reauthenticate.renewed))
         cases.append(Case(f"{pair} reauthentication-on-command", left, right, Scenario, reauthenticate.on_command))
         if (left, right) == ("martlet", "martlet"):
+            cases.append(Case(
+                f"{pair} virtual-prefixes", left, right, addresses.Prefixes, addresses.lend_prefixes))
             cases.append(Case(f"{pair} moved-address", left, right, mobility.Moving, mobility.moves))
             for letter, who in (("a", "initiator"), ("b", "responder")):
                 cases.append(Case(

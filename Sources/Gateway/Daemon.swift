@@ -241,6 +241,7 @@ public final class Daemon {
     private func prepare() throws {
         let gateway = station.gateway
         gateway.observe { [unowned self] event in log.record(event) }
+        gateway.observe { [unowned self] event in tellOfClosedNetworks(event) }
         gateway.onConsideration = { [unowned self] in log.consider($0, $1, $2) }
         gateway.observe { [unowned self] event in nameServers.observe(event) }
         gateway.observe { [unowned self] event in updown.observe(event) }
@@ -284,6 +285,14 @@ public final class Daemon {
             nextSign = MonotonicClock.now()
             loop.addDeadline({ [unowned self] in nextSign }, { [unowned self] in giveSign(every: interval) })
         }
+    }
+
+    /// A family in which we have no address goes nowhere while its child is up: that is easily taken for a fault.
+    private func tellOfClosedNetworks(_ event: Event) {
+        guard case .childInstalled(let child) = event.kind,
+            let notice = child.notice(ofClosed: station.plane.closedNetworks(of: child.id))
+        else { return }
+        log.line("KNL", notice)
     }
 
     /// From this loop, so that a gateway which hears nobody any more is started anew. Twice in the time that is allowed.
@@ -376,6 +385,18 @@ private final class Reload {
     var body: (() -> ViciOutcome)?
 
     func carryOut() -> ViciOutcome { body?() ?? .failure("the gateway is just starting") }
+}
+
+extension ChildSASummary {
+    /// What the log says of networks that are refused while the child is up; nil for none, and for a Child SA in the place
+    /// of another, of which that was said.
+    func notice(ofClosed networks: [IPPrefix]) -> String? {
+        guard let first = networks.first, protection == id.rawValue else { return nil }
+        let family = first.family == .v4 ? "IPv4" : "IPv6"
+        let list = networks.map(\.description).joined(separator: ", ")
+        return
+            "packets to \(list) are refused while child '\(name)' is up: its local_ts has no \(family) address of ours"
+    }
 }
 
 extension Configuration {

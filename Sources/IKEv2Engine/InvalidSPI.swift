@@ -20,9 +20,12 @@ struct StrayPackets {
     /// None came yet.
     init() {}
 
+    /// Whether an IKE SA is left in peace for now.
+    func rests(_ id: IKESAID, now: Instant) -> Bool { lately[id].map { now - $0 < Self.pause } ?? false }
+
     /// Whether an IKE SA has had its pause. What is kept is bounded by the two measures.
     mutating func admits(_ id: IKESAID, now: Instant) -> Bool {
-        if let last = lately[id], now - last < Self.pause { return false }
+        if rests(id, now: now) { return false }
         lately = lately.filter { now - $0.value < Self.pause }
         lately[id] = now
         return true
@@ -78,9 +81,12 @@ extension NotifyPayload {
 
 extension IKEv2Endpoint {
     /// A packet came for a Child SA that is not there. A peer that has an IKE SA with us is told on it; nobody else is: an
-    /// answer in clear proves nothing to an honest peer, and anybody could have it sent to anybody.
+    /// answer in clear proves nothing to an honest peer, and anybody could have it sent to anybody. What is nobody's, or a
+    /// peer's that was told just now, does not count towards what is told in all: the data plane bounds how often it is
+    /// looked for.
     func reportStray(_ spi: UInt32, _ path: Path, _ turn: inout Turn) {
-        guard tables.strayPackets.reports.take(now: turn.now), let session = session(at: path),
+        guard let session = session(at: path), !tables.strayPackets.rests(session.context.id, now: turn.now),
+            tables.strayPackets.reports.take(now: turn.now),
             tables.strayPackets.admits(session.context.id, now: turn.now)
         else { return }
         session.intend(.reportSPI(spi), &turn)

@@ -29,7 +29,8 @@ struct PoolReader {
             let key = setting.name
             if key == "prefix" {
                 diagnostics.warning(
-                    setting.location, "\(reader.path).prefix tells all clients of the same prefix, and lends it to none",
+                    setting.location,
+                    "\(reader.path).prefix tells all clients of the same prefix, and lends it to none",
                     remedy: "write prefixes = 2001:db8:100::/48, of which each client gets one of its own")
             }
             let read = reader.readList(key, or: [[]]) { text throws(ValueProblem) in
@@ -40,7 +41,8 @@ struct PoolReader {
         reader.finish()
         guard addresses != nil || prefixes != nil else { return nil }
         return AddressPool(
-            name: name, base: written.isEmpty ? prefixes?.block.description ?? "" : written, addresses: addresses, prefixes: prefixes, attributes: attributes)
+            name: name, base: written.isEmpty ? prefixes?.block.description ?? "" : written, addresses: addresses,
+            prefixes: prefixes, attributes: attributes)
     }
 
     /// The prefixes that are lent; nil when there are none.

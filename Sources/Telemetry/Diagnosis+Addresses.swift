@@ -18,7 +18,9 @@ extension Diagnosis {
                     "The peer is \(Self.describe(identity))", "It asks for \(Self.virtualAddresses(wanted))",
                     "What prevents it: \(reason)",
                 ], causes: [],
-                remedy: "Give the connection a pool with free addresses of that family, or `prefixes` (`pools` and `pools { … }`).")
+                remedy:
+                    "Give the connection a pool with free addresses of that family, or `prefixes` (`pools` and `pools { … }`)."
+            )
         }
     }
 

@@ -156,7 +156,8 @@ public struct DiagnosisCatalogue: Sendable {
         (.authenticationHeaderNeedsPlainPath(child: "net", isForced: false), "net", .here),
         (
             .noLease(
-                identity: peer, wanted: [IPPrefix(host: .unspecified(.v4))], reason: "all addresses of the pool 'clients' are lent"),
+                identity: peer, wanted: [IPPrefix(host: .unspecified(.v4))],
+                reason: "all addresses of the pool 'clients' are lent"),
             nil, .here
         ),
         (.noLease(identity: peer, wanted: [], reason: "it asks for none"), nil, .here),

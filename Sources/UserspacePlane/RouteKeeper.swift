@@ -149,6 +149,11 @@ final class RouteKeeper {
         }
     }
 
+    /// The blocks of a protecting Child SA that are refused, since our side has no address of their family in it.
+    func closed(_ child: ChildSAID) -> [IPPrefix] {
+        (prefixes[child] ?? []).filter { blocks[$0]?.blockers.contains(child) == true }
+    }
+
     /// Ends this Child SA's part in its blocks.
     func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
         let held = Self.blocks(of: sides[child] ?? [])

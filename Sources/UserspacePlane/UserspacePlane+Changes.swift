@@ -1,5 +1,6 @@
 public import GatewayModel
 import LinuxSystem
+public import NetworkTypes
 
 /// What commands change in the kernel, made together.
 ///
@@ -19,6 +20,10 @@ extension UserspacePlane {
         gathersChanges = false
         return flush().map { PlaneRefusal(child: $0.child, reason: "\(PlaneError.system($0.error))") }
     }
+
+    /// The peer's networks that are refused while this Child SA is up: of a family of which our side has no address in
+    /// it. Empty for a Child SA with a device of its own.
+    public func closedNetworks(of child: ChildSAID) -> [IPPrefix] { routes?.closed(child) ?? [] }
 
     /// Makes what a command has asked for, unless somebody gathers.
     func commit(_ command: PlaneCommand) throws(PlaneError) {

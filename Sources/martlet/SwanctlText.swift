@@ -171,10 +171,18 @@ enum SwanctlText {
 
     /// `--list-pools`.
     static func pools(_ answer: ViciTree) -> [String] {
-        answer.sections.map { name, pool in
-            let counts = "\(pool["online"] ?? "0") / \(pool["offline"] ?? "0") / \(pool["size"] ?? "0")"
-            return left(name, 20) + " " + left(pool["base"] ?? "", 30) + " " + "\(padded(counts, 16))"
+        answer.sections.flatMap { name, pool in
+            var lines = [poolLine(name, pool["base"] ?? "", pool, "")]
+            if let block = pool["prefixes"] {
+                lines.append(poolLine("", "\(block), /\(pool["prefix-length"] ?? "") each", pool, "prefixes-"))
+            }
+            return lines
         }
+    }
+
+    private static func poolLine(_ name: String, _ base: String, _ pool: ViciTree, _ kind: String) -> String {
+        let counts = ["online", "offline", "size"].map { pool[kind + $0] ?? "0" }.joined(separator: " / ")
+        return left(name, 20) + " " + left(base, 30) + " " + "\(padded(counts, 16))"
     }
 
     private static func left(_ text: String, _ width: Int) -> String {

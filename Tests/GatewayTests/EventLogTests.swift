@@ -49,6 +49,37 @@ import Testing
         #expect(lines.all.allSatisfy { $0.hasPrefix("2026-11-21T12:00:00Z ") }, "\(lines.all)")
     }
 
+    /// A client that gets an address and no prefix.
+    @Test func whatIsLentAndWhatIsNot() throws {
+        let (log, lines) = log(1)
+        var lease = Lease(
+            identity: .fqdn("ann"), loans: [Lease.Loan(pool: "p", address: try #require(IPAddress("10.3.0.1")))])
+        lease.shortfall = "all 2 prefixes of pool 'p' are in use"
+        log.record(Fixtures.event(.leased(lease)))
+        lease.shortfall = nil
+        lease.prefixLoans = [Lease.PrefixLoan(pool: "p", prefix: try #require(IPPrefix("fd00:7::/64")))]
+        log.record(Fixtures.event(.leased(lease)))
+        let texts = lines.all.map { String($0.drop { $0 != ">" }.dropFirst(2)) }
+        #expect(
+            texts == [
+                "assigned 10.3.0.1 of pool 'p' to 'ann', and no prefix: all 2 prefixes of pool 'p' are in use",
+                "assigned 10.3.0.1 of pool 'p', fd00:7::/64 of pool 'p' to 'ann'",
+            ])
+    }
+
+    /// Once for what a child protects, whatever is rekeyed.
+    @Test func networksThatAreRefused() throws {
+        var child = Fixtures.child("net", 7)
+        child.protection = 7
+        let networks = [try #require(IPPrefix("fd02::/64"))]
+        #expect(
+            child.notice(ofClosed: networks)
+                == "packets to fd02::/64 are refused while child 'net' is up: its local_ts has no IPv6 address of ours")
+        #expect(child.notice(ofClosed: []) == nil)
+        child.protection = 3
+        #expect(child.notice(ofClosed: networks) == nil)
+    }
+
     @Test func namesFromAFileDoNotSteerTheTerminal() {
         let (log, lines) = log(1)
         log.record(Fixtures.event(.ikeClosed(.asked), "evil\u{1b}[2J\nname"))

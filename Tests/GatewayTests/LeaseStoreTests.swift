@@ -1,7 +1,9 @@
 import GatewayModel
 import IKECore
 import NetworkTypes
+import StateRecords
 import Testing
+import WireFormat
 
 @testable import Gateway
 
@@ -12,9 +14,9 @@ import Testing
     private static let erin = Identity.fqdn("erin")
 
     private static func pool(_ name: String, _ lower: String, _ upper: String) throws -> AddressPool {
-        let range = AddressRange(try #require(IPAddress(lower)), try #require(IPAddress(upper)))
+        let range = try #require(AddressRange(try #require(IPAddress(lower)), try #require(IPAddress(upper))))
         return AddressPool(
-            name: name, base: "\(lower)-\(upper)", addresses: try #require(range),
+            name: name, base: "\(lower)-\(upper)", addresses: range,
             attributes: [
                 HostAttribute(type: 3, value: [10, 1, 0, 53]), HostAttribute(type: 7, value: Array(name.utf8)),
             ])
@@ -154,6 +156,97 @@ import Testing
         #expect(Self.ask(&store, Self.dave) == nil, "carol is there")
         store.release(carol)
         #expect(Self.addresses(Self.ask(&store, Self.carol)) == ["10.3.0.1"])
+    }
+
+    // MARK: Prefixes
+
+    private static func lender(_ block: String, length: Int = 64, addresses: AddressRange? = nil) throws -> AddressPool
+    {
+        let stock = try #require(PrefixStock(try #require(IPPrefix(block)), length: length))
+        return AddressPool(name: "p", base: block, addresses: addresses, prefixes: stock)
+    }
+
+    private static func prefix(
+        _ store: inout LeaseStore, _ identity: Identity, _ wanted: String = "::/64", addresses: [IPAddress] = []
+    ) throws -> Lease? {
+        var request = LeaseRequest(connection: "net", pools: ["p"], identity: identity, wanted: addresses)
+        request.wantedPrefixes = [try #require(IPPrefix(wanted))]
+        if case .leased(let lease) = store.lease(request) { return lease }
+        return nil
+    }
+
+    private static func text(_ lease: Lease?) -> [String] { lease?.prefixes.map(\.description) ?? [] }
+
+    @Test func eachClientGetsAPrefixOfItsOwn() throws {
+        var store = LeaseStore([try Self.lender("2001:db8:100::/48")])
+        let carol = try #require(try Self.prefix(&store, Self.carol))
+        let dave = try #require(try Self.prefix(&store, Self.dave))
+        #expect(Self.text(carol) == ["2001:db8:100::/64"] && Self.text(dave) == ["2001:db8:100:1::/64"])
+        store.release(carol)
+        store.release(dave)
+        #expect(Self.text(try Self.prefix(&store, Self.erin)) == ["2001:db8:100:2::/64"], "theirs are kept for them")
+        #expect(Self.text(try Self.prefix(&store, Self.dave)) == ["2001:db8:100:1::/64"])
+        // What it would like to have, by any address in it.
+        #expect(Self.text(try Self.prefix(&store, .fqdn("frank"), "2001:db8:100:7::9/128")) == ["2001:db8:100:7::/64"])
+        let shown = try #require(store.summaries.first?.prefixes)
+        #expect(shown.size == 65_536 && shown.entries.map(\.isOnline) == [false, true, true, true])
+    }
+
+    @Test func whoAsksForNoPrefixGetsNone() throws {
+        let range = AddressRange(try #require(IPAddress("10.3.0.1")), try #require(IPAddress("10.3.0.9")))
+        var store = LeaseStore([try Self.lender("fd00::/48", addresses: range)])
+        let carol = Self.ask(&store, Self.carol)
+        #expect(Self.addresses(carol) == ["10.3.0.1"] && carol?.prefixes == [] && carol?.shortfall == nil)
+        let dave = try Self.prefix(&store, Self.dave, addresses: [.unspecified(.v4)])
+        #expect(Self.addresses(dave) == ["10.3.0.2"] && Self.text(dave) == ["fd00::/64"])
+        #expect(store.summaries.first?.online == 2 && store.summaries.first?.prefixes?.entries.count == 1)
+    }
+
+    /// Whoever gets an address all the same is told in the log; whoever gets nothing is refused.
+    @Test func prefixesThatAreAllInUse() throws {
+        let range = AddressRange(try #require(IPAddress("10.3.0.1")), try #require(IPAddress("10.3.0.9")))
+        var store = LeaseStore([try Self.lender("fd00::/63", addresses: range)])
+        let carol = try #require(try Self.prefix(&store, Self.carol))
+        _ = try Self.prefix(&store, Self.dave)
+        let erin = try #require(try Self.prefix(&store, Self.erin, addresses: [.unspecified(.v4)]))
+        #expect(Self.addresses(erin) == ["10.3.0.1"] && erin.prefixes == [])
+        #expect(erin.shortfall == "all 2 prefixes of pool 'p' are in use")
+        var request = LeaseRequest(connection: "net", pools: ["p"], identity: Self.erin, wanted: [])
+        request.wantedPrefixes = [.everything(.v6)]
+        guard case .noLease("all 2 prefixes of pool 'p' are in use") = store.lease(request) else {
+            Issue.record("a prefix too many")
+            return
+        }
+        store.release(carol)
+        #expect(Self.text(try Self.prefix(&store, Self.erin)) == ["fd00::/64"])
+    }
+
+    @Test func prefixesStayOverAReload() throws {
+        var store = LeaseStore([try Self.lender("fd00::/56")])
+        let carol = try #require(try Self.prefix(&store, Self.carol))
+        _ = try Self.prefix(&store, Self.dave)
+        // A larger block.
+        store.replace([try Self.lender("fd00::/48")])
+        #expect(store.summaries.first?.prefixes?.entries.map(\.isOnline) == [true, true])
+        #expect(Self.text(try Self.prefix(&store, Self.erin)) == ["fd00:0:0:2::/64"])
+        store.release(carol)
+        #expect(Self.text(try Self.prefix(&store, Self.carol)) == ["fd00::/64"])
+        // Without any, and back.
+        store.replace([try Self.pool("p", "10.3.0.1", "10.3.0.9")])
+        store.release(carol)
+        #expect(try Self.prefix(&store, Self.carol) == nil)
+    }
+
+    @Test func prefixesGoToTheNextProcess() throws {
+        var store = LeaseStore([try Self.lender("fd00::/56")])
+        _ = try Self.prefix(&store, Self.carol)
+        let writer = RecordWriter()
+        store.writePrefixes(to: writer)
+        let octets = writer.buffer.withSpan { span in span.indices.map { span[$0] } }
+        var reader = RecordReader(SecretBytes(octets), version: 1)
+        var next = LeaseStore([try Self.lender("fd00::/56")])
+        try next.readPrefixes(from: &reader)
+        #expect(next.summaries == store.summaries && next.summaries.first?.prefixes?.entries.count == 1)
     }
 
     @Test func anotherConfigurationKeepsWhatItCan() throws {

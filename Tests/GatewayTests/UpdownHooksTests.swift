@@ -78,7 +78,7 @@ import Testing
     }
 
     /// What is not always there, by strongSwan's names.
-    @Test func whatOnlySomeTunnelsHave() {
+    @Test func whatOnlySomeTunnelsHave() throws {
         var (child, owner) = (Self.child(1), Self.owner())
         func lines() -> [String] {
             UpdownEnvironment(child, of: owner, at: nil, nameServers: []).pairs(isUp: true).flatMap(\.self)
@@ -90,6 +90,8 @@ import Testing
         #expect(!lines().contains { $0.hasPrefix("PLUTO_XAUTH_ID") || $0.hasPrefix("PLUTO_IPCOMP") })
         owner.remoteEAPIdentity = .fqdn("ann")
         child.compression = CompressionIndices(inbound: 2, outbound: 3)
+        owner.localPrefixes = [try #require(IPPrefix("2001:db8:100:7::/64"))]
+        #expect(lines().contains("PLUTO_MY_PREFIX6_1=2001:db8:100:7::/64"))
         #expect(lines().contains("PLUTO_XAUTH_ID=ann") && lines().contains("PLUTO_IPCOMP=1"))
     }
 

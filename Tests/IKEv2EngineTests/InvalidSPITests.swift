@@ -60,6 +60,26 @@ import Testing
         #expect((1...3).contains(sent), "20 seconds, at most one in ten")
     }
 
+    /// Whoever sends packets with SPIs of nobody's from addresses of nobody's keeps no peer from being told.
+    @Test func strangersUseNothingUp() {
+        let pair = Self.pair()
+        for number in UInt32(0)..<500 {
+            Self.stray(pair, 0xdead_0000 + number, from: IPAddress(v4: 0x0a00_0000 + number))
+        }
+        #expect(pair.trace.isEmpty)
+        Self.stray(pair, 0xdead_0001)
+        #expect(pair.trace.count == 2, "the report and its answer")
+    }
+
+    /// Nor does a peer that was told and goes on.
+    @Test func whoWasToldUsesNothingUp() {
+        let pair = Self.pair()
+        for number in UInt32(0)..<500 { Self.stray(pair, 0xdead_0000 + number) }
+        #expect(pair.trace.count == 2)
+        let left = pair.right.endpoint.tables.strayPackets.reports.take(now: pair.right.environment.now)
+        #expect(left, "nine of ten are there for others")
+    }
+
     /// The right has lost the Child SA: what the left sends comes to nothing until it is made anew.
     @Test func aLostChildComesBack() throws {
         let pair = Self.pair()

@@ -13,7 +13,8 @@ import Testing
         _ attributes: [(ConfigurationAttributeType, [UInt8])], families: Set<IPAddress.Family> = [.v4, .v6]
     ) -> HostSettings {
         HostSettings(
-            ConfigurationPayload(.reply, attributes.map { ConfigurationAttribute($0.0, $0.1) }), families: families)
+            ConfigurationPayload(.reply, attributes.map { ConfigurationAttribute($0.0, $0.1) }), families: families,
+            shortestPrefix: 48)
     }
 
     private static func name(_ text: String) -> (ConfigurationAttributeType, [UInt8]) {
@@ -76,7 +77,7 @@ import Testing
         let found = Self.settings([Self.server] + names + anchors + prefixes)
         #expect(found.domains.count == 32)
         #expect(found.domains.last?.trustAnchors.count == 32)
-        #expect(found.prefixes.count == 32)
+        #expect(found.prefixes.count == 4)
     }
 
     @Test(
@@ -84,7 +85,8 @@ import Testing
             ([], nil), ([UInt8](repeating: 0xfd, count: 16), nil), ([UInt8](repeating: 0xfd, count: 16) + [129], nil),
             ([UInt8](repeating: 0xfd, count: 16) + [64, 0], nil),
             ([0x20, 1, 0x0d, 0xb8] + [UInt8](repeating: 0, count: 12) + [48], "2001:db8::/48"),
-            ([UInt8](repeating: 0, count: 16) + [0], "::/0"),
+            ([UInt8](repeating: 0, count: 16) + [0], nil), ([UInt8](repeating: 0, count: 16) + [64], nil),
+            ([0x20, 1, 0x0d, 0xb8] + [UInt8](repeating: 0, count: 12) + [47], nil),
         ] as [([UInt8], String?)])
     func prefixes(_ value: [UInt8], _ expected: String?) {
         let found = Self.settings([(.internalIP6Prefix, value)]).prefixes.map(\.description)
@@ -95,6 +97,7 @@ import Testing
     @Test func askedForAndAnswered() throws {
         var left = Pair.connection()
         left.virtualAddresses = [.unspecified(.v6)]
+        left.virtualPrefixes = [Pair.prefix("::/64")]
         left.children[0].localSelectors = [.dynamic]
         var right = Pair.connection(isLeft: false)
         right.pools = ["six"]

@@ -22,7 +22,7 @@ import Testing
     ])
     func addressesThatAreLent(written: String, range: String) throws {
         let pool = try pool("addrs = \(written)")
-        #expect(pool.addresses.description == range)
+        #expect(pool.addresses?.description == range)
         #expect(pool.base == written)
         #expect(pool.attributes == [])
     }
@@ -105,5 +105,70 @@ import Testing
     @Test func overlappingPoolsAreWarnedOf() throws {
         let loaded = try load("pools { a { addrs = 10.3.0.0/24\n}\nb { addrs = 10.3.0.128/25\n} }")
         #expect(loaded.warnings.count == 1 && loaded.warnings.first?.description.contains("overlap") == true)
+    }
+
+    @Test(arguments: [
+        ("prefixes = 2001:db8:100::/48", "2001:db8:100::/48", 64, "2001:db8:100::..2001:db8:100:ffff::"),
+        ("prefixes = fd00::/56\nprefix_length = 60", "fd00::/56", 60, "fd00::..fd00:0:0:f0::"),
+        ("prefixes = fd00::/64", "fd00::/64", 64, "fd00::/128"),
+        ("addrs = 10.3.0.0/24\nprefixes = fd00:0:1::/48", "fd00:0:1::/48", 64, "fd00:0:1::..fd00:0:1:ffff::"),
+    ])
+    func prefixesThatAreLent(lines: String, block: String, length: Int, ends: String) throws {
+        let pool = try pool(lines)
+        let stock = try #require(pool.prefixes)
+        #expect(stock.block.description == block && stock.length == length && stock.ends.description == ends)
+        #expect((pool.addresses == nil) == !lines.hasPrefix("addrs"))
+        #expect(pool.base == (lines.hasPrefix("addrs") ? "10.3.0.0/24" : block))
+        #expect(pool.attributes == [])
+    }
+
+    @Test(arguments: [
+        (
+            "prefixes = 2001:db8:100::/48\nprefix_length = 40",
+            "3:1: error: pools.p.prefix_length: 40 is shorter than the prefix 2001:db8:100::/48 that it is to divide"
+        ),
+        (
+            "prefixes = 2001:db8:100::/80",
+            "2:1: error: pools.p.prefix_length: 64 is shorter than the prefix 2001:db8:100::/80 that it is to divide"
+        ),
+        ("prefixes = 10.3.0.0/16", "2:1: error: pools.p.prefixes: '10.3.0.0/16' is not an IPv6 prefix"),
+        ("prefixes = 2001:db8:100::", "2:1: error: pools.p.prefixes: '2001:db8:100::' is not an IPv6 prefix"),
+        ("prefixes = fd00::/48\nprefix_length = 129", "3:1: error: pools.p.prefix_length: "),
+        (
+            "prefixes = fd00::/48\naddrs = fd00::1-fd00::9",
+            "1:9: error: the addresses and the prefixes of pool 'p' overlap"
+        ),
+    ])
+    func mistakesInPrefixesNameTheirPlace(lines: String, message: String) {
+        let problems = problems(lines)
+        #expect(problems.count == 1 && problems.first?.hasPrefix(message) == true, "\(problems)")
+    }
+
+    @Test(arguments: [
+        ("prefixes = fd00::/48", "prefixes = fd00:0:0:7::/64"), ("prefixes = fd00::/48", "addrs = fd00::/120"),
+        ("addrs = fd00::/120", "prefixes = fd00::/48"),
+    ])
+    func prefixesThatAreAnothersAreAnError(one: String, other: String) {
+        let found = errors("pools { a { \(one)\n}\nb { \(other)\n} }")
+        #expect(found.count == 1, "\(found)")
+        #expect(found.first?.hasPrefix("3:1: error: pools 'a' and 'b' overlap: ") == true, "\(found)")
+    }
+
+    @Test func whatHasNoEffectIsWarnedOf() throws {
+        let alone = try load("pools { p { addrs = 10.3.0.0/24\nprefix_length = 56\n} }").warnings
+        #expect(alone.count == 1 && alone.first?.description.contains("no effect without prefixes") == true)
+        let same = try load("pools { p { addrs = 10.3.0.0/24\nprefix = fd00::/64\n} }").warnings
+        #expect(same.count == 1 && same.first?.description.contains("the same prefix") == true)
+    }
+
+    @Test func aPrefixIsAskedForByItsLength() throws {
+        let read = try #require(try load(connection("vips = 0.0.0.0, ::/64, fd00:7::/60")).connections.first)
+        #expect(read.virtualAddresses == [.unspecified(.v4)])
+        #expect(read.virtualPrefixes.map(\.description) == ["::/64", "fd00:7::/60"])
+        for wrong in ["10.3.0.0/24", "::/0", "fd00::/128", "0.0.0.0/0"] {
+            let found = errors(connection("vips = \(wrong)"))
+            let isTold = found.first?.contains("vips: '\(wrong)' is no prefix that can be asked for") == true
+            #expect(found.count == 1 && isTold, "\(found)")
+        }
     }
 }

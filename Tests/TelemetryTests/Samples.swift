@@ -111,7 +111,8 @@ enum Samples {
             refusal: .alreadyConnected(local: hq, remote: branch), code: "E-ALREADY-CONNECTED",
             shows: ["hq.example", "branch.example"]),
         Sample(
-            refusal: .noLease(identity: branch, wanted: [IPPrefix(host: .unspecified(.v4))], reason: "pool 'a' is full"),
+            refusal: .noLease(
+                identity: branch, wanted: [IPPrefix(host: .unspecified(.v4))], reason: "pool 'a' is full"),
             code: "E-NO-LEASE", shows: ["branch.example", "any IPv4 address", "pool 'a' is full"]),
         Sample(
             refusal: .noLease(identity: branch, wanted: [], reason: ""), code: "E-ADDRESS-REQUEST-MISSING",

@@ -134,8 +134,10 @@ import UserspacePlane
                 "\(sites.right.net.v4) way", "\(sites.right.net.v4) refusal", "\(sites.right.net.v6) refusal",
             ])
         #expect(try sites.left.goes(to: sites.right.inner.v6) == .unreachable(.hostUnreachable))
+        #expect(plane.closedNetworks(of: ChildSAID(rawValue: 1)).map(\.description) == [sites.right.net.v6])
         try plane.obey(.unprotect(ChildSAID(rawValue: 1), staysBlocked: false))
         #expect(try sites.left.table() == [])
+        #expect(plane.closedNetworks(of: ChildSAID(rawValue: 1)) == [])
         try plane.stop()
     }
 
