@@ -148,11 +148,28 @@ final class ConfigurationStore {
             }
         }
         for (item, name, piece) in read {
-            if reviews { for warning in piece.warnings { onWarning?(warning.description) } }
+            if reviews {
+                for warning in piece.warnings { onWarning?(warning.description) }
+                tellOfOverlaps(piece.pools)
+            }
             enter(piece, item.kind, name, now)
             self.items.note(item, name)
         }
         return nil
+    }
+
+    /// Pools come one by one, and those that are to go are unloaded last: that two overlap for a moment is no mistake.
+    private func tellOfOverlaps(_ pools: [AddressPool]) {
+        guard !pools.isEmpty else { return }
+        let gone = hidden[.pool] ?? []
+        let others =
+            file.pools.filter { !gone.contains($0.name) } + (pieces[.pool]?.all.flatMap(\.pools) ?? [])
+        for pool in pools {
+            for other in others where other.name != pool.name {
+                guard let overlap = other.overlap(with: pool) else { continue }
+                onWarning?("pools '\(other.name)' and '\(pool.name)' overlap: \(overlap.consequence)")
+            }
+        }
     }
 
     /// What was read is not taken in, or other connections are there than a moment ago.

@@ -64,6 +64,39 @@ public struct AddressPool: Hashable, Sendable {
         self.attributes = attributes
     }
 
+    /// What two pools would both lend.
+    public enum Overlap: Hashable, Sendable {
+        /// An address.
+        case addresses
+        /// A prefix, or an address of one.
+        case prefixes
+
+        /// What comes of it: a clause.
+        public var consequence: String {
+            switch self {
+            case .addresses: "two clients may get the same address"
+            case .prefixes: "a client's prefix would be another's too"
+            }
+        }
+    }
+
+    /// What this pool and another would both lend; nil for nothing.
+    public func overlap(with other: AddressPool) -> Overlap? {
+        let (ours, theirs) = (prefixes?.block.range, other.prefixes?.block.range)
+        if Self.meet(ours, theirs) || Self.meet(ours, other.addresses) || Self.meet(addresses, theirs) {
+            return .prefixes
+        }
+        return Self.meet(addresses, other.addresses) ? .addresses : nil
+    }
+
+    /// Whether its own addresses are in its prefixes.
+    public var overlapsItself: Bool { Self.meet(prefixes?.block.range, addresses) }
+
+    private static func meet(_ one: AddressRange?, _ other: AddressRange?) -> Bool {
+        guard let one, let other else { return false }
+        return one.intersection(other) != nil
+    }
+
     /// The most bits that tell the addresses of a block apart, as other gateways have it: no pool needs more.
     private static let roomiest = 31
 

@@ -198,30 +198,20 @@ struct PoolReader {
                 remedy: "give it another name")
         }
         for (index, (pool, location)) in zip(pools, poolLocations).enumerated() {
-            if overlap(pool.prefixes?.block.range, pool.addresses) {
+            if pool.overlapsItself {
                 diagnostics.error(
                     location, "the addresses and the prefixes of pool '\(pool.name)' overlap",
                     remedy: "give each of them a block of its own")
             }
             for other in pools.prefix(index) {
-                let (ours, theirs) = (pool.prefixes?.block.range, other.prefixes?.block.range)
-                if overlap(ours, theirs) || overlap(ours, other.addresses) || overlap(pool.addresses, theirs) {
-                    diagnostics.error(
-                        location,
-                        "pools '\(other.name)' and '\(pool.name)' overlap: a client's prefix would be another's too",
-                        remedy: "give each pool a block of its own")
-                } else if overlap(pool.addresses, other.addresses) {
-                    diagnostics.warning(
-                        location,
-                        "pools '\(other.name)' and '\(pool.name)' overlap: two clients may get the same address",
-                        remedy: "give each pool addresses of its own")
+                guard let overlap = other.overlap(with: pool) else { continue }
+                let message = "pools '\(other.name)' and '\(pool.name)' overlap: \(overlap.consequence)"
+                if overlap == .prefixes {
+                    diagnostics.error(location, message, remedy: "give each pool a block of its own")
+                } else {
+                    diagnostics.warning(location, message, remedy: "give each pool addresses of its own")
                 }
             }
         }
-    }
-
-    private static func overlap(_ one: AddressRange?, _ other: AddressRange?) -> Bool {
-        guard let one, let other else { return false }
-        return one.intersection(other) != nil
     }
 }

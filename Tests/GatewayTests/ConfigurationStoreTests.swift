@@ -52,6 +52,30 @@ import WireFormat
         #expect(store.due == nil)
     }
 
+    private func pool(_ name: String, _ fields: [(String, String)]) -> ViciItem {
+        ViciItem(.pool, name: name, fields: ViciTree { tree in for (key, value) in fields { tree.set(key, value) } })
+    }
+
+    /// A list, as swanctl sends what it does not know, and the same pool once more.
+    @Test func poolsThatOverlapAreWarnedOf() throws {
+        let store = ConfigurationStore(try Fixtures.hq())
+        var told: [String] = []
+        store.onWarning = { told.append($0) }
+        let listed = ViciItem(
+            .pool, name: "a",
+            fields: ViciTree { tree in
+                tree.setList("prefixes", ["fd00::/48"])
+                tree.setList("prefix_length", ["60"])
+            })
+        #expect(store.load([listed, pool("a", [("prefixes", "fd00::/48")])], now: now) == nil && told == [])
+        #expect(store.whole.pools.map(\.prefixes?.length) == [64])
+        #expect(store.load([listed, pool("b", [("addrs", "fd00::/120")])], now: now) == nil)
+        #expect(told == ["pools 'a' and 'b' overlap: a client's prefix would be another's too"])
+        #expect(store.whole.pools.map(\.prefixes?.length) == [60, nil])
+        let wrong = store.load([pool("c", [("prefixes", "10.3.0.0/16")])], now: now)
+        #expect(wrong?.hasPrefix("pools.c.prefixes: '10.3.0.0/16' is not an IPv6 prefix") == true)
+    }
+
     private func tunnel(_ name: String, _ id: String, _ fields: [String: String] = [:]) -> ViciItem {
         ViciItem(
             .connection, name: name,

@@ -14,7 +14,8 @@ import WireFormat
     private static let erin = Identity.fqdn("erin")
 
     private static func pool(_ name: String, _ lower: String, _ upper: String) throws -> AddressPool {
-        let range = try #require(AddressRange(try #require(IPAddress(lower)), try #require(IPAddress(upper))))
+        let ends = (try #require(IPAddress(lower)), try #require(IPAddress(upper)))
+        let range = try #require(AddressRange(ends.0, ends.1))
         return AddressPool(
             name: name, base: "\(lower)-\(upper)", addresses: range,
             attributes: [
@@ -162,7 +163,8 @@ import WireFormat
 
     private static func lender(_ block: String, length: Int = 64, addresses: AddressRange? = nil) throws -> AddressPool
     {
-        let stock = try #require(PrefixStock(try #require(IPPrefix(block)), length: length))
+        let whole = try #require(IPPrefix(block))
+        let stock = try #require(PrefixStock(whole, length: length))
         return AddressPool(name: "p", base: block, addresses: addresses, prefixes: stock)
     }
 

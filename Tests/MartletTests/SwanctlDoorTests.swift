@@ -107,6 +107,24 @@ import ViciMessages
         #expect(SwanctlText.log(log) == ["01[IKE] sent"])
     }
 
+    /// A pool's prefixes have a line of their own.
+    @Test func poolsOfPrefixes() {
+        let answer = ViciTree { tree in
+            tree.setSection("clients") { pool in
+                for (name, value) in [("base", "10.3.0.0"), ("size", "254"), ("online", "2"), ("offline", "1")] {
+                    pool.set(name, value)
+                }
+                pool.set("prefixes", "2001:db8:100::/48")
+                pool.set("prefix-length", "64")
+                for (name, value) in [("size", "65536"), ("online", "1"), ("offline", "0")] {
+                    pool.set("prefixes-" + name, value)
+                }
+            }
+        }
+        let words = SwanctlText.pools(answer).map { $0.split(separator: " ").joined(separator: " ") }
+        #expect(words == ["clients 10.3.0.0 2 / 1 / 254", "2001:db8:100::/48, /64 each 1 / 0 / 65536"])
+    }
+
     @Test func whatTheMonitorShows() {
         func event(_ children: Bool) -> ViciTree {
             ViciTree { tree in

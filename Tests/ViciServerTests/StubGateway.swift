@@ -85,12 +85,15 @@ final class StubGateway: ViciHandler {
         ]
     }
 
+    /// Whether there is a pool of prefixes.
+    var lendsPrefixes = false
+
     func pools() -> [ViciPool] {
         let lease = ViciPool.Lease(address: "10.9.0.1", identity: "carol@example.net", isOnline: true)
         var lender = ViciPool(name: "q", base: "2001:db8:100::", size: 0)
         let prefix = ViciPool.Lease(address: "2001:db8:100:1::/64", identity: "dave", isOnline: false)
         lender.prefixes = ViciPool.Prefixes(block: "2001:db8:100::/48", length: 64, size: 65_536, leases: [prefix])
-        return [ViciPool(name: "p", base: "10.9.0.0", size: 254, leases: [lease]), lender]
+        return [ViciPool(name: "p", base: "10.9.0.0", size: 254, leases: [lease])] + (lendsPrefixes ? [lender] : [])
     }
 
     func install(_ wanted: Bool, child: String, connection: String?) -> ViciOutcome { .failure("not here") }
