@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from .network import ping
+from .planned import restart
 from .processes import Failure
 from .scenario import CHILD, CONNECTION, Scenario
 
@@ -128,8 +129,8 @@ def lend(bench, options):
 
 
 def lend_prefixes(bench, options):
-    """Two clients get prefixes of their own and use addresses of them; a third gets its IPv4 address alone; one that has
-    left can't use its prefix, and comes back to it."""
+    """Two clients get prefixes of their own and use addresses of them, also after both gateways' restarts; a third gets
+    its IPv4 address alone; one that has left can't use its prefix, and comes back to it."""
     bench.set_up()
     a, b = bench.network.a, bench.network.b
     for side in bench.network.sides:
@@ -141,11 +142,13 @@ def lend_prefixes(bench, options):
     hosts = [str(ipaddress.ip_network(prefix)[7]) for prefix in prefixes]
     for host in hosts:
         a.run(["ip", "addr", "add", f"{host}/128", "dev", "lo"]).require()
-    for host in hosts:
-        for side, source, target in ((a, host, b.inner[6]), (b, b.inner[6], host)):
-            answered = ping(side, target, source=source)
-            if answered != 3:
-                raise Failure(f"{answered} of 3 pings answered from {source} to {target}")
+    _require_use(bench, hosts)
+    pools = bench.right.swanctl("--list-pools", "--leases").require().out
+    for gateway in bench.gateways:
+        restart(gateway)
+    if bench.right.swanctl("--list-pools", "--leases").require().out != pools:
+        raise Failure(f"{bench.right.name} has other leases after its restart than before: {pools}")
+    _require_use(bench, hosts)
     _initiate(bench, 2).require()
     bench.require_up()
     _require_said(bench.right, "and no prefix: all 2 prefixes of pool 'both' are in use")
