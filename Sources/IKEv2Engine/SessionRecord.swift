@@ -157,10 +157,11 @@ extension SessionContext {
     /// A process that did not write them had none.
     private func readPrefixes(_ reader: inout RecordReader) throws(RecordError) {
         guard !reader.isAtEnd else { return }
-        assignment.lease?.prefixLoans = try reader.list("prefixes") { reader throws(RecordError) in
+        let loans = try reader.list("prefixes") { reader throws(RecordError) in
             let pool = try reader.text("pool")
             return Lease.PrefixLoan(pool: pool, prefix: try reader.value())
         }
+        assignment.lease?.prefixLoans = loans
         reauthentication.prefixes = try reader.list("prefixes")
     }
 

@@ -192,19 +192,27 @@ import WireFormat
         #expect(pair.left.endpoint.counts.childSAs == 1 && pair.right.released.count == 1)
     }
 
-    /// The next process gives back what this one has lent.
-    @Test func aHandoverKeepsIt() throws {
-        let pair = Self.pair(lends: [Self.lease([Self.first])])
-        pair.connect()
+    private static func takeOver(
+        _ endpoint: IKEv2Endpoint, _ connection: Connection, _ environment: inout Environment
+    ) throws -> IKEv2Endpoint {
         let writer = RecordWriter()
-        _ = pair.right.endpoint.handOver(to: writer)
-        let next = IKEv2Endpoint(configuration: Configuration(connections: [Self.right()]))
-        var environment = Environment(now: pair.now, entropy: SeededEntropy(seed: 9))
+        _ = endpoint.handOver(to: writer)
+        let next = IKEv2Endpoint(configuration: Configuration(connections: [connection]))
         var effects = Effects()
         let octets = writer.buffer.withSpan { span in span.indices.map { span[$0] } }
         var reader = RecordReader(SecretBytes(octets), version: 1)
         try next.takeOver(from: &reader, &environment, &effects)
+        return next
+    }
+
+    /// The next process gives back what this one has lent.
+    @Test func aHandoverKeepsIt() throws {
+        let pair = Self.pair(lends: [Self.lease([Self.first])])
+        pair.connect()
+        var environment = Environment(now: pair.now, entropy: SeededEntropy(seed: 9))
+        let next = try Self.takeOver(pair.right.endpoint, Self.right(), &environment)
         #expect(next.summaries().first?.remotePrefixes == [Self.first])
+        var effects = Effects()
         next.handle(.command(.terminate(.connection("net"))), &environment, &effects)
         // Nobody answers it.
         for _ in 0..<20 {
@@ -214,5 +222,17 @@ import WireFormat
         }
         let released = effects.take().compactMap { if case .release(let lease) = $0 { lease } else { nil } }
         #expect(released.map(\.prefixes) == [[Self.first]])
+    }
+
+    /// So does a client's, which has lent nothing, and knows what to ask for again.
+    @Test func aClientsHandoverKeepsIt() throws {
+        let pair = Self.pair(lends: [Self.lease([Self.first])])
+        pair.connect()
+        let context = try #require(pair.left.endpoint.inOrder.first?.context)
+        context.reauthentication.prefixes = [Self.first]
+        var environment = Environment(now: pair.now, entropy: SeededEntropy(seed: 9))
+        let next = try Self.takeOver(pair.left.endpoint, Self.left([Self.any], []), &environment)
+        #expect(next.summaries().first?.localPrefixes == [Self.first])
+        #expect(next.inOrder.first?.context.reauthentication.prefixes == [Self.first])
     }
 }
