@@ -25,8 +25,7 @@ public struct AddressRange: Hashable, Sendable {
     /// The range that holds `address` alone.
     public init(host address: IPAddress) { self.init(unchecked: address, address) }
 
-    /// Whether `address` lies in the range.
-    // Asked for each packet.
+    /// Whether `address` lies in the range. It is asked for each packet.
     @inlinable @inline(__always)
     public func contains(_ address: IPAddress) -> Bool {
         address.family == family && lower.bits <= address.bits && address.bits <= upper.bits

@@ -47,6 +47,10 @@ final class RouteKeeper {
         var isWanted: Bool { first != nil || isFound || isConfigured }
         var isProtected: Bool { first?.isBlock == false || others.contains { !$0.isBlock } }
 
+        func isBlocked(by child: ChildSAID) -> Bool {
+            ((first.map { [$0] } ?? []) + others).contains { $0.isBlock && $0.child == child }
+        }
+
         /// This is what its child wants, and nothing else any more.
         mutating func claim(_ claim: Claim) {
             release(claim.child)
@@ -151,7 +155,7 @@ final class RouteKeeper {
 
     /// The blocks of a protecting Child SA that are refused, since our side has no address of their family in it.
     func closed(_ child: ChildSAID) -> [IPPrefix] {
-        (prefixes[child] ?? []).filter { blocks[$0]?.blockers.contains(child) == true }
+        Self.blocks(of: sides[child] ?? []).filter { blocks[$0]?.isBlocked(by: child) == true }
     }
 
     /// Ends this Child SA's part in its blocks.
