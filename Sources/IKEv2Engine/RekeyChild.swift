@@ -33,8 +33,11 @@ extension SessionContext {
         }
         installation.complete(self, replacing: old, &turn)
         if let rival { children.update(rival.replacement) { $0.state = .rekeyed } }
-        // Who wants the old one closed does not want it to live on under another number.
-        if let reason = plannedEnd(of: old), reason != .expired { agenda.add(.deleteChild(installation.id, reason)) }
+        // Who wants the old one closed does not want it to live on under another number; that it is used up, or was replaced
+        // by the peer's before its time was over, is no such wish.
+        if let reason = plannedEnd(of: old), reason != .expired, reason != .replaced {
+            agenda.add(.deleteChild(installation.id, reason))
+        }
         guard children.child(old) != nil else { return }
         children.update(old) { $0.state = .rekeyed }
         timers.remove(.childRekey(old))
