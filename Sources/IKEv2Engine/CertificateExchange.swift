@@ -27,6 +27,8 @@ struct SignatureAgreement {
     static let mostResponders = 8
     /// Hashes and authorities of a peer's that are looked at.
     private static let mostAnnounced = 256
+    /// How many of a peer's certificates are looked at: no honest chain, with what helps to judge it, is longer.
+    static let mostCertificates = 32
 
     /// Takes over what a message of the peer's announces.
     mutating func learn(_ notifies: [NotifyPayload]) {
@@ -82,6 +84,18 @@ struct SignatureAgreement {
         if trustsAny { return [CertificateRequestPayload(authorities: [])] + status }
         return (identifiers.isEmpty ? [] : [CertificateRequestPayload(authorities: identifiers)])
             + (wantsRawKeys ? [CertificateRequestPayload(.rawPublicKey, [])] : []) + status
+    }
+
+    /// The same in fewer octets: certificates of any authority, and OCSP answers of any responder. What comes is judged all
+    /// the same.
+    static func shortened(_ requests: [CertificateRequestPayload]) -> [CertificateRequestPayload] {
+        requests.map { request in
+            switch request.encoding {
+            case .x509Signature: CertificateRequestPayload(authorities: [])
+            case .ocsp: CertificateRequestPayload(responders: [])
+            default: request
+            }
+        }
     }
 
     /// CERTREQ for OCSP answers, where one of these connections wants them with certificates.
@@ -167,7 +181,8 @@ extension SessionContext {
     ) -> Query.Proof.Evidence? {
         guard required.method == .publicKey, let authentication else { return nil }
         return Query.Proof.Evidence(
-            required: required, authentication: authentication, certificates: certificates,
+            required: required, authentication: authentication,
+            certificates: Array(certificates.prefix(SignatureAgreement.mostCertificates)),
             hashesAgreed: signatures.saidHashes && signatures.peerHashes != nil)
     }
 

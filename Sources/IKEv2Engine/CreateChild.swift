@@ -106,6 +106,8 @@ struct CreateChild: Exchange {
                 guard let next else { throw .choseWhatWasNotOffered(what: "additional key exchanges without a link") }
                 return .then(next)
             } catch {
+                // Whoever answers so is broken or hostile: the IKE SA ends (RFC 6989 §2.5).
+                if case .badKeyExchange = error { throw .refused(error) }
                 abandon(error, peerInstalledIt: true, context, &turn)
             }
         }

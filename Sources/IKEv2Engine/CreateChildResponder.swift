@@ -51,7 +51,7 @@ enum CreateChildResponder {
         switch request {
         case .child(let wanted): child = wanted
         case .ikeSA(let rekeying):
-            let successor = RekeyIKEResponder.answer(rekeying, keys, context, &turn)
+            let successor = try RekeyIKEResponder.answer(rekeying, keys, context, &turn)
             return Answer(payloads: successor.payloads, successor: successor, followup: successor.followup)
         }
         var old: ChildSA?
@@ -71,6 +71,9 @@ enum CreateChildResponder {
         do throws(ChildChoice.Rejection) {
             return try accept(child, replacing: old, isContested: verdict == .answerAndContest, keys, context, &turn)
         } catch {
+            if case .badKeyExchange = error.refusal, error.notify.type == .invalidSyntax {
+                throw .badPublicValue(error.refusal)
+            }
             if error.notify.type != .invalidKEPayload { context.refuse(error.refusal, child: error.child, &turn) }
             return Answer(payloads: [.notify(error.notify)])
         }
@@ -134,7 +137,7 @@ enum CreateChildResponder {
             return (secret, KeyExchangePayload(method: group.id, data: agreement.publicValue))
         } catch {
             throw ChildChoice.Rejection(
-                notify: NotifyPayload(.noProposalChosen),
+                notify: NotifyPayload(.invalidSyntax),
                 refusal: .badKeyExchange(group: group, reason: error.description), child: name)
         }
     }

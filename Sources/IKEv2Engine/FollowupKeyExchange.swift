@@ -85,6 +85,8 @@ struct FollowupKeyExchange: Exchange {
                     try exchange.finish(rekeying, agreed, all, keys, context, &turn)
                 }
             } catch {
+                // Whoever answers with a value that is none is broken or hostile: the IKE SA ends (RFC 6989 §2.5).
+                if case .badKeyExchange = error { throw .refused(error) }
                 guard case .child(let exchange, _, _) = origin else { throw .refused(error) }
                 exchange.abandon(error, peerInstalledIt: true, context, &turn)
             }

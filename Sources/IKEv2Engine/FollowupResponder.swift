@@ -120,8 +120,11 @@ extension Established {
         if case .encapsulated(let ciphertext, let secret) = answer {
             goOn(ciphertext, secret, method, waiting.header, waiting.arrival, context, &turn)
         } else {
-            context.refuse(.badKeyExchange(group: method, reason: "the public value is not valid"), &turn)
+            // Whoever sends such a value is broken or hostile: the IKE SA ends (RFC 6989 §2.5).
+            let refusal = Refusal.badKeyExchange(group: method, reason: "the public value is not valid")
+            context.refuse(refusal, &turn)
             refuseFollowup(NotifyPayload(.invalidSyntax), waiting.header, waiting.arrival, context, &turn)
+            return .closed(.failed(refusal))
         }
         return proceed(context, &turn)
     }

@@ -336,6 +336,11 @@ public final class IKEv2Endpoint {
             }
             return
         }
+        // Nobody else's SPI is one of ours: somebody sends our own request back, so that we talk to ourselves.
+        if let id = bySPI[header.initiatorSPI], sessions[id]?.context.isInitiator ?? false {
+            turn.publish(.dropped(.unexpected("our own IKE_SA_INIT"), arrival.path), ofStranger: true)
+            return
+        }
         // It comes again, and whoever goes on from here answers it.
         if tables.isHandingOver {
             turn.publish(

@@ -12,6 +12,9 @@ import NetworkTypes
 enum InitResponder {
     /// The longest request that is taken: it has to be kept until IKE_AUTH, whose proof covers it.
     static let longestRequest = 8192
+    /// How many times as long as the request the answer may be: who has not shown that it receives what we send to its
+    /// address may be somebody else, who wants us to send it there.
+    static let amplification = 3
 
     /// What a request leads to.
     enum Outcome {
@@ -141,21 +144,30 @@ enum InitResponder {
         notifies += context.hashNotifies(for: candidates)
         notifies += SessionContext.roundNotifies(for: candidates)
         let requests = SignatureAgreement.requests(candidates)
-        notifies += AnnouncedMethods.notifies(candidates, beside: requests)
+        let announced = AnnouncedMethods.notifies(candidates, beside: requests)
+        notifies += announced
         context.publish(.ikeProposalChosen(acceptance.proposal), &turn)
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
-        let answer = IKESAInit.Response.complete(
-            IKESAInit.Response.Complete(
-                choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
-                keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
-                nonce: NoncePayload(nonce),
-                certificateRequests: requests, notifies: notifies,
-                vendorIDs: acceptance.connection.vendorIDs))
         let header = IKEHeader(
             initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, exchange: .ikeSAInit,
             flags: .response, messageID: 0)
-        let message = Message(header, answer.payloads)
-        guard let response = try? message.encoded() else { return nil }
+        func written(_ requests: [CertificateRequestPayload], _ notifies: [NotifyPayload]) -> Message {
+            let answer = IKESAInit.Response.complete(
+                IKESAInit.Response.Complete(
+                    choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
+                    keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
+                    nonce: NoncePayload(nonce), certificateRequests: requests, notifies: notifies,
+                    vendorIDs: acceptance.connection.vendorIDs))
+            return Message(header, answer.payloads)
+        }
+        var message = written(requests, notifies)
+        guard var response = try? message.encoded() else { return nil }
+        let most = acceptance.isProven ? Int.max : amplification * arrival.byteCount
+        for extras in [announced, []] where response.count > most {
+            message = written(
+                SignatureAgreement.shortened(requests), notifies.filter { !announced.contains($0) } + extras)
+            response = (try? message.encoded()) ?? response
+        }
         context.count(header, isSent: true, &turn)
         context.publish(message: .sent(message.description, bytes: response.count, arrival.path), &turn)
         turn.send(response, arrival.path, arrival.socket)

@@ -28,6 +28,8 @@ enum PeerFault: Error, Hashable {
     case refused(Refusal)
     /// The peer's answer is not one to our request.
     case wrongAnswer(Refusal)
+    /// An authentic request with a public value that is none: its sender is broken or hostile (RFC 6989 §2.5).
+    case badPublicValue(Refusal)
 
     /// What follows from a fault.
     enum Disposition: Hashable {
@@ -69,6 +71,7 @@ enum PeerFault: Error, Hashable {
         case .unauthenticated(let refusal): .closeSession(NotifyPayload(.authenticationFailed), refusal)
         case .refused(let refusal): .closeSession(nil, refusal)
         case .wrongAnswer(let refusal): .abandonExchange(refusal)
+        case .badPublicValue(let refusal): .closeSession(NotifyPayload(.invalidSyntax), refusal)
         }
     }
 

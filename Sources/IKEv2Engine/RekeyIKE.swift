@@ -183,9 +183,10 @@ enum RekeyIKEResponder {
     }
 
     /// Decides about a request.
+    /// - Throws: `badPublicValue` when its key exchange is none.
     static func answer(
         _ request: CreateChildSA.Rekeying, _ keys: SessionKeys, _ context: SessionContext, _ turn: inout Turn
-    ) -> Answer {
+    ) throws(PeerFault) -> Answer {
         let verdict = CollisionTable.verdict(.rekeyIKESA, while: context.collision(nil))
         if verdict == .temporaryFailure || context.awaitsContest { return Answer(NotifyPayload(.temporaryFailure)) }
         let offered = request.securityAssociation.proposals.compactMap { wire -> (WireProposal, Proposal)? in
@@ -216,8 +217,7 @@ enum RekeyIKEResponder {
             agreement = try EphemeralKey.answer(
                 group, to: request.keyExchange.data, entropy: &turn.environment.entropy)
         } catch {
-            context.refuse(.badKeyExchange(group: group, reason: error.description), &turn)
-            return Answer(NotifyPayload(.noProposalChosen))
+            throw .badPublicValue(.badKeyExchange(group: group, reason: error.description))
         }
         let ourSPI = WireProposal.octets(agreed.responderSPI)
         var answer = CreateChildSA.Rekeying(

@@ -170,6 +170,25 @@ import WireFormat
         #expect(pair.left.refusals == [] && pair.right.refusals == [])
     }
 
+    /// The IKE SA stays without a child until somebody at either end asks for it, again and again.
+    @Test(arguments: [true, false]) func theChildComesByHand(fromLeft: Bool) {
+        let pair = pair(.force, .force)
+        pair.connect()
+        let before = pair.left.summary?.initiatorSPI
+        for _ in 0..<2 {
+            pair.left.handle(.command(.terminate(.child("net", connection: nil))))
+            pair.run()
+            #expect(pair.left.endpoint.counts.childSAs == 0 && pair.right.endpoint.counts.childSAs == 0)
+            pair.advance(.minutes(5))
+            #expect(pair.left.endpoint.counts.childSAs == 0 && pair.left.summary?.state == .established)
+            (fromLeft ? pair.left : pair.right).handle(.command(.initiate(connection: "net", child: "net")))
+            pair.run()
+            #expect(pair.left.summary?.children.count == 1 && pair.right.summary?.children.count == 1)
+        }
+        #expect(pair.left.summary?.initiatorSPI == before && pair.right.endpoint.counts.ikeSAs == 1)
+        #expect(pair.left.refusals == [] && pair.right.refusals == [])
+    }
+
     @Test(arguments: [(Connection.Childless.force, Connection.Childless.never), (.allow, .force), (.never, .force)])
     func endsThatDemandOppositesDoNotMeet(left: Connection.Childless, right: Connection.Childless) {
         let pair = pair(left, right)
