@@ -107,6 +107,7 @@ import Testing
         let report: [Payload] = [.notify(NotifyPayload(.invalidSPI, octets))]
         // It was made just now: the packet may have overtaken its message.
         #expect(rogue.ask(.informational, 2, report).count == 1)
+        #expect(pair.right.summary?.children.first?.state == .installed)
         pair.right.environment.now = pair.right.environment.now + .seconds(11)
         for id: UInt32 in 3..<50 { _ = rogue.ask(.informational, id, report) }
         let asked = pair.right.kinds.count {

@@ -149,8 +149,9 @@ import Testing
         let pair = Pair()
         let rogue = try #require(RoguePeer(pair))
         #expect(rogue.authenticate().count == 1)
-        let many = (0..<255).map { TrafficSelector(Pair.prefix("10.1.\($0).0/24")) }
-        let theirs = (0..<255).map { TrafficSelector(Pair.prefix("10.2.\($0).0/24")) }
+        // One in two lies outside of what is configured.
+        let many = (0..<255).map { TrafficSelector(Pair.prefix("10.\($0 % 2 == 0 ? 1 : 7).\($0).0/24")) }
+        let theirs = (0..<255).map { TrafficSelector(Pair.prefix("10.\($0 % 2 == 0 ? 2 : 7).\($0).0/24")) }
         for index: UInt32 in 0..<20 {
             var negotiation = RoguePeer.child(spi: 0xaaaa_0000 + index)
             negotiation.initiatorSelectors = TrafficSelectorPayload(many)
@@ -159,9 +160,13 @@ import Testing
                 CreateChildSA.Child(negotiation: negotiation, nonce: NoncePayload([UInt8](repeating: 7, count: 32))))
             #expect(rogue.ask(.createChildSA, 2 + index, request.payloads).count == 1)
         }
-        #expect(pair.right.endpoint.counts.childSAs <= 21)
+        #expect(pair.right.endpoint.counts.childSAs == 21)
+        let ours = TrafficSelector(Pair.prefix("10.2.0.0/16"))
+        let peers = TrafficSelector(Pair.prefix("10.1.0.0/16"))
         for child in pair.right.summary?.children ?? [] {
-            #expect(child.localSelectors.count <= 255 && child.remoteSelectors.count <= 255)
+            #expect(child.localSelectors.count <= 128 && child.remoteSelectors.count <= 128)
+            #expect(SelectorNarrowing.isNarrowing(child.localSelectors, of: [ours]))
+            #expect(SelectorNarrowing.isNarrowing(child.remoteSelectors, of: [peers]))
         }
         #expect(rogue.ask(.informational, 22, [.delete(DeletePayload(.ikeSA))]).count == 1)
         #expect(pair.right.isEmpty)
