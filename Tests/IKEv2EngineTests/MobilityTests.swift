@@ -14,10 +14,13 @@ import Testing
     private static let second = IPAddress(v4: 0xc633_6402)  // 198.51.100.2
 
     /// Up, without NAT and without pretending one, so that nothing but MOBIKE moves anything.
-    private static func pair(mobike: Bool = true, rightAddresses: [IPAddress] = []) -> Pair {
+    private static func pair(
+        mobike: Bool = true, leftAddresses: [IPAddress] = [], rightAddresses: [IPAddress] = []
+    ) -> Pair {
         var left = Pair.connection()
         left.mobike = mobike
         let pair = Pair(left: left, prefersUDPEncapsulation: false)
+        if !leftAddresses.isEmpty { pair.left.handle(.localAddresses(leftAddresses)) }
         pair.right.handle(.localAddresses(rightAddresses))
         pair.connect()
         pair.left.effects = []
@@ -190,6 +193,26 @@ import Testing
         #expect(pair.right.summary?.path.local.address == Self.second)
         #expect(Self.moves(pair.left).last?.remote.address == Self.second)
         #expect(Self.moves(pair.right).last?.remote.address == Pair.leftAddress)
+        pair.advance(.minutes(2))
+        #expect(pair.left.closeReasons == [] && pair.right.closeReasons == [])
+    }
+
+    /// From its other address there is a way to another of the initiator's addresses only.
+    @Test func aResponderThatLosesItsAddressMayGoToAnotherOfThePeers() {
+        let pair = Self.pair(
+            leftAddresses: [Pair.leftAddress, Self.elsewhere], rightAddresses: [Pair.rightAddress, Self.second])
+        pair.wire = { datagram, fromLeft in
+            let ends = [datagram.path.local.address, datagram.path.remote.address]
+            return (fromLeft ? ends.reversed() : ends) == [Self.second, Self.elsewhere] ? [datagram] : []
+        }
+        pair.right.path = Path(local: Endpoint(Self.second, 0), remote: Endpoint(Self.elsewhere, 0))
+        pair.right.handle(.localAddresses([Self.second]))
+        #expect(pair.right.summary?.path.remote.address == Self.elsewhere)
+        pair.run()
+        #expect(pair.left.summary?.path.remote.address == Self.second)
+        #expect(pair.left.summary?.path.local.address == Self.elsewhere)
+        #expect(Self.moves(pair.right).last?.remote.address == Self.elsewhere)
+        #expect(Self.moves(pair.left).last?.remote.address == Self.second)
         pair.advance(.minutes(2))
         #expect(pair.left.closeReasons == [] && pair.right.closeReasons == [])
     }

@@ -143,6 +143,9 @@ import WireFormat
             }
             #expect(pair.right.isEmpty)
         }
+        // The crowds were not looked through to their ends.
+        let crowds = Event.DropReason.malformed(GrammarError.tooManyPayloads.description)
+        #expect(pair.right.drops.count { $0 == crowds } == 2)
         pair.connect()
         #expect(pair.right.summary?.state == .established)
     }

@@ -320,6 +320,28 @@ import WireFormat
         #expect(pair.right.summary?.children.map(\.outboundSPI) == [0xaaaa_0020])
         #expect(pair.right.endpoint.counts.spis == 1 && pair.right.liveSPIs.count == 2)
     }
+
+    @Test("Attack 7: an IKE SA that has been replaced is not replaced again, nor does it get children")
+    func attack7ReplacedIKESA() throws {
+        let pair = Pair()
+        let rogue = try #require(RoguePeer(pair))
+        #expect(rogue.authenticate().count == 1)
+        let first = rogue.ask(.createChildSA, 2, Self.ikeSA).first
+        #expect(first?.payloads.contains { $0.type == .securityAssociation } == true)
+        #expect(pair.right.endpoint.counts.ikeSAs == 2)
+        for (id, payloads) in [
+            Self.ikeSA, Self.child(nil, to: 0xaaaa_0001), Self.child(0xc0ff_ee00, to: 0xaaaa_0002),
+        ].enumerated() {
+            #expect(notifies(rogue.ask(.createChildSA, UInt32(3 + id), payloads).first) == [.temporaryFailure])
+        }
+        // Its Child SA is the new one's; nothing that is said on the old one closes it.
+        let deletion = Payload.delete(DeletePayload(.children(.esp, spis: [0xc0ff_ee00])))
+        #expect(rogue.ask(.informational, 6, [deletion]).first?.payloads == [])
+        #expect(pair.right.endpoint.counts.ikeSAs == 2 && pair.right.endpoint.counts.childSAs == 1)
+        #expect(pair.right.endpoint.counts.spis == 1 && pair.right.installed.count == 2)
+        #expect(rogue.ask(.informational, 7, [.delete(DeletePayload(.ikeSA))]).first?.payloads == [])
+        #expect(pair.right.endpoint.counts.ikeSAs == 1 && pair.right.endpoint.counts.childSAs == 1)
+    }
 }
 
 extension Event.Kind {

@@ -293,4 +293,37 @@ import WireFormat
         }
         #expect(!isUp)
     }
+
+    /// One of the right length opens to another secret, which only packets could show.
+    @Test(
+        "Attack 9: a ciphertext of another length in IKE_FOLLOWUP_KE ends the IKE SA", arguments: [1, 1087, 1089, 1184])
+    func attack9FollowupCiphertext(_ length: Int) throws {
+        for target in [Command.Target.child("net", connection: nil), .connection("net")] {
+            let (ike, esp) = ("aes128gcm16-prfsha256-x25519", "aes128gcm16-x25519-ke1_mlkem768")
+            let pair = Pair(
+                left: Pair.connection(ike: ike, esp: esp), right: Pair.connection(isLeft: false, ike: ike, esp: esp))
+            pair.connect()
+            for gateway in [pair.left, pair.right] {
+                gateway.endpoint.inOrder.first?.context.connection.proposals = Pair.proposals(
+                    ike + "-ke1_mlkem768", .ike)
+            }
+            pair.left.handle(.command(.rekey(target)))
+            pair.right.answersAtOnce = false
+            pair.run()
+            let (ticket, query) = try #require(pair.right.questions.first)
+            guard case .encapsulated(_, let secret) = pair.right.answer(query) else {
+                Issue.record("another question: \(query)")
+                return
+            }
+            pair.right.questions = []
+            pair.right.handle(.answer(ticket, .encapsulated(Self.octets(5, length), secret)))
+            pair.right.answersAtOnce = true
+            pair.run()
+            expectBlame(pair.left, at: #_sourceLocation)
+            #expect(pair.left.installed.count == 2)
+            // Whoever sends such a thing may keep what it has made for itself.
+            pair.advance(.minutes(2))
+            #expect(pair.left.isEmpty)
+        }
+    }
 }

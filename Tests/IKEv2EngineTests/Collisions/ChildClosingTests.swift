@@ -47,15 +47,20 @@ import Testing
         try crossing.expectNoChild()
     }
 
+    /// Each is answered with nothing: what an end has asked to close itself is not in its answer (RFC 7296 §1.4.1).
     @Test func bothCloseIt() throws {
         let crossing = Self.closing()
         crossing.closeChild(.left)
         crossing.closeChild(.right)
+        for side in Side.allCases {
+            try crossing.pass(from: side)
+            #expect(crossing.lastWords(side.other).hasSuffix("[ ]"))
+        }
         crossing.settle()
         try crossing.expectNoChild()
     }
 
-    /// Both close it, and what one of them says, or hears, is lost.
+    /// Both close it, and what one of them asks, or answers, is lost. Whoever has been asked has nothing to wait for.
     @Test(arguments: Side.allCases, [true, false]) func bothCloseItAndAMessageIsLost(_ side: Side, request: Bool) throws
     {
         let crossing = Self.closing()
@@ -64,6 +69,8 @@ import Testing
         if !request { try crossing.pass(from: side.other) }
         _ = try crossing.keep(from: side)
         if !request { _ = try crossing.keep(from: side) }
+        crossing.settle()
+        #expect(crossing[side].endpoint.counts.childSAs == 0)
         crossing.advance(.minutes(1))
         try crossing.expectNoChild()
     }

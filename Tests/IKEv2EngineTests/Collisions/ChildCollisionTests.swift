@@ -117,6 +117,8 @@ import Testing
             crossing.settle()
         } else {
             try crossing.pass(from: .right)
+            // What was replaced by the other end is not in use again.
+            #expect(crossing[.left].summary?.children.map(\.state) == [.rekeyed, .installed])
             crossing.arrive(closing, from: .right)
             crossing.settle()
         }
@@ -269,7 +271,10 @@ import Testing
             try crossing.pass(from: .left)
             try crossing.pass(from: .right)
         }
-        #expect(crossing[.left].endpoint.counts.childSAs == 3 && crossing[.right].endpoint.counts.childSAs == 3)
+        for side in Side.allCases {
+            let states = crossing[side].summary?.children.map(\.state) ?? []
+            #expect(states.count == 3 && states.count { $0 == .installed } == 1, "\(side): \(states)")
+        }
         crossing.rekeyChild(who)
         crossing.settle()
         crossing.advance(.minutes(1))

@@ -99,24 +99,31 @@ import Testing
         }
         crossing.settle()
         #expect(crossing.owner == side)
+        // It was replaced: nobody has to be told that a time is over, and packets on their way are still taken.
+        let reasons = crossing[side.other].kinds.compactMap { kind -> Event.CloseReason? in
+            if case .childClosed(let child, let reason) = kind, child.id == old.id { reason } else { nil }
+        }
+        #expect(reasons == [.replaced])
         try crossing.expectOne()
     }
 
-    /// Who has answered is told to close the child: the old one and its replacement go, whatever comes first.
-    @Test(arguments: Side.allCases, [true, false])
-    func whoWasAskedClosesTheChild(_ side: Side, beforeTheAnswer: Bool) throws {
+    /// Who has answered is told to close the child: the old one and its replacement go, whatever comes first: the answer, or
+    /// the closing of one or both.
+    @Test(arguments: Side.allCases, 0...2)
+    func whoWasAskedClosesTheChild(_ side: Side, beforeTheAnswer: Int) throws {
         let crossing = Crossing()
         crossing.carriesAlways = false
         crossing.rekeyChild(side)
         try crossing.pass(from: side)
-        if beforeTheAnswer {
-            let answer = try crossing.keep(from: side.other)
-            crossing.closeChild(side.other)
+        let answer = try crossing.keep(from: side.other)
+        if beforeTheAnswer == 0 { crossing.arrive(answer, from: side.other) }
+        crossing.closeChild(side.other)
+        for _ in 0..<beforeTheAnswer {
             try crossing.pass(from: side.other)
-            crossing.arrive(answer, from: side.other)
-        } else {
-            crossing.closeChild(side.other)
+            try crossing.pass(from: side)
         }
+        if beforeTheAnswer > 0 { crossing.arrive(answer, from: side.other) }
+        if beforeTheAnswer == 2 { #expect(crossing[side].endpoint.counts.childSAs == 0) }
         crossing.advance(.minutes(1))
         for end in Side.allCases { #expect(crossing[end].endpoint.counts.childSAs == 0, "\(end)") }
         for end in Side.allCases { #expect(crossing[end].endpoint.counts.spis == 0, "\(end)") }

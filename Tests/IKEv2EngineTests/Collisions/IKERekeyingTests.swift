@@ -164,6 +164,35 @@ import Testing
         }
     }
 
+    /// One answer is late, and the other end, which has decided the contest, uses the new IKE SA before it comes: whoever
+    /// sees that has its answer.
+    @Test(arguments: [Lowest.leftRequest, .rightAnswer]) func theWinnerIsUsedBeforeTheAnswer(_ lowest: Lowest) throws {
+        let crossing = Self.crossing(lowest)
+        let before = try #require(crossing[.left].summary)
+        crossing.rekeyIKE(.left)
+        crossing.rekeyIKE(.right)
+        try crossing.pass(from: .left)
+        try crossing.pass(from: .right)
+        let late = try crossing.keep(from: .right)
+        try crossing.pass(from: .left)
+        let closing = try crossing.keep(from: .right)
+        crossing.rekeyChild(.right)
+        try crossing.pass(from: .right)
+        #expect(crossing.lastWords(.left).contains("CREATE_CHILD_SA response 0 [ SA"))
+        crossing.settle()
+        // Nobody has to wait for the late answer; what it has made is closed.
+        crossing.arrive(late, from: .right)
+        crossing.arrive(closing, from: .right)
+        crossing.settle()
+        try crossing.expectAgreement()
+        crossing.advance(.minutes(2))
+        #expect(owner(crossing) == .right)
+        let after = try #require(crossing[.left].summary)
+        #expect(after.initiatorSPI != before.initiatorSPI)
+        #expect(after.children.map(\.inboundSPI) != before.children.map(\.inboundSPI))
+        try crossing.expectOne()
+    }
+
     /// One request is lost: it comes again when the other end is done.
     @Test(arguments: Lowest.allCases, Side.allCases) func aRequestIsLost(_ lowest: Lowest, from side: Side) throws {
         let crossing = Self.crossing(lowest)
@@ -190,7 +219,13 @@ import Testing
         crossing.arrive(late, from: .left)
         #expect(crossing.lastWords(.right).contains("TEMP_FAIL"))
         let closing = try crossing.keep(from: .right)
-        if !closingFirst { try crossing.pass(from: .right) }
+        if !closingFirst {
+            try crossing.pass(from: .right)
+            // Nothing will come of its own: it has taken the other end's.
+            let summaries = crossing[.left].endpoint.summaries()
+            #expect(summaries.map(\.state) == [.rekeyed, .established])
+            #expect(summaries.map(\.children.count) == [0, 1])
+        }
         crossing.arrive(closing, from: .right)
         crossing.settle()
         #expect(owner(crossing) == .right)
@@ -273,7 +308,12 @@ import Testing
         crossing.carriesAlways = false
         crossing.closeIKE(.left)
         crossing.closeIKE(.right)
-        if let lost { _ = try crossing.keep(from: lost) }
+        if let lost {
+            _ = try crossing.keep(from: lost)
+            crossing.settle()
+            // It has heard that the other end wants the same, and has nothing to wait for.
+            #expect(crossing[lost].isEmpty)
+        }
         crossing.advance(.minutes(2))
         crossing.expectNothing()
     }
@@ -300,8 +340,8 @@ import Testing
         try crossing.expectOne()
     }
 
-    /// The request about the Child SA is late: the IKE SA that it came on is replaced, and it is done on the new one.
-    @Test(arguments: Side.allCases) func aChildsRequestComesOnTheReplacedIKESA(_ side: Side) throws {
+    /// The request about the Child SA goes by the new IKE SA and comes before the answer that makes it: it comes again.
+    @Test(arguments: Side.allCases) func aChildsRequestOvertakesTheNewIKESA(_ side: Side) throws {
         let crossing = Self.crossing()
         let before = try #require(crossing[.left].summary)
         crossing.rekeyIKE(side)
