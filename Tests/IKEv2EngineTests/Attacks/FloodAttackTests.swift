@@ -63,6 +63,35 @@ import WireFormat
         #expect(pair.left.kinds.contains(.cookieDemanded(byUs: false)))
     }
 
+    @Test("Attack 29: who is connected goes on during a flood, and when it is over nobody is asked for a cookie")
+    func attack29Before() throws {
+        let pair = Self.open()
+        pair.connect()
+        let before = try #require(pair.left.summary)
+        for index in 0..<1_000 {
+            let bytes = try Self.request(spi: UInt64(index + 1))
+            let path = Self.path(0x0a00_0000 + UInt32(index))
+            pair.right.handle(.datagram(Datagram(bytes, path: path, socket: .plain)))
+            _ = pair.right.takeOutbox()
+            guard index % 200 == 100 else { continue }
+            for gateway in [pair.left, pair.right] {
+                gateway.handle(.command(.rekey(.child("net", connection: nil))))
+                pair.run()
+            }
+        }
+        pair.left.handle(.command(.rekey(.connection("net"))))
+        pair.run()
+        let after = try #require(pair.left.summary)
+        #expect(after.initiatorSPI != before.initiatorSPI && after.state == .established)
+        #expect(after.children.count == 1 && after.children.map(\.id) != before.children.map(\.id))
+        #expect(pair.left.closeReasons == [.replaced] && pair.left.refusals == [])
+        let bytes = try Self.request(spi: 5_000)
+        #expect(try !admits(pair, bytes, Self.path(0x0a01_0000)))
+        pair.advance(.seconds(31))
+        #expect(pair.right.endpoint.counts.halfOpen == 0)
+        #expect(try admits(pair, bytes, Self.path(0x0a01_0000)))
+    }
+
     @Test("Attack 30: a cookie is good for its own request, its own address and a short time")
     func attack30() throws {
         let pair = Self.open()
