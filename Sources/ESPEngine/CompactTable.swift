@@ -46,10 +46,10 @@ public struct CompactTable<Key: Hashable, Value> {
         return self[key]
     }
 
-    /// All keys, in no order.
-    public var keys: [Key] { slots.compactMap { $0?.key } }
-    /// All values, in no order.
-    public var values: [Value] { slots.compactMap { $0?.value } }
+    /// All keys, in no order; nothing is copied.
+    public var keys: some Sequence<Key> { slots.lazy.compactMap { $0?.key } }
+    /// All values, in no order; nothing is copied.
+    public var values: some Sequence<Value> { slots.lazy.compactMap { $0?.value } }
 
     // MARK: Slots
 

@@ -101,7 +101,7 @@ struct AssociationRegister {
     private mutating func free(_ slot: Int32) { freeSlots[Int(slot) % freeSlots.count].append(slot) }
 
     func outbound(of child: ChildSAID) -> [Outbound] {
-        (outbound.values + namesakes.values.joined()).filter { $0.child == child }
-            .sorted { $0.handle.slot < $1.handle.slot }
+        let found = outbound.values.filter { $0.child == child } + namesakes.values.joined().filter { $0.child == child }
+        return found.sorted { $0.handle.slot < $1.handle.slot }
     }
 }

@@ -48,7 +48,8 @@ final class RouteKeeper {
         var isProtected: Bool { first?.isBlock == false || others.contains { !$0.isBlock } }
 
         func isBlocked(by child: ChildSAID) -> Bool {
-            ((first.map { [$0] } ?? []) + others).contains { $0.isBlock && $0.child == child }
+            func isIt(_ claim: Claim) -> Bool { claim.isBlock && claim.child == child }
+            return first.map(isIt) == true || others.contains(where: isIt)
         }
 
         /// This is what its child wants, and nothing else any more.
