@@ -101,7 +101,8 @@ struct AssociationRegister {
     private mutating func free(_ slot: Int32) { freeSlots[Int(slot) % freeSlots.count].append(slot) }
 
     func outbound(of child: ChildSAID) -> [Outbound] {
-        let found = outbound.values.filter { $0.child == child } + namesakes.values.joined().filter { $0.child == child }
-        return found.sorted { $0.handle.slot < $1.handle.slot }
+        let found = outbound.values.filter { $0.child == child }
+        let alike = namesakes.values.joined().filter { $0.child == child }
+        return (found + alike).sorted { $0.handle.slot < $1.handle.slot }
     }
 }
