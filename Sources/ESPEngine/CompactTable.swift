@@ -2,22 +2,25 @@
 /// and five sixths are in use. A `Dictionary` of 100,000 entries uses three eighths of its own.
 ///
 /// Slots with linear probing, so that a look costs a few neighbours; what is taken out leaves no trace. It is for control
-/// threads: whoever looks for each packet has tables of its own.
+/// threads: whoever looks for each packet has tables of its own. All of it can be inlined: without that each look from
+/// another module asks the runtime for the types of keys and values, which is most of its cost.
 public struct CompactTable<Key: Hashable, Value> {
-    private var slots: [(key: Key, value: Value)?] = []
+    @usableFromInline var slots: [(key: Key, value: Value)?] = []
+    @usableFromInline var entries = 0
+
     /// How many entries there are.
-    public private(set) var count = 0
+    @inlinable public var count: Int { entries }
 
     /// Starts empty.
-    public init() {}
+    @inlinable public init() {}
 
     /// Whether there is none.
-    public var isEmpty: Bool { count == 0 }
+    @inlinable public var isEmpty: Bool { entries == 0 }
 
     /// The value of a key; nil for none, and to take it out.
-    public subscript(_ key: Key) -> Value? {
+    @inlinable public subscript(_ key: Key) -> Value? {
         get {
-            guard count > 0 else { return nil }
+            guard entries > 0 else { return nil }
             return slots[place(of: key)]?.value
         }
         set {
@@ -25,54 +28,54 @@ public struct CompactTable<Key: Hashable, Value> {
                 remove(key)
                 return
             }
-            if (count + 1) * 6 > slots.count * 5 { grow() }
+            if (entries + 1) * 6 > slots.count * 5 { grow() }
             let place = place(of: key)
-            if slots[place] == nil { count += 1 }
+            if slots[place] == nil { entries += 1 }
             slots[place] = (key, newValue)
         }
     }
 
     /// Takes a key out and returns what it had; nil for nothing.
-    @discardableResult
+    @discardableResult @inlinable
     public mutating func removeValue(forKey key: Key) -> Value? {
         defer { remove(key) }
         return self[key]
     }
 
     /// Puts a value in and returns what the key had before; nil for nothing.
-    @discardableResult
+    @discardableResult @inlinable
     public mutating func updateValue(_ value: Value, forKey key: Key) -> Value? {
         defer { self[key] = value }
         return self[key]
     }
 
     /// All keys, in no order; nothing is copied.
-    public var keys: some Sequence<Key> { slots.lazy.compactMap { $0?.key } }
+    @inlinable public var keys: some Sequence<Key> { slots.lazy.compactMap { $0?.key } }
     /// All values, in no order; nothing is copied.
-    public var values: some Sequence<Value> { slots.lazy.compactMap { $0?.value } }
+    @inlinable public var values: some Sequence<Value> { slots.lazy.compactMap { $0?.value } }
 
     // MARK: Slots
 
     /// The slot of a key, or the empty one where it would be. There is always an empty one.
-    private func place(of key: Key) -> Int {
+    @inlinable func place(of key: Key) -> Int {
         var index = home(key)
         while let entry = slots[index], entry.key != key { index = next(index) }
         return index
     }
 
     /// Where a key would like to be: hash values are spread over everything that a number can be.
-    private func home(_ key: Key) -> Int {
+    @inlinable func home(_ key: Key) -> Int {
         Int(UInt(bitPattern: key.hashValue).multipliedFullWidth(by: UInt(slots.count)).high)
     }
 
-    private func next(_ index: Int) -> Int { index + 1 == slots.count ? 0 : index + 1 }
+    @inlinable func next(_ index: Int) -> Int { index + 1 == slots.count ? 0 : index + 1 }
 
-    private mutating func remove(_ key: Key) {
-        guard count > 0 else { return }
+    @inlinable mutating func remove(_ key: Key) {
+        guard entries > 0 else { return }
         var hole = place(of: key)
         guard slots[hole] != nil else { return }
         slots[hole] = nil
-        count -= 1
+        entries -= 1
         // What had to give way to it may come nearer to where it would like to be.
         var index = next(hole)
         while let entry = slots[index] {
@@ -86,7 +89,7 @@ public struct CompactTable<Key: Hashable, Value> {
         }
     }
 
-    private mutating func grow() {
+    @inlinable mutating func grow() {
         let former = slots
         slots = Array(repeating: nil, count: max(8, former.count + former.count / 4))
         for case let entry? in former { slots[place(of: entry.key)] = entry }
