@@ -40,6 +40,15 @@ import Testing
         #expect(tunnels.conflict(with: Self.tunnel("d", [Self.host(9)]))?.contains("'d'") == true)
     }
 
+    @Test(arguments: [([host(1)], [host(1)]), ([host(1)], [.any]), ([.any], [host(1)]), ([], [host(1)]), ([.any], [])])
+    func twoThatMeetAreRivalsWhereAnAddressNamesEither(_ one: [AddressPattern], _ other: [AddressPattern]) {
+        for (isOne, isOther) in [(true, true), (true, false), (false, true), (false, false)] {
+            let tunnels = CloudflareTunnels([Self.tunnel("a", one, isAddressed: isOne)])
+            let conflict = tunnels.conflict(with: Self.tunnel("b", other, isAddressed: isOther))
+            #expect((conflict != nil) == (isOne || isOther), "\(isOne), \(isOther)")
+        }
+    }
+
     /// Whoever is looked at alone is found among all, and nobody else.
     @Test func nobodyIsPassedOver() throws {
         var chance: UInt64 = 7
