@@ -8,7 +8,7 @@ from .gateways import KINDS
 from .network import Plumbing
 from .processes import Failure, TimedOut, last_lines, run
 from .scenario import SUITES, Scenario
-from .usage import usage
+from .usage import run_time, usage
 
 #: Handshakes before the measured ones: code and tables are warm then, on both sides alike.
 WARM_UP = 100
@@ -109,7 +109,8 @@ secrets {{
 
 
 def handshakes(kind, group, network, directory, options, figures):
-    """Handshakes, each with its Child SA and its deletion, per second of the responder's processor time."""
+    """Handshakes, each with its Child SA, per second of the responder's processor time: such as are deleted at once, the
+    deletion counted in, and then such as stay."""
     responder = Responder(GROUPS[group])
     gateway = KINDS[kind](network.b, directory)
     gateway.is_quiet = True
@@ -117,23 +118,36 @@ def handshakes(kind, group, network, directory, options, figures):
     gateway.settings = "dos_protection = no\n  ikesa_table_size = 4096\n  ikesa_table_segments = 16"
     gateway.write(responder.configuration(network.b))
     before = Plumbing(network.b)
+    count = options.handshakes
     try:
         gateway.start()
+        pid = gateway.daemon.pid
         _load(network, responder, options, first=0, count=WARM_UP)
-        start = usage(gateway.daemon.pid).cpu
-        wall = _load(network, responder, options, first=WARM_UP, count=options.handshakes)
-        end = usage(gateway.daemon.pid)
-        if gateway.sas():
-            raise Failure(f"{gateway.name} keeps {len(gateway.sas())} IKE SAs that were deleted")
+        times = [run_time(pid)]
+        wall = _load(network, responder, options, first=WARM_UP, count=count)
+        times.append(run_time(pid))
+        _require_sas(gateway, 0)
+        times.append(run_time(pid))
+        establish(network, responder, options, first=WARM_UP + count, count=count)
+        times.append(run_time(pid))
+        _require_sas(gateway, count)
+        resident = usage(pid).resident
         gateway.stop()
         left = Plumbing(network.b).open_leftovers(before)
         if left:
             raise Failure(f"{gateway.name} left behind: {'; '.join(left)}")
     finally:
         gateway.abandon()
-    figures.add(f"handshakes/{group}", "1/cpu-s", kind, options.handshakes / (end.cpu - start))
-    figures.add(f"handshakes-wall/{group}", "1/s", kind, options.handshakes / wall)
-    figures.add(f"handshakes-memory/{group}", "MiB", kind, end.resident / 2**20)
+    figures.add(f"handshakes/{group}", "1/cpu-s", kind, count / (times[3] - times[2]))
+    figures.add(f"handshakes-deleted/{group}", "1/cpu-s", kind, count / (times[1] - times[0]))
+    figures.add(f"handshakes-wall/{group}", "1/s", kind, count / wall)
+    figures.add(f"handshakes-memory/{group}", "MiB", kind, resident / 2**20)
+
+
+def _require_sas(gateway, count):
+    found = len(gateway.sas())
+    if found != count:
+        raise Failure(f"{gateway.name} has {found} IKE SAs where {count} should be")
 
 
 def establish(network, responder, options, first, count):

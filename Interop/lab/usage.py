@@ -42,3 +42,16 @@ def usage(pid):
         resident=int(status["VmRSS"].split()[0]) * 1024, highest=int(status["VmHWM"].split()[0]) * 1024,
         descriptors=len(targets), sockets=sum(target.startswith("socket:") for target in targets),
         threads=int(status["Threads"].split()[0]))
+
+
+def run_time(pid):
+    """Processor time of the threads that there are, in seconds, to the nanosecond: ticks are too coarse for a fifth of a
+    second. Threads that have ended are not in it."""
+    try:
+        total = 0
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="utf-8") as source:
+                total += int(source.read().split()[0])
+    except (OSError, IndexError) as error:
+        raise Failure(f"process {pid} cannot be measured: {error}") from None
+    return total / 1e9
