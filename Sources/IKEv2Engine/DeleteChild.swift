@@ -82,7 +82,7 @@ extension SessionContext {
             let reason = deletionReason(child)
             leaveTrap(child, reason, &turn)
             removeChild(child.id, reason, staysBlocked: reason.staysBlocked(template.closeAction), &turn)
-            if reason == .byPeer, template.closeAction == .start { agenda.add(.createChild(template.name)) }
+            if reason == .byPeer, template.closeAction == .start { restart(template.name, &turn) }
         }
         return ours
     }

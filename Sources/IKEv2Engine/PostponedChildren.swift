@@ -1,7 +1,8 @@
 import Clockwork
 import IKECore
 
-/// Children that the peer could not make for the moment (TEMPORARY_FAILURE, RFC 7296 §2.25), and how often that was so.
+/// Children that are made after a pause: such as the peer could not make for the moment (TEMPORARY_FAILURE, RFC 7296
+/// §2.25), and how often that was so, and such as it has closed.
 ///
 /// It owns names and counts. It never starts anything.
 struct PostponedChildren {
@@ -20,9 +21,12 @@ struct PostponedChildren {
             tries.remove(at: index)
             return false
         }
-        if !waiting.contains(name) { waiting.append(name) }
+        hold(name)
         return true
     }
+
+    /// Notes that a child has to wait, however often it has.
+    mutating func hold(_ name: String) { if !waiting.contains(name) { waiting.append(name) } }
 
     /// Those that wait.
     var names: [String] { waiting }
@@ -54,6 +58,17 @@ extension SessionContext {
         let pause = Self.rekeyPause + Self.rekeyPause.scaled(by: turn.environment.entropy.fraction())
         timers.set(.childCreation, to: turn.now + pause)
         return true
+    }
+
+    /// How long a child that the peer has closed stays closed. A request that is right behind the answer about its end gets
+    /// lost with some peers: while they read that, they take a request of the same message ID for one that they have.
+    static let restartPause = Interval.milliseconds(200)
+
+    /// The peer has closed this child, and it is to come back.
+    func restart(_ name: String, _ turn: inout Turn) {
+        postponed.hold(name)
+        let time = turn.now + Self.restartPause
+        timers.set(.childCreation, to: min(time, timers.deadline(of: .childCreation) ?? time))
     }
 
     /// Children that had to wait are tried again.
