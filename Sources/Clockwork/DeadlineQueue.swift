@@ -102,7 +102,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         var parent = start
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+            for child in (2 * parent + 1)...(2 * parent + 2) where child < heap.count {
                 if heap[child].isBefore(heap[least]) { least = child }
             }
             guard least != parent else { return }

@@ -6,7 +6,7 @@ public import NetworkTypes
 /// It is made once for a configuration. It decides nothing: among those that it finds, ``ConnectionLookup`` has the say,
 /// and what it finds is what a look at all of them would find.
 public struct ConnectionDirectory: Sendable {
-    private let connections: [Connection]
+    private let connections: [ConfiguredConnection]
     private let places: [String: Int]
     /// Connections whose peers are single addresses, by these.
     private let hosts: [IPAddress: [Int]]
@@ -15,7 +15,7 @@ public struct ConnectionDirectory: Sendable {
 
     /// A directory of these connections.
     public init(_ connections: [Connection] = []) {
-        self.connections = connections
+        self.connections = ConfiguredConnection.list(connections)
         var places: [String: Int] = [:]
         var hosts: [IPAddress: [Int]] = [:]
         var others: [Int] = []
@@ -35,13 +35,16 @@ public struct ConnectionDirectory: Sendable {
     }
 
     /// The connection of this name.
-    public func connection(named name: String) -> Connection? { places[name].map { connections[$0] } }
+    public func connection(named name: String) -> Connection? { configured(named: name)?.connection }
+
+    /// The same without a copy.
+    public func configured(named name: String) -> ConfiguredConnection? { places[name].map { connections[$0] } }
 
     /// Whether there is a connection of this name.
     public func has(_ name: String) -> Bool { places[name] != nil }
 
     /// The connections that allow both ends of `path`, the closest first.
-    public func candidates(for path: Path) -> [Connection] {
+    public func candidates(for path: Path) -> [ConfiguredConnection] {
         let named = hosts[path.remote.address] ?? []
         // Both lists are in the configuration's order, which decides where all else is equal.
         let found = named.isEmpty ? others : others.isEmpty ? named : (named + others).sorted()

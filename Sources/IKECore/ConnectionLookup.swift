@@ -6,26 +6,25 @@ public import NetworkTypes
 /// It owns the order of preference and nothing else. The order is total: where two connections fit equally well, the one
 /// that the configuration names first is taken.
 public struct ConnectionLookup: Sendable {
-    private let connections: [Connection]
+    private let connections: [ConfiguredConnection]
 
     /// A look-up among these connections.
-    public init(_ connections: [Connection]) { self.connections = connections }
+    public init(_ connections: [Connection]) { self.connections = ConfiguredConnection.list(connections) }
 
     /// The connections that allow both ends of `path`, the closest first: the peer's address weighs more than ours.
-    public func candidates(for path: Path) -> [Connection] {
+    public func candidates(for path: Path) -> [ConfiguredConnection] {
         Self.candidates(among: connections.indices, of: connections, for: path)
     }
 
-    /// The same among the connections at `places`, which are in the configuration's order. Only places are moved about: a
-    /// connection is large.
+    /// The same among the connections at `places`, which are in the configuration's order.
     static func candidates(
-        among places: some Sequence<Int>, of connections: [Connection], for path: Path
-    ) -> [Connection] {
+        among places: some Sequence<Int>, of connections: [ConfiguredConnection], for path: Path
+    ) -> [ConfiguredConnection] {
         var fitting: [Rank] = []
         for place in places {
-            guard let remote = specificity(connections[place].remoteAddresses, path.remote.address),
-                let local = specificity(connections[place].localAddresses, path.local.address),
-                !connections[place].isPolicyOnly
+            let connection = connections[place].connection
+            guard let remote = specificity(connection.remoteAddresses, path.remote.address),
+                let local = specificity(connection.localAddresses, path.local.address), !connections[place].isPolicyOnly
             else { continue }
             fitting.append(Rank(identity: 0, remote: remote, local: local, index: place))
         }
@@ -36,7 +35,7 @@ public struct ConnectionLookup: Sendable {
     /// How the identities of IKE_AUTH pick one of the candidates.
     public enum Verdict: Hashable, Sendable {
         /// This connection.
-        case connection(Connection)
+        case connection(ConfiguredConnection)
         /// None accepts the peer's identity; what they would accept.
         case identityMismatch(expected: [IdentityPattern])
         /// Some accept the peer, but none is whom it asks for; who they are.
@@ -47,18 +46,18 @@ public struct ConnectionLookup: Sendable {
     /// the peer's identity wins, then the order of the candidates. `asked` is whom the peer wants to reach; nil for
     /// anybody.
     public static func verdict(
-        among candidates: [Connection], peer: Identity, asked: Identity?, path: Path
+        among candidates: [ConfiguredConnection], peer: Identity, asked: Identity?, path: Path
     ) -> Verdict {
-        var best: (rank: Rank, connection: Connection)?
+        var best: (rank: Rank, connection: ConfiguredConnection)?
         var expected: [IdentityPattern] = []
         var ours: [Identity] = []
         for (index, candidate) in candidates.enumerated() {
-            let pattern = candidate.expectedIdentity(of: path.remote.address)
+            let pattern = candidate.connection.expectedIdentity(of: path.remote.address)
             guard pattern.matches(peer) else {
                 if !expected.contains(pattern) { expected.append(pattern) }
                 continue
             }
-            let identity = candidate.ownIdentity(at: path.local.address)
+            let identity = candidate.connection.ownIdentity(at: path.local.address)
             if let asked, !IdentityPattern.exactly(identity).matches(asked) {
                 if !ours.contains(identity) { ours.append(identity) }
                 continue

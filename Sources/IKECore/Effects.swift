@@ -22,27 +22,30 @@ public enum Effect: Sendable {
 public struct Effects: Sendable {
     /// What is to be done, the first first.
     public private(set) var list: [Effect] = []
+    /// How many of these are for the data plane.
+    private var planeCount = 0
 
     /// Starts empty.
     public init() {}
 
-    /// Adds one more thing at the end.
-    public mutating func append(_ effect: Effect) { list.append(effect) }
+    /// Adds one more thing at the end, or at the end of what the data plane is to do: a peer may send, and be answered, as
+    /// soon as it hears from us.
+    public mutating func append(_ effect: consuming Effect) {
+        if case .plane = effect {
+            list.insert(effect, at: planeCount)
+            planeCount += 1
+        } else {
+            list.append(effect)
+        }
+    }
 
-    /// Takes out everything: first what the data plane is to do, then the rest, either in order. A peer may send, and be
-    /// answered, as soon as it hears from us.
+    /// Takes out everything: first what the data plane is to do, then the rest, either in order.
     public mutating func take() -> [Effect] {
         var taken: [Effect] = []
         // As many come next time, more or less: no growing by doubling.
         taken.reserveCapacity(list.count)
         swap(&taken, &list)
-        guard let late = taken.lastIndex(where: \.isForPlane), !taken[..<late].allSatisfy(\.isForPlane) else {
-            return taken
-        }
-        return taken.filter(\.isForPlane) + taken.filter { !$0.isForPlane }
+        planeCount = 0
+        return taken
     }
-}
-
-extension Effect {
-    fileprivate var isForPlane: Bool { if case .plane = self { true } else { false } }
 }

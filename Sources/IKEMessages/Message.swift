@@ -67,6 +67,10 @@ public enum ReceivedMessage: Hashable, Sendable {
 
     /// Reads a datagram (without a non-ESP marker).
     public init(parsing datagram: Span<UInt8>) throws(GrammarError) {
+        try self.init(datagram, bytes: [UInt8](copying: datagram))
+    }
+
+    private init(_ datagram: Span<UInt8>, bytes: @autoclosure () -> [UInt8]) throws(GrammarError) {
         guard datagram.count <= Message.maximumLength else { throw .messageTooLong(datagram.count) }
         var reader = WireReader(datagram)
         let prefix = try IKEHeader.Prefix(parsing: &reader)
@@ -84,10 +88,9 @@ public enum ReceivedMessage: Hashable, Sendable {
         let payload = try EncryptedPayload(walk.stop, parsing: &reader)
         self = .sealed(
             SealedMessage(
-                header: header, unprotected: walk.payloads, payload: payload, bytes: [UInt8](copying: datagram),
-                headOffset: headOffset))
+                header: header, unprotected: walk.payloads, payload: payload, bytes: bytes(), headOffset: headOffset))
     }
 
-    /// The same for an array.
-    public init(parsing datagram: [UInt8]) throws(GrammarError) { try self.init(parsing: datagram.span) }
+    /// The same for an array, which a sealed message keeps.
+    public init(parsing datagram: [UInt8]) throws(GrammarError) { try self.init(datagram.span, bytes: datagram) }
 }

@@ -50,7 +50,7 @@ extension Message {
         header.write(first: .encrypted, into: &writer)
         EncryptedPayload.writeHead(
             firstInner: payloads.first?.type ?? .none, fragment: nil, bodyLength: 0, into: &writer)
-        return OpenedMessage.intermediateOctets(head: writer.bytes, plaintext: inside)
+        return OpenedMessage.intermediateOctets(head: writer.bytes[...], plaintext: inside[...])
     }
 
     /// The chain of payloads before encryption.
@@ -63,14 +63,15 @@ extension Message {
     }
 
     private func seal(
-        _ inside: [UInt8], firstInner: PayloadType, fragment: EncryptedPayload.Fragment?,
+        _ inside: consuming [UInt8], firstInner: PayloadType, fragment: EncryptedPayload.Fragment?,
         with cipher: borrowing some SKCipher, iv: [UInt8]
     ) throws(WritingError) -> [UInt8] {
         guard iv.count == cipher.ivLength else { throw .ivLength(iv.count, expected: cipher.ivLength) }
         let block = max(1, cipher.blockLength)
         let padLength = (block - (inside.count + 1) % block) % block
-        let plaintext = inside + [UInt8](repeating: 0, count: padLength) + [UInt8(truncatingIfNeeded: padLength)]
-        let bodyLength = iv.count + plaintext.count + cipher.icvLength
+        inside.append(contentsOf: repeatElement(0, count: padLength))
+        inside.append(UInt8(truncatingIfNeeded: padLength))
+        let bodyLength = iv.count + inside.count + cipher.icvLength
         var writer = WireWriter(capacity: 64 + bodyLength)
         header.write(first: fragment == nil ? .encrypted : .encryptedFragment, into: &writer)
         EncryptedPayload.writeHead(
@@ -78,8 +79,8 @@ extension Message {
         // The lengths are part of what is authenticated: they must be right before the sealing.
         writer.patch32(at: IKEHeader.lengthOffset, writer.count + bodyLength)
         let head = writer.bytes
-        let sealed = cipher.seal(associatedData: head.span, iv: iv.span, plaintext: plaintext.span)
-        guard let sealed, sealed.count == plaintext.count + cipher.icvLength else { throw .cipher }
+        let sealed = cipher.seal(associatedData: head.span, iv: iv.span, plaintext: inside.span)
+        guard let sealed, sealed.count == inside.count + cipher.icvLength else { throw .cipher }
         writer.append(iv)
         writer.append(sealed)
         return try Self.finish(writer)

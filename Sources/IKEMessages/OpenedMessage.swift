@@ -42,11 +42,15 @@ public struct OpenedMessage: Hashable, Sendable {
     public let payloads: [Payload]
     /// The message from its header to the generic header of the encrypted payload, with lengths adjusted, then the
     /// plaintext without padding: what IKE_INTERMEDIATE adds to the AUTH calculation (RFC 9242 §3.3.2).
-    public let intermediateOctets: [UInt8]
+    public var intermediateOctets: [UInt8] { Self.intermediateOctets(head: head, plaintext: plaintext) }
+
+    private let head: ArraySlice<UInt8>
+    private let plaintext: ArraySlice<UInt8>
 
     /// Reads the plaintext. `head` is the message up to the encrypted payload's body.
     init(
-        header: IKEHeader, unprotected: [Payload], firstInner: PayloadType, head: [UInt8], plaintext: [UInt8]
+        header: IKEHeader, unprotected: [Payload], firstInner: PayloadType, head: ArraySlice<UInt8>,
+        plaintext: ArraySlice<UInt8>
     ) throws(GrammarError) {
         var reader = WireReader(plaintext.span)
         let walk = try PayloadChain.walk(from: firstInner, &reader)
@@ -54,7 +58,8 @@ public struct OpenedMessage: Hashable, Sendable {
         self.header = header
         self.unprotected = unprotected
         payloads = walk.payloads
-        intermediateOctets = Self.intermediateOctets(head: head, plaintext: plaintext)
+        self.head = head
+        self.plaintext = plaintext
     }
 
     /// Joins the fragments of one message, given in any order. They must be all of them, each once, with the same
@@ -82,8 +87,8 @@ public struct OpenedMessage: Hashable, Sendable {
         writer.uint8(first.reserved)
         writer.uint16(0)
         try self.init(
-            header: first.header, unprotected: first.unprotected, firstInner: first.firstInner, head: writer.bytes,
-            plaintext: plaintext)
+            header: first.header, unprotected: first.unprotected, firstInner: first.firstInner, head: writer.bytes[...],
+            plaintext: plaintext[...])
     }
 
     /// Where the last payload in clear begins, whose first octet names the encrypted payload.
@@ -97,7 +102,7 @@ public struct OpenedMessage: Hashable, Sendable {
     }
 
     /// `head` (which ends with a generic header) and the plaintext, with both lengths counting just these octets.
-    static func intermediateOctets(head: [UInt8], plaintext: [UInt8]) -> [UInt8] {
+    static func intermediateOctets(head: ArraySlice<UInt8>, plaintext: ArraySlice<UInt8>) -> [UInt8] {
         var writer = WireWriter(capacity: head.count + plaintext.count)
         writer.append(head)
         writer.append(plaintext)

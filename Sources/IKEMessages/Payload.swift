@@ -1,3 +1,5 @@
+import WireFormat
+
 /// One payload of a message: its kind and its body.
 public enum Payload: Hashable, Sendable {
     /// SA.
@@ -74,6 +76,28 @@ public enum Payload: Hashable, Sendable {
         case .configuration(let body): body
         case .eap(let body): body
         case .unknown(_, let body): body
+        }
+    }
+
+    /// Appends its body: in place, since ``body`` is a copy.
+    func write(into writer: inout WireWriter) {
+        switch self {
+        case .securityAssociation(let body): body.write(into: &writer)
+        case .keyExchange(let body): body.write(into: &writer)
+        case .initiatorIdentification(let body): body.write(into: &writer)
+        case .responderIdentification(let body): body.write(into: &writer)
+        case .certificate(let body): body.write(into: &writer)
+        case .certificateRequest(let body): body.write(into: &writer)
+        case .authentication(let body): body.write(into: &writer)
+        case .nonce(let body): body.write(into: &writer)
+        case .notify(let body): body.write(into: &writer)
+        case .delete(let body): body.write(into: &writer)
+        case .vendorID(let body): body.write(into: &writer)
+        case .initiatorSelectors(let body): body.write(into: &writer)
+        case .responderSelectors(let body): body.write(into: &writer)
+        case .configuration(let body): body.write(into: &writer)
+        case .eap(let body): body.write(into: &writer)
+        case .unknown(_, let body): body.write(into: &writer)
         }
     }
 }

@@ -102,35 +102,44 @@ extension PayloadKind where Body == EAPPayload {
 public struct PayloadBag: Sendable {
     /// The exchange, for the errors.
     public let exchange: ExchangeType
-    private var left: [Payload]
+    private let payloads: [Payload]
+    /// The types that were taken, a bit for each: the numbers of all that are understood are below 64.
+    private var taken: UInt64 = 0
 
     /// All payloads of a message.
     public init(_ payloads: [Payload], of exchange: ExchangeType) {
         self.exchange = exchange
-        left = payloads
+        self.payloads = payloads
     }
 
     /// Whether a payload of this type has not been taken.
-    public func contains(_ type: PayloadType) -> Bool { left.contains { $0.type == type } }
+    public func contains(_ type: PayloadType) -> Bool {
+        !isTaken(type) && payloads.contains { $0.type == type }
+    }
+
+    private func isTaken(_ type: PayloadType) -> Bool { taken & 1 << UInt64(type.rawValue) != 0 }
 
     /// Takes all payloads of a kind, in their order.
     public mutating func all<Body>(_ kind: PayloadKind<Body>) -> [Body] {
-        // Most kinds are not there, and most that are come once: nothing is moved for those, and little for these.
-        guard contains(kind.type) else { return [] }
-        var taken: [Body] = []
-        left.removeAll { payload in
-            guard payload.type == kind.type, let body = kind.body(payload) else { return false }
-            taken.append(body)
-            return true
+        guard !isTaken(kind.type) else { return [] }
+        taken |= 1 << UInt64(kind.type.rawValue)
+        var bodies: [Body] = []
+        for payload in payloads where payload.type == kind.type {
+            if let body = kind.body(payload) { bodies.append(body) }
         }
-        return taken
+        return bodies
     }
 
     /// Takes the payload of a kind that may be there once.
     public mutating func optional<Body>(_ kind: PayloadKind<Body>) throws(GrammarError) -> Body? {
-        let taken = all(kind)
-        guard taken.count <= 1 else { throw .repeated(kind.type, exchange) }
-        return taken.first
+        guard contains(kind.type) else { return nil }
+        taken |= 1 << UInt64(kind.type.rawValue)
+        var body: Body?
+        for payload in payloads where payload.type == kind.type {
+            guard body == nil else { throw .repeated(kind.type, exchange) }
+            body = kind.body(payload)
+        }
+        return body
     }
 
     /// Takes the payload of a kind that must be there once.
@@ -141,7 +150,7 @@ public struct PayloadBag: Sendable {
 
     /// Ends the taking: a payload that is understood but was not taken has no place in the message.
     public consuming func finish() throws(GrammarError) {
-        for payload in left {
+        for payload in payloads where !isTaken(payload.type) {
             if case .unknown = payload { continue }
             throw .unexpected(payload.type, exchange)
         }

@@ -22,22 +22,19 @@ enum PayloadChain {
                 return walk
             }
             guard walk.payloads.count < Message.maximumPayloads else { throw .tooManyPayloads }
-            let next: PayloadType
-            let isCritical: Bool
-            let payload: Payload
+            // As many as the first messages of an IKE SA have.
+            if walk.payloads.isEmpty { walk.payloads.reserveCapacity(12) }
+            let header: GenericPayloadHeader
             do throws(WireError) {
-                let header = try GenericPayloadHeader(parsing: &reader)
+                header = try GenericPayloadHeader(parsing: &reader)
                 var body = try reader.child(header.bodyLength, "payload")
-                payload = try parse(type, &body)
+                walk.payloads.append(try parse(type, &body))
                 try body.finish("payload")
-                next = header.next
-                isCritical = header.isCritical
             } catch {
                 throw .malformed(type, error)
             }
-            if isCritical, case .unknown = payload { throw .unsupportedCriticalPayload(type) }
-            walk.payloads.append(payload)
-            type = next
+            if header.isCritical, case .unknown? = walk.payloads.last { throw .unsupportedCriticalPayload(type) }
+            type = header.next
         }
         guard reader.isAtEnd else { throw .trailing(reader.remaining) }
         return walk
@@ -70,8 +67,7 @@ enum PayloadChain {
             let next = index + 1 < payloads.count ? payloads[index + 1].type : last
             writer.uint8(next.rawValue)
             writer.uint8(0)
-            let body = payload.body
-            writer.lengthPrefixed16(overhead: GenericPayloadHeader.byteCount) { body.write(into: &$0) }
+            writer.lengthPrefixed16(overhead: GenericPayloadHeader.byteCount) { payload.write(into: &$0) }
         }
     }
 }

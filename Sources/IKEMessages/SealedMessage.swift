@@ -46,7 +46,7 @@ public struct SealedMessage: Hashable, Sendable {
         let plaintext = try decrypt(with: cipher)
         return try OpenedMessage(
             header: header, unprotected: unprotected, firstInner: payload.firstInner,
-            head: Array(bytes[..<bodyOffset]), plaintext: plaintext)
+            head: bytes[..<bodyOffset], plaintext: plaintext)
     }
 
     /// Opens one fragment; the same errors as ``open(with:)``.
@@ -55,13 +55,13 @@ public struct SealedMessage: Hashable, Sendable {
         let plaintext = try decrypt(with: cipher)
         return OpenedFragment(
             header: header, place: place, unprotected: unprotected, firstInner: payload.firstInner,
-            clear: Array(bytes[..<headOffset]), reserved: bytes[headOffset + 1], content: plaintext)
+            clear: Array(bytes[..<headOffset]), reserved: bytes[headOffset + 1], content: Array(plaintext))
     }
 
     private var bodyOffset: Int { headOffset + EncryptedPayload.headLength(fragment) }
 
     /// The plaintext without its padding.
-    private func decrypt(with cipher: borrowing some SKCipher) throws(GrammarError) -> [UInt8] {
+    private func decrypt(with cipher: borrowing some SKCipher) throws(GrammarError) -> ArraySlice<UInt8> {
         let body = payload.body
         let ciphertextLength = body.count - cipher.ivLength - cipher.icvLength
         guard ciphertextLength >= 1, ciphertextLength.isMultiple(of: max(1, cipher.blockLength)) else {
@@ -76,6 +76,6 @@ public struct SealedMessage: Hashable, Sendable {
         }
         let contentLength = plaintext.count - 1 - Int(padLength)
         guard contentLength >= 0 else { throw .padding(length: padLength, plaintext: plaintext.count) }
-        return Array(plaintext[..<contentLength])
+        return plaintext[..<contentLength]
     }
 }

@@ -14,9 +14,9 @@ enum AnnouncedMethods {
 
     /// The notification for peers that may mean any of these connections; none where nobody signs, since there is nothing
     /// to choose from then.
-    static func notifies(_ connections: [Connection]) -> [NotifyPayload] {
-        let rounds = connections.flatMap(\.remoteRounds)
-        guard rounds.contains(where: { $0.method == .publicKey }) else { return [] }
+    static func notifies(_ candidates: [ConfiguredConnection]) -> [NotifyPayload] {
+        guard candidates.contains(where: \.demandsSignatures) else { return [] }
+        let rounds = candidates.flatMap(\.connection.remoteRounds)
         var list: [AuthenticationAnnouncement] = []
         for round in rounds {
             for announcement in announcements(round) where !list.contains(announcement) { list.append(announcement) }
@@ -26,10 +26,10 @@ enum AnnouncedMethods {
 
     /// The same beside these requests for certificates.
     static func notifies(
-        _ connections: [Connection], beside requests: [CertificateRequestPayload]
+        _ candidates: [ConfiguredConnection], beside requests: [CertificateRequestPayload]
     ) -> [NotifyPayload] {
         let octets = requests.reduce(0) { $0 + 20 * $1.authorities.count }
-        return octets > roomBesideRequests ? [] : notifies(connections)
+        return octets > roomBesideRequests ? [] : notifies(candidates)
     }
 
     private static func announcements(_ round: Connection.PeerAuthentication) -> [AuthenticationAnnouncement] {

@@ -91,7 +91,7 @@ struct AuthInitiator: ~Copyable {
             // What follows is announced with a proof.
             notifies += [NotifyPayload(.multipleAuthSupported)] + (proof == nil ? [] : context.roundAnnouncement)
         }
-        notifies += AnnouncedMethods.notifies([context.connection])
+        notifies += AnnouncedMethods.notifies([context.configured])
         var asked: IdentificationPayload?
         if case .exactly(let peer) = context.connection.expectedIdentity(of: context.path.remote.address) {
             asked = IdentificationPayload(peer)
@@ -103,7 +103,7 @@ struct AuthInitiator: ~Copyable {
         }
         return IKEAuth.Request.Identified(
             identity: IdentificationPayload(identity), certificates: proof?.certificates ?? [],
-            certificateRequests: SignatureAgreement.requests([context.connection]), responderIdentity: asked,
+            certificateRequests: SignatureAgreement.requests([context.configured]), responderIdentity: asked,
             authentication: proof?.authentication, configuration: context.configurationRequest,
             child: offer?.negotiation, notifies: notifies)
     }

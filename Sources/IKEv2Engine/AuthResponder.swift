@@ -97,7 +97,7 @@ struct CheckingResponder: ~Copyable {
         var objection: Refusal?
         let candidates = context.candidates(turn).fitting(request)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
-        case .connection(let connection): context.connection = connection
+        case .connection(let connection): context.configured = connection
         case .identityMismatch(let expected):
             objection =
                 expected.isEmpty ? .noConnection(arrival.path) : .identityMismatch(expected: expected, received: peer)
@@ -130,7 +130,10 @@ struct CheckingResponder: ~Copyable {
             connection: context.connection.name, method: method, signer: peer,
             other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.identity.body, keys))
-        proof.evidence = context.evidence(context.connection.remote, request.authentication, request.certificates)
+        if method == .publicKey {
+            proof.evidence = context.evidence(
+                context.connection.remote, request.authentication, request.certificates)
+        }
         context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
         return .checking(
             CheckingResponder(
@@ -202,7 +205,7 @@ struct AnsweringResponder: ~Copyable {
             connection: context.connection.name, method: context.connection.local.method, signer: local,
             other: remote, prf: keys.suite.prf.transform,
             octets: transcript.responderProof(IdentificationPayload(local).body, keys))
-        proof.wish = context.wish(context.connection.local)
+        if proof.method == .publicKey { proof.wish = context.wish(context.connection.local) }
         context.ask(.prove(proof), &turn)
     }
 
@@ -322,30 +325,29 @@ private struct LastAnswer {
     }
 }
 
-extension [Connection] {
+extension [ConfiguredConnection] {
     /// Those whose authentication a first request can begin: one without a proof asks for EAP, and it announces whether
     /// more than one round follows. What suits none of them sorts out none.
-    fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [Connection] {
+    fileprivate func fitting(_ request: IKEAuth.Request.Identified) -> [ConfiguredConnection] {
         guard count > 1 else { return self }
         let isMore = request.notifies.contains(.anotherAuthFollows)
         return preferring { ($0.remote.method == .eap) == (request.authentication == nil) }
             .preferring { request.authentication == nil || $0.furtherRemote.isEmpty != isMore }
     }
 
-    private func preferring(_ isFitting: (Connection) -> Bool) -> [Connection] {
-        let fitting = filter(isFitting)
+    private func preferring(_ isFitting: (Connection) -> Bool) -> [ConfiguredConnection] {
+        let fitting = filter { isFitting($0.connection) }
         return fitting.isEmpty ? self : fitting
     }
 }
 
 extension SessionContext {
     /// The connections that suit the path and the chosen IKE proposal; the likely one when none is configured any more.
-    func candidates(_ turn: Turn) -> [Connection] {
+    func candidates(_ turn: Turn) -> [ConfiguredConnection] {
         let chosen = algorithms.map { [$0] } ?? []
         return turn.tables.directory.candidates(for: path).filter {
             // What was chosen from its own proposals is among them.
-            ($0.name == connection.name && $0.proposals == connection.proposals)
-                || Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
+            $0 === configured || Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
         }
     }
 

@@ -28,8 +28,8 @@ extension Connection {
 
 extension SessionContext {
     /// MULTIPLE_AUTH_SUPPORTED, where one of these connections needs it (RFC 4739 §2.1).
-    static func roundNotifies(for connections: [Connection]) -> [NotifyPayload] {
-        connections.contains(where: \.hasSeveralRounds) ? [NotifyPayload(.multipleAuthSupported)] : []
+    static func roundNotifies(for candidates: [ConfiguredConnection]) -> [NotifyPayload] {
+        candidates.contains { $0.connection.hasSeveralRounds } ? [NotifyPayload(.multipleAuthSupported)] : []
     }
 
     /// What a peer lacks that does not know RFC 4739.

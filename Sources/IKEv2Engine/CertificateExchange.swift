@@ -66,7 +66,9 @@ struct SignatureAgreement {
     }
 
     /// CERTREQ for what these rounds trust; none where nothing needs to be asked for.
-    static func requests(_ connections: [Connection]) -> [CertificateRequestPayload] {
+    static func requests(_ candidates: [ConfiguredConnection]) -> [CertificateRequestPayload] {
+        guard candidates.contains(where: \.demandsSignatures) else { return [] }
+        let connections = candidates.map(\.connection)
         var identifiers: [[UInt8]] = []
         var (wantsRawKeys, trustsAny) = (false, false)
         let status = statusRequest(connections)
@@ -124,10 +126,6 @@ extension Connection {
     var localRounds: [Authentication] { [local] + furtherLocal }
     /// All that the peer has to prove, in order.
     var remoteRounds: [PeerAuthentication] { [remote] + furtherRemote }
-    /// Whether any end signs.
-    var usesSignatures: Bool {
-        localRounds.contains { $0.method == .publicKey } || remoteRounds.contains { $0.method == .publicKey }
-    }
 
     /// What a signature of ours is to be like, with a peer that has announced this.
     func wish(_ own: Authentication, _ signatures: SignatureAgreement) -> Query.Proof.Wish? {
@@ -162,10 +160,10 @@ extension Connection.AuthenticationMethod {
 
 extension SessionContext {
     /// SIGNATURE_HASH_ALGORITHMS for our IKE_SA_INIT request; nothing where nobody signs.
-    var hashNotifies: [NotifyPayload] { hashNotifies(for: [connection]) }
+    var hashNotifies: [NotifyPayload] { hashNotifies(for: [configured]) }
 
     /// The same for our response, which may become one of several connections'.
-    func hashNotifies(for candidates: [Connection]) -> [NotifyPayload] {
+    func hashNotifies(for candidates: [ConfiguredConnection]) -> [NotifyPayload] {
         guard candidates.contains(where: \.usesSignatures) else { return [] }
         signatures.saidHashes = true
         return [SignatureAgreement.notify]

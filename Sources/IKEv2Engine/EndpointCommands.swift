@@ -90,10 +90,11 @@ extension IKEv2Endpoint {
             tables.putOff.append((name, children, revival))
             return
         }
-        guard let connection = tables.directory.connection(named: name) else {
+        guard let configured = tables.directory.configured(named: name) else {
             turn.refuse(.noPath(remote: name, reason: "no connection has this name"), connection: nil)
             return
         }
+        let connection = configured.connection
         var names = children ?? connection.children.filter { $0.shunt == nil }.map(\.name)
         if let unknown = names.first(where: { connection.child(named: $0) == nil }) {
             turn.refuse(
@@ -123,7 +124,7 @@ extension IKEv2Endpoint {
         let path = Path(
             local: Endpoint(unknown, connection.localPort), remote: Endpoint(remote ?? unknown, connection.remotePort))
         let context = SessionContext(
-            id: tables.newIKESAID(), isInitiator: true, connection: connection, path: path, socket: .plain,
+            id: tables.newIKESAID(), isInitiator: true, connection: configured, path: path, socket: .plain,
             initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
         context.wanted = names
         context.earlierTries = revival?.earlierTries ?? 0

@@ -141,9 +141,9 @@ final class EndpointTables {
 
     /// It is gone.
     func leave(_ id: IKESAID, local: Identity, remote: Identity) {
-        let pair = IdentityPair(local: local, remote: remote)
-        established[pair]?.removeAll { $0 == id }
-        if established[pair]?.isEmpty ?? false { established[pair] = nil }
+        guard let place = established.index(forKey: IdentityPair(local: local, remote: remote)) else { return }
+        established.values[place].removeAll { $0 == id }
+        if established.values[place].isEmpty { established.remove(at: place) }
     }
 }
 

@@ -10,8 +10,9 @@ extension SessionContext {
     /// two ends in the same way and has such a group. Who is in none gets nothing.
     func heedGroups(_ outcome: EAPOutcome, _ local: Identity, _ remote: Identity, _ turn: Turn) throws(Refusal) {
         guard !connection.admits(outcome.groups) else { return }
-        let others = candidates(turn).filter { other in
-            other.name != connection.name && other.admits(outcome.groups) && !other.remote.groups.isEmpty
+        let others = candidates(turn).filter { candidate in
+            let other = candidate.connection
+            return other.name != connection.name && other.admits(outcome.groups) && !other.remote.groups.isEmpty
                 && other.remote.method == .eap && other.remote.eap.isRelayed == connection.remote.eap.isRelayed
                 // What was proved before is proved for this one as well.
                 && other.local == connection.local && other.furtherRemote == connection.furtherRemote
@@ -27,7 +28,7 @@ extension SessionContext {
                     name: (outcome.identity ?? remote).description, wanted: connection.remote.groups,
                     found: outcome.groups))
         }
-        connection = other
+        configured = other
     }
 }
 

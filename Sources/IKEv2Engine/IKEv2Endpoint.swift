@@ -204,9 +204,9 @@ public final class IKEv2Endpoint {
     /// Keeps the register of names right: a responder learns late which connection its peer means.
     private func file(_ context: SessionContext, under name: String?) {
         guard context.filedUnder != name, name == nil || sessions[context.id] != nil else { return }
-        if let before = context.filedUnder {
-            byConnection[before]?.takeOut(context.id)
-            if byConnection[before]?.isEmpty ?? false { byConnection[before] = nil }
+        if let before = context.filedUnder, let place = byConnection.index(forKey: before) {
+            byConnection.values[place].takeOut(context.id)
+            if byConnection.values[place].isEmpty { byConnection.remove(at: place) }
         }
         context.filedUnder = name
         if let name { byConnection[name, default: []].putIn(context.id) }

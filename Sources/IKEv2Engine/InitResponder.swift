@@ -28,7 +28,7 @@ enum InitResponder {
 
     /// An accepted request: what the answer is made from.
     struct Acceptance {
-        let connection: Connection
+        let connection: ConfiguredConnection
         let proposal: Proposal
         let number: UInt8
         let suite: KeySchedule.Suite
@@ -59,21 +59,23 @@ enum InitResponder {
         case .admit: break
         }
         let candidates = turn.tables.directory.candidates(for: arrival.path)
-        guard let first = candidates.first else {
-            return .answer(NotifyPayload(.noProposalChosen), .noConnection(arrival.path), connection: nil)
-        }
-        return choose(request, candidates, first, arrival.path, isProven: isProven)
+        return choose(request, candidates, arrival.path, isProven: isProven)
     }
 
     /// The first candidate that has a proposal in common with the offer.
     private static func choose(
-        _ request: IKESAInit.Request, _ candidates: [Connection], _ first: Connection, _ path: Path, isProven: Bool
+        _ request: IKESAInit.Request, _ candidates: [ConfiguredConnection], _ path: Path, isProven: Bool
     ) -> Outcome {
-        let offered = request.offer.proposals.compactMap { wire -> (number: UInt8, proposal: Proposal)? in
-            guard wire.securityProtocol == .ike, let proposal = wire.proposal else { return nil }
-            return (wire.number, proposal)
+        guard let first = candidates.first?.connection else {
+            return .answer(NotifyPayload(.noProposalChosen), .noConnection(path), connection: nil)
         }
-        let theirs = offered.map { $0.proposal }
+        var numbers: [UInt8] = []
+        var theirs: [Proposal] = []
+        for wire in request.offer.proposals where wire.securityProtocol == .ike {
+            guard let proposal = wire.proposal else { continue }
+            numbers.append(wire.number)
+            theirs.append(proposal)
+        }
         if let redirection = first.redirection, redirection.moment == .initiation, request.notifies.followsRedirects,
             redirection.gateway != .address(path.local.address)
         {
@@ -81,9 +83,9 @@ enum InitResponder {
             let data = RedirectNotification(redirection.gateway, nonce: request.nonce.nonce).data
             return .answer(NotifyPayload(.redirect, data), nil, connection: first.name)
         }
-        for connection in candidates {
-            let isStrongSwan = request.vendorIDs.contains(.strongSwan)
-            let ours = isStrongSwan ? connection.ikeOffer : connection.ikeOffer.compactMap { $0.withoutPrivateNumbers }
+        let isStrongSwan = request.vendorIDs.contains(.strongSwan)
+        for candidate in candidates {
+            let ours = isStrongSwan ? candidate.ikeOffer : candidate.publicIKEOffer
             guard let selection = Proposal.select(from: theirs, configured: ours),
                 let suite = KeySchedule.Suite(selection.proposal),
                 selection.proposal.additionalKeyExchanges.isEmpty
@@ -92,18 +94,17 @@ enum InitResponder {
             else { continue }
             guard request.keyExchange.method == group.id else {
                 let number = [UInt8(truncatingIfNeeded: group.id >> 8), UInt8(truncatingIfNeeded: group.id)]
-                return .answer(NotifyPayload(.invalidKEPayload, number), nil, connection: connection.name)
+                return .answer(NotifyPayload(.invalidKEPayload, number), nil, connection: candidate.connection.name)
             }
             guard request.keyExchange.data.count == KeyAgreement.publicValueLength(of: group) else {
                 let refusal = Refusal.badKeyExchange(
                     group: group, reason: "the public value has \(request.keyExchange.data.count) octets")
-                return .answer(NotifyPayload(.invalidSyntax), refusal, connection: connection.name)
+                return .answer(NotifyPayload(.invalidSyntax), refusal, connection: candidate.connection.name)
             }
             return .accept(
                 Acceptance(
-                    connection: connection, proposal: selection.proposal,
-                    number: offered[selection.offeredIndex].number, suite: suite, group: group,
-                    isProven: isProven))
+                    connection: candidate, proposal: selection.proposal, number: numbers[selection.offeredIndex],
+                    suite: suite, group: group, isProven: isProven))
         }
         return .answer(
             NotifyPayload(.noProposalChosen),
@@ -157,7 +158,7 @@ enum InitResponder {
                     choice: WireProposal(number: acceptance.number, acceptance.proposal, spi: []),
                     keyExchange: KeyExchangePayload(method: acceptance.group.id, data: agreement.publicValue),
                     nonce: NoncePayload(nonce), certificateRequests: requests, notifies: notifies,
-                    vendorIDs: acceptance.connection.vendorIDs))
+                    vendorIDs: acceptance.connection.connection.vendorIDs))
             return Message(header, answer.payloads)
         }
         var message = written(requests, notifies)

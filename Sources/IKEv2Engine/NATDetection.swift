@@ -2,6 +2,7 @@ import Clockwork
 import IKEMessages
 import IPsecCrypto
 import NetworkTypes
+import WireFormat
 
 /// Whether a NAT stands between the ends (RFC 7296 §2.23): hashes of addresses and ports, made and compared.
 ///
@@ -36,19 +37,23 @@ struct NATDetection: Hashable {
     static func found(
         in notifies: [NotifyPayload], initiatorSPI: UInt64, responderSPI: UInt64, path: Path
     ) -> NATDetection {
-        let sources = notifies.filter { $0.type == .natDetectionSourceIP }
-        let destinations = notifies.filter { $0.type == .natDetectionDestinationIP }
-        guard !sources.isEmpty, !destinations.isEmpty else { return NATDetection() }
+        guard notifies.contains(.natDetectionSourceIP), notifies.contains(.natDetectionDestinationIP) else {
+            return NATDetection()
+        }
         let remote = hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.remote)
         let local = hash(initiatorSPI: initiatorSPI, responderSPI: responderSPI, path.local)
         return NATDetection(
-            isLocal: !destinations.contains { $0.data == local }, isRemote: !sources.contains { $0.data == remote },
+            isLocal: !notifies.contains { $0.type == .natDetectionDestinationIP && $0.data == local },
+            isRemote: !notifies.contains { $0.type == .natDetectionSourceIP && $0.data == remote },
             isSupported: true)
     }
 
     private static func hash(initiatorSPI: UInt64, responderSPI: UInt64, _ end: Endpoint) -> [UInt8] {
-        let spis = WireProposal.octets(initiatorSPI) + WireProposal.octets(responderSPI)
-        let port = [UInt8(truncatingIfNeeded: end.port >> 8), UInt8(truncatingIfNeeded: end.port)]
-        return Digest.sha1([spis, end.address.bytes, port])
+        var writer = WireWriter(capacity: 34)
+        writer.uint64(initiatorSPI)
+        writer.uint64(responderSPI)
+        writer.append(end.address.bytes)
+        writer.uint16(end.port)
+        return Digest.sha1([writer.bytes])
     }
 }

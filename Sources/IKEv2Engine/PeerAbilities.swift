@@ -15,16 +15,6 @@ extension SessionContext {
     }
 }
 
-extension Proposal {
-    /// Without algorithms whose numbers are only strongSwan's; nil when nothing is left of some type.
-    var withoutPrivateNumbers: Proposal? {
-        guard transforms.contains(where: AlgorithmRegistry.needsPeerVendor) else { return self }
-        let known = transforms.filter { !AlgorithmRegistry.needsPeerVendor($0) }
-        let lost = Set(transforms.map(\.type)).subtracting(known.map(\.type))
-        return lost.isEmpty ? Proposal(securityProtocol, known) : nil
-    }
-}
-
 extension VendorIDPayload {
     /// strongSwan's mark: the MD5 of its name.
     static let strongSwan = VendorIDPayload([

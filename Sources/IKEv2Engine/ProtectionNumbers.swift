@@ -29,16 +29,17 @@ struct ProtectionNumbers {
     /// One more Child SA: the number of the row that it belongs to. `number` is the one that it has if nobody protects
     /// the same yet.
     mutating func enter(_ agreement: ChildAgreement, of connection: String, number: UInt32) -> UInt32 {
-        let protected = Protected(agreement, connection)
-        let row = rows[protected] ?? (number, 0)
-        rows[protected] = (row.number, row.users + 1)
-        return row.number
+        func enter(_ row: inout (number: UInt32, users: Int)) -> UInt32 {
+            row.users += 1
+            return row.number
+        }
+        return enter(&rows[Protected(agreement, connection), default: (number, 0)])
     }
 
     /// One fewer.
     mutating func leave(_ agreement: ChildAgreement, of connection: String) {
-        let protected = Protected(agreement, connection)
-        guard let row = rows[protected] else { return }
-        rows[protected] = row.users > 1 ? (row.number, row.users - 1) : nil
+        guard let place = rows.index(forKey: Protected(agreement, connection)) else { return }
+        rows.values[place].users -= 1
+        if rows.values[place].users == 0 { rows.remove(at: place) }
     }
 }

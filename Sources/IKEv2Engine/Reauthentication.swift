@@ -143,8 +143,8 @@ extension IKEv2Endpoint {
             connection.remote.identity = old.connection.remote.identity
         }
         let context = SessionContext(
-            id: tables.newIKESAID(), isInitiator: true, connection: connection, path: old.path, socket: .plain,
-            initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
+            id: tables.newIKESAID(), isInitiator: true, connection: ConfiguredConnection(connection), path: old.path,
+            socket: .plain, initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
         context.wanted = old.reauthenticatedChildren.filter { connection.child(named: $0) != nil }
         context.redirects = old.redirects
         context.reauthentication.isSuccessor = true

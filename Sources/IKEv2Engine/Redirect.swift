@@ -185,10 +185,11 @@ extension IKEv2Endpoint {
         let old = current.context
         let isConnected = current.isEstablished
         guard !tables.isShuttingDown, isConnected ? !old.reauthentication.isUnderWay : true else { return }
-        let configured = configuration.connection(named: old.connection.name) ?? old.connection
+        let configured = tables.directory.connection(named: old.connection.name) ?? old.connection
         let context = SessionContext(
-            id: tables.newIKESAID(), isInitiator: true, connection: old.connection(configured, at: order.gateway),
-            path: old.path, socket: .plain, initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
+            id: tables.newIKESAID(), isInitiator: true,
+            connection: ConfiguredConnection(old.connection(configured, at: order.gateway)), path: old.path,
+            socket: .plain, initiatorSPI: newSPI(&turn), responderSPI: 0, turn)
         context.redirects = session.context.redirects
         context.earlierTries = old.earlierTries
         context.failures = old.failures

@@ -62,7 +62,12 @@ final class SessionContext {
     /// When it was made.
     private(set) var created: Instant
     /// The connection; as a responder the likely one, until the identities are known.
-    var connection: Connection
+    var connection: Connection {
+        get { configured.connection }
+        set { configured = ConfiguredConnection(newValue) }
+    }
+    /// The same by reference: as many IKE SAs as there are may have one.
+    var configured: ConfiguredConnection
     /// The connection's name as the endpoint's register has it; nil while this IKE SA is not in it.
     var filedUnder: String?
     /// Both ends.
@@ -197,13 +202,13 @@ final class SessionContext {
 
     /// A new IKE SA.
     init(
-        id: IKESAID, isInitiator: Bool, connection: Connection, path: Path, socket: IKESocket, initiatorSPI: UInt64,
-        responderSPI: UInt64, _ turn: Turn
+        id: IKESAID, isInitiator: Bool, connection: ConfiguredConnection, path: Path, socket: IKESocket,
+        initiatorSPI: UInt64, responderSPI: UInt64, _ turn: Turn
     ) {
         self.id = id
         origin = id
         self.isInitiator = isInitiator
-        self.connection = connection
+        configured = connection
         self.path = path
         self.socket = socket
         firstSocket = socket
@@ -212,8 +217,8 @@ final class SessionContext {
         reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
-        pretendsNAT = connection.pretendsNAT(turn.configuration)
-        requests = RequestWindow(connection.retransmission)
+        pretendsNAT = connection.connection.pretendsNAT(turn.configuration)
+        requests = RequestWindow(connection.connection.retransmission)
         responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
 
@@ -313,11 +318,6 @@ final class SessionContext {
         summary.children = children.all.map { $0.summary }
         return summary
     }
-}
-
-extension Connection {
-    /// The IKE proposals; where none are configured, this gateway's defaults.
-    var ikeOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .ike) : proposals }
 }
 
 extension ChildTemplate {

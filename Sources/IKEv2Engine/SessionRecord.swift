@@ -78,12 +78,13 @@ extension SessionContext {
         let isInitiator = try reader.bool("initiator")
         let created = try reader.instant("created")
         let name = try reader.text("connection")
-        let known = turn.tables.directory.connection(named: name)
+        let known = turn.tables.directory.configured(named: name)
         let path = try reader.value(Path.self)
         let isNATTraversal = try reader.bool("socket")
         let (initiatorSPI, responderSPI) = (try reader.uint64("SPI"), try reader.uint64("SPI"))
         let context = SessionContext(
-            id: id, isInitiator: isInitiator, connection: known ?? Connection(name: name), path: path,
+            id: id, isInitiator: isInitiator,
+            connection: known ?? ConfiguredConnection(Connection(name: name)), path: path,
             socket: isNATTraversal ? .natTraversal : .plain, initiatorSPI: initiatorSPI, responderSPI: responderSPI,
             turn)
         guard let state = IKESAState(rawValue: try reader.text("state")) else { throw .badValue("state") }

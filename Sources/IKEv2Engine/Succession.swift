@@ -22,7 +22,7 @@ extension SessionContext {
         isInitiator: Bool, initiatorSPI: UInt64, responderSPI: UInt64, _ algorithms: Proposal, _ turn: inout Turn
     ) -> SessionContext {
         let next = SessionContext(
-            id: turn.tables.newIKESAID(), isInitiator: isInitiator, connection: connection, path: path,
+            id: turn.tables.newIKESAID(), isInitiator: isInitiator, connection: configured, path: path,
             socket: socket, initiatorSPI: initiatorSPI, responderSPI: responderSPI, turn)
         next.responses = ResponseWindow(expecting: 0)
         next.nat = nat

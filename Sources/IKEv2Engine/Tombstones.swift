@@ -18,19 +18,21 @@ struct Tombstones {
         let spi: UInt64
         let messageID: UInt32
         let address: IPAddress
-        let datagrams: [[UInt8]]
+        var datagrams: [[UInt8]]
         let expires: Instant
         var left: Int
     }
 
+    /// In the order in which they expire. Those before the first that is kept are empty, and go when they are many: to
+    /// take out each of them would move all others.
     private var entries: [Entry] = []
+    private var first = 0
 
-    /// Keeps the last answer of an IKE SA that has ended.
+    /// Keeps the last answer of an IKE SA that has ended. An SPI that comes again speaks for its last owner.
     mutating func add(
         spi: UInt64, messageID: UInt32, address: IPAddress, _ datagrams: [[UInt8]], now: Instant
     ) {
-        entries.removeAll { $0.expires <= now || $0.spi == spi }
-        if entries.count >= Self.capacity { entries.removeFirst() }
+        forget(by: now, keeping: Self.capacity - 1)
         entries.append(
             Entry(
                 spi: spi, messageID: messageID, address: address, datagrams: datagrams,
@@ -39,10 +41,23 @@ struct Tombstones {
 
     /// The answer to a request that comes again.
     mutating func answer(spi: UInt64, messageID: UInt32, from address: IPAddress, now: Instant) -> [[UInt8]]? {
-        entries.removeAll { $0.expires <= now || $0.left <= 0 }
-        let found = entries.firstIndex { $0.spi == spi && $0.messageID == messageID && $0.address == address }
-        guard let found else { return nil }
+        forget(by: now, keeping: Self.capacity)
+        guard let found = entries.lastIndex(where: { $0.spi == spi }), found >= first, entries[found].left > 0,
+            entries[found].messageID == messageID, entries[found].address == address
+        else { return nil }
         entries[found].left -= 1
         return entries[found].datagrams
+    }
+
+    /// Forgets those whose time is over, and the oldest of more than `count`.
+    private mutating func forget(by now: Instant, keeping count: Int) {
+        while first < entries.count, entries.count - first > count || entries[first].expires <= now {
+            entries[first].datagrams = []
+            first += 1
+        }
+        if first >= Self.capacity || first == entries.count {
+            entries.removeFirst(first)
+            first = 0
+        }
     }
 }

@@ -73,7 +73,11 @@ public struct IPAddress: Hashable, Comparable, Sendable {
 
     /// The 4 or 16 octets in network order.
     public var bytes: [UInt8] {
-        (0..<family.byteCount).reversed().map { UInt8(truncatingIfNeeded: bits >> (8 * UInt128($0))) }
+        [UInt8](capacity: family.byteCount) { octets in
+            for shift in stride(from: family.bitWidth - 8, through: 0, by: -8) {
+                octets.append(UInt8(truncatingIfNeeded: (shift < 64 ? low : high) >> UInt64(shift & 63)))
+            }
+        }
     }
 
     /// IPv4 before IPv6, then by number.

@@ -30,23 +30,27 @@ public struct WireReader: ~Escapable, ~Copyable {
 
     /// Reads two octets, most significant first.
     public mutating func uint16(_ field: StaticString) throws(WireError) -> UInt16 {
-        try require(2, field)
-        defer { offset += 2 }
-        return UInt16(span[offset]) << 8 | UInt16(span[offset + 1])
+        try integer(field)
     }
 
     /// Reads four octets, most significant first.
     public mutating func uint32(_ field: StaticString) throws(WireError) -> UInt32 {
-        try require(4, field)
-        let high = try uint16(field)
-        return UInt32(high) << 16 | UInt32(try uint16(field))
+        try integer(field)
     }
 
     /// Reads eight octets, most significant first.
     public mutating func uint64(_ field: StaticString) throws(WireError) -> UInt64 {
-        try require(8, field)
-        let high = try uint32(field)
-        return UInt64(high) << 32 | UInt64(try uint32(field))
+        try integer(field)
+    }
+
+    private mutating func integer<Value: FixedWidthInteger>(_ field: StaticString) throws(WireError) -> Value {
+        try require(Value.bitWidth / 8, field)
+        var value: Value = 0
+        for _ in 0..<(Value.bitWidth / 8) {
+            value = value << 8 | Value(truncatingIfNeeded: span[offset])
+            offset += 1
+        }
+        return value
     }
 
     /// Reads `count` octets into an array of their own.

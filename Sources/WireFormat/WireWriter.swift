@@ -22,21 +22,18 @@ public struct WireWriter: Sendable {
     public mutating func uint8(_ value: UInt8) { bytes.append(value) }
 
     /// Appends two octets, most significant first.
-    public mutating func uint16(_ value: UInt16) {
-        bytes.append(UInt8(truncatingIfNeeded: value >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: value))
-    }
+    public mutating func uint16(_ value: UInt16) { integer(value) }
 
     /// Appends four octets, most significant first.
-    public mutating func uint32(_ value: UInt32) {
-        uint16(UInt16(truncatingIfNeeded: value >> 16))
-        uint16(UInt16(truncatingIfNeeded: value))
-    }
+    public mutating func uint32(_ value: UInt32) { integer(value) }
 
     /// Appends eight octets, most significant first.
-    public mutating func uint64(_ value: UInt64) {
-        uint32(UInt32(truncatingIfNeeded: value >> 32))
-        uint32(UInt32(truncatingIfNeeded: value))
+    public mutating func uint64(_ value: UInt64) { integer(value) }
+
+    private mutating func integer(_ value: some FixedWidthInteger) {
+        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
     }
 
     /// Appends octets as they are.

@@ -104,26 +104,27 @@ import Testing
             return
         }
         #expect(!parts.notifies.contains(.supportedAuthMethods))
-        #expect(AnnouncedMethods.notifies([Pair.connection()]).isEmpty)
+        #expect(AnnouncedMethods.notifies([ConfiguredConnection(Pair.connection())]).isEmpty)
     }
 
     @Test func aSharedKeyBesideSignaturesIsAnnounced() throws {
         var second = Pair.connection()
         second.remote.method = .publicKey
         second.remote.rules = SignatureRules(chain: [.init(.ed448)])
-        let notify = try #require(AnnouncedMethods.notifies([Pair.connection(), second]).first)
+        let notify = try #require(AnnouncedMethods.notifies(ConfiguredConnection.list([Pair.connection(), second])).first)
         #expect(notify.data == [2, 2, 10, 14, 0, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71])
     }
 
     @Test func manyAuthoritiesLeaveNoRoom() {
         var connection = Pair.connection()
         connection.remote.method = .publicKey
+        let configured = ConfiguredConnection(connection)
         let few = [CertificateRequestPayload(authorities: [[UInt8](repeating: 1, count: 20)])]
         let many = [
             CertificateRequestPayload(authorities: (0..<21).map { [UInt8](repeating: $0, count: 20) })
         ]
-        #expect(!AnnouncedMethods.notifies([connection], beside: few).isEmpty)
-        #expect(AnnouncedMethods.notifies([connection], beside: many).isEmpty)
+        #expect(!AnnouncedMethods.notifies([configured], beside: few).isEmpty)
+        #expect(AnnouncedMethods.notifies([configured], beside: many).isEmpty)
     }
 
     /// Nonsense counts as silence, an empty list as a promise (RFC 9593 §3.1).

@@ -86,7 +86,7 @@ private func selector(
             connection("here", local: .prefix(Pair.prefix("192.0.2.1/32"))),
             connection("not here", local: .prefix(Pair.prefix("192.0.2.2/32"))),
         ])
-        #expect(lookup.candidates(for: path).map(\.name) == ["host", "block", "here", "any", "any too"])
+        #expect(lookup.candidates(for: path).map(\.connection.name) == ["host", "block", "here", "any", "any too"])
     }
 
     /// A directory finds what a look at all connections finds, in the same order.
@@ -117,16 +117,16 @@ private func selector(
     }
 
     @Test func theClosestIdentityWinsOverTheAddress() {
-        let candidates = [
+        let candidates = ConfiguredConnection.list([
             connection("any"),
             connection("domain", identity: .suffix(.fqdn, ".example.net")),
             connection("exact", identity: .exactly(.fqdn("a.example.net"))),
-        ]
+        ])
         func name(_ peer: Identity, _ asked: Identity? = nil) -> String? {
             if case .connection(let found) = ConnectionLookup.verdict(
                 among: candidates, peer: peer, asked: asked, path: path)
             {
-                return found.name
+                return found.connection.name
             }
             return nil
         }
@@ -138,7 +138,7 @@ private func selector(
     }
 
     @Test func whyNoneFits() {
-        let candidates = [connection("exact", identity: .exactly(.fqdn("a")))]
+        let candidates = ConfiguredConnection.list([connection("exact", identity: .exactly(.fqdn("a")))])
         #expect(
             ConnectionLookup.verdict(among: candidates, peer: .fqdn("b"), asked: nil, path: path)
                 == .identityMismatch(expected: [.exactly(.fqdn("a"))]))

@@ -1,4 +1,5 @@
 public import IPsecCrypto
+import WireFormat
 
 /// A transform as it travels (RFC 7296 §3.3.2, figure 8): with attributes that we may not understand.
 public struct WireTransform: Hashable, Sendable {
@@ -46,8 +47,11 @@ public struct WireProposal: Hashable, Sendable {
     /// What it offers, without the transforms that are not understood; nil when nothing is left of a transform type, as
     /// then no acceptable choice of it remains.
     public var proposal: Proposal? {
-        let understood = transforms.filter { $0.isUnderstood }.map { $0.transform }
-        for offered in transforms where !understood.contains(where: { $0.type == offered.transform.type }) {
+        var understood: [Transform] = []
+        understood.reserveCapacity(transforms.count)
+        for entry in transforms where entry.isUnderstood { understood.append(entry.transform) }
+        for entry in transforms
+        where !entry.isUnderstood && !understood.contains(where: { $0.type == entry.transform.type }) {
             return nil
         }
         return Proposal(securityProtocol, understood)
@@ -59,11 +63,7 @@ public struct WireProposal: Hashable, Sendable {
     public var spi64: UInt64? { spi.count == 8 ? spi.reduce(0) { $0 << 8 | UInt64($1) } : nil }
 
     /// An SPI's octets.
-    public static func octets(_ spi: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: spi >> (24 - 8 * UInt32($0))) }
-    }
+    public static func octets(_ spi: UInt32) -> [UInt8] { spi.octets }
     /// An SPI's octets.
-    public static func octets(_ spi: UInt64) -> [UInt8] {
-        (0..<8).map { UInt8(truncatingIfNeeded: spi >> (56 - 8 * UInt64($0))) }
-    }
+    public static func octets(_ spi: UInt64) -> [UInt8] { spi.octets }
 }

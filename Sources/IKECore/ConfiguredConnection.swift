@@ -1,0 +1,61 @@
+public import GatewayModel
+public import IPsecCrypto
+
+/// A connection that many refer to, and what follows from it for every IKE SA that may become one of its own.
+///
+/// A connection is large, and IKE SAs are many: whoever finds one gets a reference to it, and no copy. It never changes.
+public final class ConfiguredConnection: Sendable {
+    /// The connection.
+    public let connection: Connection
+    /// The IKE proposals; where none are configured, this gateway's defaults.
+    public let ikeOffer: [Proposal]
+    /// The same without algorithms whose numbers are only strongSwan's, for peers that do not know them.
+    public let publicIKEOffer: [Proposal]
+    /// Whether it names policies only, and no peer can mean it.
+    public let isPolicyOnly: Bool
+    /// Whether any end signs.
+    public let usesSignatures: Bool
+    /// Whether the peer signs.
+    public let demandsSignatures: Bool
+
+    /// A connection as it is configured.
+    public init(_ connection: Connection) {
+        self.connection = connection
+        ikeOffer = connection.ikeOffer
+        publicIKEOffer = ikeOffer.compactMap { $0.withoutPrivateNumbers }
+        isPolicyOnly = connection.isPolicyOnly
+        demandsSignatures = ([connection.remote] + connection.furtherRemote).contains { $0.method == .publicKey }
+        usesSignatures =
+            demandsSignatures || ([connection.local] + connection.furtherLocal).contains { $0.method == .publicKey }
+    }
+
+    /// Those connections as they are configured.
+    public static func list(_ connections: [Connection]) -> [ConfiguredConnection] {
+        connections.map { ConfiguredConnection($0) }
+    }
+}
+
+extension ConfiguredConnection: Hashable {
+    /// Whether both say the same.
+    public static func == (left: ConfiguredConnection, right: ConfiguredConnection) -> Bool {
+        left === right || left.connection == right.connection
+    }
+
+    /// By its name, which says it nearly always.
+    public func hash(into hasher: inout Hasher) { hasher.combine(connection.name) }
+}
+
+extension Connection {
+    /// The IKE proposals; where none are configured, this gateway's defaults.
+    public var ikeOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .ike) : proposals }
+}
+
+extension Proposal {
+    /// Without algorithms whose numbers are only strongSwan's; nil when nothing is left of some type.
+    public var withoutPrivateNumbers: Proposal? {
+        guard transforms.contains(where: AlgorithmRegistry.needsPeerVendor) else { return self }
+        let known = transforms.filter { !AlgorithmRegistry.needsPeerVendor($0) }
+        let lost = Set(transforms.map(\.type)).subtracting(known.map(\.type))
+        return lost.isEmpty ? Proposal(securityProtocol, known) : nil
+    }
+}
