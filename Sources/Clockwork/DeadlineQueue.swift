@@ -51,8 +51,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
             guard heap[position].deadline != deadline else { return }
             heap[position].deadline = deadline
             heap[position].order = takeOrder()
-            siftDown(position)
-            siftUp(positions[key] ?? position)
+            siftUp(siftDown(position))
         } else {
             heap.append(Entry(deadline: deadline, order: takeOrder(), key: key))
             positions[key] = heap.count - 1
@@ -68,8 +67,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         guard position < heap.count else { return }
         heap[position] = last
         positions[last.key] = position
-        siftDown(position)
-        siftUp(positions[last.key] ?? position)
+        siftUp(siftDown(position))
     }
 
     /// Takes out one key whose deadline is not after `now`, the earliest first; nil when there is none.
@@ -98,14 +96,14 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     @inlinable
-    mutating func siftDown(_ start: Int) {
+    mutating func siftDown(_ start: Int) -> Int {
         var parent = start
         while true {
             var least = parent
             for child in (2 * parent + 1)...(2 * parent + 2) where child < heap.count {
                 if heap[child].isBefore(heap[least]) { least = child }
             }
-            guard least != parent else { return }
+            guard least != parent else { return parent }
             swap(parent, least)
             parent = least
         }

@@ -63,6 +63,12 @@ public struct Identity: Hashable, Sendable {
         self.init(address.family == .v4 ? .ipv4Address : .ipv6Address, address.bytes)
     }
 
+    /// Kind and octets.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(octets: data)
+    }
+
     /// A host name.
     public static func fqdn(_ name: String) -> Identity { Identity(.fqdn, Array(name.utf8)) }
     /// An e-mail address.

@@ -11,6 +11,8 @@ public final class ConfiguredConnection: Sendable {
     public let ikeOffer: [Proposal]
     /// The same without algorithms whose numbers are only strongSwan's, for peers that do not know them.
     public let publicIKEOffer: [Proposal]
+    /// Its children that are tunnels.
+    public let tunnels: [ChildTemplate]
     /// Whether it names policies only, and no peer can mean it.
     public let isPolicyOnly: Bool
     /// Whether any end signs.
@@ -23,6 +25,7 @@ public final class ConfiguredConnection: Sendable {
         self.connection = connection
         ikeOffer = connection.ikeOffer
         publicIKEOffer = ikeOffer.compactMap { $0.withoutPrivateNumbers }
+        tunnels = connection.children.filter { $0.shunt == nil }
         isPolicyOnly = connection.isPolicyOnly
         demandsSignatures = ([connection.remote] + connection.furtherRemote).contains { $0.method == .publicKey }
         usesSignatures =

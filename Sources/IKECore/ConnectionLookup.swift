@@ -95,9 +95,11 @@ public struct ConnectionLookup: Sendable {
 
 extension Connection {
     /// Who we are on this connection: as configured, else our address.
+    @inlinable
     public func ownIdentity(at address: IPAddress) -> Identity { local.identity ?? Identity(address) }
 
     /// Whom we accept on this connection: as configured, else the peer's address.
+    @inlinable
     public func expectedIdentity(of address: IPAddress) -> IdentityPattern {
         remote.identity ?? .exactly(Identity(address))
     }

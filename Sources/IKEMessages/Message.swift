@@ -7,6 +7,8 @@ import WireFormat
 public struct Message: Hashable, Sendable {
     /// The longest message that is read or written: what UDP and the TCP framing of RFC 9329 can carry.
     public static let maximumLength = 65535
+    /// Octets that most messages fit into; longer ones grow.
+    static let usualLength = 512
     /// The most payloads that are read or written in one message.
     public static let maximumPayloads = 255
 
@@ -35,7 +37,7 @@ public struct Message: Hashable, Sendable {
     /// The message as it travels in clear.
     public func encoded() throws(WritingError) -> [UInt8] {
         guard payloads.count <= Self.maximumPayloads else { throw .tooManyPayloads(payloads.count) }
-        var writer = WireWriter(capacity: 1024)
+        var writer = WireWriter(capacity: Self.usualLength)
         header.write(first: payloads.first?.type ?? .none, into: &writer)
         PayloadChain.write(payloads, into: &writer)
         return try Self.finish(writer)

@@ -56,7 +56,7 @@ extension Message {
     /// The chain of payloads before encryption.
     private func inside() throws(WritingError) -> [UInt8] {
         guard payloads.count <= Self.maximumPayloads else { throw .tooManyPayloads(payloads.count) }
-        var writer = WireWriter(capacity: 1024)
+        var writer = WireWriter(capacity: Self.usualLength)
         PayloadChain.write(payloads, into: &writer)
         if writer.overflowed { throw .payloadTooLong }
         return writer.bytes

@@ -1,4 +1,4 @@
-import WireFormat
+public import WireFormat
 
 /// One payload of a message: its kind and its body.
 public enum Payload: Hashable, Sendable {
@@ -57,30 +57,8 @@ public enum Payload: Hashable, Sendable {
         }
     }
 
-    /// Its body.
-    public var body: any PayloadBody {
-        switch self {
-        case .securityAssociation(let body): body
-        case .keyExchange(let body): body
-        case .initiatorIdentification(let body): body
-        case .responderIdentification(let body): body
-        case .certificate(let body): body
-        case .certificateRequest(let body): body
-        case .authentication(let body): body
-        case .nonce(let body): body
-        case .notify(let body): body
-        case .delete(let body): body
-        case .vendorID(let body): body
-        case .initiatorSelectors(let body): body
-        case .responderSelectors(let body): body
-        case .configuration(let body): body
-        case .eap(let body): body
-        case .unknown(_, let body): body
-        }
-    }
-
-    /// Appends its body: in place, since ``body`` is a copy.
-    func write(into writer: inout WireWriter) {
+    /// Appends its body.
+    public func write(into writer: inout WireWriter) {
         switch self {
         case .securityAssociation(let body): body.write(into: &writer)
         case .keyExchange(let body): body.write(into: &writer)

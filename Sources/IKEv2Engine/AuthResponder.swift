@@ -344,8 +344,10 @@ extension [ConfiguredConnection] {
 extension SessionContext {
     /// The connections that suit the path and the chosen IKE proposal; the likely one when none is configured any more.
     func candidates(_ turn: Turn) -> [ConfiguredConnection] {
+        let candidates = turn.tables.directory.candidates(for: path)
+        if candidates.count == 1, candidates[0] === configured { return candidates }
         let chosen = algorithms.map { [$0] } ?? []
-        return turn.tables.directory.candidates(for: path).filter {
+        return candidates.filter {
             // What was chosen from its own proposals is among them.
             $0 === configured || Proposal.select(from: chosen, configured: $0.ikeOffer) != nil
         }

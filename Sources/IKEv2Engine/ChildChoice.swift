@@ -52,13 +52,9 @@ enum ChildChoice {
         }
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
-        let candidates =
-            old.map { [Candidate(replacing: $0, $0.mode == .transport ? seen : offered)] }
-            ?? ranked(context.connection.children.filter { $0.shunt == nil }, offered, hosts).map {
-                Candidate($0, $0.mode == .transport ? seen : offered, hosts)
-            }
-        for candidate in candidates {
-            let template = candidate.template
+        for template in old.map({ [$0.template] }) ?? ranked(context.configured.tunnels, offered, hosts) {
+            let known = (old?.mode ?? template.mode) == .transport ? seen : offered
+            let candidate = old.map { Candidate(replacing: $0, known) } ?? Candidate(template, known, hosts)
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
                 if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(offered) }
                 continue
@@ -74,18 +70,18 @@ enum ChildChoice {
                 }
                 continue
             }
-            guard let selection = Proposal.select(from: offered.proposals.map(\.proposal), configured: ours) else {
+            guard let selection = Proposal.select(from: offered.proposals, configured: ours) else {
                 if proposalRefused == nil {
                     proposalRefused = Rejection(
                         notify: NotifyPayload(.noProposalChosen),
                         refusal: .noChildProposal(
-                            child: template.name, ours: possible, theirs: offered.proposals.map(\.proposal),
+                            child: template.name, ours: possible, theirs: offered.proposals,
                             isFixed: context.connection.hasFixedAlgorithms),
                         child: template.name)
                 }
                 continue
             }
-            let wire = offered.proposals[selection.offeredIndex]
+            let wire = offered.entries[selection.offeredIndex]
             let membership = try candidate.membership(notifies, replacing: old, context, turn)
             return try choice(
                 candidate, selection.proposal, wire, notifies, translation, membership, context, &turn)
@@ -157,30 +153,36 @@ enum ChildChoice {
         struct Entry {
             let number: UInt8
             let spi: UInt32
-            let proposal: Proposal
         }
 
-        let proposals: [Entry]
+        /// Those that are understood.
+        let proposals: [Proposal]
+        /// What goes with each of them.
+        let entries: [Entry]
         let initiatorSelectors: [TrafficSelector]
         let responderSelectors: [TrafficSelector]
 
         init(_ negotiation: ChildNegotiation, withKeyExchange: Bool) {
-            proposals = negotiation.securityAssociation.proposals.compactMap { wire in
+            var proposals: [Proposal] = []
+            var entries: [Entry] = []
+            for wire in negotiation.securityAssociation.proposals {
                 // 1 to 255 are reserved (RFC 4303 §2.1).
                 guard wire.securityProtocol == .esp || wire.securityProtocol == .ah, let spi = wire.spi32, spi > 255,
                     let proposal = wire.proposal
-                else { return nil }
-                return Entry(
-                    number: wire.number, spi: spi, proposal: withKeyExchange ? proposal : proposal.withoutKeyExchange)
+                else { continue }
+                proposals.append(withKeyExchange ? proposal : proposal.withoutKeyExchange)
+                entries.append(Entry(number: wire.number, spi: spi))
             }
+            (self.proposals, self.entries) = (proposals, entries)
             initiatorSelectors = negotiation.initiatorSelectors.selectors
             responderSelectors = negotiation.responderSelectors.selectors
         }
 
         private init(
-            _ proposals: [Entry], initiatorSelectors: [TrafficSelector], responderSelectors: [TrafficSelector]
+            _ other: Offered, initiatorSelectors: [TrafficSelector], responderSelectors: [TrafficSelector]
         ) {
-            self.proposals = proposals
+            proposals = other.proposals
+            entries = other.entries
             self.initiatorSelectors = initiatorSelectors
             self.responderSelectors = responderSelectors
         }
@@ -188,7 +190,7 @@ enum ChildChoice {
         /// The same with the addresses under which we know the two hosts.
         func seen(through translation: TransportMode.Translation) -> Offered {
             Offered(
-                proposals, initiatorSelectors: translation.initiatorSeen(initiatorSelectors),
+                self, initiatorSelectors: translation.initiatorSeen(initiatorSelectors),
                 responderSelectors: translation.responderSeen(responderSelectors))
         }
     }

@@ -22,9 +22,9 @@ extension SessionContext {
     func compression(
         _ template: ChildTemplate, _ proposal: Proposal, _ notifies: [NotifyPayload], _ turn: inout Turn
     ) -> CompressionIndices? {
-        guard let theirs = notifies.deflateIndex, let ours = compressionIndex(template, [proposal], &turn) else {
-            return nil
-        }
+        guard template.compresses, let theirs = notifies.deflateIndex,
+            let ours = compressionIndex(template, [proposal], &turn)
+        else { return nil }
         return CompressionIndices(inbound: ours, outbound: theirs)
     }
 }

@@ -58,7 +58,7 @@ extension IKEv2Endpoint {
         var wishes = tables.retries.all.map { ($0.connection, $0.revival.children) }
         wishes += tables.putOff.map { ($0.connection, $0.children ?? []) }
         var kept: [IKESession] = []
-        for session in inOrder where session.closeReason == nil {
+        for session in inOrder where !session.isOver {
             let context = session.context
             if session.canBeHandedOver {
                 kept.append(session)

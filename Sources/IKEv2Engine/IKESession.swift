@@ -5,6 +5,7 @@ import IKEMessages
 import IPsecCrypto
 import NetworkTypes
 import StateRecords
+import WireFormat
 
 /// One IKE SA: a phase, and what all phases share.
 ///
@@ -94,8 +95,8 @@ final class IKESession {
     /// Whether both have proved who they are.
     var isEstablished: Bool { phase.isEstablished }
 
-    /// Why it is over; nil while it is not.
-    var closeReason: Event.CloseReason? { phase.closeReason }
+    /// Whether it is over.
+    var isOver: Bool { phase.isOver }
 
     /// A message came that is addressed to it.
     func receive(_ message: ReceivedMessage, _ arrival: Arrival, _ turn: inout Turn) {
@@ -119,7 +120,7 @@ final class IKESession {
 
     /// Time has passed.
     func deadline(_ turn: inout Turn) {
-        while !hasFinished, phase.closeReason == nil, let timer = context.timers.popDue(turn.now) {
+        while !hasFinished, !phase.isOver, let timer = context.timers.popDue(turn.now) {
             switch timer {
             case .retransmission:
                 if let refusal = context.retransmit(&turn) { phase.gaveUp(refusal, context, &turn) }
@@ -278,6 +279,11 @@ struct InitiationKey: Hashable, Recorded {
     /// The initiator's SPI.
     let spi: UInt64
     private let digest: [UInt8]
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(spi)
+        hasher.combine(octets: digest)
+    }
 
     func write(to writer: RecordWriter) {
         writer.put(remote)

@@ -182,7 +182,7 @@ public final class IKEv2Endpoint {
         }
         reauthenticate(session, &turn)
         followRedirect(of: session, &turn)
-        guard session.closeReason != nil else {
+        guard session.isOver else {
             deadlines.set(context.id, to: context.timers.earliest)
             return
         }

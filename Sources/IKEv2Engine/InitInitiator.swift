@@ -242,15 +242,15 @@ struct Transcript {
     /// What the initiator proves.
     func initiatorProof(_ identityBody: [UInt8], _ keys: SessionKeys) -> [UInt8] {
         KeySchedule.proofOctets(
-            firstMessage: request, otherNonce: responderNonce, identityBody: identityBody, prf: keys.suite.prf,
-            key: keys.initiatorProof) + intermediate
+            firstMessage: request, otherNonce: responderNonce, identityBody: identityBody, intermediate: intermediate,
+            prf: keys.suite.prf, key: keys.initiatorProof)
     }
 
     /// What the responder proves.
     func responderProof(_ identityBody: [UInt8], _ keys: SessionKeys) -> [UInt8] {
         KeySchedule.proofOctets(
-            firstMessage: response, otherNonce: initiatorNonce, identityBody: identityBody, prf: keys.suite.prf,
-            key: keys.responderProof) + intermediate
+            firstMessage: response, otherNonce: initiatorNonce, identityBody: identityBody, intermediate: intermediate,
+            prf: keys.suite.prf, key: keys.responderProof)
     }
 }
 

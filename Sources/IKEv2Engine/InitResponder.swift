@@ -66,7 +66,7 @@ enum InitResponder {
     private static func choose(
         _ request: IKESAInit.Request, _ candidates: [ConfiguredConnection], _ path: Path, isProven: Bool
     ) -> Outcome {
-        guard let first = candidates.first?.connection else {
+        guard let first = candidates.first else {
             return .answer(NotifyPayload(.noProposalChosen), .noConnection(path), connection: nil)
         }
         var numbers: [UInt8] = []
@@ -76,12 +76,12 @@ enum InitResponder {
             numbers.append(wire.number)
             theirs.append(proposal)
         }
-        if let redirection = first.redirection, redirection.moment == .initiation, request.notifies.followsRedirects,
+        if let redirection = first.connection.redirection, redirection.moment == .initiation, request.notifies.followsRedirects,
             redirection.gateway != .address(path.local.address)
         {
             // It is no longer than the request, and nothing is remembered.
             let data = RedirectNotification(redirection.gateway, nonce: request.nonce.nonce).data
-            return .answer(NotifyPayload(.redirect, data), nil, connection: first.name)
+            return .answer(NotifyPayload(.redirect, data), nil, connection: first.connection.name)
         }
         let isStrongSwan = request.vendorIDs.contains(.strongSwan)
         for candidate in candidates {
@@ -108,8 +108,8 @@ enum InitResponder {
         }
         return .answer(
             NotifyPayload(.noProposalChosen),
-            .noIKEProposal(ours: first.ikeOffer, theirs: theirs, isFixed: first.hasFixedAlgorithms),
-            connection: first.name)
+            .noIKEProposal(ours: first.ikeOffer, theirs: theirs, isFixed: first.connection.hasFixedAlgorithms),
+            connection: first.connection.name)
     }
 
     /// Answers an accepted request. From here on something is remembered.

@@ -1,4 +1,3 @@
-import IKEMessages
 import IPsecCrypto
 import WireFormat
 
@@ -73,11 +72,13 @@ struct KeySchedule {
         responderSPI: UInt64
     ) {
         let prf = suite.prf
-        let nonces = initiatorNonce + responderNonce
         let length = prf.keyLength
-        let material = prf.plus(
-            key: seed, seed: nonces + Self.octets(initiatorSPI) + Self.octets(responderSPI),
-            count: 3 * length + 2 * suite.lengths.total)
+        var writer = WireWriter(capacity: initiatorNonce.count + responderNonce.count + 16)
+        writer.append(initiatorNonce.span)
+        writer.append(responderNonce.span)
+        writer.uint64(initiatorSPI)
+        writer.uint64(responderSPI)
+        let material = prf.plus(key: seed, seed: writer.bytes, count: 3 * length + 2 * suite.lengths.total)
         var cutter = KeyCutter(material)
         guard let derivation = cutter.take(length),
             let initiatorIntegrity = cutter.take(suite.lengths.integrity),
@@ -128,15 +129,19 @@ struct KeySchedule {
         return KeyMaterialLength(encryption: 0, integrity: length)
     }
 
-    /// What an end proves: its first message, the other's nonce, and its identity under SK_pi or SK_pr (RFC 7296 §2.15).
+    /// What an end proves: its first message, the other's nonce, its identity under SK_pi or SK_pr (RFC 7296 §2.15), and
+    /// what IKE_INTERMEDIATE exchanges add (RFC 9242 §3.3).
     static func proofOctets(
-        firstMessage: [UInt8], otherNonce: [UInt8], identityBody: [UInt8], prf: PRF, key: SecretBytes
+        firstMessage: [UInt8], otherNonce: [UInt8], identityBody: [UInt8], intermediate: [UInt8], prf: PRF,
+        key: SecretBytes
     ) -> [UInt8] {
-        firstMessage + otherNonce + prf.compute(key: key, identityBody).exposedBytes()
-    }
-
-    private static func octets(_ spi: UInt64) -> [UInt8] {
-        WireProposal.octets(spi)
+        var octets: [UInt8] = []
+        octets.reserveCapacity(firstMessage.count + otherNonce.count + prf.outputLength + intermediate.count)
+        octets += firstMessage
+        octets += otherNonce
+        octets += prf.compute(key: key, identityBody).exposedBytes()
+        octets += intermediate
+        return octets
     }
 }
 

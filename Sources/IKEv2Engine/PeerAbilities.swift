@@ -10,7 +10,7 @@ import IPsecCrypto
 extension SessionContext {
     /// The proposals of ours that can be used here; empty when AH alone is configured and can't be.
     func possible(_ proposals: [Proposal]) -> [Proposal] {
-        let usable = proposals.filter { $0.securityProtocol != .ah || encapsulation != .udp }
+        let usable = encapsulation == .udp ? proposals.filter { $0.securityProtocol != .ah } : proposals
         return peerIsStrongSwan ? usable : usable.compactMap { $0.withoutPrivateNumbers }
     }
 }

@@ -81,6 +81,14 @@ enum Phase: ~Copyable {
         }
     }
 
+    /// Whether it is over.
+    var isOver: Bool {
+        switch self {
+        case .ended: true
+        default: false
+        }
+    }
+
     /// Whether both have proved who they are.
     var isEstablished: Bool {
         switch self {

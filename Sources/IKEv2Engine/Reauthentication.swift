@@ -121,7 +121,7 @@ extension IKEv2Endpoint {
                 old.leave(.replaced, &turn)
                 after(old, &turn)
             }
-        } else if session.closeReason != nil {
+        } else if session.isOver {
             context.reauthentication.isSuccessor = false
             for old in olds where old.isEstablished {
                 old.context.reauthentication.isUnderWay = false

@@ -265,7 +265,7 @@ final class SessionContext {
     }
 
     /// Puts a question; its answer is waited for as long as the limits say.
-    func ask(_ query: Query, _ turn: inout Turn) {
+    func ask(_ query: consuming Query, _ turn: inout Turn) {
         let ticket = turn.tables.newTicket(for: id)
         question = ticket
         timers.set(.answer, to: turn.now + turn.configuration.limits.answerTimeout)

@@ -84,6 +84,8 @@ final class SessionKeys {
     func settle() {
         plain = nil
         predecessor = nil
+        sealing.settle()
+        opening.settle()
     }
 
     /// The message with its payloads encrypted.
@@ -103,6 +105,7 @@ final class SessionKeys {
         if sealing.blockLength > 1 { return entropy.bytes(sealing.ivLength) }
         sealed &+= 1
         let counter = WireProposal.octets(sealed)
+        if sealing.ivLength == counter.count { return counter }
         return [UInt8](repeating: 0, count: max(0, sealing.ivLength - 8)) + counter.suffix(sealing.ivLength)
     }
 
@@ -131,8 +134,9 @@ final class SessionKeys {
 }
 
 /// A packet cipher that takes and gives arrays, made anew for each message: messages are few, IKE SAs are many, and the
-/// expanded keys of one take more room than all the rest of it.
-struct DirectionCipher: SKCipher {
+/// expanded keys of one take more room than all the rest of it. The one that was made to see whether the library takes
+/// the keys is the first message's.
+final class DirectionCipher: SKCipher {
     private let encryption: Transform
     private let integrity: Transform?
     let keys: PacketKeys
@@ -140,6 +144,7 @@ struct DirectionCipher: SKCipher {
     let ivLength: Int
     let icvLength: Int
     let blockLength: Int
+    private var unused: PacketCipher?
 
     /// Nil when the library refuses the keys.
     init?(_ suite: KeySchedule.Suite, _ keys: PacketKeys, _ direction: PacketCipher.Direction) {
@@ -148,6 +153,15 @@ struct DirectionCipher: SKCipher {
         self.direction = direction
         guard let cipher = Self.make(suite.encryption, suite.integrity, keys, direction) else { return nil }
         (ivLength, icvLength, blockLength) = (cipher.ivLength, cipher.icvLength, cipher.blockLength)
+        unused = cipher
+    }
+
+    /// The next message may be long in coming.
+    func settle() { unused = nil }
+
+    private func take() -> PacketCipher? {
+        defer { unused = nil }
+        return unused ?? Self.make(encryption, integrity, keys, direction)
     }
 
     private static func make(
@@ -161,7 +175,7 @@ struct DirectionCipher: SKCipher {
     }
 
     func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
-        guard let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
+        guard let cipher = take() else { return nil }
         return run(
             associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength,
             kept: plaintext.count + icvLength
@@ -175,7 +189,7 @@ struct DirectionCipher: SKCipher {
 
     func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? {
         let textLength = sealed.count - icvLength
-        guard textLength >= 0, let cipher = Self.make(encryption, integrity, keys, direction) else { return nil }
+        guard textLength >= 0, let cipher = take() else { return nil }
         return run(associatedData, iv, sealed, textLength: textLength, spare: 0, kept: textLength) { buffer, text in
             cipher.open(
                 &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,

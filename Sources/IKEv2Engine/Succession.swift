@@ -52,7 +52,7 @@ extension SessionContext {
             next.context.agenda.add(.deleteIKESA(.replaced))
             return
         }
-        guard let rival = ikeRival, rival.session.closeReason == nil else {
+        guard let rival = ikeRival, !rival.session.isOver else {
             ikeRival = nil
             handOver(to: next, &turn)
             agenda.add(.deleteIKESA(.replaced))
@@ -117,7 +117,7 @@ extension SessionContext {
 
     /// Nothing will come of our own replacement; the peer's takes over, if there is one.
     func succeedRival(_ turn: inout Turn) -> Bool {
-        guard let rival = ikeRival, rival.session.closeReason == nil else { return false }
+        guard let rival = ikeRival, !rival.session.isOver else { return false }
         ikeRival = nil
         handOver(to: rival.session, &turn)
         return true

@@ -73,11 +73,13 @@ public struct IPAddress: Hashable, Comparable, Sendable {
 
     /// The 4 or 16 octets in network order.
     public var bytes: [UInt8] {
-        [UInt8](capacity: family.byteCount) { octets in
-            for shift in stride(from: family.bitWidth - 8, through: 0, by: -8) {
-                octets.append(UInt8(truncatingIfNeeded: (shift < 64 ? low : high) >> UInt64(shift & 63)))
-            }
+        var octets = [UInt8](repeating: 0, count: family.byteCount)
+        var left = bits
+        for place in octets.indices.reversed() {
+            octets[place] = UInt8(truncatingIfNeeded: left)
+            left >>= 8
         }
+        return octets
     }
 
     /// IPv4 before IPv6, then by number.

@@ -2,10 +2,12 @@ extension FixedWidthInteger {
     /// Its octets, most significant first.
     @inlinable
     public var octets: [UInt8] {
-        [UInt8](capacity: Self.bitWidth / 8) { octets in
-            for shift in stride(from: Self.bitWidth - 8, through: 0, by: -8) {
-                octets.append(UInt8(truncatingIfNeeded: self >> shift))
-            }
+        var octets = [UInt8](repeating: 0, count: Self.bitWidth / 8)
+        var left = self
+        for place in octets.indices.reversed() {
+            octets[place] = UInt8(truncatingIfNeeded: left)
+            left >>= 8
         }
+        return octets
     }
 }

@@ -22,18 +22,23 @@ public struct WireWriter: Sendable {
     public mutating func uint8(_ value: UInt8) { bytes.append(value) }
 
     /// Appends two octets, most significant first.
-    public mutating func uint16(_ value: UInt16) { integer(value) }
+    public mutating func uint16(_ value: UInt16) {
+        bytes.append(UInt8(truncatingIfNeeded: value >> 8))
+        bytes.append(UInt8(truncatingIfNeeded: value))
+    }
 
     /// Appends four octets, most significant first.
-    public mutating func uint32(_ value: UInt32) { integer(value) }
+    public mutating func uint32(_ value: UInt32) {
+        bytes.append(UInt8(truncatingIfNeeded: value >> 24))
+        bytes.append(UInt8(truncatingIfNeeded: value >> 16))
+        bytes.append(UInt8(truncatingIfNeeded: value >> 8))
+        bytes.append(UInt8(truncatingIfNeeded: value))
+    }
 
     /// Appends eight octets, most significant first.
-    public mutating func uint64(_ value: UInt64) { integer(value) }
-
-    private mutating func integer(_ value: some FixedWidthInteger) {
-        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-        }
+    public mutating func uint64(_ value: UInt64) {
+        uint32(UInt32(truncatingIfNeeded: value >> 32))
+        uint32(UInt32(truncatingIfNeeded: value))
     }
 
     /// Appends octets as they are.

@@ -142,7 +142,7 @@ import WireFormat
         for (index, payload) in payloads.enumerated() {
             let next = index + 1 < payloads.count ? payloads[index + 1].type : .encrypted
             writer.append([next.rawValue, 0])
-            writer.lengthPrefixed16(overhead: 4) { payload.body.write(into: &$0) }
+            writer.lengthPrefixed16(overhead: 4) { payload.write(into: &$0) }
         }
         EncryptedPayload(firstInner: firstInner, body: body).write(into: &writer)
         writer.patch32(at: 24, writer.count)

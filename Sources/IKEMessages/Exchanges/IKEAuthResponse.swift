@@ -114,13 +114,16 @@ extension IKEAuth {
         public var payloads: [Payload] {
             switch self {
             case .authenticated(let parts):
-                var payloads: [Payload] = parts.identity.map { [.responderIdentification($0)] } ?? []
-                payloads += parts.certificates.map { .certificate($0) }
+                var payloads: [Payload] = []
+                payloads.reserveCapacity(
+                    6 + parts.certificates.count + parts.notifies.count + parts.vendorIDs.count)
+                if let identity = parts.identity { payloads.append(.responderIdentification(identity)) }
+                for certificate in parts.certificates { payloads.append(.certificate(certificate)) }
                 payloads.append(.authentication(parts.authentication))
                 if let configuration = parts.configuration { payloads.append(.configuration(configuration)) }
                 if let child = parts.child { payloads += child.payloads }
-                payloads += parts.notifies.map { .notify($0) }
-                payloads += parts.vendorIDs.map { .vendorID($0) }
+                for notify in parts.notifies { payloads.append(.notify(notify)) }
+                for vendorID in parts.vendorIDs { payloads.append(.vendorID(vendorID)) }
                 return payloads
             case .eap(let parts):
                 var payloads: [Payload] = parts.identity.map { [.responderIdentification($0)] } ?? []

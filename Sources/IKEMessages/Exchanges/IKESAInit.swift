@@ -130,9 +130,11 @@ public enum IKESAInit {
                     .securityAssociation(SecurityAssociationPayload([parts.choice])), .keyExchange(parts.keyExchange),
                     .nonce(parts.nonce),
                 ]
-                payloads += parts.certificateRequests.map { .certificateRequest($0) }
-                payloads += parts.notifies.map { .notify($0) }
-                payloads += parts.vendorIDs.map { .vendorID($0) }
+                payloads.reserveCapacity(
+                    3 + parts.certificateRequests.count + parts.notifies.count + parts.vendorIDs.count)
+                for request in parts.certificateRequests { payloads.append(.certificateRequest(request)) }
+                for notify in parts.notifies { payloads.append(.notify(notify)) }
+                for vendorID in parts.vendorIDs { payloads.append(.vendorID(vendorID)) }
                 return payloads
             }
         }

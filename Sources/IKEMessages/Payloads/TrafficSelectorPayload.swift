@@ -77,11 +77,21 @@ public struct TrafficSelectorPayload: PayloadBody {
         return IPAddress(.v6, bits: UInt128(high) << 64 | UInt128(try reader.uint64(field)))
     }
 
+    private static func write(_ address: IPAddress, into writer: inout WireWriter) {
+        if address.family == .v6 {
+            writer.uint64(UInt64(truncatingIfNeeded: address.bits >> 64))
+            writer.uint64(UInt64(truncatingIfNeeded: address.bits))
+        } else {
+            writer.uint32(UInt32(truncatingIfNeeded: address.bits))
+        }
+    }
+
     /// Appends the body. More than 255 selectors can't be counted: the rest is left out.
     public func write(into writer: inout WireWriter) {
         let sent = elements.prefix(255)
         writer.uint8(UInt8(truncatingIfNeeded: sent.count))
-        writer.zeros(3)
+        writer.uint8(0)
+        writer.uint16(0)
         for element in sent {
             switch element {
             case .range(let selector):
@@ -96,8 +106,8 @@ public struct TrafficSelectorPayload: PayloadBody {
                     writer.uint16(0xffff)
                     writer.uint16(0)
                 }
-                writer.append(selector.addresses.lower.bytes)
-                writer.append(selector.addresses.upper.bytes)
+                Self.write(selector.addresses.lower, into: &writer)
+                Self.write(selector.addresses.upper, into: &writer)
             case .unknown(let type, let body):
                 writer.uint8(type)
                 writer.uint8(body.first ?? 0)
