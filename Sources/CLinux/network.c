@@ -90,12 +90,14 @@ int64_t martlet_netlink_send(int socket, const void *bytes, size_t count) {
     return MARTLET_TRY(sendto(socket, bytes, count, MSG_DONTWAIT, (struct sockaddr *)&kernel, sizeof kernel));
 }
 
-int64_t martlet_netlink_receive(int socket, void *buffer, size_t capacity, uint32_t *sender) {
+int64_t martlet_netlink_receive(int socket, void *buffer, size_t capacity, bool asks_size, uint32_t *sender) {
     struct sockaddr_nl name = {.nl_family = AF_NETLINK};
     socklen_t length = sizeof name;
-    int64_t size = MARTLET_TRY(recv(socket, buffer, capacity, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT));
-    if (size < 0 || size > (int64_t)capacity) return size;
-    size = MARTLET_TRY(recvfrom(socket, buffer, capacity, MSG_DONTWAIT, (struct sockaddr *)&name, &length));
+    if (asks_size) {
+        int64_t size = MARTLET_TRY(recv(socket, buffer, capacity, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT));
+        if (size < 0 || size > (int64_t)capacity) return size;
+    }
+    int64_t size = MARTLET_TRY(recvfrom(socket, buffer, capacity, MSG_DONTWAIT, (struct sockaddr *)&name, &length));
     *sender = name.nl_pid;
     return size;
 }

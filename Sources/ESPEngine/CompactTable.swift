@@ -24,29 +24,47 @@ public struct CompactTable<Key: Hashable, Value> {
             return slots[place(of: key)]?.value
         }
         set {
-            guard let newValue else {
-                remove(key)
-                return
-            }
-            if (entries + 1) * 6 > slots.count * 5 { grow() }
-            let place = place(of: key)
-            if slots[place] == nil { entries += 1 }
-            slots[place] = (key, newValue)
+            if let newValue { updateValue(newValue, forKey: key) } else { removeValue(forKey: key) }
         }
     }
 
     /// Takes a key out and returns what it had; nil for nothing.
     @discardableResult @inlinable
     public mutating func removeValue(forKey key: Key) -> Value? {
-        defer { remove(key) }
-        return self[key]
+        guard entries > 0 else { return nil }
+        let place = place(of: key)
+        guard let entry = slots[place] else { return nil }
+        vacate(place)
+        return entry.value
     }
 
     /// Puts a value in and returns what the key had before; nil for nothing.
     @discardableResult @inlinable
     public mutating func updateValue(_ value: Value, forKey key: Key) -> Value? {
-        defer { self[key] = value }
-        return self[key]
+        if (entries + 1) * 6 > slots.count * 5 { grow() }
+        let place = place(of: key)
+        let former = slots[place]
+        slots[place] = (key, value)
+        if former == nil { entries += 1 }
+        return former?.value
+    }
+
+    /// Changes what a key has with one look; nil stands for nothing, before and after.
+    @inlinable
+    public mutating func change(_ key: Key, _ body: (inout Value?) -> Void) {
+        if (entries + 1) * 6 > slots.count * 5 { grow() }
+        let place = place(of: key)
+        let wasThere = slots[place] != nil
+        var value = slots[place]?.value
+        // Nobody else holds the value while it is changed.
+        if wasThere { slots[place] = nil }
+        body(&value)
+        if let value {
+            slots[place] = (key, value)
+            if !wasThere { entries += 1 }
+        } else if wasThere {
+            vacate(place)
+        }
     }
 
     /// All keys, in no order; nothing is copied.
@@ -59,7 +77,7 @@ public struct CompactTable<Key: Hashable, Value> {
     /// The slot of a key, or the empty one where it would be. There is always an empty one.
     @inlinable func place(of key: Key) -> Int {
         var index = home(key)
-        while let entry = slots[index], entry.key != key { index = next(index) }
+        while let there = slots[index]?.key, there != key { index = next(index) }
         return index
     }
 
@@ -70,19 +88,17 @@ public struct CompactTable<Key: Hashable, Value> {
 
     @inlinable func next(_ index: Int) -> Int { index + 1 == slots.count ? 0 : index + 1 }
 
-    @inlinable mutating func remove(_ key: Key) {
-        guard entries > 0 else { return }
-        var hole = place(of: key)
-        guard slots[hole] != nil else { return }
+    /// Empties a slot that was in use.
+    @inlinable mutating func vacate(_ place: Int) {
+        var hole = place
         slots[hole] = nil
         entries -= 1
         // What had to give way to it may come nearer to where it would like to be.
         var index = next(hole)
-        while let entry = slots[index] {
-            let distance = (index - home(entry.key) + slots.count) % slots.count
+        while let key = slots[index]?.key {
+            let distance = (index - home(key) + slots.count) % slots.count
             if distance >= (index - hole + slots.count) % slots.count {
-                slots[hole] = entry
-                slots[index] = nil
+                slots.swapAt(hole, index)
                 hole = index
             }
             index = next(index)

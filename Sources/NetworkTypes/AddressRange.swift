@@ -40,10 +40,28 @@ public struct AddressRange: Hashable, Sendable {
         return AddressRange(max(lower, other.lower), min(upper, other.upper))
     }
 
+    /// Few words for the hasher: tables are keyed by these.
+    public func hash(into hasher: inout Hasher) {
+        if family == .v6 {
+            hasher.combine(lowerHigh)
+            hasher.combine(upperHigh)
+            hasher.combine(lowerLow)
+            hasher.combine(upperLow)
+        } else {
+            hasher.combine(lowerLow << 32 | upperLow)
+        }
+    }
+
     /// The fewest blocks that cover the range exactly, in order.
     public var prefixes: [IPPrefix] {
-        if let prefix { return [prefix] }
         var prefixes: [IPPrefix] = []
+        forEachPrefix { prefixes.append($0) }
+        return prefixes
+    }
+
+    /// The same blocks, one by one.
+    public func forEachPrefix(_ body: (IPPrefix) -> Void) {
+        if let prefix { return body(prefix) }
         var start = lower.bits
         while true {
             var length = family.bitWidth
@@ -54,9 +72,9 @@ public struct AddressRange: Hashable, Sendable {
                 guard start & mask == 0, start | mask <= upper.bits else { break }
                 length -= 1
             }
-            guard let prefix = IPPrefix(IPAddress(family, bits: start), length: length) else { return prefixes }
-            prefixes.append(prefix)
-            guard prefix.last.bits < upper.bits else { return prefixes }
+            guard let prefix = IPPrefix(IPAddress(family, bits: start), length: length) else { return }
+            body(prefix)
+            guard prefix.last.bits < upper.bits else { return }
             start = prefix.last.bits + 1
         }
     }

@@ -82,6 +82,12 @@ public struct IPAddress: Hashable, Comparable, Sendable {
         return octets
     }
 
+    /// One word for the hasher, or two: tables are keyed by these.
+    public func hash(into hasher: inout Hasher) {
+        if family == .v6 { hasher.combine(high) }
+        hasher.combine(low)
+    }
+
     /// IPv4 before IPv6, then by number.
     public static func < (left: IPAddress, right: IPAddress) -> Bool {
         (left.family.rawValue, left.bits) < (right.family.rawValue, right.bits)

@@ -20,6 +20,16 @@ public struct IPPrefix: Hashable, Comparable, Sendable {
         fixed = UInt8(address.family.bitWidth)
     }
 
+    /// Few words for the hasher: tables are keyed by these.
+    public func hash(into hasher: inout Hasher) {
+        guard family == .v4 else {
+            hasher.combine(address)
+            hasher.combine(UInt64(fixed))
+            return
+        }
+        hasher.combine(UInt64(fixed) << 32 | address.low)
+    }
+
     /// 0.0.0.0/0 or ::/0.
     public static func everything(_ family: IPAddress.Family) -> IPPrefix {
         IPPrefix(unchecked: .unspecified(family), length: 0)

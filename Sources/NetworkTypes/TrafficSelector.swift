@@ -44,6 +44,17 @@ public struct TrafficSelector: Hashable, Sendable {
         self.ports = ports
     }
 
+    /// Few words for the hasher: tables are keyed by these.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(addresses)
+        switch ports {
+        case .range(let range):
+            hasher.combine(
+                UInt64(ipProtocol.rawValue) << 32 | UInt64(range.lowerBound) << 16 | UInt64(range.upperBound))
+        case .opaque: hasher.combine(UInt64(ipProtocol.rawValue) | 1 << 63)
+        }
+    }
+
     /// All packets of an address block.
     public init(_ prefix: IPPrefix) { self.init(prefix.range) }
 

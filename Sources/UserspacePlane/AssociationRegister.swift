@@ -73,29 +73,37 @@ struct AssociationRegister {
     }
 
     mutating func add(_ association: some InstalledAssociation, _ handle: OutboundHandle) {
-        let all = outbound(association.spi).filter { $0.child != association.child }
-        setOutbound(association.spi, all + [Outbound(association: association, handle: handle)])
+        let (spi, made) = (association.spi, Outbound(association: association, handle: handle))
+        guard let first = outbound[spi] else {
+            outbound[spi] = made
+            return
+        }
+        let others = ([first] + (namesakes[spi] ?? [])).filter { $0.child != made.child }
+        setOutbound(spi, others + [made])
     }
 
     func outbound(_ spi: UInt32, _ child: ChildSAID) -> Outbound? {
-        if let first = outbound[spi], first.child == child { return first }
-        return namesakes[spi]?.first { $0.child == child }
+        guard let first = outbound[spi] else { return nil }
+        return first.child == child ? first : namesakes[spi]?.first { $0.child == child }
     }
 
-    func outbound(_ spi: UInt32) -> [Outbound] {
-        guard let first = outbound[spi] else { return [] }
-        return [first] + (namesakes[spi] ?? [])
-    }
+    /// One of those with this SPI, of which there is seldom more than one.
+    func firstOutbound(_ spi: UInt32) -> Outbound? { outbound[spi] }
 
     mutating func remove(_ found: Outbound) {
         let spi = found.association.spi
-        setOutbound(spi, outbound(spi).filter { $0.handle != found.handle })
         free(found.handle.slot)
+        guard let first = outbound[spi] else { return }
+        guard let others = namesakes[spi] else {
+            if first.handle == found.handle { outbound[spi] = nil }
+            return
+        }
+        setOutbound(spi, ([first] + others).filter { $0.handle != found.handle })
     }
 
     private mutating func setOutbound(_ spi: UInt32, _ all: [Outbound]) {
         outbound[spi] = all.first
-        namesakes[spi] = all.count > 1 ? Array(all.dropFirst()) : nil
+        if all.count > 1 { namesakes[spi] = Array(all.dropFirst()) } else { namesakes.drop(spi) }
     }
 
     private mutating func free(_ slot: Int32) { freeSlots[Int(slot) % freeSlots.count].append(slot) }

@@ -26,13 +26,19 @@ struct BlockedSelectors {
     /// A Child SA protects these now: the one that blocked them, if it is another one.
     mutating func takeOver(_ blocked: PolicySelectors, by child: ChildSAID) -> ChildSAID? {
         release(child)
-        guard let former = children.removeValue(forKey: blocked) else { return nil }
+        guard let former = children.drop(blocked) else { return nil }
         selectors[former] = nil
         return former
     }
 
     /// A Child SA blocks nothing any more.
     mutating func release(_ child: ChildSAID) {
-        if let blocked = selectors.removeValue(forKey: child) { children[blocked] = nil }
+        if let blocked = selectors.drop(child) { children[blocked] = nil }
     }
+}
+
+extension Dictionary {
+    /// Takes a key out of a dictionary that is empty nearly always: then not even the key is hashed.
+    @discardableResult
+    mutating func drop(_ key: Key) -> Value? { isEmpty ? nil : removeValue(forKey: key) }
 }

@@ -71,9 +71,12 @@ final class ClearGuard {
         let isInstalled = install()
         // First what is new, so that nothing is open in between.
         for selector in ClearSelector.pairs(from: remote, to: local) {
-            let count = counts[selector] ?? 0
-            counts[selector] = count + 1
-            if count == 0, isInstalled { protection.add(selector) }
+            var isNew = false
+            counts.change(selector) { count in
+                isNew = count == nil
+                count = (count ?? 0) + 1
+            }
+            if isNew, isInstalled { protection.add(selector) }
         }
         if let former { release(former) }
     }
@@ -99,9 +102,12 @@ final class ClearGuard {
     /// One less wants these.
     private func release(_ former: PolicySelectors) {
         for selector in ClearSelector.pairs(from: former.remote, to: former.local) {
-            guard let count = counts[selector] else { continue }
-            counts[selector] = count > 1 ? count - 1 : nil
-            if count <= 1, isInstalled { protection.remove(selector) }
+            var wasLast = false
+            counts.change(selector) { count in
+                wasLast = count == 1
+                count = count.flatMap { $0 > 1 ? $0 - 1 : nil }
+            }
+            if wasLast, isInstalled { protection.remove(selector) }
         }
     }
 
@@ -151,9 +157,7 @@ final class ClearGuard {
         }
         isInstalled = true
         failure = nil
-        for selector in counts.keys.sorted(by: { $0.element.lower.lexicographicallyPrecedes($1.element.lower) }) {
-            protection.add(selector)
-        }
+        for selector in counts.keys.sorted() { protection.add(selector) }
         return isInstalled
     }
 

@@ -7,7 +7,7 @@ import LinuxSystem
 /// the sets that were made. It belongs to the control thread and has no socket.
 struct ClearProtection {
     private var pending: [(selector: ClearSelector, isAddition: Bool)] = []
-    private(set) var shapes: [ClearShape] = []
+    private var shapes: [(shape: ClearShape, set: String)] = []
     /// What no set takes since it overlaps with another element: a rule each, and the chain that it is in.
     private var overlapping: [ClearSelector: Int] = [:]
     private var chains: [Chain] = []
@@ -144,29 +144,25 @@ struct ClearProtection {
 
     /// Writes one change, and before it what its set needs.
     private mutating func write(_ selector: ClearSelector, _ isAddition: Bool, _ batch: inout NetfilterBatch) {
-        var set = selector.set
-        var element: NetfilterBatch.Element?
-        if let shape = ClearShape(selector) {
-            if !shapes.contains(shape), shapes.count < ClearShape.most {
-                shapes.append(shape)
-                shape.addSet(to: &batch)
-                shape.addLookup(to: &batch, chain: "protected")
-            }
-            if shapes.contains(shape) {
-                set = shape.set
-                element = ClearShape.element(selector)
-            }
-        }
-        if isAddition {
-            batch.add(element ?? selector.element, to: set)
-        } else {
-            batch.remove(element ?? selector.element, from: set)
-        }
+        let exact = ClearShape(selector).flatMap { self.set(for: $0, &batch) }
+        let set = exact ?? selector.set
+        let element = exact == nil ? selector.element : ClearShape.element(selector)
+        if isAddition { batch.add(element, to: set) } else { batch.remove(element, from: set) }
+    }
+
+    /// The set that takes this shape; nil when there are too many of them.
+    private mutating func set(for shape: ClearShape, _ batch: inout NetfilterBatch) -> String? {
+        if let known = shapes.first(where: { $0.shape == shape }) { return known.set }
+        guard shapes.count < ClearShape.most else { return nil }
+        shapes.append((shape, shape.set))
+        shape.addSet(to: &batch)
+        shape.addLookup(to: &batch, chain: "protected")
+        return shape.set
     }
 
     /// The rules of the chain.
     func addRules(to batch: inout NetfilterBatch, chain: String) {
-        for shape in shapes { shape.addLookup(to: &batch, chain: chain) }
+        for known in shapes { known.shape.addLookup(to: &batch, chain: chain) }
         ClearSelector.addLookups(to: &batch, chain: chain)
         for index in chains.indices where chains[index].isMade {
             batch.addRule(to: chain, [.verdict(.jump(Chain.name(index)))])

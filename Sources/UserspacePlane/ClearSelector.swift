@@ -3,7 +3,7 @@ import LinuxSystem
 import NetworkTypes
 
 /// One pair of selectors as nftables compares a packet with it: ranges of addresses, protocol and ports.
-struct ClearSelector: Hashable {
+struct ClearSelector: Hashable, Comparable {
     let source: AddressRange
     let destination: AddressRange
     /// 0 for any.
@@ -45,6 +45,25 @@ struct ClearSelector: Hashable {
         guard lower <= upper else { return nil }
         sourcePorts = lower...upper
         destinationPorts = 0...UInt16.max
+    }
+
+    /// In an order that is the same everywhere: by addresses, protocol and ports.
+    static func < (left: ClearSelector, right: ClearSelector) -> Bool { left.key < right.key }
+
+    private var key: (IPAddress, IPAddress, UInt8, UInt16, UInt16) {
+        (
+            source.lower, destination.lower, ipProtocol, sourcePorts.lowerBound, destinationPorts.lowerBound
+        )
+    }
+
+    /// Few words for the hasher: each change of a tunnel looks for some of these.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(source)
+        hasher.combine(destination)
+        hasher.combine(
+            UInt64(sourcePorts.lowerBound) << 48 | UInt64(sourcePorts.upperBound) << 32
+                | UInt64(destinationPorts.lowerBound) << 16 | UInt64(destinationPorts.upperBound))
+        hasher.combine(UInt64(ipProtocol))
     }
 
     private var family: IPAddress.Family { source.lower.family }

@@ -28,7 +28,7 @@ struct ClearShape: Hashable {
 
     /// The element that stands for selectors of this shape.
     static func element(_ selector: ClearSelector) -> NetfilterBatch.Element {
-        NetfilterBatch.Element(selector.source.lower.bytes + selector.destination.lower.bytes)
+        NetfilterBatch.Element(selector.source.lower, selector.destination.lower)
     }
 
     /// Makes the set.

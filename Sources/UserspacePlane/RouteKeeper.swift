@@ -47,11 +47,6 @@ final class RouteKeeper {
         var isWanted: Bool { first != nil || isFound || isConfigured }
         var isProtected: Bool { first?.isBlock == false || others.contains { !$0.isBlock } }
 
-        func isBlocked(by child: ChildSAID) -> Bool {
-            func isIt(_ claim: Claim) -> Bool { claim.isBlock && claim.child == child }
-            return first.map(isIt) == true || others.contains(where: isIt)
-        }
-
         /// This is what its child wants, and nothing else any more.
         mutating func claim(_ claim: Claim) {
             release(claim.child)
@@ -74,6 +69,8 @@ final class RouteKeeper {
     private var blocks = CompactTable<IPPrefix, Block>()
     /// The peers' sides, whose blocks are wanted.
     private var sides = CompactTable<ChildSAID, [TrafficSelector]>()
+    /// Of those that have some, the blocks that are refused: our side has no address of their family.
+    private var closedBlocks: [ChildSAID: [IPPrefix]] = [:]
     /// What is sent back to the other tables, and for whom; for nobody when it was found at the start.
     private var spared: [IPPrefix: [ChildSAID]] = [:]
     /// How often that changed.
@@ -119,10 +116,16 @@ final class RouteKeeper {
     /// Leads all blocks of these selectors into the TUN for this Child SA, and no others any more. Blocks of a family that
     /// our side has no address of in it are refused: they are the peer's side, and nothing of ours may go there in clear.
     func protect(_ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) throws(SystemError) {
-        let before = Self.blocks(of: sides.updateValue(remote, forKey: child) ?? [])
         let all = Self.blocks(of: remote)
         let wanted = all.filter { prefix in local.contains { $0.family == prefix.family } }
-        let closed = all.filter { !wanted.contains($0) }
+        // What can fail comes first.
+        for family in IPAddress.Family.allCases where all.contains(where: { $0.family == family }) {
+            try addRule(family)
+        }
+        let known = try wanted.isEmpty ? [] : addresses.current()
+        let before = Self.blocks(of: sides.updateValue(remote, forKey: child) ?? [])
+        let refused = all.count == wanted.count ? [] : all.filter { !wanted.contains($0) }
+        if refused.isEmpty { closedBlocks.drop(child) } else { closedBlocks[child] = refused }
         // Before anything could lead our own side's packets to the peer.
         spare(child, Self.within(wanted, local))
         for prefix in wanted {
@@ -130,41 +133,34 @@ final class RouteKeeper {
             block.claim(Claim(child: child, isBlock: false))
             // Whoever found it has handed it over.
             block.isFound = false
-            blocks[prefix] = block
-            try addRule(prefix.family)
             // First the refusal, then the way: there is no moment without one of them.
-            refuse(prefix, for: child)
-            let wanted = Block.Way(source: try preferredSource(prefix.family, local))
-            if blocks[prefix]?.way != wanted || blocks[prefix]?.isUncertain == true {
-                change(child) { $0.add(way(prefix, source: wanted.source)) }
-            }
-            blocks[prefix]?.way = wanted
-            blocks[prefix]?.isUncertain = false
+            refuse(prefix, &block, for: child)
+            let wanted = Block.Way(source: Self.preferredSource(prefix.family, local, known))
+            if block.way != wanted || block.isUncertain { change(child) { $0.add(way(prefix, source: wanted.source)) } }
+            block.way = wanted
+            block.isUncertain = false
+            blocks[prefix] = block
         }
-        for prefix in closed {
+        for prefix in refused {
             var block = blocks[prefix] ?? Block()
             block.isFound = false
-            blocks[prefix] = block
-            try addRule(prefix.family)
-            refuse(prefix, for: child)
-            release(child, prefix, staysBlocked: true)
+            refuse(prefix, &block, for: child)
+            block.claim(Claim(child: child, isBlock: true))
+            settle(prefix, block, for: child)
         }
-        for prefix in before where !all.contains(prefix) {
-            release(child, prefix, staysBlocked: false)
-        }
+        for prefix in before where !all.contains(prefix) { release(child, prefix, staysBlocked: false) }
     }
 
     /// The blocks of a protecting Child SA that are refused, since our side has no address of their family in it.
-    func closed(_ child: ChildSAID) -> [IPPrefix] {
-        Self.blocks(of: sides[child] ?? []).filter { blocks[$0]?.isBlocked(by: child) == true }
-    }
+    func closed(_ child: ChildSAID) -> [IPPrefix] { closedBlocks[child] ?? [] }
 
     /// Ends this Child SA's part in its blocks.
     func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
-        let held = Self.blocks(of: sides[child] ?? [])
-        if !staysBlocked { sides[child] = nil }
-        for prefix in held { release(child, prefix, staysBlocked: staysBlocked) }
-        if !staysBlocked { spare(child, []) }
+        let side = staysBlocked ? sides[child] : sides.removeValue(forKey: child)
+        for prefix in Self.blocks(of: side ?? []) { release(child, prefix, staysBlocked: staysBlocked) }
+        if staysBlocked { return }
+        closedBlocks.drop(child)
+        spare(child, [])
     }
 
     /// Sends these blocks back to the other tables for this Child SA, and no others any more.
@@ -181,12 +177,16 @@ final class RouteKeeper {
         }
     }
 
+    /// This host's addresses are others than a moment ago.
+    func addressesChanged() { addresses.expire() }
+
     /// Whether changes were asked for that are not made yet.
     var hasChanges: Bool { !pending.isEmpty }
 
     /// Makes all changes that were asked for. The Child SAs for which something could not be done, and what; nil where it
     /// was for none.
     func flush() throws(SystemError) -> [(child: ChildSAID?, error: SystemError)] {
+        addresses.expire()
         guard !pending.isEmpty else { return [] }
         let (batch, children) = (pending, owners)
         pending = RouteBatch()
@@ -214,16 +214,17 @@ final class RouteKeeper {
         let configured = Set(made)
         let wanted = configured.union(kept)
         for prefix in blocks.keys.sorted() {
-            guard let block = blocks[prefix] else { continue }
-            blocks[prefix]?.isConfigured = configured.contains(prefix)
+            guard var block = blocks[prefix] else { continue }
             // What is no longer to be made, but still somebody's, waits for that one as if it had been found.
-            blocks[prefix]?.isFound = (block.isFound || block.isConfigured) && wanted.contains(prefix)
-            settle(prefix, for: nil)
+            block.isFound = (block.isFound || block.isConfigured) && wanted.contains(prefix)
+            block.isConfigured = configured.contains(prefix)
+            settle(prefix, block, for: nil)
         }
         for prefix in made where blocks[prefix] == nil {
-            blocks[prefix] = Block(isConfigured: true)
             try addRule(prefix.family)
-            refuse(prefix, for: nil)
+            var block = Block(isConfigured: true)
+            refuse(prefix, &block, for: nil)
+            blocks[prefix] = block
         }
         for prefix in spared.keys.sorted() where spared[prefix]?.isEmpty == true {
             if !blocks.keys.contains(where: { $0.contains(prefix) }) { stopSparing(prefix) }
@@ -233,11 +234,11 @@ final class RouteKeeper {
     /// Removes all that is ours.
     func removeAll() throws(SystemError) {
         for prefix in blocks.keys.sorted() {
-            blocks[prefix] = Block(isRefused: true, way: blocks[prefix]?.way)
-            settle(prefix, for: nil)
+            settle(prefix, Block(isRefused: true, way: blocks[prefix]?.way), for: nil)
         }
         for prefix in spared.keys.sorted() { stopSparing(prefix) }
         sides = CompactTable()
+        closedBlocks = [:]
         if let failure = try flush().first { throw failure.error }
         for family in IPAddress.Family.allCases where families.contains(family) { try socket.delete(rule(family)) }
         families = []
@@ -246,31 +247,26 @@ final class RouteKeeper {
     // MARK: One block
 
     private func release(_ child: ChildSAID, _ prefix: IPPrefix, staysBlocked: Bool) {
-        if staysBlocked {
-            blocks[prefix]?.claim(Claim(child: child, isBlock: true))
-        } else {
-            blocks[prefix]?.release(child)
-        }
-        settle(prefix, for: child)
+        guard var block = blocks[prefix] else { return }
+        if staysBlocked { block.claim(Claim(child: child, isBlock: true)) } else { block.release(child) }
+        settle(prefix, block, for: child)
     }
 
-    /// Removes what nobody wants any more.
-    private func settle(_ prefix: IPPrefix, for child: ChildSAID?) {
-        guard let block = blocks[prefix] else { return }
+    /// Enters a block as it is now, without what nobody wants of it any more.
+    private func settle(_ prefix: IPPrefix, _ block: Block, for child: ChildSAID?) {
+        var block = block
         if !block.isProtected, block.way != nil {
             change(child) { $0.delete(way(prefix, source: nil)) }
-            blocks[prefix]?.way = nil
+            block.way = nil
         }
-        if !block.isWanted {
-            change(child) { $0.delete(refusal(prefix)) }
-            blocks[prefix] = nil
-        }
+        if !block.isWanted { change(child) { $0.delete(refusal(prefix)) } }
+        blocks[prefix] = block.isWanted ? block : nil
     }
 
-    private func refuse(_ prefix: IPPrefix, for child: ChildSAID?) {
-        guard blocks[prefix]?.isRefused != true || blocks[prefix]?.isUncertain == true else { return }
+    private func refuse(_ prefix: IPPrefix, _ block: inout Block, for child: ChildSAID?) {
+        guard !block.isRefused || block.isUncertain else { return }
         change(child) { $0.add(refusal(prefix)) }
-        blocks[prefix]?.isRefused = true
+        block.isRefused = true
     }
 
     private func change(_ child: ChildSAID?, _ body: (inout RouteBatch) -> Void) {
@@ -284,14 +280,16 @@ final class RouteKeeper {
         families.insert(family)
     }
 
-    /// An address of ours that may speak for the local side; nil when there is none.
-    private func preferredSource(
-        _ family: IPAddress.Family, _ local: [TrafficSelector]
-    ) throws(SystemError) -> IPAddress? {
-        let selectors = local.filter { $0.family == family }
-        return try addresses.current().filter { !$0.isTentative }.map(\.address).filter { address in
-            address.family == family && !address.isLinkLocal && selectors.contains { $0.addresses.contains(address) }
-        }.min()
+    /// The lowest address of ours that may speak for the local side; nil when there is none.
+    private static func preferredSource(
+        _ family: IPAddress.Family, _ local: [TrafficSelector], _ addresses: [InterfaceAddress]
+    ) -> IPAddress? {
+        var best: IPAddress?
+        for one in addresses where one.address.family == family && !one.isTentative && !one.address.isLinkLocal {
+            if let best, best <= one.address { continue }
+            if local.contains(where: { $0.addresses.contains(one.address) }) { best = one.address }
+        }
+        return best
     }
 
     private func way(_ prefix: IPPrefix, source: IPAddress?) -> Route {
@@ -315,15 +313,20 @@ final class RouteKeeper {
     /// The blocks of a side, each once.
     private static func blocks(of side: [TrafficSelector]) -> [IPPrefix] {
         var found: [IPPrefix] = []
-        for prefix in side.flatMap(\.addresses.prefixes) where !found.contains(prefix) { found.append(prefix) }
+        for selector in side {
+            selector.addresses.forEachPrefix { if !found.contains($0) { found.append($0) } }
+        }
         return found
     }
 
     /// The blocks of our own side that lie within one of the peer's, and are not all of it.
     private static func within(_ remote: [IPPrefix], _ local: [TrafficSelector]) -> [IPPrefix] {
         var found: [IPPrefix] = []
-        for prefix in local.flatMap({ $0.addresses.prefixes }) where !found.contains(prefix) {
-            if remote.contains(where: { $0 != prefix && $0.contains(prefix) }) { found.append(prefix) }
+        for selector in local {
+            selector.addresses.forEachPrefix { prefix in
+                let isWithin = remote.contains { $0 != prefix && $0.contains(prefix) }
+                if isWithin, !found.contains(prefix) { found.append(prefix) }
+            }
         }
         return found
     }

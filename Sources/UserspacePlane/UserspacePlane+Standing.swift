@@ -57,6 +57,7 @@ extension UserspacePlane {
 
     /// A Child SA has taken over what an earlier process left closed, and has ended in order.
     func wakeFromDormancy(_ selectors: PolicySelectors) {
+        if dormant.isEmpty { return }
         for key in dormant.keys.sorted() where dormant[key] == selectors {
             dormant[key] = nil
             clear?.release(key)

@@ -229,8 +229,12 @@ public final class UserspacePlane: DataPlane {
             transmitOrders.append(.keepAlive(try way(path, .udp), every: interval))
             // It has something to do without any packet.
             transmitOrders.wake()
-        case .addAddress(let address, _): try addresses?.add(address)
-        case .removeAddress(let address, _): try addresses?.remove(address)
+        case .addAddress(let address, _):
+            defer { routes?.addressesChanged() }
+            try addresses?.add(address)
+        case .removeAddress(let address, _):
+            defer { routes?.addressesChanged() }
+            try addresses?.remove(address)
         }
     }
 
@@ -238,7 +242,7 @@ public final class UserspacePlane: DataPlane {
     public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters? {
         switch direction {
         case .inbound: register.inbound(spi)?.counters
-        case .outbound: register.outbound(spi).first?.association.counters
+        case .outbound: register.firstOutbound(spi)?.association.counters
         }
     }
 
@@ -376,7 +380,7 @@ public final class UserspacePlane: DataPlane {
 
     private func unprotect(_ child: ChildSAID, staysBlocked: Bool) {
         let staysBlocked = staysBlocked || leavesBlocks
-        if domains.removeValue(forKey: child) != nil {
+        if domains.drop(child) != nil {
             // What is routed into the device goes nowhere else, blocked or not.
             protecting[child] = nil
             precedences[child] = nil
@@ -394,7 +398,7 @@ public final class UserspacePlane: DataPlane {
             if let was = protecting.removeValue(forKey: child) { wakeFromDormancy(was.selectors) }
             clear?.release(child)
             refreshSpared()
-            precedences[child] = nil
+            precedences.drop(child)
             blocked.release(child)
             transmitOrders.append(.unprotect(child))
         }

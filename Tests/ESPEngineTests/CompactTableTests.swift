@@ -14,7 +14,15 @@ import Testing
             // It fills, empties to nothing and fills again; few keys, so that many of them are there already.
             let key = random.uint32() % 700
             let isFilling = (step / 10_000).isMultiple(of: 2)
-            if random.uint32() % 4 == 0 ? !isFilling : isFilling {
+            if random.uint32() % 3 == 0 {
+                var former: Int?
+                table.change(key) { value in
+                    former = value
+                    value = isFilling ? (value ?? 0) + step : nil
+                }
+                #expect(former == dictionary[key])
+                dictionary[key] = isFilling ? (former ?? 0) + step : nil
+            } else if random.uint32() % 4 == 0 ? !isFilling : isFilling {
                 #expect(table.updateValue(step, forKey: key) == dictionary.updateValue(step, forKey: key))
             } else {
                 #expect(table.removeValue(forKey: key) == dictionary.removeValue(forKey: key))

@@ -166,9 +166,9 @@ int martlet_netlink_join(int socket, uint32_t group);
 // Routes of this protocol are no event of this socket's.
 int martlet_netlink_ignore_routes(int socket, uint8_t protocol);
 int64_t martlet_netlink_send(int socket, const void *bytes, size_t count);
-/// The length of the next message, which may be more than `capacity`: then it is still there, to be read again. The
-/// sender's port is 0 for the kernel.
-int64_t martlet_netlink_receive(int socket, void *buffer, size_t capacity, uint32_t *sender);
+/// The length of the next message, which may be more than `capacity` if `asks_size`: then it is still there, to be read
+/// again. Without it, what does not fit is lost. The sender's port is 0 for the kernel.
+int64_t martlet_netlink_receive(int socket, void *buffer, size_t capacity, bool asks_size, uint32_t *sender);
 
 // Namespaces ----------------------------------------------------------------------------------------------------------
 

@@ -1,3 +1,5 @@
+public import NetworkTypes
+
 /// Changes to nftables that the kernel carries out as one: all of them, or none.
 ///
 /// It owns the messages in their order. It knows the wire form of tables, chains, sets and rules, and nothing of what they
@@ -5,13 +7,31 @@
 public struct NetfilterBatch: Sendable {
     /// The table.
     public let table: String
-    private(set) var requests: [NetlinkRequest] = []
+    private var changes = NetlinkBatch()
+    /// How every message starts: struct nfgenmsg, and the table's name.
+    private let opening: [UInt8]
 
     /// No changes yet.
-    public init(table: String) { self.table = table }
+    public init(table: String) {
+        self.table = table
+        var body = NetlinkBody()
+        body.netfilterHeader(family: 1, resource: 0)
+        body.attribute(1, text: table)
+        opening = body.bytes
+        // NFNL_MSG_BATCH_BEGIN, for nftables.
+        changes.append(0x10) { $0.netfilterHeader(family: 0, resource: 10) }
+    }
 
     /// Whether there is nothing to do.
-    public var isEmpty: Bool { requests.isEmpty }
+    public var isEmpty: Bool { count == 0 }
+
+    /// The changes between the marks of a batch.
+    var requests: NetlinkBatch {
+        var requests = changes
+        // NFNL_MSG_BATCH_END.
+        requests.append(0x11) { $0.netfilterHeader(family: 0, resource: 10) }
+        return requests
+    }
 
     /// Where a chain is called from.
     public enum Hook: UInt32, Sendable {
@@ -118,25 +138,31 @@ public struct NetfilterBatch: Sendable {
     /// One element of a set: a value for each field, or the first and the last of a range.
     public struct Element: Hashable, Sendable {
         /// The first values, each padded to a multiple of four octets.
-        public private(set) var lower: [UInt8] = []
-        /// The last values.
-        public private(set) var upper: [UInt8] = []
-        /// Whether it is a value, and not a range.
-        let isSingle: Bool
+        private(set) var lower = NetlinkBody()
+        /// The last values; nil where it is a value, and not a range.
+        private(set) var upper: NetlinkBody?
 
         /// A range of no field yet.
-        public init() { isSingle = false }
+        public init() { upper = NetlinkBody() }
 
         /// The value of a set with one field.
         public init(_ value: [UInt8]) {
-            isSingle = true
-            append(value, value)
+            lower.append(value)
+            lower.zeros(-value.count & 3)
+        }
+
+        /// The value of a set with two addresses.
+        public init(_ source: IPAddress, _ destination: IPAddress) {
+            lower.append(source)
+            lower.append(destination)
         }
 
         /// Adds a field.
         public mutating func append(_ first: [UInt8], _ last: [UInt8]) {
-            lower += first + [UInt8](repeating: 0, count: NetfilterBatch.padded(first.count) - first.count)
-            upper += last + [UInt8](repeating: 0, count: NetfilterBatch.padded(last.count) - last.count)
+            lower.append(first)
+            lower.zeros(-first.count & 3)
+            upper?.append(last)
+            upper?.zeros(-last.count & 3)
         }
     }
 
@@ -151,8 +177,8 @@ public struct NetfilterBatch: Sendable {
             body.attribute(2, text: set)
             body.nested(3) { list in
                 list.nested(1) { item in
-                    item.nested(1) { $0.attribute(1, element.lower) }
-                    if !element.isSingle { item.nested(10) { $0.attribute(1, element.upper) } }
+                    item.nested(1) { $0.attribute(1, element.lower.bytes) }
+                    if let upper = element.upper { item.nested(10) { $0.attribute(1, upper.bytes) } }
                 }
             }
         }
@@ -162,21 +188,18 @@ public struct NetfilterBatch: Sendable {
     public static let goodSize = 256
 
     /// How many changes there are.
-    public var count: Int { requests.count }
+    public var count: Int { changes.count - 1 }
 
     fileprivate static func padded(_ length: Int) -> Int { (length + 3) / 4 * 4 }
 
     private mutating func append(
         _ message: UInt16, _ flags: NetlinkFlags = [], _ build: (inout NetlinkBody) -> Void
     ) {
-        let table = table
-        requests.append(
-            NetlinkRequest(10 << 8 | message, flags) { body in
-                body.netfilterHeader(family: 1, resource: 0)
-                // Every message names the table first.
-                body.attribute(1, text: table)
-                build(&body)
-            })
+        let opening = opening
+        changes.append(10 << 8 | message, flags) { body in
+            body.append(opening)
+            build(&body)
+        }
     }
 }
 

@@ -12,12 +12,6 @@ public final class NetfilterSocket {
     /// EOPNOTSUPP for the batch itself: this kernel has no nftables.
     public func commit(_ batch: NetfilterBatch) throws(SystemError) {
         guard !batch.isEmpty else { return }
-        try netlink.performAll(
-            [Self.mark(0x10)] + batch.requests + [Self.mark(0x11)], call: "nftables", context: batch.table)
-    }
-
-    /// NFNL_MSG_BATCH_BEGIN and NFNL_MSG_BATCH_END, for nftables.
-    private static func mark(_ type: UInt16) -> NetlinkRequest {
-        NetlinkRequest(type) { $0.netfilterHeader(family: 0, resource: 10) }
+        try netlink.performAll(batch.requests, call: "nftables", context: batch.table)
     }
 }

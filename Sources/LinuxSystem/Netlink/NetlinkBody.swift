@@ -19,27 +19,67 @@ public struct NetlinkBody: Hashable, Sendable {
     /// Appends one octet.
     public mutating func uint8(_ value: UInt8) { bytes.append(value) }
     /// Appends two octets in host order.
-    public mutating func uint16(_ value: UInt16) { appendInteger(value) }
+    public mutating func uint16(_ value: UInt16) { structure(value) }
     /// Appends four octets in host order.
-    public mutating func uint32(_ value: UInt32) { appendInteger(value) }
+    public mutating func uint32(_ value: UInt32) { structure(value) }
     /// Appends eight octets in host order.
-    public mutating func uint64(_ value: UInt64) { appendInteger(value) }
+    public mutating func uint64(_ value: UInt64) { structure(value) }
     /// Appends octets as they are.
     public mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
     /// Appends `count` octets of zero.
-    public mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
+    public mutating func zeros(_ count: Int) { for _ in 0..<count { bytes.append(0) } }
+    /// Appends an address: 4 or 16 octets in network order.
+    public mutating func append(_ address: IPAddress) {
+        if address.family == .v4 {
+            structure(UInt32(truncatingIfNeeded: address.bits).bigEndian)
+        } else {
+            structure(address.bits.bigEndian)
+        }
+    }
+
+    /// Appends a structure as it lies in memory, which is how the kernel wants it: numbers only, and none of them at a place
+    /// that would need padding before it.
+    @inline(__always)
+    mutating func structure(_ value: some BitwiseCopyable) {
+        // The octets of this frame's own value.
+        unsafe withUnsafeBytes(of: value) { octets in unsafe bytes.append(contentsOf: octets) }
+    }
+
+    /// A number in host order that was written before.
+    func number(at offset: Int) -> UInt16 {
+        // Checked against the array's own memory; any octets are a number.
+        unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: offset, as: UInt16.self) }
+    }
+
+    /// struct nlattr.
+    private struct AttributeHeader {
+        var length: UInt16
+        var type: UInt16
+    }
+
+    /// struct nlattr with a number behind it.
+    private struct Number {
+        var header: AttributeHeader
+        var value: UInt32
+    }
 
     /// Appends an attribute whose contents `body` writes.
     public mutating func attribute(_ type: UInt16, _ body: (inout NetlinkBody) -> Void) {
         let start = bytes.count
-        uint16(0)
-        uint16(type)
+        structure(AttributeHeader(length: 0, type: type))
         body(&self)
         let length = bytes.count - start
         overflowed = overflowed || length > Int(UInt16.max)
-        let said = UInt16(truncatingIfNeeded: length).littleEndian
-        for index in 0..<2 { bytes[start + index] = UInt8(truncatingIfNeeded: said >> (8 * index)) }
+        set(UInt16(truncatingIfNeeded: length), at: start)
         zeros(-bytes.count & 3)
+    }
+
+    /// Writes a number in host order over octets that are there.
+    mutating func set(_ value: some FixedWidthInteger & BitwiseCopyable, at offset: Int) {
+        // Checked against the array's own memory.
+        unsafe bytes.withUnsafeMutableBytes { octets in
+            unsafe octets.storeBytes(of: value, toByteOffset: offset, as: type(of: value))
+        }
     }
 
     /// Appends an attribute that holds other attributes (NLA_F_NESTED).
@@ -54,7 +94,9 @@ public struct NetlinkBody: Hashable, Sendable {
     /// Appends a number.
     public mutating func attribute(_ type: UInt16, _ value: UInt16) { attribute(type) { $0.uint16(value) } }
     /// Appends a number.
-    public mutating func attribute(_ type: UInt16, _ value: UInt32) { attribute(type) { $0.uint32(value) } }
+    public mutating func attribute(_ type: UInt16, _ value: UInt32) {
+        structure(Number(header: AttributeHeader(length: 8, type: type), value: value))
+    }
     /// Appends a number.
     public mutating func attribute(_ type: UInt16, _ value: UInt64) { attribute(type) { $0.uint64(value) } }
     /// Appends octets.
@@ -67,10 +109,11 @@ public struct NetlinkBody: Hashable, Sendable {
         }
     }
     /// Appends an address in network order.
-    public mutating func attribute(_ type: UInt16, _ address: IPAddress) { attribute(type, address.bytes) }
-
-    private mutating func appendInteger(_ value: some FixedWidthInteger) {
-        // The octets of this frame's own number, as they lie there: that is the host's order.
-        unsafe withUnsafeBytes(of: value) { octets in unsafe bytes.append(contentsOf: octets) }
+    public mutating func attribute(_ type: UInt16, _ address: IPAddress) {
+        if address.family == .v4 {
+            attribute(type, UInt32(truncatingIfNeeded: address.bits).bigEndian)
+        } else {
+            attribute(type) { $0.append(address) }
+        }
     }
 }

@@ -46,21 +46,13 @@ public struct NetlinkRequest: Hashable, Sendable {
     /// The message as it goes to the kernel: 16 octets of header (length, type, flags, sequence number, port 0), then the
     /// body.
     public func encoded(sequence: UInt32) -> [UInt8] {
-        var message: [UInt8] = []
-        encode(into: &message, sequence: sequence, acknowledged: false)
-        return message
-    }
-
-    /// Appends the message, which has a whole number of four octets; `acknowledged`: an answer is wanted in any case.
-    func encode(into message: inout [UInt8], sequence: UInt32, acknowledged: Bool) {
-        var header = NetlinkBody()
-        header.uint32(UInt32(truncatingIfNeeded: body.bytes.count + 16))
-        header.uint16(type)
-        header.uint16(flags.union(acknowledged ? [.request, .acknowledge] : .request).rawValue)
-        header.uint32(sequence)
-        header.uint32(0)
-        message.append(contentsOf: header.bytes)
-        message.append(contentsOf: body.bytes)
-        message.append(contentsOf: repeatElement(0, count: -body.bytes.count & 3))
+        var header = NetlinkHeader(type: type, flags: flags.union(.request))
+        header.length = UInt32(truncatingIfNeeded: body.bytes.count + 16)
+        header.sequence = sequence
+        var message = NetlinkBody()
+        message.structure(header)
+        message.append(body.bytes)
+        message.zeros(-body.bytes.count & 3)
+        return message.bytes
     }
 }

@@ -51,41 +51,31 @@ public final class NetlinkSocket {
 
     /// Sends `requests` as one message that starts and ends with the marks of a batch, and waits until the kernel has done
     /// all of it, or refused. The error is the first that it reports.
-    func performAll(_ requests: [NetlinkRequest], call: String, context: String) throws(SystemError) {
+    func performAll(_ requests: consuming NetlinkBatch, call: String, context: String) throws(SystemError) {
         guard requests.count > 2 else { return }
-        let first = sequence &+ 1 > 0xffff_0000 ? 1 : sequence + 1
-        var bytes: [UInt8] = []
-        for (index, request) in requests.enumerated() {
-            if request.body.overflowed { throw SystemError(call: call, errno: .messageTooLong, context: context) }
-            var request = request
-            // The last change answers for all; what is refused answers by itself.
-            if index == requests.count - 2 { request.flags.insert(.acknowledge) }
-            bytes += request.encoded(sequence: first + UInt32(index))
-        }
-        sequence = first + UInt32(requests.count - 1)
-        // The array lives for the length of the call.
-        let result = unsafe bytes.withUnsafeBytes { bytes in
-            unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
-        }
-        _ = try checked(result, call, context)
-        let last = first + UInt32(requests.count - 2)
+        // The last change answers for all; what is refused answers by itself.
+        let answering = requests.count - 2
+        let numbers = try send(
+            &requests, 0..<requests.count, acknowledging: answering, call: call, context: { _ in context })
+        let last = numbers.lowerBound + UInt32(answering)
         var refusal: SystemError?
         while true {
-            guard let messages = try receive(call: call, context: context) else {
-                if let refusal { throw refusal }
-                guard try descriptor.wait(milliseconds: 5000) else {
-                    throw SystemError(call: call, errno: .timedOut, context: context)
-                }
-                continue
-            }
             var ended = false
-            for message in messages where message.type == 2 && message.sequence >= first && message.sequence <= sequence
-            {
+            let answers: [NetlinkMessage]
+            if refusal == nil {
+                answers = try acknowledgements(call: call, context: context)
+            } else {
+                answers = try receive(isAnswer: true, call: call, context: context) ?? []
+                ended = answers.isEmpty
+            }
+            for message in answers where message.type == 2 && numbers.contains(message.sequence) {
                 do throws(SystemError) { try check(message, call: call, context: context) } catch {
                     if refusal == nil { refusal = error }
                 }
                 // Nothing more comes after the last change, or when the batch itself was refused.
-                if message.sequence == last || message.sequence == first || message.sequence == sequence {
+                if message.sequence == last || message.sequence == numbers.lowerBound
+                    || message.sequence == numbers.upperBound
+                {
                     ended = true
                 }
             }
@@ -98,57 +88,56 @@ public final class NetlinkSocket {
     /// Sends `requests` together, in order, and waits until the kernel has done with all of them; what it refuses keeps
     /// it from none of the others. Returns the refused ones by their places.
     func performEach(
-        _ requests: [NetlinkRequest], call: String, context: (Int) -> String
+        _ requests: consuming NetlinkBatch, call: String, context: (Int) -> String
     ) throws(SystemError) -> [(place: Int, error: SystemError)] {
         var refused: [(place: Int, error: SystemError)] = []
         var start = 0
         while start < requests.count {
             // Each refusal takes room of the socket's: not too many at once.
-            let end = min(start + 128, requests.count)
-            try performEach(requests[start..<end], call: call, context: context, &refused)
-            start = end
+            let places = start..<min(start + 128, requests.count)
+            start = places.upperBound
+            // The last one answers for all; what is refused answers by itself.
+            let numbers = try send(
+                &requests, places, acknowledging: places.upperBound - 1, call: call, context: context)
+            var ended = false
+            while !ended {
+                let answers = try acknowledgements(call: call, context: context(places.lowerBound))
+                for message in answers where message.type == 2 && numbers.contains(message.sequence) {
+                    let place = places.lowerBound + Int(message.sequence - numbers.lowerBound)
+                    do throws(SystemError) { try check(message, call: call, context: context(place)) } catch {
+                        refused.append((place, error))
+                    }
+                    ended = ended || message.sequence == numbers.upperBound
+                }
+            }
         }
         return refused
     }
 
-    private func performEach(
-        _ requests: ArraySlice<NetlinkRequest>, call: String, context: (Int) -> String,
-        _ refused: inout [(place: Int, error: SystemError)]
-    ) throws(SystemError) {
+    /// Sends the requests at `places` together; the numbers that they have got.
+    private func send(
+        _ requests: inout NetlinkBatch, _ places: Range<Int>, acknowledging place: Int, call: String,
+        context: (Int) -> String
+    ) throws(SystemError) -> ClosedRange<UInt32> {
+        if let overflow = requests.overflow {
+            throw SystemError(call: call, errno: .messageTooLong, context: context(overflow))
+        }
         let first = sequence &+ 1 > 0xffff_0000 ? 1 : sequence + 1
-        let last = first + UInt32(requests.count - 1)
-        sequence = last
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(requests.count * 96)
-        for (place, request) in zip(requests.indices, requests) {
-            if request.body.overflowed {
-                throw SystemError(call: call, errno: .messageTooLong, context: context(place))
-            }
-            let number = first + UInt32(place - requests.startIndex)
-            // The last one answers for all; what is refused answers by itself.
-            request.encode(into: &bytes, sequence: number, acknowledged: number == last)
-        }
-        // The array lives for the length of the call.
-        let result = unsafe bytes.withUnsafeBytes { bytes in
-            unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
-        }
-        _ = try checked(result, call, context(requests.startIndex))
+        sequence = first + UInt32(places.count - 1)
+        requests.number(places, from: first, acknowledging: place)
+        try send(requests.bytes(places), call: call, context: context(places.lowerBound))
+        return first...sequence
+    }
+
+    /// The next answers to what was sent.
+    private func acknowledgements(
+        call: String, context: @autoclosure () -> String
+    ) throws(SystemError) -> [NetlinkMessage] {
         while true {
-            guard let messages = try receive(call: call, context: context(requests.startIndex)) else {
-                guard try descriptor.wait(milliseconds: 5000) else {
-                    throw SystemError(call: call, errno: .timedOut, context: context(requests.startIndex))
-                }
-                continue
+            if let messages = try receive(isAnswer: true, call: call, context: context()) { return messages }
+            guard try descriptor.wait(milliseconds: 5000) else {
+                throw SystemError(call: call, errno: .timedOut, context: context())
             }
-            var ended = false
-            for message in messages where message.type == 2 && (first...last).contains(message.sequence) {
-                let place = requests.startIndex + Int(message.sequence - first)
-                do throws(SystemError) { try check(message, call: call, context: context(place)) } catch {
-                    refused.append((place, error))
-                }
-                ended = ended || message.sequence == last
-            }
-            if ended { return }
         }
     }
 
@@ -182,13 +171,18 @@ public final class NetlinkSocket {
     {
         if request.body.overflowed { throw SystemError(call: call, errno: .messageTooLong, context: context()) }
         sequence = sequence == .max ? 1 : sequence + 1
-        let bytes = request.encoded(sequence: sequence)
+        try send(request.encoded(sequence: sequence)[...], call: call, context: context())
+        return sequence
+    }
+
+    private func send(
+        _ bytes: ArraySlice<UInt8>, call: String, context: @autoclosure () -> String
+    ) throws(SystemError) {
         // The array lives for the length of the call.
         let result = unsafe bytes.withUnsafeBytes { bytes in
             unsafe martlet_netlink_send(descriptor.number, bytes.baseAddress, bytes.count)
         }
         _ = try checked(result, call, context())
-        return sequence
     }
 
     private func answers(
@@ -226,13 +220,16 @@ public final class NetlinkSocket {
         }
     }
 
-    /// What one receive call gives; nil when there is nothing.
-    private func receive(call: String, context: @autoclosure () -> String) throws(SystemError) -> [NetlinkMessage]? {
+    /// What one receive call gives; nil when there is nothing. A mere answer is not asked first how long it is: it fits.
+    private func receive(
+        isAnswer: Bool = false, call: String, context: @autoclosure () -> String
+    ) throws(SystemError) -> [NetlinkMessage]? {
         while true {
             var sender: UInt32 = 0
             // The array's own memory and a local variable that the shim fills.
             let result = unsafe buffer.withUnsafeMutableBytes { bytes in
-                unsafe martlet_netlink_receive(descriptor.number, bytes.baseAddress, bytes.count, &sender)
+                unsafe martlet_netlink_receive(
+                    descriptor.number, bytes.baseAddress, bytes.count, !isAnswer, &sender)
             }
             guard let size = try checkedUnlessBlocked(result, call, context()).map({ Int($0) }) else { return nil }
             if size > buffer.count {

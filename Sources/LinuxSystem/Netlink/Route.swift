@@ -110,34 +110,47 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
         bytes.flatMap { $0.count > 2 ? IPAddress(bytes: $0.dropFirst(2)) : nil }
     }
 
-    /// struct rtmsg and what follows: RTM_NEWROUTE (24) or RTM_DELROUTE (25).
+    /// RTM_NEWROUTE (24) or RTM_DELROUTE (25).
     func request(_ type: UInt16, _ flags: NetlinkFlags) -> NetlinkRequest {
-        NetlinkRequest(type, flags) { body in
-            body.uint8(destination.family.kernelNumber)
-            body.uint8(UInt8(destination.length))
-            body.zeros(2)
-            body.uint8(table < 256 ? UInt8(table) : 0)
-            body.uint8(protocolNumber)
-            body.uint8(scope(deleting: type == 25))
-            body.uint8(kind.rawValue)
-            body.uint32(0)
-            body.attribute(1, destination.address)
-            body.attribute(15, table)
-            if let interface { body.attribute(4, interface) }
-            if let gateway {
-                if gateway.family == destination.family {
-                    body.attribute(5, gateway)
-                } else {
-                    body.attribute(18) { via in
-                        via.uint16(UInt16(gateway.family.kernelNumber))
-                        via.append(gateway.bytes)
-                    }
+        NetlinkRequest(type, flags) { write(into: &$0, type) }
+    }
+
+    /// struct rtmsg.
+    private struct Header {
+        var family: UInt8
+        var length: UInt8
+        var sourceLength: UInt8 = 0
+        var typeOfService: UInt8 = 0
+        var table: UInt8
+        var protocolNumber: UInt8
+        var scope: UInt8
+        var kind: UInt8
+        var flags: UInt32 = 0
+    }
+
+    /// struct rtmsg and what follows.
+    func write(into body: inout NetlinkBody, _ type: UInt16) {
+        body.structure(
+            Header(
+                family: destination.family.kernelNumber, length: UInt8(destination.length),
+                table: table < 256 ? UInt8(table) : 0, protocolNumber: protocolNumber,
+                scope: scope(deleting: type == 25), kind: kind.rawValue))
+        body.attribute(1, destination.address)
+        body.attribute(15, table)
+        if let interface { body.attribute(4, interface) }
+        if let gateway {
+            if gateway.family == destination.family {
+                body.attribute(5, gateway)
+            } else {
+                body.attribute(18) { via in
+                    via.uint16(UInt16(gateway.family.kernelNumber))
+                    via.append(gateway)
                 }
             }
-            if let preferredSource { body.attribute(7, preferredSource) }
-            if let metric { body.attribute(6, metric) }
-            if let mtu, type == 24 { body.nested(8) { $0.attribute(2, UInt32(clamping: mtu)) } }
         }
+        if let preferredSource { body.attribute(7, preferredSource) }
+        if let metric { body.attribute(6, metric) }
+        if let mtu, type == 24 { body.nested(8) { $0.attribute(2, UInt32(clamping: mtu)) } }
     }
 
     /// IPv4 wants to know how far a destination is: a neighbour (link), or beyond (universe). Deleting takes any.

@@ -26,8 +26,13 @@ public struct RouteBatch: Sendable {
 
     fileprivate func isAddition(_ place: Int) -> Bool { changes[place].isAddition }
 
-    fileprivate var requests: [NetlinkRequest] {
-        changes.map { $0.isAddition ? $0.route.request(24, [.create, .replace]) : $0.route.request(25, []) }
+    fileprivate var requests: NetlinkBatch {
+        var requests = NetlinkBatch()
+        for (route, isAddition) in changes {
+            let type: UInt16 = isAddition ? 24 : 25
+            requests.append(type, isAddition ? [.create, .replace] : []) { route.write(into: &$0, type) }
+        }
+        return requests
     }
 }
 
