@@ -1,10 +1,13 @@
+public import GatewayModel
+public import NetworkTypes
+
 /// A dictionary for what there is one of for each SA: its entries lie in one piece of memory, of which between two thirds
 /// and five sixths are in use. A `Dictionary` of 100,000 entries uses three eighths of its own.
 ///
 /// Slots with linear probing, so that a look costs a few neighbours; what is taken out leaves no trace. It is for control
 /// threads: whoever looks for each packet has tables of its own. All of it can be inlined: without that each look from
 /// another module asks the runtime for the types of keys and values, which is most of its cost.
-public struct CompactTable<Key: Hashable, Value> {
+public struct CompactTable<Key: CompactKey, Value> {
     @usableFromInline var slots: [(key: Key, value: Value)?] = []
     @usableFromInline var entries = 0
 
@@ -81,10 +84,8 @@ public struct CompactTable<Key: Hashable, Value> {
         return index
     }
 
-    /// Where a key would like to be: hash values are spread over everything that a number can be.
-    @inlinable func home(_ key: Key) -> Int {
-        Int(UInt(bitPattern: key.hashValue).multipliedFullWidth(by: UInt(slots.count)).high)
-    }
+    /// Where a key would like to be.
+    @inlinable func home(_ key: Key) -> Int { Int(key.spread.multipliedFullWidth(by: UInt(slots.count)).high) }
 
     @inlinable func next(_ index: Int) -> Int { index + 1 == slots.count ? 0 : index + 1 }
 
@@ -113,3 +114,47 @@ public struct CompactTable<Key: Hashable, Value> {
 }
 
 extension CompactTable: Sendable where Key: Sendable, Value: Sendable {}
+
+/// What entries of a ``CompactTable`` are found by.
+public protocol CompactKey: Hashable {
+    /// A number that is spread over everything that one can be, and that nobody outside of the process can foresee.
+    var spread: UInt { get }
+}
+
+extension CompactKey {
+    /// Its hash value.
+    @inlinable public var spread: UInt { UInt(bitPattern: hashValue) }
+}
+
+/// Spreads numbers: a hasher for each of them would be most of a look.
+@usableFromInline
+enum CompactSpread {
+    /// Nobody outside the process knows them, so nobody can choose numbers that meet in one slot.
+    @usableFromInline static let seeds = (
+        UInt(bitPattern: 0x7461_626c.hashValue), UInt(bitPattern: 0x6b65_7973.hashValue) | 1
+    )
+
+    @inlinable
+    static func of(_ number: UInt) -> UInt {
+        let (first, second) = seeds
+        let product = (number ^ first).multipliedFullWidth(by: second)
+        return product.high ^ product.low
+    }
+}
+
+extension Int: CompactKey {
+    /// A number for it.
+    @inlinable public var spread: UInt { CompactSpread.of(UInt(bitPattern: self)) }
+}
+
+extension UInt32: CompactKey {
+    /// A number for it.
+    @inlinable public var spread: UInt { CompactSpread.of(UInt(self)) }
+}
+
+extension ChildSAID: CompactKey {
+    /// A number for it.
+    @inlinable public var spread: UInt { CompactSpread.of(UInt(rawValue)) }
+}
+
+extension IPPrefix: CompactKey {}

@@ -44,7 +44,11 @@ struct InboundSelectors {
     private let remoteCount: Int
 
     init(local: [TrafficSelector], remote: [TrafficSelector]) {
-        selectors = (remote + local).map { CompiledSelector($0) }
+        var selectors: [CompiledSelector] = []
+        selectors.reserveCapacity(remote.count + local.count)
+        for selector in remote { selectors.append(CompiledSelector(selector)) }
+        for selector in local { selectors.append(CompiledSelector(selector)) }
+        self.selectors = selectors
         remoteCount = remote.count
     }
 

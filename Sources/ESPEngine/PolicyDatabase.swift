@@ -72,9 +72,12 @@ public struct PolicyDatabase: ~Copyable {
     /// How many entries these selectors are spread into.
     public static func entryCount(local: [TrafficSelector], remote: [TrafficSelector]) -> Int {
         var count = 0
-        forEachPair(local, remote) { _, remote in
-            count += remote.addresses.prefixes.count
-            return count <= maximumEntries
+        for here in local {
+            for there in remote where haveInCommon(here, there) {
+                there.addresses.forEachPrefix { _ in count += 1 }
+                // Nobody wants to know by how many it is too many.
+                if count > maximumEntries { return count }
+            }
         }
         return count
     }
@@ -90,15 +93,14 @@ public struct PolicyDatabase: ~Copyable {
         guard count <= Self.maximumEntries else { throw .tooManySelectors(count, limit: Self.maximumEntries) }
         remove(child)
         var made: [Place] = []
-        var pairs: [(TrafficSelector, TrafficSelector)] = []
-        Self.forEachPair(local, remote) { local, remote in
-            pairs.append((local, remote))
-            return true
-        }
-        for (local, remote) in pairs {
-            for prefix in remote.addresses.prefixes {
-                made.append(
-                    add(prefix, CompiledSelector(local), CompiledSelector(remote), action, precedence, isPreferred))
+        made.reserveCapacity(count)
+        for here in local {
+            let source = CompiledSelector(here)
+            for there in remote where Self.haveInCommon(here, there) {
+                let destination = CompiledSelector(there)
+                there.addresses.forEachPrefix {
+                    made.append(add($0, source, destination, action, precedence, isPreferred))
+                }
             }
         }
         places[child] = made
@@ -195,16 +197,10 @@ public struct PolicyDatabase: ~Copyable {
 
     // MARK: Entries
 
-    /// Pairs of one family whose protocols have something in common; `body` says whether to go on.
-    private static func forEachPair(
-        _ local: [TrafficSelector], _ remote: [TrafficSelector], _ body: (TrafficSelector, TrafficSelector) -> Bool
-    ) {
-        for here in local {
-            for there in remote where here.family == there.family {
-                let agree = here.ipProtocol == .any || there.ipProtocol == .any || here.ipProtocol == there.ipProtocol
-                guard !agree || body(here, there) else { return }
-            }
-        }
+    /// Whether two selectors are of one family and their protocols have something in common.
+    private static func haveInCommon(_ here: TrafficSelector, _ there: TrafficSelector) -> Bool {
+        here.family == there.family
+            && (here.ipProtocol == .any || there.ipProtocol == .any || here.ipProtocol == there.ipProtocol)
     }
 
     private static func rank(_ action: Action) -> UInt8 {

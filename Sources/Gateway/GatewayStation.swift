@@ -26,7 +26,7 @@ public final class GatewayStation {
     private var lastWake = Instant.zero
     /// How many messages are dealt with before what comes of them goes out.
     private static let together = 32
-    private static let wakePause = Interval.milliseconds(5)
+    private static let wakePause = Interval.milliseconds(20)
 
     /// Told when messages to a peer can't even be sent, once for each reason: its silence alone would mislead.
     public var onSendFailure: ((Path, String) -> Void)? {

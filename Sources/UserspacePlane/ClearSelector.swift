@@ -1,9 +1,10 @@
+import ESPEngine
 import GatewayModel
 import LinuxSystem
 import NetworkTypes
 
 /// One pair of selectors as nftables compares a packet with it: ranges of addresses, protocol and ports.
-struct ClearSelector: Hashable, Comparable {
+struct ClearSelector: CompactKey, Comparable {
     let source: AddressRange
     let destination: AddressRange
     /// 0 for any.

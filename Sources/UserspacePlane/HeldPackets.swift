@@ -51,7 +51,8 @@ struct HeldPackets {
 
     /// The trap is gone, and what waited for it; returns how many packets that were.
     mutating func remove(_ number: UInt32) -> Int {
-        traps[number] = nil
+        traps.drop(number)
+        if waiting.isEmpty { return 0 }
         let before = waiting.count
         waiting.removeAll { held in
             if held.trap == number { octets -= held.bytes.count }

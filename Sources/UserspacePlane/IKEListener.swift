@@ -67,6 +67,7 @@ final class IKEListener {
             echo.hear(MonotonicClock.now())
             // What a datagram of ours met on its way is no message; the rest would come again at once.
             let count = (try? entry.socket.receive(into: batch)) ?? 0
+            messages.reserveCapacity(messages.count + count)
             for index in 0..<count {
                 if let message = message(index, hasMarker: entry.use == .marked) { messages.append(message) }
             }

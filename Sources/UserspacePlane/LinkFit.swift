@@ -67,11 +67,13 @@ extension TunnelBehaviour {
     /// packets are cut after they are sealed, and those that come in pieces are put together, unless the peer has agreed
     /// to take the pieces.
     func withoutHiddenPorts(_ association: SecurityAssociation) -> TunnelBehaviour {
-        let selectors = association.localSelectors + association.remoteSelectors
-        guard selectors.contains(where: { $0.ports != .any }) else { return self }
+        func areSome(_ isSo: (TrafficSelector) -> Bool) -> Bool {
+            association.localSelectors.contains(where: isSo) || association.remoteSelectors.contains(where: isSo)
+        }
+        guard areSome({ $0.ports != .any }) else { return self }
         var result = self
         result.fragmentation = .after
-        if laterFragments == .asTheyAre, selectors.contains(where: { $0.namesPorts }) {
+        if laterFragments == .asTheyAre, areSome({ $0.namesPorts }) {
             result.laterFragments = .joined
         }
         return result

@@ -17,6 +17,8 @@ final class OrderQueue<Order: Sendable>: Sendable {
     /// Wakes the owner.
     let wakeup: Wakeup
     private let capacity: Int
+    /// What a few handshakes ask for.
+    private static var usual: Int { 32 }
 
     init(capacity: Int = 4096) throws(SystemError) {
         self.capacity = capacity
@@ -29,6 +31,7 @@ final class OrderQueue<Order: Sendable>: Sendable {
         while true {
             let count = orders.withLock { orders in
                 guard orders.count < capacity else { return 0 }
+                if orders.isEmpty { orders.reserveCapacity(Self.usual) }
                 orders.append(order)
                 return orders.count
             }

@@ -27,18 +27,20 @@ struct PlaneSockets: Sendable {
         let use: Use
         /// The same socket where packets have their IP headers.
         let headers: HeaderSocket?
+        /// The address and port that the socket is bound to.
+        let bound: Endpoint
         let fragmentation = OuterFragmentation()
 
         init(socket: any DatagramSocket, use: Use, headers: HeaderSocket? = nil) {
             self.socket = socket
             self.use = use
             self.headers = headers
+            bound = socket.localEndpoint
         }
 
         /// Whether it can send from this end.
         func serves(_ local: Endpoint) -> Bool {
-            let bound = socket.localEndpoint
-            return bound.address.family == local.address.family
+            bound.address.family == local.address.family
                 && (bound.address.isUnspecified || local.address.isUnspecified || bound.address == local.address)
         }
     }
@@ -212,7 +214,7 @@ struct PlaneSockets: Sendable {
     func index(forESPFrom local: Endpoint, inUDP: Bool) -> Int? {
         if !inUDP { return entries.firstIndex { $0.use == .plainESP && $0.serves(local) } }
         return entries.firstIndex {
-            $0.use == .shared && $0.serves(local) && $0.socket.localEndpoint.port == local.port
+            $0.use == .shared && $0.bound.port == local.port && $0.serves(local)
         } ?? entries.firstIndex { $0.use == .shared && $0.serves(local) }
     }
 
@@ -224,7 +226,7 @@ struct PlaneSockets: Sendable {
     /// The socket to send an IKE message from this end with; nil when there is none.
     func index(forIKEFrom local: Endpoint, marker: Bool) -> Int? {
         entries.firstIndex {
-            ($0.use == .ike || $0.use == .shared) && $0.serves(local) && $0.socket.localEndpoint.port == local.port
+            ($0.use == .ike || $0.use == .shared) && $0.bound.port == local.port && $0.serves(local)
         } ?? entries.firstIndex { $0.use == (marker ? .shared : .ike) && $0.serves(local) }
     }
 }

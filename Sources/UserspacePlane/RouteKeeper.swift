@@ -75,7 +75,7 @@ final class RouteKeeper {
     private var spared: [IPPrefix: [ChildSAID]] = [:]
     /// How often that changed.
     private(set) var sparedChanges = 0
-    private var families: Set<IPAddress.Family> = []
+    private var families: [IPAddress.Family] = []
 
     /// What is sent back to the other tables, in order.
     var sparedPrefixes: [IPPrefix] { spared.keys.sorted() }
@@ -117,36 +117,38 @@ final class RouteKeeper {
     /// our side has no address of in it are refused: they are the peer's side, and nothing of ours may go there in clear.
     func protect(_ child: ChildSAID, local: [TrafficSelector], remote: [TrafficSelector]) throws(SystemError) {
         let all = Self.blocks(of: remote)
-        let wanted = all.filter { prefix in local.contains { $0.family == prefix.family } }
+        let refused = all.filter { prefix in !local.contains { $0.family == prefix.family } }
+        let wanted = refused.isEmpty ? all : all.filter { !refused.contains($0) }
         // What can fail comes first.
-        for family in IPAddress.Family.allCases where all.contains(where: { $0.family == family }) {
-            try addRule(family)
-        }
+        for prefix in all { try addRule(prefix.family) }
         let known = try wanted.isEmpty ? [] : addresses.current()
         let before = Self.blocks(of: sides.updateValue(remote, forKey: child) ?? [])
-        let refused = all.count == wanted.count ? [] : all.filter { !wanted.contains($0) }
         if refused.isEmpty { closedBlocks.drop(child) } else { closedBlocks[child] = refused }
         // Before anything could lead our own side's packets to the peer.
         spare(child, Self.within(wanted, local))
         for prefix in wanted {
-            var block = blocks[prefix] ?? Block()
-            block.claim(Claim(child: child, isBlock: false))
-            // Whoever found it has handed it over.
-            block.isFound = false
-            // First the refusal, then the way: there is no moment without one of them.
-            refuse(prefix, &block, for: child)
             let wanted = Block.Way(source: Self.preferredSource(prefix.family, local, known))
-            if block.way != wanted || block.isUncertain { change(child) { $0.add(way(prefix, source: wanted.source)) } }
-            block.way = wanted
-            block.isUncertain = false
-            blocks[prefix] = block
+            blocks.change(prefix) { there in
+                var block = there ?? Block()
+                block.claim(Claim(child: child, isBlock: false))
+                // Whoever found it has handed it over.
+                block.isFound = false
+                // First the refusal, then the way: there is no moment without one of them.
+                refuse(prefix, &block, for: child)
+                if block.way != wanted || block.isUncertain { add(way(prefix, source: wanted.source), for: child) }
+                block.way = wanted
+                block.isUncertain = false
+                there = block
+            }
         }
         for prefix in refused {
-            var block = blocks[prefix] ?? Block()
-            block.isFound = false
-            refuse(prefix, &block, for: child)
-            block.claim(Claim(child: child, isBlock: true))
-            settle(prefix, block, for: child)
+            blocks.change(prefix) { there in
+                var block = there ?? Block()
+                block.isFound = false
+                refuse(prefix, &block, for: child)
+                block.claim(Claim(child: child, isBlock: true))
+                there = settled(block, prefix, for: child)
+            }
         }
         for prefix in before where !all.contains(prefix) { release(child, prefix, staysBlocked: false) }
     }
@@ -166,7 +168,7 @@ final class RouteKeeper {
     /// Sends these blocks back to the other tables for this Child SA, and no others any more.
     func spare(_ child: ChildSAID, _ wanted: [IPPrefix]) {
         for prefix in wanted where spared[prefix]?.contains(child) != true {
-            if spared[prefix]?.isEmpty ?? true { change(child) { $0.add(wayBack(prefix)) } }
+            if spared[prefix]?.isEmpty ?? true { add(wayBack(prefix), for: child) }
             sparedChanges += 1
             spared[prefix, default: []].append(child)
         }
@@ -214,11 +216,13 @@ final class RouteKeeper {
         let configured = Set(made)
         let wanted = configured.union(kept)
         for prefix in blocks.keys.sorted() {
-            guard var block = blocks[prefix] else { continue }
-            // What is no longer to be made, but still somebody's, waits for that one as if it had been found.
-            block.isFound = (block.isFound || block.isConfigured) && wanted.contains(prefix)
-            block.isConfigured = configured.contains(prefix)
-            settle(prefix, block, for: nil)
+            blocks.change(prefix) { there in
+                guard var block = there else { return }
+                // What is no longer to be made, but still somebody's, waits for that one as if it had been found.
+                block.isFound = (block.isFound || block.isConfigured) && wanted.contains(prefix)
+                block.isConfigured = configured.contains(prefix)
+                there = settled(block, prefix, for: nil)
+            }
         }
         for prefix in made where blocks[prefix] == nil {
             try addRule(prefix.family)
@@ -234,7 +238,7 @@ final class RouteKeeper {
     /// Removes all that is ours.
     func removeAll() throws(SystemError) {
         for prefix in blocks.keys.sorted() {
-            settle(prefix, Block(isRefused: true, way: blocks[prefix]?.way), for: nil)
+            blocks[prefix] = settled(Block(isRefused: true, way: blocks[prefix]?.way), prefix, for: nil)
         }
         for prefix in spared.keys.sorted() { stopSparing(prefix) }
         sides = CompactTable()
@@ -247,37 +251,45 @@ final class RouteKeeper {
     // MARK: One block
 
     private func release(_ child: ChildSAID, _ prefix: IPPrefix, staysBlocked: Bool) {
-        guard var block = blocks[prefix] else { return }
-        if staysBlocked { block.claim(Claim(child: child, isBlock: true)) } else { block.release(child) }
-        settle(prefix, block, for: child)
+        blocks.change(prefix) { there in
+            guard var block = there else { return }
+            if staysBlocked { block.claim(Claim(child: child, isBlock: true)) } else { block.release(child) }
+            there = settled(block, prefix, for: child)
+        }
     }
 
-    /// Enters a block as it is now, without what nobody wants of it any more.
-    private func settle(_ prefix: IPPrefix, _ block: Block, for child: ChildSAID?) {
+    /// A block without what nobody wants of it any more; nil when that is all of it.
+    private func settled(_ block: Block, _ prefix: IPPrefix, for child: ChildSAID?) -> Block? {
         var block = block
         if !block.isProtected, block.way != nil {
-            change(child) { $0.delete(way(prefix, source: nil)) }
+            delete(way(prefix, source: nil), for: child)
             block.way = nil
         }
-        if !block.isWanted { change(child) { $0.delete(refusal(prefix)) } }
-        blocks[prefix] = block.isWanted ? block : nil
+        if block.isWanted { return block }
+        delete(refusal(prefix), for: child)
+        return nil
     }
 
     private func refuse(_ prefix: IPPrefix, _ block: inout Block, for child: ChildSAID?) {
         guard !block.isRefused || block.isUncertain else { return }
-        change(child) { $0.add(refusal(prefix)) }
+        add(refusal(prefix), for: child)
         block.isRefused = true
     }
 
-    private func change(_ child: ChildSAID?, _ body: (inout RouteBatch) -> Void) {
-        body(&pending)
+    private func add(_ route: Route, for child: ChildSAID?) {
+        pending.add(route)
+        owners.append(child)
+    }
+
+    private func delete(_ route: Route, for child: ChildSAID?) {
+        pending.delete(route)
         owners.append(child)
     }
 
     private func addRule(_ family: IPAddress.Family) throws(SystemError) {
         guard !families.contains(family) else { return }
         try socket.add(rule(family), replace: true)
-        families.insert(family)
+        families.append(family)
     }
 
     /// The lowest address of ours that may speak for the local side; nil when there is none.
@@ -307,7 +319,7 @@ final class RouteKeeper {
     private func stopSparing(_ prefix: IPPrefix) {
         spared[prefix] = nil
         sparedChanges += 1
-        change(nil) { $0.delete(wayBack(prefix)) }
+        delete(wayBack(prefix), for: nil)
     }
 
     /// The blocks of a side, each once.

@@ -161,7 +161,7 @@ struct TransmitWorker: ~Copyable {
                 }
             case .unprotect(let child):
                 fragments.forgetUnprotected()
-                if let domain = owners.removeValue(forKey: child) { domains[domain]?.policies.remove(child) }
+                if let domain = owners.drop(child) { domains[domain]?.policies.remove(child) }
                 policies.remove(child)
                 for _ in 0..<held.remove(child.rawValue) { associations.drops.count(.blocked) }
             case .pathMTU(let remote, let mtu): tunnels.learn(remote, mtu, now: MonotonicClock.now())

@@ -35,6 +35,8 @@ struct TunnelTable {
     /// SAs of a kind; one that has none may become another.
     private var users: [Int] = []
     private var numbers: [Kind: Int32] = [:]
+    /// The kind that was asked for last: the next SA is mostly of the same.
+    private var latest: Int32?
     private var free: [Int32] = []
     /// By place: the kind, -1 for none, and how packets leave.
     private var places: [Int32] = []
@@ -131,7 +133,11 @@ struct TunnelTable {
     }
 
     private mutating func number(of kind: Kind) -> Int32 {
-        if let number = numbers[kind] { return number }
+        if let latest, users[Int(latest)] > 0, kinds[Int(latest)] == kind { return latest }
+        if let number = numbers[kind] {
+            latest = number
+            return number
+        }
         let made = TunnelRules(
             kind.behaviour, shape: kind.shape, isV6: kind.fit.isV6, inUDP: kind.fit.inUDP,
             pathMTU: min(kind.fit.mtu, kind.learnt ?? .max))
@@ -146,6 +152,7 @@ struct TunnelTable {
             users.append(0)
         }
         numbers[kind] = number
+        latest = number
         return number
     }
 }

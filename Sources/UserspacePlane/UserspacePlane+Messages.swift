@@ -32,12 +32,19 @@ extension UserspacePlane {
         guard let index = sockets.index(forIKEFrom: path.local, marker: marker) else {
             throw .noSocket(path.local, nil)
         }
+        let entry = sockets.entries[index]
         if message.count > Self.largestUncut {
             // A long message may have to be cut, whatever the packets before it asked for.
-            sockets.entries[index].fragmentation.set(true, for: sockets.entries[index].socket)
+            entry.fragmentation.set(true, for: entry.socket)
         }
-        let bytes = marker ? [UInt8](repeating: 0, count: EncapsulatedDatagram.markerLength) + message : message
-        do { return try sockets.entries[index].socket.send(bytes, along: path) } catch { throw .system(error) }
+        do {
+            guard marker else { return try entry.socket.send(message, along: path) }
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(EncapsulatedDatagram.markerLength + message.count)
+            for _ in 0..<EncapsulatedDatagram.markerLength { bytes.append(0) }
+            bytes.append(contentsOf: message)
+            return try entry.socket.send(bytes, along: path)
+        } catch { throw .system(error) }
     }
 
     private func endpoints(_ use: PlaneSockets.Use) -> [Endpoint] {

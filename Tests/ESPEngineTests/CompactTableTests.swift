@@ -41,7 +41,7 @@ import Testing
     }
 
     /// Whose hash values are all alike.
-    private struct Alike: Hashable {
+    private struct Alike: CompactKey {
         let number: Int
         func hash(into hasher: inout Hasher) {}
     }

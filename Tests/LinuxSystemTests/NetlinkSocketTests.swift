@@ -1,4 +1,5 @@
 import Glibc
+import NetworkTypes
 import Testing
 
 @testable import LinuxSystem
@@ -121,5 +122,66 @@ import Testing
         try queue(bytes)
         let error = try #require(throws: SystemError.self) { try list() }
         #expect(error.errno == .badMessage)
+    }
+
+    @Test("Requests that go together are those that would go alone, numbered on, and the last one is answered")
+    func together() throws {
+        var batch = NetlinkBatch()
+        var alone: [UInt8] = []
+        for octet: UInt8 in 1...3 {
+            let build: (inout NetlinkBody) -> Void = {
+                $0.uint8(octet)
+                $0.attribute(5, IPAddress(v4: 0x0a01_0203))
+            }
+            batch.append(24, [.create, .replace], build)
+            let flags: NetlinkFlags = octet == 3 ? [.create, .replace, .acknowledge] : [.create, .replace]
+            alone += NetlinkRequest(24, flags, build).encoded(sequence: UInt32(octet))
+        }
+        // The second is refused, the last one is done.
+        try queue(acknowledgement(2, error: -3))
+        try queue(acknowledgement(3, error: 0))
+        let refused = try socket.performEach(batch, call: "RTM_NEWROUTE") { "place \($0)" }
+        #expect(refused.map(\.place) == [1])
+        #expect(refused.map(\.error.errno) == [.noSuchProcess])
+        #expect(refused.map(\.error.context) == ["place 1"])
+        var sent = [UInt8](repeating: 0, count: 256)
+        #expect(try kernel.read(into: &sent) == .octets(alone.count))
+        #expect(Array(sent[..<alone.count]) == alone)
+    }
+
+    @Test("More requests than go at once go in pieces, each with an answer of its own")
+    func pieces() throws {
+        var batch = NetlinkBatch()
+        for _ in 0..<130 { batch.append(24) { _ in } }
+        try queue(acknowledgement(128, error: 0))
+        try queue(acknowledgement(129, error: -17) + acknowledgement(130, error: 0))
+        #expect(try socket.performEach(batch, call: "RTM_NEWROUTE") { "\($0)" }.map(\.place) == [128])
+        var sent = [UInt8](repeating: 0, count: 4096)
+        #expect(try kernel.read(into: &sent) == .octets(128 * 16))
+        #expect(try kernel.read(into: &sent) == .octets(2 * 16))
+    }
+
+    @Test("A batch is all or nothing: the first refusal is its error")
+    func batch() throws {
+        var batch = NetlinkBatch()
+        for type: UInt16 in [0x10, 10 << 8 | 12, 10 << 8 | 12, 0x11] { batch.append(type) { $0.zeros(4) } }
+        try queue(acknowledgement(2, error: -2) + acknowledgement(3, error: -22))
+        let error = try #require(throws: SystemError.self) {
+            try socket.performAll(batch, call: "nftables", context: "martlet")
+        }
+        #expect(error.errno == .noSuchEntry)
+        try queue(acknowledgement(7, error: 0))
+        try socket.performAll(batch, call: "nftables", context: "martlet")
+    }
+
+    @Test("A request that is too long keeps all of its batch from being sent")
+    func tooLong() throws {
+        var batch = NetlinkBatch()
+        batch.append(24) { _ in }
+        batch.append(24) { $0.attribute(1, [UInt8](repeating: 0, count: 65_536)) }
+        let error = try #require(throws: SystemError.self) {
+            try socket.performEach(batch, call: "RTM_NEWROUTE") { "place \($0)" }
+        }
+        #expect(error.errno == .messageTooLong && error.context == "place 1")
     }
 }

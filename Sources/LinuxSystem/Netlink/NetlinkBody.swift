@@ -103,9 +103,12 @@ public struct NetlinkBody: Hashable, Sendable {
     public mutating func attribute(_ type: UInt16, _ value: [UInt8]) { attribute(type) { $0.append(value) } }
     /// Appends text and the zero that ends it.
     public mutating func attribute(_ type: UInt16, text: String) {
-        attribute(type) {
-            $0.append(text.utf8)
-            $0.uint8(0)
+        var text = text
+        text.withUTF8 { octets in
+            attribute(type) {
+                unsafe $0.bytes.append(contentsOf: octets)
+                $0.uint8(0)
+            }
         }
     }
     /// Appends an address in network order.
