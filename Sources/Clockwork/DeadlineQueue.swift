@@ -47,16 +47,15 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
             remove(key)
             return
         }
-        if let position = positions[key] {
-            guard heap[position].deadline != deadline else { return }
-            heap[position].deadline = deadline
-            heap[position].order = takeOrder()
-            siftUp(siftDown(position))
-        } else {
+        let place = positions[key] ?? heap.count
+        if place == heap.count {
             heap.append(Entry(deadline: deadline, order: takeOrder(), key: key))
-            positions[key] = heap.count - 1
-            siftUp(heap.count - 1)
+        } else {
+            guard heap[place].deadline != deadline else { return }
+            heap[place].deadline = deadline
+            heap[place].order = takeOrder()
         }
+        sift(place)
     }
 
     /// Takes away the deadline of `key`.
@@ -66,8 +65,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         let last = heap.removeLast()
         guard position < heap.count else { return }
         heap[position] = last
-        positions[last.key] = position
-        siftUp(siftDown(position))
+        sift(position)
     }
 
     /// Takes out one key whose deadline is not after `now`, the earliest first; nil when there is none.
@@ -84,35 +82,28 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         return nextOrder
     }
 
+    /// Brings the entry at `start` to where it belongs, up or else down. Each one that gives way to it is noted once.
     @inlinable
-    mutating func siftUp(_ start: Int) {
-        var child = start
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].isBefore(heap[parent]) else { return }
-            swap(child, parent)
-            child = parent
+    mutating func sift(_ start: Int) {
+        let entry = heap[start]
+        var place = start
+        while place > 0, entry.isBefore(heap[(place - 1) / 2]) {
+            put(heap[(place - 1) / 2], at: place)
+            place = (place - 1) / 2
         }
+        while 2 * place + 1 < heap.count {
+            var child = 2 * place + 1
+            if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
+            guard heap[child].isBefore(entry) else { break }
+            put(heap[child], at: place)
+            place = child
+        }
+        put(entry, at: place)
     }
 
     @inlinable
-    mutating func siftDown(_ start: Int) -> Int {
-        var parent = start
-        while true {
-            var least = parent
-            for child in (2 * parent + 1)...(2 * parent + 2) where child < heap.count {
-                if heap[child].isBefore(heap[least]) { least = child }
-            }
-            guard least != parent else { return parent }
-            swap(parent, least)
-            parent = least
-        }
-    }
-
-    @inlinable
-    mutating func swap(_ a: Int, _ b: Int) {
-        heap.swapAt(a, b)
-        positions[heap[a].key] = a
-        positions[heap[b].key] = b
+    mutating func put(_ entry: Entry, at place: Int) {
+        heap[place] = entry
+        positions[entry.key] = place
     }
 }
