@@ -86,7 +86,7 @@ martlet_gcm *_Nullable martlet_gcm_new(
 }
 
 void martlet_gcm_free(martlet_gcm *gcm) {
-    OPENSSL_cleanse(gcm, sizeof *gcm);
+    explicit_bzero(gcm, sizeof *gcm);
     keyslab_give(gcm);
 }
 

@@ -20,7 +20,6 @@ union state {
     SHA512_CTX sha512;
 };
 struct hash {
-    const char *name;
     size_t digest, block, state;
     int (*_Nonnull init)(union state *);
     int (*_Nonnull update)(union state *, const void *, size_t);
@@ -30,31 +29,60 @@ struct hash {
     (int (*)(union state *))function##_Init, (int (*)(union state *, const void *, size_t))function##_Update,          \
         (int (*)(unsigned char *, union state *))function##_Final
 static const struct hash hashes[] = {
-    {"MD5", 16, 64, sizeof(MD5_CTX), HASH(MD5)},
-    {"SHA1", 20, 64, sizeof(SHA_CTX), HASH(SHA1)},
-    {"SHA2-256", 32, 64, sizeof(SHA256_CTX), HASH(SHA256)},
-    {"SHA2-384", 48, 128, sizeof(SHA512_CTX), HASH(SHA384)},
-    {"SHA2-512", 64, 128, sizeof(SHA512_CTX), HASH(SHA512)},
+    [MARTLET_MD5] = {16, 64, sizeof(MD5_CTX), HASH(MD5)},
+    [MARTLET_SHA1] = {20, 64, sizeof(SHA_CTX), HASH(SHA1)},
+    [MARTLET_SHA256] = {32, 64, sizeof(SHA256_CTX), HASH(SHA256)},
+    [MARTLET_SHA384] = {48, 128, sizeof(SHA512_CTX), HASH(SHA384)},
+    [MARTLET_SHA512] = {64, 128, sizeof(SHA512_CTX), HASH(SHA512)},
 };
+static const struct hash *_Nullable hash_of(int function) {
+    return function >= 0 && function < (int)(sizeof hashes / sizeof *hashes) ? &hashes[function] : NULL;
+}
 
-// HMAC (RFC 2104 §2): the hash's state after each of the two padded keys, from which every message starts.
-struct hmac {
-    const struct hash *hash;
-    union state inner, outer, running;
-};
+// ---- Hashes of public data ----
+
+_Static_assert(sizeof(union state) <= sizeof(martlet_digest), "any hash's state fits");
+
+static union state *state_of(martlet_digest *digest) { return (union state *)digest; }
+
+int martlet_digest_start(martlet_digest *digest, int function) {
+    const struct hash *hash = hash_of(function);
+    return hash && hash->init(state_of(digest)) == 1;
+}
+
+int martlet_digest_update(martlet_digest *digest, int function, const void *_Nullable bytes, size_t count) {
+    return count == 0 || hashes[function].update(state_of(digest), bytes, count) == 1;
+}
+
+int martlet_digest_finish(martlet_digest *digest, int function, uint8_t *out) {
+    return hashes[function].final(out, state_of(digest)) == 1;
+}
+
+// ---- MACs ----
 
 struct martlet_mac {
-    struct hmac *_Nullable hmac;
-    EVP_MAC_CTX *_Nullable context;  // For CMAC.
-    struct chain chain;              // For XCBC, keyed with K1.
-    uint8_t whole_mask[CHAIN_BLOCK], padded_mask[CHAIN_BLOCK];  // K2 and K3.
+    const struct hash *_Nullable hash;  // For HMAC.
+    EVP_MAC_CTX *_Nullable context;     // For CMAC.
+    union {
+        // HMAC (RFC 2104 §2): the hash's state after each of the two padded keys, from which every message starts.
+        struct {
+            union state inner, outer, running;
+        } hmac;
+        // Keyed with K1; K2 and K3.
+        struct {
+            struct chain chain;
+            uint8_t whole_mask[CHAIN_BLOCK], padded_mask[CHAIN_BLOCK];
+        } xcbc;
+    };
 };
 
 void martlet_mac_free(martlet_mac *mac) {
-    OPENSSL_clear_free(mac->hmac, sizeof *mac->hmac);
-    EVP_MAC_CTX_free(mac->context);
-    chain_free(&mac->chain);
-    OPENSSL_clear_free(mac, sizeof *mac);
+    if (!mac->hash) {
+        EVP_MAC_CTX_free(mac->context);
+        chain_free(&mac->xcbc.chain);
+    }
+    explicit_bzero(mac, sizeof *mac);
+    OPENSSL_free(mac);
 }
 
 static martlet_mac *_Nullable make(EVP_MAC *algorithm, const uint8_t *key, size_t key_length, OSSL_PARAM *parameters) {
@@ -79,26 +107,23 @@ int martlet_hmac_allowed(const char *digest) {
     return allowed;
 }
 
-martlet_mac *_Nullable martlet_hmac_new(const char *digest, const uint8_t *_Nullable key, size_t key_length) {
-    const struct hash *hash = NULL;
-    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
-        if (strcmp(hashes[i].name, digest) == 0) hash = &hashes[i];
-    martlet_mac *mac = hash ? OPENSSL_zalloc(sizeof *mac) : NULL;
+martlet_mac *_Nullable martlet_hmac_new(int function, const uint8_t *_Nullable key, size_t key_length) {
+    const struct hash *hash = hash_of(function);
+    martlet_mac *mac = hash ? OPENSSL_malloc(sizeof *mac) : NULL;
     if (!mac) return NULL;
-    struct hmac *hmac = mac->hmac = OPENSSL_zalloc(sizeof *hmac);
+    mac->hash = hash;
     uint8_t pad[SHA512_CBLOCK] = {0};
-    int done = hmac != NULL;
-    if (done) hmac->hash = hash;
-    if (done && key_length > hash->block)
-        done = hash->init(&hmac->running) && hash->update(&hmac->running, key, key_length)
-               && hash->final(pad, &hmac->running);
-    else if (done && key_length)
+    int done = 1;
+    if (key_length > hash->block)
+        done = hash->init(&mac->hmac.running) && hash->update(&mac->hmac.running, key, key_length)
+               && hash->final(pad, &mac->hmac.running);
+    else if (key_length)
         memcpy(pad, key, key_length);
     for (size_t i = 0; i < hash->block; i++) pad[i] ^= 0x36;
-    done = done && hash->init(&hmac->inner) && hash->update(&hmac->inner, pad, hash->block);
+    done = done && hash->init(&mac->hmac.inner) && hash->update(&mac->hmac.inner, pad, hash->block);
     for (size_t i = 0; i < hash->block; i++) pad[i] ^= 0x36 ^ 0x5c;
-    done = done && hash->init(&hmac->outer) && hash->update(&hmac->outer, pad, hash->block);
-    OPENSSL_cleanse(pad, sizeof pad);
+    done = done && hash->init(&mac->hmac.outer) && hash->update(&mac->hmac.outer, pad, hash->block);
+    explicit_bzero(pad, sizeof pad);
     if (done && martlet_mac_restart(mac)) return mac;
     martlet_mac_free(mac);
     return NULL;
@@ -114,9 +139,9 @@ martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *ke
     static const uint8_t zero[CHAIN_BLOCK] = {0};
     martlet_mac *mac = OPENSSL_zalloc(sizeof *mac);
     if (!mac) return NULL;
-    EVP_CIPHER_CTX *context = mac->chain.context = EVP_CIPHER_CTX_new();
+    EVP_CIPHER_CTX *context = mac->xcbc.chain.context = EVP_CIPHER_CTX_new();
     uint8_t inner[CHAIN_BLOCK];
-    uint8_t *keys[3] = {inner, mac->whole_mask, mac->padded_mask};
+    uint8_t *keys[3] = {inner, mac->xcbc.whole_mask, mac->xcbc.padded_mask};
     int written = 0, done = context != NULL;
     // The three keys are constants encrypted with the key (§4): one block of CBC with an IV of zeros is just that.
     for (int i = 0; done && i < 3; i++) {
@@ -126,7 +151,7 @@ martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *ke
                && EVP_EncryptUpdate(context, keys[i], &written, keys[i], CHAIN_BLOCK) == 1 && written == CHAIN_BLOCK;
     }
     done = done && EVP_EncryptInit_ex2(context, NULL, inner, zero, NULL) == 1
-           && EVP_CIPHER_CTX_set_padding(context, 0) == 1 && chain_start(&mac->chain);
+           && EVP_CIPHER_CTX_set_padding(context, 0) == 1 && chain_start(&mac->xcbc.chain);
     OPENSSL_cleanse(inner, sizeof inner);
     if (done) return mac;
     martlet_mac_free(mac);
@@ -135,25 +160,25 @@ martlet_mac *_Nullable martlet_xcbc_new(const EVP_CIPHER *cbc, const uint8_t *ke
 }
 
 int martlet_mac_restart(martlet_mac *mac) {
-    if (mac->hmac) {
-        memcpy(&mac->hmac->running, &mac->hmac->inner, mac->hmac->hash->state);
+    if (mac->hash) {
+        memcpy(&mac->hmac.running, &mac->hmac.inner, mac->hash->state);
         return 1;
     }
-    return mac->context ? EVP_MAC_init(mac->context, NULL, 0, NULL) == 1 : chain_start(&mac->chain);
+    return mac->context ? EVP_MAC_init(mac->context, NULL, 0, NULL) == 1 : chain_start(&mac->xcbc.chain);
 }
 
 int martlet_mac_update(martlet_mac *mac, const void *_Nullable bytes, size_t count) {
     if (count == 0) return 1;
-    if (mac->hmac) return mac->hmac->hash->update(&mac->hmac->running, bytes, count) == 1;
-    return mac->context ? EVP_MAC_update(mac->context, bytes, count) == 1 : chain_update(&mac->chain, bytes, count);
+    if (mac->hash) return mac->hash->update(&mac->hmac.running, bytes, count) == 1;
+    return mac->context ? EVP_MAC_update(mac->context, bytes, count) == 1 : chain_update(&mac->xcbc.chain, bytes, count);
 }
 
 // The last block: a whole one is masked with K2, one that needs padding (an empty one too) with K3 (RFC 3566 §4).
 static int xcbc_final(martlet_mac *mac, uint8_t *tag) {
-    struct chain *chain = &mac->chain;
-    const uint8_t *mask = mac->whole_mask;
+    struct chain *chain = &mac->xcbc.chain;
+    const uint8_t *mask = mac->xcbc.whole_mask;
     if (chain->count < CHAIN_BLOCK) {
-        mask = mac->padded_mask;
+        mask = mac->xcbc.padded_mask;
         chain->pending[chain->count] = 0x80;
         memset(chain->pending + chain->count + 1, 0, CHAIN_BLOCK - chain->count - 1);
     }
@@ -164,30 +189,35 @@ static int xcbc_final(martlet_mac *mac, uint8_t *tag) {
     return 1;
 }
 
-static int hmac_final(struct hmac *hmac, uint8_t *tag, size_t *length) {
-    const struct hash *hash = hmac->hash;
+// `tag` has room for the whole of it.
+static int hmac_final(martlet_mac *mac, uint8_t *tag) {
+    const struct hash *hash = mac->hash;
+    union state *running = &mac->hmac.running;
     uint8_t digest[SHA512_DIGEST_LENGTH];
-    int done = hash->final(digest, &hmac->running) == 1;
-    memcpy(&hmac->running, &hmac->outer, hash->state);
-    done = done && hash->update(&hmac->running, digest, hash->digest) == 1 && hash->final(tag, &hmac->running) == 1;
-    OPENSSL_cleanse(digest, sizeof digest);
-    *length = hash->digest;
+    int done = hash->final(digest, running) == 1;
+    memcpy(running, &mac->hmac.outer, hash->state);
+    done = done && hash->update(running, digest, hash->digest) == 1 && hash->final(tag, running) == 1;
+    explicit_bzero(digest, hash->digest);
     return done;
 }
 
 static int final(martlet_mac *mac, uint8_t *tag, size_t *length) {
-    if (mac->hmac) return hmac_final(mac->hmac, tag, length);
+    if (mac->hash) {
+        *length = mac->hash->digest;
+        return hmac_final(mac, tag);
+    }
     if (mac->context) return EVP_MAC_final(mac->context, tag, length, EVP_MAX_MD_SIZE) == 1;
     *length = CHAIN_BLOCK;
     return xcbc_final(mac, tag);
 }
 
 int martlet_mac_finish(martlet_mac *mac, uint8_t *out, size_t count) {
+    if (mac->hash && count == mac->hash->digest) return hmac_final(mac, out);
     uint8_t tag[EVP_MAX_MD_SIZE];
     size_t length = 0;
     int done = final(mac, tag, &length) && count <= length;
     if (done) memcpy(out, tag, count);
-    OPENSSL_cleanse(tag, sizeof tag);
+    explicit_bzero(tag, sizeof tag);
     return done;
 }
 
@@ -195,7 +225,7 @@ int martlet_mac_verify(martlet_mac *mac, const uint8_t *expected, size_t count) 
     uint8_t tag[EVP_MAX_MD_SIZE];
     size_t length = 0;
     int done = final(mac, tag, &length) && count > 0 && count <= length && CRYPTO_memcmp(tag, expected, count) == 0;
-    OPENSSL_cleanse(tag, sizeof tag);
+    explicit_bzero(tag, sizeof tag);
     return done;
 }
 

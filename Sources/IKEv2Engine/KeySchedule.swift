@@ -44,13 +44,11 @@ struct KeySchedule {
         _ suite: Suite, sharedSecret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) {
+        let nonces = initiatorNonce + responderNonce
         // Functions with short keys take only the beginning of each nonce (RFC 7296 §2.14).
-        let part = suite.prf.seedNonceLength ?? Int.max
-        let key = SecretBytes(Array(initiatorNonce.prefix(part) + responderNonce.prefix(part)))
-        let seed = suite.prf.compute(key: key, secret: sharedSecret)
-        self.init(
-            suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
-            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+        let key = suite.prf.seedNonceLength.map { Array(initiatorNonce.prefix($0) + responderNonce.prefix($0)) }
+        let seed = suite.prf.compute(key: SecretBytes(key ?? nonces), secret: sharedSecret)
+        self.init(suite, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
     }
 
     /// The same for an IKE SA in place of another, whose SK_d and function make SKEYSEED (RFC 7296 §2.18); `further` are
@@ -63,22 +61,18 @@ struct KeySchedule {
         let seed = old.suite.prf.compute(
             key: old.derivation, secret: sharedSecret, parts: [initiatorNonce, responderNonce], further: further)
         self.init(
-            suite, seed: seed, initiatorNonce: initiatorNonce, responderNonce: responderNonce,
-            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+            suite, seed: seed, nonces: initiatorNonce + responderNonce, initiatorSPI: initiatorSPI,
+            responderSPI: responderSPI)
     }
 
-    private init?(
-        _ suite: Suite, seed: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64,
-        responderSPI: UInt64
-    ) {
+    private init?(_ suite: Suite, seed: SecretBytes, nonces: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64) {
         let prf = suite.prf
         let length = prf.keyLength
-        var writer = WireWriter(capacity: initiatorNonce.count + responderNonce.count + 16)
-        writer.append(initiatorNonce.span)
-        writer.append(responderNonce.span)
-        writer.uint64(initiatorSPI)
-        writer.uint64(responderSPI)
-        let material = prf.plus(key: seed, seed: writer.bytes, count: 3 * length + 2 * suite.lengths.total)
+        var data = WireWriter(capacity: nonces.count + 16)
+        data.append(nonces.span)
+        data.uint64(initiatorSPI)
+        data.uint64(responderSPI)
+        let material = prf.plus(key: seed, seed: data.bytes, count: 3 * length + 2 * suite.lengths.total)
         var cutter = KeyCutter(material)
         guard let derivation = cutter.take(length),
             let initiatorIntegrity = cutter.take(suite.lengths.integrity),
@@ -103,7 +97,7 @@ struct KeySchedule {
     ) -> (initiator: PacketKeys, responder: PacketKeys)? {
         guard let lengths = keyMaterialLength(of: proposal) else { return nil }
         let material = prf.plus(
-            key: derivation, secret: sharedSecret ?? SecretBytes([]), seed: initiatorNonce + responderNonce,
+            key: derivation, secret: sharedSecret ?? .empty, seed: initiatorNonce + responderNonce,
             further: further, count: 2 * lengths.total)
         var cutter = KeyCutter(material)
         guard let firstEncryption = cutter.take(lengths.encryption),
@@ -135,13 +129,13 @@ struct KeySchedule {
         firstMessage: [UInt8], otherNonce: [UInt8], identityBody: [UInt8], intermediate: [UInt8], prf: PRF,
         key: SecretBytes
     ) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(firstMessage.count + otherNonce.count + prf.outputLength + intermediate.count)
-        octets += firstMessage
-        octets += otherNonce
-        octets += prf.compute(key: key, identityBody).exposedBytes()
-        octets += intermediate
-        return octets
+        var data = WireWriter(
+            capacity: firstMessage.count + otherNonce.count + prf.outputLength + intermediate.count)
+        data.append(firstMessage.span)
+        data.append(otherNonce.span)
+        prf.compute(key: key, identityBody).withSpan { data.append($0) }
+        data.append(intermediate.span)
+        return data.bytes
     }
 }
 

@@ -176,43 +176,40 @@ final class DirectionCipher: SKCipher {
 
     func seal(associatedData: Span<UInt8>, iv: Span<UInt8>, plaintext: Span<UInt8>) -> [UInt8]? {
         guard let cipher = take() else { return nil }
-        return run(
-            associatedData, iv, plaintext, textLength: plaintext.count, spare: icvLength,
-            kept: plaintext.count + icvLength
-        ) {
-            buffer, text in
+        let text = 0..<plaintext.count
+        return run(plaintext, spare: icvLength, associatedData, iv, kept: text.count + icvLength) { buffer, data, iv in
             cipher.seal(
-                &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
-                iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
+                &buffer, associatedData: data, extraAssociatedData: nil, iv: iv, text: text, icv: text.upperBound)
         }
     }
 
     func open(associatedData: Span<UInt8>, iv: Span<UInt8>, sealed: Span<UInt8>) -> [UInt8]? {
-        let textLength = sealed.count - icvLength
-        guard textLength >= 0, let cipher = take() else { return nil }
-        return run(associatedData, iv, sealed, textLength: textLength, spare: 0, kept: textLength) { buffer, text in
+        guard sealed.count >= icvLength, let cipher = take() else { return nil }
+        let text = 0..<(sealed.count - icvLength)
+        return run(sealed, spare: 0, associatedData, iv, kept: text.count) { buffer, data, iv in
             cipher.open(
-                &buffer, associatedData: 0..<associatedData.count, extraAssociatedData: nil,
-                iv: associatedData.count..<text.lowerBound, text: text, icv: text.upperBound)
+                &buffer, associatedData: data, extraAssociatedData: nil, iv: iv, text: text, icv: text.upperBound)
         }
     }
 
-    /// Lays the three parts out as the cipher wants them, runs it, and takes out the first `kept` octets that follow the
-    /// IV.
+    /// Puts the body first, and behind it what the cipher wants besides, so that the result need not be copied out: it is
+    /// the first `kept` octets once `operation` has run.
     private func run(
-        _ associatedData: Span<UInt8>, _ iv: Span<UInt8>, _ body: Span<UInt8>, textLength: Int, spare: Int, kept: Int,
-        _ operation: (inout MutableRawSpan, Range<Int>) -> Bool
+        _ body: Span<UInt8>, spare: Int, _ associatedData: Span<UInt8>, _ iv: Span<UInt8>, kept: Int,
+        _ operation: (inout MutableRawSpan, _ associatedData: Range<Int>, _ iv: Range<Int>) -> Bool
     ) -> [UInt8]? {
-        var writer = WireWriter(capacity: associatedData.count + iv.count + body.count + spare)
-        writer.append(associatedData)
-        writer.append(iv)
-        writer.append(body)
-        writer.zeros(spare)
-        var bytes = writer.bytes
-        let start = associatedData.count + iv.count
+        let data = (body.count + spare)..<(body.count + spare + associatedData.count)
+        let vector = data.upperBound..<(data.upperBound + iv.count)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(vector.upperBound)
+        bytes.append(copying: body)
+        for _ in 0..<spare { bytes.append(0) }
+        bytes.append(copying: associatedData)
+        bytes.append(copying: iv)
         var span = bytes.mutableSpan
         var buffer = MutableRawSpan(_elements: &span)
-        guard operation(&buffer, start..<(start + textLength)) else { return nil }
-        return Array(bytes[start..<(start + kept)])
+        guard operation(&buffer, data, vector) else { return nil }
+        bytes.removeLast(vector.upperBound - kept)
+        return bytes
     }
 }

@@ -65,12 +65,17 @@ public enum AlgorithmRegistry {
     /// All of them, in the order in which listings show them.
     public static let algorithms: [Algorithm] = AlgorithmTable.entries
 
-    /// Which algorithms each transform type has, by the type's number, and where in ``algorithms`` they are. A handshake
-    /// looks dozens of times, and comparing a few numbers costs a fraction of hashing them.
-    private static let places: [[(transform: Transform, place: Int)]] = (0...5).map { type in
-        algorithms.indices.filter { Int(algorithms[$0].transform.type.rawValue) == type }
-            .map { (algorithms[$0].transform, $0) }
+    /// Where in ``algorithms`` those of each transform type are, by the type's number and the last bits of their own. A
+    /// handshake looks dozens of times, and comparing a few numbers costs a fraction of hashing them.
+    private static let places: [[[(transform: Transform, place: Int)]]] = (0...5).map { type in
+        (0..<buckets).map { bucket in
+            algorithms.indices.filter {
+                let transform = algorithms[$0].transform
+                return Int(transform.type.rawValue) == type && Int(transform.id) % buckets == bucket
+            }.map { (algorithms[$0].transform, $0) }
+        }
     }
+    private static let buckets = 64
 
     /// The first with these numbers, as a place in ``algorithms``. An additional key exchange has the algorithm of its
     /// method, whose own numbers are those of the first.
@@ -78,7 +83,17 @@ public enum AlgorithmRegistry {
         let wanted = transform.keyExchangeMethod
         let type = Int(wanted.type.rawValue)
         guard type < places.count else { return nil }
-        return places[type].first { $0.transform == wanted }?.place
+        for candidate in places[type][Int(wanted.id) % buckets] where candidate.transform == wanted {
+            return candidate.place
+        }
+        return nil
+    }
+
+    private static let packetShapes = algorithms.map { PacketShape($0.specification) }
+
+    /// What packets need to know of the encryption with these numbers; nil when there is none.
+    static func packetShape(of transform: Transform) -> PacketShape? {
+        place(of: transform).flatMap { packetShapes[$0] }
     }
 
     private static let byKeyword: [String: Algorithm] = Dictionary(
@@ -106,6 +121,6 @@ public enum AlgorithmRegistry {
 
     /// Whether this encryption brings its own integrity.
     public static func isAEAD(_ transform: Transform) -> Bool {
-        if case .aead = specification(of: transform) { true } else { false }
+        packetShape(of: transform)?.isAEAD ?? false
     }
 }

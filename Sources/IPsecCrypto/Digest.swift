@@ -19,15 +19,13 @@ public enum Digest {
 
     /// The hash of the parts in their order.
     public static func hash(_ function: HashFunction, _ parts: [[UInt8]]) -> [UInt8] {
-        guard let digest = LibraryAlgorithms.digest(function), let context = unsafe martlet_digest_new(digest.pointer)
-        else { fatalError("libcrypto cannot compute \(function.rawValue)") }
-        // The context is this call's own.
-        defer { unsafe martlet_digest_free(context) }
-        var done = true
+        let number = function.number
+        // All of these live in this frame and are used during the calls only.
+        var digest = martlet_digest()
+        var done = unsafe LibraryAlgorithms.allowsDigest(function) && martlet_digest_start(&digest, number) == 1
         for part in parts {
             let updated = unsafe part.withUnsafeBytes { buffer in
-                // Read during the call only.
-                unsafe martlet_digest_update(context, buffer.baseAddress, buffer.count)
+                unsafe martlet_digest_update(&digest, number, buffer.baseAddress, buffer.count)
             }
             done = done && updated == 1
         }
@@ -35,7 +33,7 @@ public enum Digest {
         let finished = unsafe output.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return Int32(0) }
             // The array has exactly the octets that this hash writes.
-            return unsafe martlet_digest_finish(context, base)
+            return unsafe martlet_digest_finish(&digest, number, base)
         }
         guard done, finished == 1 else { fatalError("libcrypto cannot compute \(function.rawValue)") }
         return output

@@ -39,11 +39,12 @@ public final class EntropyReserve: Entropy {
             source.fill(&all)
             next = 0
         }
-        for index in span.indices {
-            // `next` stays below the size: see above.
-            unsafe span[index] = reserve[next]
-            unsafe reserve[next] = 0
-            next += 1
+        let share = unsafe UnsafeMutableBufferPointer(rebasing: reserve[next..<(next + span.count)])
+        next += span.count
+        unsafe span.withUnsafeMutableBytes { target in
+            // As many octets here as there, neither a part of the other.
+            unsafe target.copyMemory(from: UnsafeRawBufferPointer(share))
         }
+        unsafe share.update(repeating: 0)
     }
 }

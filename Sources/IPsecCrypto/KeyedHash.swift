@@ -7,10 +7,9 @@ import WireFormat
 /// of libcrypto here are lack of memory or a policy that forbids the hash, never a matter of the data: they stop the
 /// process rather than yield a wrong tag.
 @safe
-final class KeyedHash {
+struct KeyedHash: ~Copyable {
     let function: MACFunction
     private let context: OpaquePointer
-    private var isFresh = true
 
     /// A key of any length for HMAC, of 16 octets for the MACs over AES.
     init(_ function: MACFunction, key: SecretBytes) {
@@ -57,7 +56,7 @@ final class KeyedHash {
                 switch function {
                 case .hmac(let hash):
                     guard LibraryAlgorithms.allowsHMAC(hash) else { return nil }
-                    return unsafe martlet_hmac_new(hash.rawValue, buffer.baseAddress, buffer.count)
+                    return unsafe martlet_hmac_new(hash.number, buffer.baseAddress, buffer.count)
                 case .aesXCBC:
                     guard let cbc = LibraryAlgorithms.cipher("AES-128-CBC"), let base = buffer.baseAddress,
                         buffer.count == 16
@@ -75,35 +74,35 @@ final class KeyedHash {
     }
 
     func update(_ bytes: Span<UInt8>) {
-        restartIfFinished()
-        let done = unsafe bytes.withUnsafeBufferPointer { buffer in
-            // Read during the call only.
-            unsafe martlet_mac_update(context, buffer.baseAddress, buffer.count)
-        }
-        guard done == 1 else { fatalError("libcrypto cannot compute \(function)") }
+        unsafe bytes.withUnsafeBufferPointer { unsafe update($0) }
     }
 
-    func finish(_ output: inout MutableSpan<UInt8>) {
-        restartIfFinished()
+    func update(_ octet: UInt8) {
+        unsafe withUnsafeBytes(of: octet) { unsafe update($0.bindMemory(to: UInt8.self)) }
+    }
+
+    /// Unsafe as every buffer is; it is read during the call only.
+    private func update(_ buffer: UnsafeBufferPointer<UInt8>) {
+        guard unsafe martlet_mac_update(context, buffer.baseAddress, buffer.count) == 1 else { fail() }
+    }
+
+    /// Writes the tag, or its beginning where there is less room, and begins the next message.
+    func finish(_ output: inout MutableSpan<UInt8>) { finish(&output, at: 0..<output.count) }
+
+    /// The same at a part of `output`.
+    func finish(_ output: inout MutableSpan<UInt8>, at place: Range<Int>) {
         let done = unsafe output.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return Int32(0) }
-            // Writes exactly `count` octets or none.
-            return unsafe martlet_mac_finish(context, base, buffer.count)
+            let part = unsafe UnsafeMutableBufferPointer(rebasing: buffer[place])
+            guard let base = part.baseAddress else { return false }
+            // Writes exactly `count` octets or none; the key stays.
+            return unsafe martlet_mac_finish(context, base, part.count) == 1 && martlet_mac_restart(context) == 1
         }
-        guard done == 1 else { fatalError("libcrypto cannot compute \(function)") }
-        isFresh = false
+        guard done else { fail() }
     }
 
     func finishSecret() -> SecretBytes {
         SecretBytes(count: function.outputLength) { finish(&$0) }
     }
 
-    private func restartIfFinished() {
-        guard !isFresh else { return }
-        isFresh = true
-        // The same key again.
-        guard unsafe martlet_mac_restart(context) == 1 else {
-            fatalError("libcrypto cannot compute \(function)")
-        }
-    }
+    private func fail() -> Never { fatalError("libcrypto cannot compute \(function)") }
 }

@@ -39,22 +39,15 @@ enum LibraryAlgorithms {
         return found
     }
 
-    private static let digests: [HashFunction: Fetched] = {
-        var found: [HashFunction: Fetched] = [:]
-        for hash in HashFunction.allCases {
-            // As above: a handle.
-            if let pointer = unsafe martlet_digest_fetch(hash.rawValue) {
-                unsafe found[hash] = Fetched(pointer: pointer)
-            }
-        }
-        return found
-    }()
+    // The names are read during the calls only.
+    private static let digests = HashFunction.bits { unsafe martlet_digest_allowed($0.rawValue) == 1 }
+    private static let hmacs = HashFunction.bits { unsafe martlet_hmac_allowed($0.rawValue) == 1 }
 
-    // The string is read during the call only.
-    private static let hmacs = Set(HashFunction.allCases.filter { unsafe martlet_hmac_allowed($0.rawValue) == 1 })
+    /// Whether libcrypto's policy allows this hash.
+    static func allowsDigest(_ hash: HashFunction) -> Bool { digests & hash.bit != 0 }
 
     /// Whether libcrypto's policy allows HMAC over this hash.
-    static func allowsHMAC(_ hash: HashFunction) -> Bool { hmacs.contains(hash) }
+    static func allowsHMAC(_ hash: HashFunction) -> Bool { hmacs & hash.bit != 0 }
 
     /// CMAC over whichever cipher.
     static let cmac: Fetched? = {
@@ -66,9 +59,26 @@ enum LibraryAlgorithms {
     static func cipher(_ name: String, _ provider: CipherProvider = .standard) -> Fetched? {
         provider == .legacy ? legacyCiphers[name] : ciphers[name]
     }
+}
 
-    /// This hash function; nil when libcrypto's policy forbids it.
-    static func digest(_ hash: HashFunction) -> Fetched? { digests[hash] }
+extension HashFunction {
+    /// Its number in the C shim.
+    var number: Int32 {
+        switch self {
+        case .md5: Int32(MARTLET_MD5)
+        case .sha1: Int32(MARTLET_SHA1)
+        case .sha256: Int32(MARTLET_SHA256)
+        case .sha384: Int32(MARTLET_SHA384)
+        case .sha512: Int32(MARTLET_SHA512)
+        }
+    }
+
+    fileprivate var bit: UInt32 { 1 << UInt32(number) }
+
+    /// The bits of those that are meant.
+    fileprivate static func bits(where isMeant: (HashFunction) -> Bool) -> UInt32 {
+        allCases.reduce(0) { isMeant($1) ? $0 | $1.bit : $0 }
+    }
 }
 
 extension AEADSpecification {

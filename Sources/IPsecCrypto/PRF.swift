@@ -50,7 +50,11 @@ public struct PRF: Hashable, Sendable {
     }
 
     /// prf(key, data).
-    public func compute(key: SecretBytes, _ data: [UInt8]) -> SecretBytes { compute(key: key, parts: [data]) }
+    public func compute(key: SecretBytes, _ data: [UInt8]) -> SecretBytes {
+        let mac = keyed(key)
+        mac.update(data.span)
+        return mac.finishSecret()
+    }
 
     /// prf(key, part | part | …).
     public func compute(key: SecretBytes, parts: [[UInt8]]) -> SecretBytes {
@@ -74,7 +78,7 @@ public struct PRF: Hashable, Sendable {
     /// prf+(key, seed), `count` octets of it. The function ends after 255 blocks: what is asked for beyond them is not
     /// given, so the result may be shorter than `count`.
     public func plus(key: SecretBytes, seed: [UInt8], count: Int) -> SecretBytes {
-        plus(key: key, secret: SecretBytes([]), seed: seed, count: count)
+        plus(key: key, secret: .empty, seed: seed, count: count)
     }
 
     /// prf+(key, secret | seed | further | …): the seed starts with a shared secret (RFC 7296 §2.17), and ends with those
@@ -86,21 +90,18 @@ public struct PRF: Hashable, Sendable {
         let wanted = max(0, min(count, 255 * length))
         let mac = keyed(key)
         return SecretBytes(count: wanted) { output in
-            var block = SecretBytes([])
             var written = 0
             var number: UInt8 = 1
             while written < wanted {
-                block.withSpan { mac.update($0) }
+                // Each block begins with the one before, which is whole wherever another follows.
+                if written > 0 { mac.update(output.span.extracting((written - length)..<written)) }
                 secret.withSpan { mac.update($0) }
                 mac.update(seed.span)
                 for secret in further { secret.withSpan { mac.update($0) } }
-                mac.update([number].span)
-                block = mac.finishSecret()
-                let take = min(length, wanted - written)
-                block.withSpan { octets in
-                    for index in 0..<take { output[written + index] = octets[index] }
-                }
-                written += take
+                mac.update(number)
+                let end = min(written + length, wanted)
+                mac.finish(&output, at: written..<end)
+                written = end
                 number &+= 1
             }
         }

@@ -57,29 +57,23 @@ public final class PacketCipher: @unchecked Sendable {
     convenience init(
         encryption: Transform, integrity: Transform?, keys: PacketKeys, direction: Direction, accelerated: Bool?
     ) throws(CryptoError) {
-        guard let specification = AlgorithmRegistry.specification(of: encryption) else {
-            throw .unknownAlgorithm(encryption)
-        }
+        guard let shape = AlgorithmRegistry.packetShape(of: encryption) else { throw .unknownAlgorithm(encryption) }
         var mac: IntegritySpecification?
-        switch specification {
-        case .aead: break
-        case .cipher:
+        if !shape.isAEAD {
             guard let integrity else { throw .integrityMissing(encryption) }
             guard case .integrity(let found) = AlgorithmRegistry.specification(of: integrity), !found.needsNonce else {
                 throw .unknownAlgorithm(integrity)
             }
             mac = found
-        default: throw .unknownAlgorithm(encryption)
         }
-        var shape = PacketShape(specification)
-        if let accelerated { shape.usesAccelerator = accelerated }
-        try self.init(shape, mac, keys: keys, direction: direction, names: (encryption, integrity))
+        try self.init(
+            shape, mac, keys: keys, direction: direction, names: (encryption, integrity), accelerated: accelerated)
     }
 
     /// The same for an algorithm of any sizes, up to a nonce of 16 octets; `names` are for errors.
     init(
         _ shape: PacketShape, _ integrity: IntegritySpecification?, keys: PacketKeys, direction: Direction,
-        names: (encryption: Transform, integrity: Transform?)
+        names: (encryption: Transform, integrity: Transform?), accelerated: Bool? = nil
     ) throws(CryptoError) {
         let material = shape.keyLength + shape.saltLength
         guard keys.encryption.count == material else {
@@ -97,20 +91,22 @@ public final class PacketCipher: @unchecked Sendable {
         hasImplicitIV = shape.hasImplicitIV
         self.direction = direction
 
-        if let made = unsafe shape.makeAccelerated(key: keys.encryption, direction) {
-            unsafe accelerated = made
+        let usesAccelerator = accelerated ?? PacketAcceleration.isInUse
+        if usesAccelerator, let made = unsafe shape.makeAccelerated(key: keys.encryption, direction) {
+            unsafe self.accelerated = made
             // It builds its nonces elsewhere: what stands for the memory is never used.
             unsafe (cipher, mac, lane, scratch) = (nil, nil, nil, UnsafeMutablePointer(made))
             return
         }
-        unsafe accelerated = nil
+        unsafe self.accelerated = nil
         // Freed in `deinit`; overwritten there, since it holds the salt.
         unsafe scratch = .allocate(capacity: Self.scratchLength)
         unsafe scratch.initialize(repeating: 0, count: Self.scratchLength)
         unsafe cipher = shape.makeContext(key: keys.encryption, direction)
         unsafe mac = integrity.flatMap { unsafe KeyedHash.makeContext($0.function, key: keys.integrity) }
         // A context that was not made may mean a nonce too long for `scratch`: nothing is written before this.
-        unsafe lane = direction == .seal ? integrity.flatMap { unsafe shape.makeLane(keys, $0) } : nil
+        unsafe lane =
+            usesAccelerator && direction == .seal ? integrity.flatMap { unsafe shape.makeLane(keys, $0) } : nil
         if unsafe !shape.isNull && cipher == nil { throw .libraryRefused(names.encryption) }
         if unsafe integrity != nil && mac == nil { throw .libraryRefused(names.integrity ?? names.encryption) }
         keys.encryption.withSpan { material in
@@ -192,16 +188,12 @@ public final class PacketCipher: @unchecked Sendable {
     /// Octets of keying material that one direction takes; nil when the two do not make a protection: an unknown
     /// algorithm, or a cipher without integrity. An AEAD takes no integrity key, whatever `integrity` says.
     public static func keyMaterialLength(encryption: Transform, integrity: Transform?) -> KeyMaterialLength? {
-        switch AlgorithmRegistry.specification(of: encryption) {
-        case .aead(let aead):
-            return KeyMaterialLength(encryption: aead.keyLength + aead.saltLength, integrity: 0)
-        case .cipher(let cipher):
-            guard let integrity, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity),
-                !mac.needsNonce
-            else { return nil }
-            return KeyMaterialLength(encryption: cipher.keyLength + cipher.saltLength, integrity: mac.keyLength)
-        default: return nil
-        }
+        guard let shape = AlgorithmRegistry.packetShape(of: encryption) else { return nil }
+        let length = shape.keyLength + shape.saltLength
+        if shape.isAEAD { return KeyMaterialLength(encryption: length, integrity: 0) }
+        guard let integrity, case .integrity(let mac) = AlgorithmRegistry.specification(of: integrity), !mac.needsNonce
+        else { return nil }
+        return KeyMaterialLength(encryption: length, integrity: mac.keyLength)
     }
 
     /// Encrypts `text` in place and writes the ICV at `icv`.

@@ -3,51 +3,51 @@ import WireFormat
 
 /// What a packet cipher needs to know of its encryption algorithm, AEAD or not; sizes in octets.
 ///
-/// It owns no key: ``makeContext(key:_:)`` lends one to libcrypto.
-struct PacketShape {
-    private var cipher: CipherSpecification?
-    private var aead: AEADSpecification?
-    var isCounter = false
-    var hasImplicitIV = false
-    var keyLength = 0
-    var saltLength = 0
-    var ivLength = 0
-    var icvLength = 0
-    var blockLength = 1
-    /// Whether ipsec-mb is used where it is to be had.
-    var usesAccelerator = PacketAcceleration.isInUse
+/// It owns no key: ``makeContext(key:_:)`` lends one to libcrypto. There is one for each algorithm
+/// (``AlgorithmRegistry/packetShape(of:)``): whoever makes a cipher takes what is there.
+final class PacketShape: Sendable {
+    private let cipher: CipherSpecification?
+    private let aead: AEADSpecification?
+    /// Whether one algorithm does both encryption and integrity.
+    let isAEAD: Bool
+    /// Whether there is nothing to encrypt with.
+    let isNull: Bool
+    let isCounter: Bool
+    let hasImplicitIV: Bool
+    let keyLength: Int
+    let saltLength: Int
+    let ivLength: Int
+    /// Of an AEAD; 0 for other ciphers.
+    let icvLength: Int
+    let blockLength: Int
+    /// Whether ipsec-mb does it where it is to be had.
+    private let isAcceleratedGCM: Bool
 
-    init(_ specification: AlgorithmSpecification) {
+    /// Nil for what encrypts nothing, not even with NULL.
+    init?(_ specification: AlgorithmSpecification) {
         switch specification {
         case .aead(let aead):
-            self.aead = aead
-            hasImplicitIV = aead.hasImplicitIV
-            keyLength = aead.keyLength
-            saltLength = aead.saltLength
-            ivLength = aead.ivLength
-            icvLength = aead.icvLength
+            (self.aead, cipher) = (aead, nil)
+            (isAEAD, isNull, isCounter, hasImplicitIV) = (true, false, false, aead.hasImplicitIV)
+            (keyLength, saltLength, ivLength) = (aead.keyLength, aead.saltLength, aead.ivLength)
+            (icvLength, blockLength) = (aead.icvLength, 1)
+            isAcceleratedGCM = aead.mode == .stream && aead.library.hasSuffix("-GCM")
         case .cipher(let cipher):
-            self.cipher = cipher
-            isCounter = cipher.mode == .counter
-            keyLength = cipher.keyLength
-            saltLength = cipher.saltLength
-            ivLength = cipher.ivLength
-            blockLength = cipher.blockLength
-        default: break
+            (self.cipher, aead) = (cipher, nil)
+            (isAEAD, isNull, isCounter) = (false, cipher.mode == .null, cipher.mode == .counter)
+            (keyLength, saltLength, ivLength) = (cipher.keyLength, cipher.saltLength, cipher.ivLength)
+            (icvLength, blockLength, hasImplicitIV) = (0, cipher.blockLength, false)
+            isAcceleratedGCM = false
+        default: return nil
         }
     }
-
-    var isAEAD: Bool { aead != nil }
-
-    /// Whether there is nothing to encrypt with.
-    var isNull: Bool { aead == nil && (cipher == nil || cipher?.mode == .null) }
 
     /// Octets of salt and IV together, which go into a packet cipher's own 16.
     var nonceLength: Int { saltLength + (hasImplicitIV ? 8 : ivLength) }
 
     /// AES-GCM by ipsec-mb; nil where this is another algorithm, or ipsec-mb not to be had. The caller frees it.
     func makeAccelerated(key: SecretBytes, _ direction: PacketCipher.Direction) -> OpaquePointer? {
-        guard usesAccelerator, isGCM, aead?.mode == .stream else { return nil }
+        guard isAcceleratedGCM else { return nil }
         return unsafe key.withSpan { span in
             unsafe span.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress, buffer.count == keyLength + saltLength else { return nil }
@@ -85,7 +85,7 @@ struct PacketShape {
 
     /// Keys for a batch; nil where this is not AES-CBC with an HMAC, or ipsec-mb not to be had. The caller frees them.
     func makeLane(_ keys: PacketKeys, _ integrity: IntegritySpecification) -> OpaquePointer? {
-        guard usesAccelerator, let cipher, cipher.library.hasPrefix("AES-"), cipher.library.hasSuffix("-CBC"),
+        guard let cipher, cipher.library.hasPrefix("AES-"), cipher.library.hasSuffix("-CBC"),
             case .hmac(let hash) = integrity.function
         else { return nil }
         return unsafe keys.encryption.withSpan { key in
@@ -102,8 +102,6 @@ struct PacketShape {
             }
         }
     }
-
-    private var isGCM: Bool { aead?.library.hasSuffix("-GCM") ?? false }
 
     /// Unsafe: `key` must point at `keyLength` octets.
     private func makeAEAD(_ aead: AEADSpecification, _ key: UnsafePointer<UInt8>, _ seal: Int32) -> OpaquePointer? {

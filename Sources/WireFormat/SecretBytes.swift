@@ -5,39 +5,49 @@ private import CWipe
 /// It owns its memory and overwrites it with zeros when the last reference goes. It never prints its contents, is never
 /// hashed, and compares in constant time. Copy a secret out only into something that zeroes itself as well.
 @safe
-public final class SecretBytes: @unchecked Sendable {
-    // `@unchecked`: the memory is written in `init` and in `deinit` only.
-    @usableFromInline let buffer: UnsafeMutableBufferPointer<UInt8>
+public struct SecretBytes: @unchecked Sendable {
+    // `@unchecked`: the memory is written in `init` and when the last reference goes, and at no other time.
+    @usableFromInline let storage: ManagedBuffer<Int, UInt8>
+
+    /// The octets, behind their number.
+    private final class Storage: ManagedBuffer<Int, UInt8> {
+        deinit {
+            // A plain loop of stores before a deallocation would be optimised away.
+            unsafe withUnsafeMutablePointers { count, octets in unsafe martlet_wipe(octets, count.pointee) }
+        }
+    }
+
+    /// No octets.
+    public static let empty = SecretBytes(count: 0) { _ in }
 
     /// Makes `count` octets and lets `fill` write them.
     public init(count: Int, _ fill: (inout MutableSpan<UInt8>) -> Void) {
+        storage = Storage.create(minimumCapacity: count) { _ in count }
         // The one place where a secret's memory is made: raw, so that it can be overwritten before it is given back.
-        unsafe buffer = .allocate(capacity: count)
-        unsafe buffer.initialize(repeating: 0)
-        var span = unsafe MutableSpan(_unsafeElements: buffer)
-        fill(&span)
-    }
-
-    /// Copies `bytes`; the caller's copy remains the caller's to forget.
-    public convenience init(copying bytes: Span<UInt8>) {
-        self.init(count: bytes.count) { span in
-            for index in bytes.indices { span[index] = bytes[index] }
+        unsafe storage.withUnsafeMutablePointerToElements { octets in
+            unsafe octets.initialize(repeating: 0, count: count)
+            var span = unsafe MutableSpan(_unsafeStart: octets, count: count)
+            fill(&span)
         }
     }
 
     /// Copies `bytes`; the caller's copy remains the caller's to forget.
-    public convenience init(_ bytes: [UInt8]) {
+    public init(copying bytes: Span<UInt8>) {
+        self.init(count: bytes.count) { span in
+            unsafe span.withUnsafeMutableBytes { target in
+                // As many octets as there are, read during the call only.
+                unsafe bytes.withUnsafeBytes { source in unsafe target.copyMemory(from: source) }
+            }
+        }
+    }
+
+    /// Copies `bytes`; the caller's copy remains the caller's to forget.
+    public init(_ bytes: [UInt8]) {
         self.init(copying: bytes.span)
     }
 
-    deinit {
-        // A plain loop of stores before a deallocation would be optimised away.
-        unsafe martlet_wipe(buffer.baseAddress, buffer.count)
-        unsafe buffer.deallocate()
-    }
-
     /// Octets held.
-    public var count: Int { unsafe buffer.count }
+    @inlinable public var count: Int { storage.header }
 
     /// Whether there is nothing in it.
     public var isEmpty: Bool { count == 0 }
@@ -47,15 +57,20 @@ public final class SecretBytes: @unchecked Sendable {
     public func withSpan<Result, Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try body(unsafe Span(_unsafeElements: UnsafeBufferPointer(buffer)))
+        try unsafe storage.withUnsafeMutablePointers { count, octets throws(Failure) in
+            try body(unsafe Span(_unsafeStart: UnsafePointer(octets), count: count.pointee))
+        }
     }
 
     /// The secret's octets in an ordinary array, for a library call that takes nothing else.
-    public func exposedBytes() -> [UInt8] { unsafe Array(buffer) }
+    public func exposedBytes() -> [UInt8] {
+        withSpan { octets in unsafe octets.withUnsafeBufferPointer { unsafe Array($0) } }
+    }
 
     /// A part of this secret as a secret of its own; nil when it is out of range.
     public func slice(_ range: Range<Int>) -> SecretBytes? {
         guard range.lowerBound >= 0, range.upperBound <= count else { return nil }
+        if range.isEmpty { return .empty }
         return withSpan { SecretBytes(copying: $0.extracting(range)) }
     }
 }

@@ -90,7 +90,8 @@ struct PacketAuthenticatorTests {
         let keys = PacketKeys(
             encryption: SecretBytes(key.exposedBytes() + Array(zeroed[12..<20])), integrity: SecretBytes([]))
         let reference = try PacketCipher(
-            PacketShape(.aead(specification)), nil, keys: keys, direction: .seal, names: (.aes128gcm16, nil))
+            try #require(PacketShape(.aead(specification))), nil, keys: keys, direction: .seal,
+            names: (.aes128gcm16, nil))
         var layout = PacketLayout(
             associatedData: zeroed, iv: [], text: [], icv: [UInt8](repeating: 0, count: 16))
         check(layout.seal(reference))

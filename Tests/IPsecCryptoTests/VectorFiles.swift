@@ -69,7 +69,7 @@ extension PacketCipher {
             library: library, mode: library.hasSuffix("CCM") ? .ccm : .stream, keyLength: key.count, saltLength: 0,
             ivLength: nonceLength, icvLength: tagLength)
         return try PacketCipher(
-            PacketShape(.aead(specification)), nil,
+            try #require(PacketShape(.aead(specification))), nil,
             keys: PacketKeys(encryption: SecretBytes(key), integrity: SecretBytes([])), direction: direction,
             names: (.aes128gcm16, nil))
     }

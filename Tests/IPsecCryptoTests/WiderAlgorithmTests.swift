@@ -47,7 +47,7 @@ struct WiderAlgorithmTests {
                 saltLength: 0, ivLength: vector.iv.bytes.count, icvLength: vector.tagSize / 8)
             func cipher(_ direction: PacketCipher.Direction) throws -> PacketCipher {
                 try PacketCipher(
-                    PacketShape(.aead(specification)), nil,
+                    try #require(PacketShape(.aead(specification))), nil,
                     keys: PacketKeys(encryption: SecretBytes(vector.key.bytes), integrity: SecretBytes([])),
                     direction: direction, names: (.aes128gcm16, nil))
             }
@@ -95,7 +95,8 @@ struct WiderAlgorithmTests {
             let keys = PacketKeys(encryption: SecretBytes(vector.key.bytes + nonce), integrity: SecretBytes([]))
             guard
                 let opener = try? PacketCipher(
-                    PacketShape(.aead(specification)), nil, keys: keys, direction: .open, names: (.aes128gcm16, nil))
+                    try #require(PacketShape(.aead(specification))), nil, keys: keys, direction: .open,
+                    names: (.aes128gcm16, nil))
             else {
                 refused += 1
                 #expect(vector.result == "invalid" || nonce.count > 16)

@@ -107,14 +107,29 @@ void martlet_batch_seal(
 // 0 when one of them was not sealed.
 int martlet_batch_finish(martlet_batch *batch);
 
+// ---- Hashes of public data ----
+
+// The hash functions, for these and for HMAC.
+enum { MARTLET_MD5 = 0, MARTLET_SHA1 = 1, MARTLET_SHA256 = 2, MARTLET_SHA384 = 3, MARTLET_SHA512 = 4 };
+
+// A hash that is under way, its caller's memory. Every call names the function with which it was started.
+typedef struct {
+    uint64_t words[28];
+} martlet_digest;
+
+int martlet_digest_start(martlet_digest *digest, int function);
+int martlet_digest_update(martlet_digest *digest, int function, const void *_Nullable bytes, size_t count);
+// As many octets as the function puts out.
+int martlet_digest_finish(martlet_digest *digest, int function, uint8_t *out);
+
 // ---- MACs, restarted for every message ----
 
 typedef struct martlet_mac martlet_mac;
 
 // Whether libcrypto's policy lets an HMAC over this digest be made.
 int martlet_hmac_allowed(const char *digest);
-// HMAC (RFC 2104) over MD5, SHA1, SHA2-256, SHA2-384 or SHA2-512.
-martlet_mac *_Nullable martlet_hmac_new(const char *digest, const uint8_t *_Nullable key, size_t key_length);
+// HMAC (RFC 2104) over one of the functions above.
+martlet_mac *_Nullable martlet_hmac_new(int function, const uint8_t *_Nullable key, size_t key_length);
 // AES-CMAC (RFC 4493) with a key of 16 octets.
 martlet_mac *_Nullable martlet_cmac_new(EVP_MAC *cmac, const uint8_t *key);
 // AES-XCBC-MAC (RFC 3566) with a key of 16 octets; `cbc` is AES-128-CBC.
