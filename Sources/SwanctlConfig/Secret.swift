@@ -60,12 +60,12 @@ extension [Secret] {
 
     /// The shared key that fits these two ends best, the first of equals; nil when none does.
     public func sharedKey(local: Identity, remote: Identity) -> Secret? {
-        var best: (fit: Int, secret: Secret)?
-        for secret in self where secret.kind == .ike {
-            let fit = secret.fit(local: local, remote: remote)
-            if fit > best?.fit ?? 0 { best = (fit, secret) }
+        var best: (fit: Int, place: Int)?
+        for place in indices where self[place].kind == .ike {
+            let fit = self[place].fit(local: local, remote: remote)
+            if fit > best?.fit ?? 0 { best = (fit, place) }
         }
-        return best?.secret
+        return best.map { self[$0.place] }
     }
 }
 
