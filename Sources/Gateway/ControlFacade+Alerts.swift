@@ -11,7 +11,7 @@ extension ControlFacade {
     /// Tells the alerts that an event is.
     func publishAlerts(_ event: Event, _ server: any ViciAudience) {
         guard server.hasListeners("alert") else { return }
-        let summary = event.ikeSA.flatMap { announced[$0] ?? gateway.ikeSA($0) }
+        let summary = event.ikeSA.flatMap { announcement(of: $0) ?? gateway.ikeSA($0) }
         for alert in Alert.all(event) {
             server.publish(.alert(type: alert.type, message: alert.message, summary))
         }
@@ -31,8 +31,8 @@ extension ControlFacade {
 
     /// An IKE SA is being deleted: under `unique = replace`, the peer may have begun another one in its place.
     func publishReplacement(of id: IKESAID?, _ server: any ViciAudience) {
-        guard let summary = id.flatMap({ announced[$0] }),
-            gateway.configuration.connection(named: summary.connection)?.uniqueness == .replace
+        guard server.hasListeners("alert"), let summary = id.flatMap({ announcement(of: $0) }),
+            gateway.connection(named: summary.connection)?.uniqueness == .replace
         else { return }
         publishReplacement(of: summary, server)
     }
@@ -62,22 +62,21 @@ extension ControlFacade {
         server.publish(
             .alert(
                 type: "retransmit-send-cleared", message: "the peer answers again",
-                announced[id] ?? gateway.ikeSA(id)))
+                announcement(of: id) ?? gateway.ikeSA(id)))
     }
 
     /// Takes note of whose requests have to be repeated.
     func noteRepetitions(_ event: Event) {
-        guard let id = event.ikeSA else { return }
         switch event.kind {
-        case .retransmitted: repeating.insert(id)
-        case .ikeClosed: repeating.remove(id)
+        case .retransmitted: if let id = event.ikeSA { repeating.insert(id) }
+        case .ikeClosed: if !repeating.isEmpty, let id = event.ikeSA { repeating.remove(id) }
         default: break
         }
     }
 
     /// Whether a Child SA has other selectors than its template. What the ends' own addresses decide is not compared.
     private func isNarrowed(_ child: ChildSASummary, _ connection: String?) -> Bool {
-        let template = connection.flatMap { gateway.configuration.connection(named: $0)?.child(named: child.name) }
+        let template = connection.flatMap { gateway.connection(named: $0)?.child(named: child.name) }
         guard let template, child.mode == .tunnel else { return false }
         return isNarrowed(template.localSelectors, child.localSelectors)
             || isNarrowed(template.remoteSelectors, child.remoteSelectors)

@@ -10,17 +10,20 @@ import ViciServer
 extension ControlFacade {
     /// Takes an event of the gateway's.
     func observe(_ event: Event) {
-        counters.count(event)
-        failures.count(event)
-        if case .exchanged(let message) = event.kind {
+        switch event.kind {
+        case .exchanged(let message):
+            counters.count(event)
             if !repeating.isEmpty, message.isResponse, !message.isSent { publishAnswer(event) }
             return
+        case .dropped: counters.count(event)
+        case .refused: failures.count(event)
+        default: break
         }
         if event.isForCountersOnly { return }
-        remember(event)
+        remembered.append(event)
         noteRepetitions(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
-        if pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA, let name = event.connection,
+        if case .ikeStateChanged = event.kind, pending.isInitiating, let id = event.ikeSA, let name = event.connection,
             let sa = gateway.ikeSA(id), Self.isOther(sa)
         {
             pending.disregard(id, of: name)
@@ -38,21 +41,9 @@ extension ControlFacade {
     /// Whether anybody wants to read of every message.
     var wantsMessages: Bool { pending.isWaiting || server?.hasListeners("log") ?? false }
 
-    /// How many events are remembered for `martlet log`.
-    private static let memory = 1024
-
-    private func remember(_ event: Event) {
-        if remembered.count < Self.memory {
-            remembered.append(event)
-        } else {
-            remembered[oldestRemembered] = event
-            oldestRemembered = (oldestRemembered + 1) % Self.memory
-        }
-    }
-
     func recentLog() -> [ViciLogLine] {
         let (now, unixTime) = (now, unixTime)
-        return (remembered[oldestRemembered...] + remembered[..<oldestRemembered]).map { event in
+        return remembered.inOrder.map { event in
             let text = EventText(event)
             var line = ViciLogLine(
                 group: text.group.rawValue, level: text.level, connection: event.connection, ikeSA: event.ikeSA,
@@ -62,9 +53,18 @@ extension ControlFacade {
         }
     }
 
+    /// An IKE SA as it was announced.
+    func announcement(of id: IKESAID) -> IKESASummary? { Self.summary(announced[id]) }
+
+    private static func summary(_ announcement: Event.Kind?) -> IKESASummary? {
+        if case .ikeEstablished(let summary)? = announcement { summary } else { nil }
+    }
+
     /// A peer that agrees and deletes at once has a reason that it does not tell.
-    private func noteShortLife(_ event: Event, _ reason: Event.CloseReason, _ summary: IKESASummary) {
-        guard reason == .byPeer, let born = summary.established, event.time - born < .seconds(10) else { return }
+    private func noteShortLife(_ event: Event, _ announcement: Event.Kind) {
+        guard case .ikeClosed(.byPeer) = event.kind, case .ikeEstablished(let summary) = announcement,
+            let born = summary.established, event.time - born < .seconds(10)
+        else { return }
         shortLived[summary.connection] = event.time
     }
 
@@ -86,26 +86,22 @@ extension ControlFacade {
         case .ikeStateChanged(.created, .established):
             // Nobody had to connect: it takes another one's place, and is announced when it does.
             successor = event.ikeSA
-        case .ikeEstablished(let summary):
-            if summary.id == successor { return }
-            announced[summary.id] = summary
-            shortLived[summary.connection] = nil
-            server.publish(.ikeUpDown(isUp: true, summary))
+        case .ikeEstablished:
+            guard let id = event.ikeSA, id != successor else { return }
+            announced[id] = event.kind
+            if !shortLived.isEmpty, let name = event.connection { shortLived[name] = nil }
+            if server.hasListeners("ike-updown"), let summary = Self.summary(event.kind) {
+                server.publish(.ikeUpDown(isUp: true, summary))
+            }
         case .ikeStateChanged(_, .deleting): publishReplacement(of: event.ikeSA, server)
         case .ikeStateChanged(_, .rekeyed):
             if let id = event.ikeSA { publishRekey(of: id, server) }
-        case .ikeClosed(let reason):
-            if let id = event.ikeSA { installed[id] = nil }
-            // One that was rekeyed lives on under another number, and is announced as that already.
-            guard var summary = event.ikeSA.flatMap({ announced.removeValue(forKey: $0) }) else { return }
-            noteShortLife(event, reason, summary)
-            if reason == .replaced { publishReplacement(of: summary, server) }
-            replaced.remove(summary.id)
-            summary.state = .deleting
-            server.publish(.ikeUpDown(isUp: false, summary))
+        case .ikeClosed: if let id = event.ikeSA { publishClosed(id, event, server) }
         case .pathChanged:
-            guard let summary = event.ikeSA.flatMap({ gateway.ikeSA($0) }) else { return }
-            if announced[summary.id] != nil { announced[summary.id] = summary }
+            guard let id = event.ikeSA, announced[id] != nil || server.hasListeners("ike-update"),
+                let summary = gateway.ikeSA(id)
+            else { return }
+            if announced[id] != nil { announced[id] = .ikeEstablished(summary) }
             server.publish(.ikeUpdate(summary))
         case .childInstalled(let child): publishInstalled(child, event, server)
         case .childClosed(let child, let reason):
@@ -115,14 +111,29 @@ extension ControlFacade {
         }
     }
 
+    /// An IKE SA is gone.
+    private func publishClosed(_ id: IKESAID, _ event: Event, _ server: any ViciAudience) {
+        if !installed.isEmpty { installed[id] = nil }
+        // One that was rekeyed lives on under another number, and is announced as that already.
+        guard let announcement = announced.removeValue(forKey: id) else { return }
+        noteShortLife(event, announcement)
+        defer { if !replaced.isEmpty { replaced.remove(id) } }
+        guard server.clientCount > 0, var summary = Self.summary(announcement) else { return }
+        if case .ikeClosed(.replaced) = event.kind { publishReplacement(of: summary, server) }
+        summary.state = .deleting
+        server.publish(.ikeUpDown(isUp: false, summary))
+    }
+
     /// An IKE SA has a successor: the youngest of its connection.
     private func publishRekey(of id: IKESAID, _ server: any ViciAudience) {
-        guard var old = gateway.ikeSA(id) ?? announced[id], announced.removeValue(forKey: id) != nil else { return }
+        guard var old = gateway.ikeSA(id) ?? announcement(of: id), announced.removeValue(forKey: id) != nil else {
+            return
+        }
         let candidates = gateway.ikeSAs(of: old.connection).reversed().filter {
             $0.id > id && $0.state == .established && $0.remoteIdentity == old.remoteIdentity
         }
         guard let successor = candidates.first(where: { !$0.children.isEmpty }) ?? candidates.first else { return }
-        announced[successor.id] = successor
+        announced[successor.id] = .ikeEstablished(successor)
         // It has the children now.
         if let children = installed.removeValue(forKey: id) { installed[successor.id, default: []] += children }
         counters.countIKERekey(weInitiated: successor.isInitiator, successor.connection)
@@ -132,9 +143,12 @@ extension ControlFacade {
 
     /// A Child SA is up: a new one, or one in place of another.
     private func publishInstalled(_ child: ChildSASummary, _ event: Event, _ server: any ViciAudience) {
-        guard let owner = event.ikeSA.flatMap({ gateway.ikeSA($0) }) else {
+        guard let id = event.ikeSA else { return }
+        if installed[id] == nil {
+            installed[id] = [child]
             return publish(child, isUp: true, event, server)
         }
+        guard let owner = gateway.ikeSA(id) else { return publish(child, isUp: true, event, server) }
         let now = owner.children.first { $0.id == child.id }
         // One that lost the contest with the peer's own replacement is on its way out.
         if now?.state == .rekeyed { return }
@@ -153,12 +167,13 @@ extension ControlFacade {
     }
 
     private func forget(_ child: ChildSASummary, _ owner: IKESAID) {
-        installed[owner]?.removeAll { $0.id == child.id }
-        if installed[owner]?.isEmpty ?? false { installed[owner] = nil }
+        guard let place = installed.index(forKey: owner) else { return }
+        installed.values[place].removeAll { $0.id == child.id }
+        if installed.values[place].isEmpty { installed.remove(at: place) }
     }
 
     private func publish(_ child: ChildSASummary, isUp: Bool, _ event: Event, _ server: any ViciAudience) {
-        guard server.hasListeners("child-updown"), var owner = event.ikeSA.flatMap({ announced[$0] }) else { return }
+        guard server.hasListeners("child-updown"), var owner = event.ikeSA.flatMap(announcement) else { return }
         if let now = gateway.ikeSA(owner.id) { owner = now } else { owner.state = .deleting }
         server.publish(.childUpDown(isUp: isUp, child, of: owner, traffic(of: child)))
     }

@@ -96,7 +96,7 @@ extension ControlFacade {
     func readCounters(from reader: inout RecordReader) throws(RecordError) {
         counters = try MessageCounters(from: &reader)
         for summary in gateway.ikeSAs where summary.established != nil {
-            if summary.state != .rekeyed { announced[summary.id] = summary }
+            if summary.state != .rekeyed { announced[summary.id] = .ikeEstablished(summary) }
             if !summary.children.isEmpty { installed[summary.id] = summary.children }
         }
     }

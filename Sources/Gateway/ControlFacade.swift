@@ -12,7 +12,8 @@ import ViciServer
 ///
 /// It owns the commands in progress. It never talks to a socket: the ``ViciServer`` in front of it does.
 final class ControlFacade: ViciHandler {
-    let gateway: Gateway
+    /// Which has this facade among its observers, and with it as long as there is anything to tell.
+    unowned let gateway: Gateway
     let store: ConfigurationStore
     /// When the first of the processes was started that have handed over to each other.
     var started: Instant
@@ -22,15 +23,15 @@ final class ControlFacade: ViciHandler {
     var report: [(name: String, value: String)] = []
     private let reload: () -> ViciOutcome
     var pending = PendingCommands()
-    /// IKE SAs that were announced as up, so that they can be announced as down when the engine has forgotten them.
-    var announced: [IKESAID: IKESASummary] = [:]
+    /// IKE SAs that were announced as up, so that they can be announced as down when the engine has forgotten them: each
+    /// as the event that told of it, ``Event/Kind/ikeEstablished(_:)``, of which there is one copy then.
+    var announced: [IKESAID: Event.Kind] = [:]
     /// The last IKE SA that was established in place of another one.
     var successor: IKESAID?
     /// Child SAs that were announced as up, by IKE SA, so that a replacement can be told from another one.
     var installed: [IKESAID: [ChildSASummary]] = [:]
-    /// The last events, the oldest first, and where the next one goes once there are enough.
-    var remembered: [Event] = []
-    var oldestRemembered = 0
+    /// The last events.
+    var remembered = EventMemory()
     /// Peers that deleted what they had just agreed to, by connection, and when.
     var shortLived: [String: Instant] = [:]
     /// IKE SAs with a request that had to be repeated, until an answer comes.
@@ -54,7 +55,7 @@ final class ControlFacade: ViciHandler {
         self.store = store
         self.reload = reload
         started = gateway.now
-        gateway.observe { [unowned self] in observe($0) }
+        gateway.observe { [self] in observe($0) }
     }
 
     var now: Instant { gateway.now }

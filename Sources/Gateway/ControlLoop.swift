@@ -12,10 +12,15 @@ public final class ControlLoop {
     /// Gets the events of such tokens.
     public var onForeignEvent: ((PollEvent) -> Void)?
     private var sources: [UInt64: (Readiness) -> Void] = [:]
-    private var deadlines: [(due: () -> Instant?, fire: () -> Void)] = []
+    private var deadlines: [Deadline] = []
     private var afterEach: [() -> Void] = []
     private var lastToken: UInt64 = 0
     private var isStopping = false
+
+    private struct Deadline {
+        let due: () -> Instant?
+        let fire: () -> Void
+    }
 
     /// A loop that waits for nothing yet.
     public init() throws(SystemError) { poller = try Poller() }
@@ -40,7 +45,7 @@ public final class ControlLoop {
 
     /// Calls `fire` when the instant that `due` gives has come; `due` is asked again each time.
     public func addDeadline(_ due: @escaping () -> Instant?, _ fire: @escaping () -> Void) {
-        deadlines.append((due, fire))
+        deadlines.append(Deadline(due: due, fire: fire))
     }
 
     /// Calls `body` after each round of events.
@@ -54,7 +59,10 @@ public final class ControlLoop {
         var events: [PollEvent] = []
         defer { isStopping = false }
         while !isStopping {
-            let earliest = deadlines.compactMap { $0.due() }.min()
+            var earliest: Instant?
+            for deadline in deadlines {
+                if let due = deadline.due() { earliest = min(due, earliest ?? due) }
+            }
             let pause = earliest.map { max(.zero, $0 - MonotonicClock.now()) }
             try poller.wait(timeout: pause, into: &events)
             for event in events {

@@ -71,9 +71,11 @@ struct CredentialStore {
         name: "", kind: .ike, identities: [], value: SecretBytes([UInt8](repeating: 0, count: 32)),
         location: SourceLocation(file: "", line: 0, column: 0))
 
+    private static let keyPad = Array("Key Pad for IKEv2".utf8)
+
     private func authenticationData(_ secret: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
         guard let prf = PRF(proof.prf) else { return nil }
-        let pad = prf.compute(key: secret, Array("Key Pad for IKEv2".utf8))
+        let pad = prf.compute(key: secret, Self.keyPad)
         return prf.compute(key: pad, proof.octets)
     }
 }

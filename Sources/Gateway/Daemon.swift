@@ -139,7 +139,7 @@ public final class Daemon {
             device: options.tunName, receiver: .found(exists: RawFile.exists), say: { log.line("NET", $0) })
         let gateway = station.gateway
         updown = UpdownHooks(
-            connection: { [unowned gateway] in gateway.configuration.connection(named: $0) },
+            connection: { [unowned gateway] in gateway.hasUpdown ? gateway.connection(named: $0) : nil },
             ikeSA: { [unowned gateway] in gateway.ikeSA($0) }, say: { log.line("CHD", $0) })
         reload.body = { [unowned self] in self.reload() }
         facade.server = server
@@ -240,11 +240,12 @@ public final class Daemon {
 
     private func prepare() throws {
         let gateway = station.gateway
-        gateway.observe { [unowned self] event in log.record(event) }
-        gateway.observe { [unowned self] event in tellOfClosedNetworks(event) }
-        gateway.onConsideration = { [unowned self] in log.consider($0, $1, $2) }
-        gateway.observe { [unowned self] event in nameServers.observe(event) }
-        gateway.observe { [unowned self] event in updown.observe(event) }
+        gateway.observe(log.kinds) { [log] in log.record($0) }
+        gateway.observe(.childInstalled) { [unowned self] in tellOfClosedNetworks($0) }
+        gateway.tellsConsiderations = log.level >= EventLog.considerationLevel
+        gateway.onConsideration = { [log] in log.consider($0, $1, $2) }
+        gateway.observe(.hostSettings) { [nameServers] in nameServers.observe($0) }
+        gateway.observe([.hostSettings, .ikeClosed, .childInstalled, .childClosed]) { [updown] in updown.observe($0) }
         server.onRefusal = { [unowned self] reason in log.line("CFG", reason) }
         store.onWarning = { [unowned self] warning in log.line("CFG", warning) }
         station.onSendFailure = { [unowned self] path, reason in
@@ -264,10 +265,10 @@ public final class Daemon {
         loop.onForeignEvent = { [unowned self] event in server.handle(event) }
         loop.addDeadline({ [unowned self] in server.nextDeadline }, { [unowned self] in server.expire() })
         store.onChange = { [unowned self] whole, changed in adopt(whole, changed: changed) }
-        gateway.beforeInput = { [unowned self] in
+        let tellsMessages = log.level >= EventText.messageLevel
+        gateway.beforeInput = { [store, facade, unowned gateway] in
             store.apply()
-            station.gateway.tellsConsiderations = log.level >= EventLog.considerationLevel
-            station.gateway.tellsMessages = log.level >= EventText.messageLevel || facade.wantsMessages
+            gateway.tellsMessages = tellsMessages || facade.wantsMessages
         }
         loop.addDeadline({ [unowned self] in store.due }, { [unowned self] in store.apply() })
         try loop.add(watch.descriptor, .readable) { [unowned self] _ in
@@ -385,15 +386,4 @@ private final class Reload {
     var body: (() -> ViciOutcome)?
 
     func carryOut() -> ViciOutcome { body?() ?? .failure("the gateway is just starting") }
-}
-
-extension Configuration {
-    /// The peers' networks of the children that are meant, as far as they are known before anybody has connected.
-    func remotePrefixes(where isMeant: (ChildTemplate) -> Bool) -> [IPPrefix] {
-        connections.flatMap(\.children).filter { $0.shunt == nil && $0.interface == nil && isMeant($0) }.flatMap(
-            \.remoteSelectors
-        ).flatMap {
-            $0.addresses?.prefixes ?? []
-        }
-    }
 }

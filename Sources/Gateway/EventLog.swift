@@ -7,7 +7,7 @@ import Telemetry
 /// has none.
 public final class EventLog {
     /// Lines above this level are not written: 0 errors only, 1 what an operator wants to know, up to 3.
-    public var level: Int
+    public let level: Int
     private let unixTime: () -> Int64
     private let write: (LogRecord) -> Void
 
@@ -16,6 +16,14 @@ public final class EventLog {
         self.level = level
         self.unixTime = unixTime
         self.write = write
+    }
+
+    /// The events of which some may be written.
+    var kinds: EventKinds {
+        var kinds = EventKinds.all
+        if level < 1 { kinds.subtract([.ikeEstablished, .ikeClosed, .childInstalled, .childClosed]) }
+        if level < EventText.messageLevel { kinds.subtract([.messages, .progress]) }
+        return kinds
     }
 
     /// Writes an event when its level is low enough.

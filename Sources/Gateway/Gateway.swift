@@ -1,31 +1,19 @@
 public import Clockwork
 public import GatewayModel
 public import IKECore
-public import IKEv2Engine
+import IKEv2Engine
 import IPsecCrypto
 import LinuxSystem
 import NetworkTypes
 import StateRecords
 public import SwanctlConfig
 
-/// Carries IKE messages between an engine and the network.
-public protocol IKETransport: AnyObject {
-    /// Sends a message; what can't be sent is lost, as on any network.
-    func send(_ datagram: Datagram)
-}
-
-/// Finds the way to a connection's peer.
-public protocol PathFinder: AnyObject {
-    /// The addresses and ports with which to start, or why there are none.
-    func path(for connection: Connection) -> Answer
-}
-
 /// One running gateway: an engine, and everything that its effects need.
 ///
 /// It obeys effects in their order, answers questions, and tells observers what happened. It belongs to one thread. It
 /// never decides anything about a protocol: that is the engine's.
 public final class Gateway {
-    private let endpoint: IKEv2Endpoint
+    let endpoint: IKEv2Endpoint
     private var environment: Environment
     private var effects = Effects()
     private var inputs: [Input] = []
@@ -47,20 +35,28 @@ public final class Gateway {
     /// Whom the answers to questions about EAP are about, while somebody wants to hear of it.
     private var talks: [Ticket: (connection: String, ikeSA: IKESAID)] = [:]
     private let unixTime: () -> Int64
-    private var leases: LeaseStore
-    private let plane: any DataPlane
+    var leases: LeaseStore
+    let plane: any DataPlane
     private let transport: any IKETransport
     private let paths: any PathFinder
     /// Looks up the names of peers; without it only addresses will do.
     public var names: NameResolver?
-    private let clock: () -> Instant
-    private var observers: [(Event) -> Void] = []
+    let clock: () -> Instant
+    private var observers: [Observer] = []
     /// Child SAs that the plane did not take, until they are closed.
     private var untaken: Set<ChildSAID> = []
     /// Their SAs, which the plane does not have although the engine will ask for their removal.
     private var absent: Set<Direction> = []
     /// What the plane last refused of each connection, until a child of it is taken.
-    private var planeRefusals: [String: (time: Instant, refusal: Refusal)] = [:]
+    var planeRefusals: [String: (time: Instant, refusal: Refusal)] = [:]
+
+    private struct Observer {
+        let kinds: EventKinds
+        let tell: (Event) -> Void
+    }
+
+    /// Whether there may be anything in the first or the last of these three: asked at every event.
+    private var hasRefusals = false
 
     /// One direction of a Child SA, as commands name it.
     private struct Direction: Hashable {
@@ -74,6 +70,8 @@ public final class Gateway {
 
     /// What it is configured to do now.
     public private(set) var configuration: Configuration
+    /// Whether any of its children has a program to be told of tunnels.
+    private(set) var hasUpdown: Bool
 
     /// A gateway that has nothing to do yet. `settings` hold what no configuration file says (its connections are not
     /// looked at); `clock` is the one that the engine's deadlines are on.
@@ -93,6 +91,7 @@ public final class Gateway {
     ) {
         configuration = settings
         configuration.connections = loaded.connectionsWithKeys
+        hasUpdown = configuration.hasUpdown
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded, conversations)
         leases = LeaseStore(loaded.pools)
@@ -111,8 +110,10 @@ public final class Gateway {
         for (ticket, answer) in signing?.takeAnswers() ?? [] { handle(.answer(ticket, answer)) }
     }
 
-    /// Calls `observer` with every event from now on, on the gateway's thread.
-    public func observe(_ observer: @escaping (Event) -> Void) { observers.append(observer) }
+    /// Calls `observer` with every event of these kinds from now on, on the gateway's thread.
+    public func observe(_ kinds: EventKinds = .all, _ observer: @escaping (Event) -> Void) {
+        observers.append(Observer(kinds: kinds, tell: observer))
+    }
 
     /// Whether observers hear of every message that comes and goes. It costs time at thousands of handshakes a second.
     public var tellsMessages: Bool {
@@ -126,56 +127,10 @@ public final class Gateway {
         didSet { environment.exposesKeys = keyReader != nil }
     }
 
-    /// The time on the engine's clock.
-    public var now: Instant { clock() }
-
-    /// When ``deadlineReached()`` has something to do.
-    public var nextDeadline: Instant? { endpoint.nextDeadline }
-
-    /// All IKE SAs, the oldest first.
-    public var ikeSAs: [IKESASummary] { endpoint.summaries() }
-
-    /// The numbers of all IKE SAs, the oldest first.
-    public var ikeSAIDs: [IKESAID] { endpoint.identifiers }
-
-    /// One IKE SA; nil when it is gone.
-    public func ikeSA(_ id: IKESAID) -> IKESASummary? { endpoint.summary(of: id) }
-
-    /// The IKE SAs of a connection, the oldest first; no others are looked at.
-    public func ikeSAs(of connection: String) -> [IKESASummary] { endpoint.summaries(of: connection) }
-
-    /// The configured connection of this name.
-    public func connection(named name: String) -> Connection? { endpoint.connection(named: name) }
-
-    /// What the engine holds: for statistics, and to see that nothing leaks.
-    public var counts: IKEv2Endpoint.Counts { endpoint.counts }
-
-    /// What last went wrong with a connection that did not come up since.
-    public func lastRefusal(of connection: String) -> (time: Instant, refusal: Refusal)? {
-        let refusals = [endpoint.lastRefusal(ofConnection: connection), planeRefusals[connection]]
-        return refusals.compactMap { $0 }.max { $0.time < $1.time }
-    }
-
-    /// Refusals for which no connection could be found, the oldest first.
-    public var recentRefusals: [Event] { endpoint.recentRefusals }
-
-    /// All pools of virtual addresses, with who has which.
-    public var pools: [PoolSummary] { leases.summaries }
-
-    /// The traffic of an SA's direction.
-    public func counters(_ direction: SecurityAssociation.Direction, spi: UInt32) -> SACounters {
-        plane.counters(direction, spi: spi) ?? SACounters()
-    }
-
-    /// The traps that Child SAs left behind when they ended.
-    var leftBehind: [StandingPolicy] { plane.leftBehind }
-
-    /// What the data plane has dropped, by reason.
-    public var dropCounts: [DropCount] { plane.dropCounts() }
-
     /// Takes over another configuration, secrets included. Tunnels that are up stay up.
     public func replace(_ loaded: LoadedConfiguration) {
         configuration.connections = loaded.connectionsWithKeys
+        hasUpdown = configuration.hasUpdown
         credentials = CredentialStore(loaded.secrets)
         signatures = SignatureStore(loaded, conversations)
         leases.replace(loaded.pools)
@@ -197,7 +152,7 @@ public final class Gateway {
     func resumeWork() {
         environment.now = clock()
         endpoint.resumeWork(&environment, &effects)
-        for effect in effects.take() { obey(effect) }
+        obey(effects.take())
         if !inputs.isEmpty { handleInputs() }
     }
 
@@ -222,7 +177,7 @@ public final class Gateway {
     func takeOver(from reader: inout RecordReader) throws(RecordError) {
         environment.now = clock()
         try endpoint.takeOver(from: &reader, &environment, &effects)
-        for effect in effects.take() { obey(effect) }
+        obey(effects.take())
         if !inputs.isEmpty { handleInputs() }
     }
 
@@ -235,23 +190,33 @@ public final class Gateway {
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
         if !isHandling, let beforeInput { beforeInput() }
-        inputs.append(input)
-        handleInputs()
+        guard !isHandling, inputs.isEmpty else {
+            inputs.append(input)
+            handleInputs()
+            return
+        }
+        isHandling = true
+        take(input)
+        isHandling = false
+        if !inputs.isEmpty { handleInputs() }
     }
 
     private func handleInputs() {
         guard !isHandling else { return }
         isHandling = true
         defer { isHandling = false }
-        var next = 0
-        while next < inputs.count {
-            environment.now = clock()
-            if !talks.isEmpty { tell(inputs[next]) }
-            endpoint.handle(inputs[next], &environment, &effects)
-            for effect in effects.take() { obey(effect) }
-            next += 1
+        while !inputs.isEmpty {
+            var waiting: [Input] = []
+            swap(&waiting, &inputs)
+            for input in waiting { take(input) }
         }
-        inputs.removeAll(keepingCapacity: true)
+    }
+
+    private func take(_ input: Input) {
+        environment.now = clock()
+        if !talks.isEmpty { tell(input) }
+        endpoint.handle(input, &environment, &effects)
+        obey(effects.take())
     }
 
     /// Does `body`, and lets the plane make its changes of the system together after it. Nobody hears of what waits for
@@ -262,35 +227,36 @@ public final class Gateway {
         body()
         isGathering = false
         for refusal in plane.commitChanges() { refuse(refusal.child, refusal.reason, isPolicy: true) }
-        let waiting = held
-        held = []
-        for effect in waiting { obey(effect) }
+        var waiting: [Effect] = []
+        swap(&waiting, &held)
+        obey(waiting)
         if !inputs.isEmpty { handleInputs() }
     }
 
-    private func obey(_ effect: Effect) {
-        switch effect {
-        case .send, .publish:
-            if isGathering, !held.isEmpty || plane.hasChanges {
-                held.append(effect)
-                return
+    /// Does all of it, in this order.
+    private func obey(_ effects: [Effect]) {
+        // By their places: an effect is large, and most of them only hand one thing on.
+        for place in effects.indices {
+            switch effects[place] {
+            case .send(let datagram):
+                if mustWait { held.append(effects[place]) } else { transport.send(datagram) }
+            case .publish(let event):
+                if mustWait { held.append(effects[place]) } else { publish(event) }
+            case .ask(let ticket, let query):
+                if tellsConsiderations { tell(query, ticket) }
+                if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
+            case .plane(let command): obey(command)
+            case .release(let lease): leases.release(lease)
+            case .forget(let conversation):
+                conversations.forget(conversation)
+                radius?.forget(conversation)
+            case .expose(let keys): keyReader?.read(keys)
             }
-        case .ask, .plane, .release, .forget, .expose: break
-        }
-        switch effect {
-        case .send(let datagram): transport.send(datagram)
-        case .publish(let event): publish(event)
-        case .ask(let ticket, let query):
-            if tellsConsiderations { tell(query, ticket) }
-            if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
-        case .plane(let command): obey(command)
-        case .release(let lease): leases.release(lease)
-        case .forget(let conversation):
-            conversations.forget(conversation)
-            radius?.forget(conversation)
-        case .expose(let keys): keyReader?.read(keys)
         }
     }
+
+    /// Whether nobody is to hear of anything yet.
+    private var mustWait: Bool { isGathering && (!held.isEmpty || plane.hasChanges) }
 
     /// The answer to a question; nil when it comes later.
     private func answer(_ query: Query, _ ticket: Ticket) -> Answer? {
@@ -355,54 +321,70 @@ public final class Gateway {
     }
 
     private func publish(_ event: Event) {
+        if hasRefusals, !settle(event) { return }
+        let kind = event.kind.group
+        let observers = observers
+        for index in observers.indices where observers[index].kinds.contains(kind) { observers[index].tell(event) }
+    }
+
+    /// What the plane has refused is over, or is the reason why nobody is to hear of the event: then false.
+    private func settle(_ event: Event) -> Bool {
         switch event.kind {
         // The engine can't know yet that the plane has refused it: nobody shall hear that it is up.
-        case .childInstalled(let child) where untaken.contains(child.id): return
+        case .childInstalled(let child) where untaken.contains(child.id): return false
         case .childInstalled: if let name = event.connection { planeRefusals[name] = nil }
         case .childClosed(let child, _): untaken.remove(child.id)
         default: break
         }
-        for observer in observers { observer(event) }
+        hasRefusals = !untaken.isEmpty || !planeRefusals.isEmpty
+        return true
     }
 
     private func obey(_ command: PlaneCommand) {
-        let child: ChildSAID?
+        var child: ChildSAID?
         switch command {
         case .install(let association):
             child = association.child
             keyReader?.read(association)
-            // What is refused below, or not even tried, is not there to be removed.
-            absent.insert(Direction(direction: association.direction, spi: association.spi, child: association.child))
         case .protect(let id, _, _, _), .move(let id, _, _): child = id
         case .remove(let direction, let spi, let owner):
             tally(direction, spi, owner)
-            if absent.remove(Direction(direction: direction, spi: spi, child: owner)) != nil { return }
-            child = nil
+            if isAbsent(direction, spi, owner) { return }
         case .retire(let spi, let owner):
             tally(.inbound, spi, owner)
-            if absent.remove(Direction(direction: .inbound, spi: spi, child: owner)) != nil { return }
-            child = nil
-        case .unprotect, .trap, .keepAlive, .removeAddress: child = nil
+            if isAbsent(.inbound, spi, owner) { return }
+        case .unprotect, .trap, .keepAlive, .removeAddress: break
         case .addAddress(let address, let owner):
             give(address, to: owner, by: command)
             return
         }
-        if let child, untaken.contains(child) { return }
+        // What is refused, or not even tried, is not there to be removed.
+        if let child, !untaken.isEmpty, untaken.contains(child) { return mark(command, isAbsent: true) }
         do {
             try plane.obey(command)
-            if case .install(let association) = command {
-                absent.remove(
-                    Direction(direction: association.direction, spi: association.spi, child: association.child))
-            }
+            if !absent.isEmpty { mark(command, isAbsent: false) }
         } catch {
+            mark(command, isAbsent: true)
             let isPolicy = if case .protect = command { true } else { false }
             refuse(child, String(describing: error), isPolicy: isPolicy)
         }
     }
 
+    private func mark(_ command: PlaneCommand, isAbsent: Bool) {
+        guard case .install(let association) = command else { return }
+        let direction = Direction(
+            direction: association.direction, spi: association.spi, child: association.child)
+        if isAbsent { absent.insert(direction) } else { absent.remove(direction) }
+    }
+
+    /// Whether the plane does not have an SA that it is to remove.
+    private func isAbsent(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ child: ChildSAID) -> Bool {
+        !absent.isEmpty && absent.remove(Direction(direction: direction, spi: spi, child: child)) != nil
+    }
+
     /// What an SA has carried is asked for while it is there.
     private func tally(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ child: ChildSAID) {
-        guard let radius, let counters = plane.counters(direction, spi: spi) else { return }
+        guard let radius, radius.isInUse, let counters = plane.counters(direction, spi: spi) else { return }
         radius.removing(direction, of: child, counters)
     }
 
@@ -412,6 +394,7 @@ public final class Gateway {
             let connection = endpoint.summary(of: owner)?.connection
             let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
             if let connection { planeRefusals[connection] = (environment.now, refusal) }
+            hasRefusals = true
             publish(
                 Event(
                     time: environment.now, ikeSA: owner, connection: connection,
@@ -426,6 +409,7 @@ public final class Gateway {
         let name = owner?.children.first { $0.id == child }?.name
         let refusal = Refusal.planeRefused(reason: reason, isPolicy: isPolicy)
         if let owner { planeRefusals[owner.connection] = (environment.now, refusal) }
+        hasRefusals = true
         publish(
             Event(
                 time: environment.now, ikeSA: owner?.id, connection: owner?.connection,
@@ -433,6 +417,7 @@ public final class Gateway {
         guard let child else { return }
         // Only one that the engine has can be closed, and forgotten then.
         if owner != nil { untaken.insert(child) }
+        hasRefusals = true
         inputs.append(.command(.terminate(.childSA(child))))
     }
 }

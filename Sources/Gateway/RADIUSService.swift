@@ -9,6 +9,8 @@ import SwanctlConfig
 
 /// Who speaks with RADIUS servers for a gateway.
 protocol RADIUSDesk: AnyObject {
+    /// Whether there are servers, or were some since the process began: without, there is nothing to be told.
+    var isInUse: Bool { get }
     /// Takes the next step of an EAP conversation; the answer comes to the gateway as an input, now or later.
     func ask(_ question: EAPQuestion, _ ticket: Ticket)
     /// Nobody will ask for this conversation any more.
@@ -31,6 +33,7 @@ final class RADIUSService: RADIUSDesk {
     private let clock: () -> Instant
     private var nas: NetworkAccessServer
     private var settings: RADIUSSettings
+    private(set) var isInUse: Bool
     private var entropy = SystemEntropy()
     private var sockets: [RADIUSClient.Lane: (socket: UDPSocket, token: UInt64)] = [:]
     private var listener: (socket: UDPSocket, token: UInt64)?
@@ -49,6 +52,7 @@ final class RADIUSService: RADIUSDesk {
     ) {
         self.gateway = gateway
         self.settings = settings
+        isInUse = !settings.servers.isEmpty
         self.loop = loop
         self.clock = clock
         nas = NetworkAccessServer(settings, unixTime: unixTime)
@@ -58,9 +62,9 @@ final class RADIUSService: RADIUSDesk {
     /// Takes part in the gateway's life.
     func begin() {
         gateway.radius = self
-        gateway.observe { [unowned self] event in observe(event) }
+        gateway.observe([.ikeEstablished, .ikeClosed, .childInstalled]) { [unowned self] in observe($0) }
         loop.addDeadline(
-            { [unowned self] in nas.nextDeadline },
+            { [unowned self] in isInUse ? nas.nextDeadline : nil },
             { [unowned self] in gateway.gather { deadlineReached() } })
         listen()
     }
@@ -73,6 +77,7 @@ final class RADIUSService: RADIUSDesk {
 
     /// Goes on with what another process had, once the gateway has its IKE SAs.
     func resume(_ handed: HandedSessions) {
+        isInUse = true
         let living = gateway.ikeSAs.map(\.id)
         act { nas, effects in nas.resume(handed, living: living, meter, clock(), &entropy, &effects) }
     }
@@ -93,6 +98,7 @@ final class RADIUSService: RADIUSDesk {
         guard next != settings else { return }
         let isElsewhere = next.dynamicAuthorization?.listen != settings.dynamicAuthorization?.listen
         settings = next
+        isInUse = isInUse || !next.servers.isEmpty
         // Sockets belong to servers by their place in the list.
         for lane in sockets.values { loop.remove(lane.token, lane.socket.descriptor) }
         sockets = [:]
@@ -101,7 +107,7 @@ final class RADIUSService: RADIUSDesk {
     }
 
     private func observe(_ event: Event) {
-        guard let id = event.ikeSA else { return }
+        guard isInUse, let id = event.ikeSA else { return }
         switch event.kind {
         case .ikeEstablished(let summary):
             act { nas, effects in nas.established(summary, meter, clock(), &entropy, &effects) }

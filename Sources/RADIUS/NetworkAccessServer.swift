@@ -86,7 +86,10 @@ public struct NetworkAccessServer: Sendable {
     }
 
     /// When ``deadlineReached(_:_:_:_:)`` has something to do.
-    public var nextDeadline: Instant? { [client.nextDeadline, timers.earliest].compactMap { $0 }.min() }
+    public var nextDeadline: Instant? {
+        guard let first = client.nextDeadline else { return timers.earliest }
+        return min(first, timers.earliest ?? first)
+    }
 
     /// What it holds, to see that nothing leaks: conversations, requests, sessions.
     public var counts: (conversations: Int, requests: Int, sessions: Int) {

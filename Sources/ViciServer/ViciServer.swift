@@ -103,7 +103,8 @@ public final class ViciServer {
 
     /// When ``expire()`` has something to do; nil for never.
     public var nextDeadline: Instant? {
-        [control.nextDeadline, resumeListening].compactMap { $0 }.min()
+        guard let first = control.nextDeadline else { return resumeListening }
+        return min(first, resumeListening ?? first)
     }
 
     /// Answers the clients whose time is over, and listens again after a pause.

@@ -116,10 +116,10 @@ import WireFormat
     @Test("They are written at level 3 only, and name the connection")
     func level() {
         var lines: [String] = []
-        let log = EventLog(level: 2, unixTime: { 0 }, write: { lines.append($0.line) })
-        log.consider("gw", IKESAID(rawValue: 7), "what was considered\u{1b}[31m")
+        let terse = EventLog(level: 2, unixTime: { 0 }, write: { lines.append($0.line) })
+        terse.consider("gw", IKESAID(rawValue: 7), "what was considered\u{1b}[31m")
         #expect(lines.isEmpty)
-        log.level = 3
+        let log = EventLog(level: 3, unixTime: { 0 }, write: { lines.append($0.line) })
         log.consider("gw", IKESAID(rawValue: 7), "what was considered\u{1b}[31m")
         #expect(lines.count == 1 && lines[0].contains("[IKE] <gw|7> what was considered"))
         #expect(!lines[0].contains("\u{1b}"))

@@ -53,6 +53,7 @@ import Trust
         var forgotten = 0
         var removed: [SecurityAssociation.Direction] = []
         var isSilent = false
+        let isInUse = true
 
         init(_ gateway: Gateway) throws {
             self.gateway = gateway
