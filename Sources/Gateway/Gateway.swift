@@ -55,7 +55,7 @@ public final class Gateway {
         let tell: (Event) -> Void
     }
 
-    /// Whether there may be anything in the first or the last of these three: asked at every event.
+    /// Whether there may be anything in these three: asked at every event and every command.
     private var hasRefusals = false
 
     /// One direction of a Child SA, as commands name it.
@@ -336,7 +336,7 @@ public final class Gateway {
         case .childClosed(let child, _): untaken.remove(child.id)
         default: break
         }
-        hasRefusals = !untaken.isEmpty || !planeRefusals.isEmpty
+        hasRefusals = !untaken.isEmpty || !absent.isEmpty || !planeRefusals.isEmpty
         return true
     }
 
@@ -359,10 +359,10 @@ public final class Gateway {
             return
         }
         // What is refused, or not even tried, is not there to be removed.
-        if let child, !untaken.isEmpty, untaken.contains(child) { return mark(command, isAbsent: true) }
+        if hasRefusals, let child, untaken.contains(child) { return mark(command, isAbsent: true) }
         do {
             try plane.obey(command)
-            if !absent.isEmpty { mark(command, isAbsent: false) }
+            if hasRefusals { mark(command, isAbsent: false) }
         } catch {
             mark(command, isAbsent: true)
             let isPolicy = if case .protect = command { true } else { false }
@@ -375,11 +375,12 @@ public final class Gateway {
         let direction = Direction(
             direction: association.direction, spi: association.spi, child: association.child)
         if isAbsent { absent.insert(direction) } else { absent.remove(direction) }
+        hasRefusals = true
     }
 
     /// Whether the plane does not have an SA that it is to remove.
     private func isAbsent(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ child: ChildSAID) -> Bool {
-        !absent.isEmpty && absent.remove(Direction(direction: direction, spi: spi, child: child)) != nil
+        hasRefusals && absent.remove(Direction(direction: direction, spi: spi, child: child)) != nil
     }
 
     /// What an SA has carried is asked for while it is there.
