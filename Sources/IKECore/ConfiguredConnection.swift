@@ -20,12 +20,19 @@ public final class ConfiguredConnection: Sendable {
     /// Whether the peer signs.
     public let demandsSignatures: Bool
 
+    private static let defaultOffer = Proposal.defaults(for: .ike)
+
     /// A connection as it is configured.
     public init(_ connection: Connection) {
         self.connection = connection
-        ikeOffer = connection.ikeOffer
-        publicIKEOffer = ikeOffer.compactMap { $0.withoutPrivateNumbers }
-        tunnels = connection.children.filter { $0.shunt == nil }
+        // What is the same as elsewhere is not kept twice: there may be ten thousand connections.
+        ikeOffer = connection.proposals.isEmpty ? Self.defaultOffer : connection.proposals
+        publicIKEOffer =
+            ikeOffer.contains { $0.withoutPrivateNumbers != $0 }
+            ? ikeOffer.compactMap { $0.withoutPrivateNumbers } : ikeOffer
+        tunnels =
+            connection.children.contains { $0.shunt != nil }
+            ? connection.children.filter { $0.shunt == nil } : connection.children
         isPolicyOnly = connection.isPolicyOnly
         demandsSignatures = ([connection.remote] + connection.furtherRemote).contains { $0.method == .publicKey }
         usesSignatures =

@@ -121,9 +121,10 @@ public struct PayloadBag: Sendable {
 
     /// Takes all payloads of a kind, in their order.
     public mutating func all<Body>(_ kind: PayloadKind<Body>) -> [Body] {
-        guard !isTaken(kind.type) else { return [] }
+        guard contains(kind.type) else { return [] }
         taken |= 1 << UInt64(kind.type.rawValue)
         var bodies: [Body] = []
+        bodies.reserveCapacity(payloads.count { $0.type == kind.type })
         for payload in payloads where payload.type == kind.type {
             if let body = kind.body(payload) { bodies.append(body) }
         }

@@ -103,36 +103,37 @@ struct CheckingResponder: ~Copyable {
                 expected.isEmpty ? .noConnection(arrival.path) : .identityMismatch(expected: expected, received: peer)
         case .notUs(let ours): objection = asked.map { .notUs(asked: $0, ours: ours) }
         }
-        context.localIdentity = context.connection.ownIdentity(at: arrival.path.local.address)
-        let method = context.connection.remote.method
+        let configured = context.configured
+        context.localIdentity = configured.connection.ownIdentity(at: arrival.path.local.address)
+        let method = configured.connection.remote.method
         if objection == nil, let proof = request.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
         if request.authentication == nil, method != .eap {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
-        if context.connection.refusesPortChange, context.socket != context.firstSocket {
+        if configured.connection.refusesPortChange, context.socket != context.firstSocket {
             objection = objection ?? .portChanged(arrival.path)
         }
         objection = objection ?? context.objection(to: request)
         context.signatures.learn(request.certificateRequests)
         context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
-        if context.connection.hasSeveralRounds, !context.rounds.isSpoken {
+        if configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
             objection = objection ?? .notMet(demand: SessionContext.severalRounds)
         }
         context.signatures.learnMethods(request.notifies)
         if objection == nil, method == .eap {
             return EAPResponder.start(
                 keys, transcript, request, header, arrival,
-                local: context.connection.ownIdentity(at: arrival.path.local.address), remote: peer, context, &turn)
+                local: configured.connection.ownIdentity(at: arrival.path.local.address), remote: peer, context, &turn)
         }
         var proof = Query.Proof(
-            connection: context.connection.name, method: method, signer: peer,
-            other: context.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
+            connection: configured.connection.name, method: method, signer: peer,
+            other: configured.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.identity.body, keys))
         if method == .publicKey {
             proof.evidence = context.evidence(
-                context.connection.remote, request.authentication, request.certificates)
+                configured.connection.remote, request.authentication, request.certificates)
         }
         context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
         return .checking(

@@ -76,8 +76,8 @@ enum InitResponder {
             numbers.append(wire.number)
             theirs.append(proposal)
         }
-        if let redirection = first.connection.redirection, redirection.moment == .initiation, request.notifies.followsRedirects,
-            redirection.gateway != .address(path.local.address)
+        if let redirection = first.connection.redirection, redirection.moment == .initiation,
+            request.notifies.followsRedirects, redirection.gateway != .address(path.local.address)
         {
             // It is no longer than the request, and nothing is remembered.
             let data = RedirectNotification(redirection.gateway, nonce: request.nonce.nonce).data
@@ -130,8 +130,9 @@ enum InitResponder {
         context.peerIsStrongSwan = request.vendorIDs.contains(.strongSwan)
         context.redirects.peerFollows = request.notifies.followsRedirects
         var notifies: [NotifyPayload] = []
+        notifies.reserveCapacity(8)
         if context.nat.isSupported {
-            notifies = NATDetection.offer(
+            notifies += NATDetection.offer(
                 initiatorSPI: context.initiatorSPI, responderSPI: context.responderSPI, path: arrival.path,
                 pretending: context.pretendsNAT, &turn.environment.entropy)
             if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }

@@ -31,7 +31,9 @@ extension Proposal {
         let encryption = common(.encryption, offered, preference)
         let isAEAD = encryption.map(AlgorithmRegistry.isAEAD) ?? false
         var result: [Transform] = []
-        for type in types(with: offered) {
+        let types = types(with: offered)
+        result.reserveCapacity(types.count)
+        for type in types {
             let methods = type.additionalKeyExchange == nil ? [] : result.exchangeMethods
             guard let transform = agreed(type, offered, isAEAD: isAEAD, without: methods, preference) else {
                 return nil

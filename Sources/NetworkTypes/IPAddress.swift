@@ -73,13 +73,13 @@ public struct IPAddress: Hashable, Comparable, Sendable {
 
     /// The 4 or 16 octets in network order.
     public var bytes: [UInt8] {
-        var octets = [UInt8](repeating: 0, count: family.byteCount)
-        var left = bits
-        for place in octets.indices.reversed() {
-            octets[place] = UInt8(truncatingIfNeeded: left)
-            left >>= 8
+        guard family == .v6 else {
+            return [
+                UInt8(truncatingIfNeeded: low >> 24), UInt8(truncatingIfNeeded: low >> 16),
+                UInt8(truncatingIfNeeded: low >> 8), UInt8(truncatingIfNeeded: low),
+            ]
         }
-        return octets
+        return (0..<16).reversed().map { UInt8(truncatingIfNeeded: bits >> (8 * UInt128($0))) }
     }
 
     /// One word for the hasher, or two: tables are keyed by these.

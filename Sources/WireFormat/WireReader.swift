@@ -30,7 +30,9 @@ public struct WireReader: ~Escapable, ~Copyable {
 
     /// Reads two octets, most significant first.
     public mutating func uint16(_ field: StaticString) throws(WireError) -> UInt16 {
-        try integer(field)
+        try require(2, field)
+        defer { offset += 2 }
+        return UInt16(span[offset]) << 8 | UInt16(span[offset + 1])
     }
 
     /// Reads four octets, most significant first.

@@ -111,7 +111,8 @@ import Testing
         var second = Pair.connection()
         second.remote.method = .publicKey
         second.remote.rules = SignatureRules(chain: [.init(.ed448)])
-        let notify = try #require(AnnouncedMethods.notifies(ConfiguredConnection.list([Pair.connection(), second])).first)
+        let candidates = ConfiguredConnection.list([Pair.connection(), second])
+        let notify = try #require(AnnouncedMethods.notifies(candidates).first)
         #expect(notify.data == [2, 2, 10, 14, 0, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71])
     }
 

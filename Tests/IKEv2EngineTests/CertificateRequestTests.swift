@@ -22,8 +22,8 @@ import Testing
     }
 
     private static func asked(_ connections: [Connection]) -> [CertificateEncoding: Int] {
-        Dictionary(
-            uniqueKeysWithValues: SignatureAgreement.requests(ConfiguredConnection.list(connections)).map { ($0.encoding, $0.data.count) })
+        let requests = SignatureAgreement.requests(ConfiguredConnection.list(connections))
+        return Dictionary(uniqueKeysWithValues: requests.map { ($0.encoding, $0.data.count) })
     }
 
     @Test("OCSP answers are asked for in a payload of their own, where the connection says so (RFC 4806 §4.1)")

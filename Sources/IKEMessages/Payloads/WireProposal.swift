@@ -63,7 +63,15 @@ public struct WireProposal: Hashable, Sendable {
     public var spi64: UInt64? { spi.count == 8 ? spi.reduce(0) { $0 << 8 | UInt64($1) } : nil }
 
     /// An SPI's octets.
-    public static func octets(_ spi: UInt32) -> [UInt8] { spi.octets }
+    public static func octets(_ spi: UInt32) -> [UInt8] {
+        var writer = WireWriter(capacity: 4)
+        writer.uint32(spi)
+        return writer.bytes
+    }
     /// An SPI's octets.
-    public static func octets(_ spi: UInt64) -> [UInt8] { spi.octets }
+    public static func octets(_ spi: UInt64) -> [UInt8] {
+        var writer = WireWriter(capacity: 8)
+        writer.uint64(spi)
+        return writer.bytes
+    }
 }
