@@ -135,17 +135,17 @@ extension SessionContext {
         // The old one tries again.
         if reauthentication.isSuccessor { return nil }
         guard let established else { return isInitiator ? revivalOfAttempt(after: reason) : nil }
-        let names = children.all.filter { child in
-            let template = child.agreement.template
-            // Its replacement counts.
-            if child.state == .rekeyed { return false }
+        // Of one that was rekeyed its replacement counts.
+        let present = children.all.filter { $0.state != .rekeyed }.map(\.agreement.template)
+        let waiting = postponed.names.filter { !children.hasLive(named: $0) }
+        let names = (present + waiting.compactMap { connection.child(named: $0) }).filter { template in
             switch reason {
             case .asked, .shutdown, .replaced, .inactive, .ikeSAEnded: return false
             case .peerDead: return template.dpdAction == .start
             case .byPeer, .failed: return template.closeAction == .start
             case .expired: return template.startAction.isStart
             }
-        }.map { $0.agreement.template.name }
+        }.map(\.name)
         guard !names.isEmpty else { return nil }
         let wasSteady = now - established >= Retries.steadyAfter
         return Revival(

@@ -113,6 +113,20 @@ import Testing
         #expect(pair.left.endpoint.tables.retries.count == 0)
     }
 
+    /// Some peers close the Child SA and right after it the IKE SA.
+    @Test func aChildThatWaitsToComeBackOutlivesItsIKESA() {
+        let pair = Self.pair(start: .none) { $0.children[0].closeAction = .start }
+        pair.connect()
+        pair.right.handle(.command(.terminate(.child("net", connection: nil))))
+        pair.run()
+        #expect(pair.left.endpoint.counts.childSAs == 0)
+        pair.right.handle(.command(.terminate(.connection("net"))))
+        pair.run()
+        pair.advance(.seconds(1))
+        #expect(pair.left.endpoint.counts.childSAs == 1)
+        #expect(pair.right.endpoint.counts.childSAs == 1)
+    }
+
     /// A peer that closes a tunnel as soon as it is up does not make us run in circles.
     @Test func aPeerThatAlwaysClosesIsTriedEverMoreSeldom() {
         let pair = Self.pair(start: .none) { $0.children[0].closeAction = .start }
