@@ -55,8 +55,8 @@ public final class Gateway {
         let tell: (Event) -> Void
     }
 
-    /// Whether there may be anything in these three: asked at every event and every command.
-    private var hasRefusals = false
+    /// Whether there is anything in these three: asked at every event and every command.
+    private var hasRefusals: Bool { !untaken.isEmpty || !absent.isEmpty || !planeRefusals.isEmpty }
 
     /// One direction of a Child SA, as commands name it.
     private struct Direction: Hashable {
@@ -336,7 +336,6 @@ public final class Gateway {
         case .childClosed(let child, _): untaken.remove(child.id)
         default: break
         }
-        hasRefusals = !untaken.isEmpty || !absent.isEmpty || !planeRefusals.isEmpty
         return true
     }
 
@@ -375,7 +374,6 @@ public final class Gateway {
         let direction = Direction(
             direction: association.direction, spi: association.spi, child: association.child)
         if isAbsent { absent.insert(direction) } else { absent.remove(direction) }
-        hasRefusals = true
     }
 
     /// Whether the plane does not have an SA that it is to remove.
@@ -395,7 +393,6 @@ public final class Gateway {
             let connection = endpoint.summary(of: owner)?.connection
             let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
             if let connection { planeRefusals[connection] = (environment.now, refusal) }
-            hasRefusals = true
             publish(
                 Event(
                     time: environment.now, ikeSA: owner, connection: connection,
@@ -410,7 +407,6 @@ public final class Gateway {
         let name = owner?.children.first { $0.id == child }?.name
         let refusal = Refusal.planeRefused(reason: reason, isPolicy: isPolicy)
         if let owner { planeRefusals[owner.connection] = (environment.now, refusal) }
-        hasRefusals = true
         publish(
             Event(
                 time: environment.now, ikeSA: owner?.id, connection: owner?.connection,
@@ -418,7 +414,6 @@ public final class Gateway {
         guard let child else { return }
         // Only one that the engine has can be closed, and forgotten then.
         if owner != nil { untaken.insert(child) }
-        hasRefusals = true
         inputs.append(.command(.terminate(.childSA(child))))
     }
 }

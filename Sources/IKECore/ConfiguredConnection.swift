@@ -55,11 +55,6 @@ extension ConfiguredConnection: Hashable {
     public func hash(into hasher: inout Hasher) { hasher.combine(connection.name) }
 }
 
-extension Connection {
-    /// The IKE proposals; where none are configured, this gateway's defaults.
-    public var ikeOffer: [Proposal] { proposals.isEmpty ? Proposal.defaults(for: .ike) : proposals }
-}
-
 extension Proposal {
     /// Without algorithms whose numbers are only strongSwan's; nil when nothing is left of some type.
     public var withoutPrivateNumbers: Proposal? {

@@ -22,7 +22,7 @@ struct InitInitiator: ~Copyable {
 
     /// Sends the first request, with a key exchange in the first group of the first proposal.
     static func start(_ context: SessionContext, _ turn: inout Turn) -> Phase {
-        let offer = context.connection.ikeOffer
+        let offer = context.configured.ikeOffer
         guard let group = offer.lazy.compactMap({ $0.first(.keyExchange) }).first else {
             return Self.failed(.noIKEProposal(ours: offer, theirs: []), context, &turn)
         }

@@ -19,7 +19,7 @@ struct RekeyIKE: Exchange {
     /// The offer; nil when the IKE SA has been replaced already, or when nothing can be offered.
     init?(_ context: SessionContext, _ turn: inout Turn) {
         guard !context.isReplaced, !context.awaitsContest else { return nil }
-        let offer = context.connection.ikeOffer
+        let offer = context.configured.ikeOffer
         let groups = offer.lazy.flatMap { $0.transforms(of: .keyExchange) }
         // The group that both ends know to suit them saves a detour.
         let present = context.algorithms?.first(.keyExchange)
@@ -196,7 +196,7 @@ enum RekeyIKEResponder {
             return (wire, proposal)
         }
         let theirs = offered.map { $0.1 }
-        let ours = context.connection.ikeOffer
+        let ours = context.configured.ikeOffer
         guard let selection = Proposal.select(from: theirs, configured: ours),
             let suite = KeySchedule.Suite(selection.proposal), let group = selection.proposal.first(.keyExchange)
         else {

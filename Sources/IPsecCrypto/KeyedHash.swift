@@ -14,9 +14,7 @@ struct KeyedHash: ~Copyable {
     /// A key of any length for HMAC, of 16 octets for the MACs over AES.
     init(_ function: MACFunction, key: SecretBytes) {
         self.function = function
-        guard let context = unsafe Self.makeContext(function, key: key) else {
-            fatalError("libcrypto cannot compute \(function)")
-        }
+        guard let context = unsafe Self.makeContext(function, key: key) else { Self.stop(function) }
         // Ours from here on: an opaque handle, freed in `deinit` and nowhere else.
         unsafe self.context = context
     }
@@ -83,7 +81,7 @@ struct KeyedHash: ~Copyable {
 
     /// Unsafe as every buffer is; it is read during the call only.
     private func update(_ buffer: UnsafeBufferPointer<UInt8>) {
-        guard unsafe martlet_mac_update(context, buffer.baseAddress, buffer.count) == 1 else { fail() }
+        guard unsafe martlet_mac_update(context, buffer.baseAddress, buffer.count) == 1 else { Self.stop(function) }
     }
 
     /// Writes the tag, or its beginning where there is less room, and begins the next message.
@@ -97,12 +95,13 @@ struct KeyedHash: ~Copyable {
             // Writes exactly `count` octets or none; the key stays.
             return unsafe martlet_mac_finish(context, base, part.count) == 1 && martlet_mac_restart(context) == 1
         }
-        guard done else { fail() }
+        guard done else { Self.stop(function) }
     }
 
     func finishSecret() -> SecretBytes {
         SecretBytes(count: function.outputLength) { finish(&$0) }
     }
 
-    private func fail() -> Never { fatalError("libcrypto cannot compute \(function)") }
+    /// No octet of a message leads here: no memory, or a policy of the library's, as the type says.
+    private static func stop(_ function: MACFunction) -> Never { fatalError("libcrypto cannot compute \(function)") }
 }
