@@ -1,12 +1,14 @@
 /// Who wants to be woken when: at most one deadline for each key, the earliest on top.
 ///
 /// It owns no clock. Deadlines that are equal come out in the order in which they were set, so that two runs with the
-/// same inputs wake in the same order. Its code is open to other modules, so that they get one made for their keys.
+/// same inputs wake in the same order. A deadline that has been replaced stays in the heap, passed over, until it is on
+/// top or such are the most: nobody needs to know where in the heap a key's deadline is. Its code is open to other
+/// modules, so that they get one made for their keys.
 public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     @usableFromInline
     struct Entry: Sendable {
-        @usableFromInline var deadline: Instant
-        @usableFromInline var order: UInt64
+        @usableFromInline let deadline: Instant
+        @usableFromInline let order: UInt64
         @usableFromInline let key: Key
 
         @inlinable
@@ -20,8 +22,10 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
         func isBefore(_ other: Entry) -> Bool { (deadline, order) < (other.deadline, other.order) }
     }
 
+    /// Earliest first; the first one is always current.
     @usableFromInline var heap: [Entry] = []
-    @usableFromInline var positions: [Key: Int] = [:]
+    /// What is current: of each key its deadline, and the number under which it was set.
+    @usableFromInline var current: [Key: (deadline: Instant, order: UInt64)] = [:]
     @usableFromInline var nextOrder: UInt64 = 0
 
     /// Starts empty.
@@ -30,7 +34,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
 
     /// Keys that have a deadline.
     @inlinable
-    public var count: Int { heap.count }
+    public var count: Int { current.count }
 
     /// The earliest deadline.
     @inlinable
@@ -38,7 +42,7 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
 
     /// The deadline of `key`.
     @inlinable
-    public func deadline(of key: Key) -> Instant? { positions[key].map { heap[$0].deadline } }
+    public func deadline(of key: Key) -> Instant? { current[key]?.deadline }
 
     /// Gives `key` a deadline in place of the one that it had; nil takes it away.
     @inlinable
@@ -47,25 +51,25 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
             remove(key)
             return
         }
-        let place = positions[key] ?? heap.count
-        if place == heap.count {
-            heap.append(Entry(deadline: deadline, order: takeOrder(), key: key))
+        let entry = Entry(deadline: deadline, order: nextOrder, key: key)
+        var former: UInt64?
+        if let place = current.index(forKey: key) {
+            guard current.values[place].deadline != deadline else { return }
+            former = current.values[place].order
+            current.values[place] = (deadline, entry.order)
         } else {
-            guard heap[place].deadline != deadline else { return }
-            heap[place].deadline = deadline
-            heap[place].order = takeOrder()
+            current[key] = (deadline, entry.order)
         }
-        sift(place)
+        nextOrder &+= 1
+        heap.append(entry)
+        rise(heap.count - 1)
+        if let former { passOver(former) }
     }
 
     /// Takes away the deadline of `key`.
     @inlinable
     public mutating func remove(_ key: Key) {
-        guard let position = positions.removeValue(forKey: key) else { return }
-        let last = heap.removeLast()
-        guard position < heap.count else { return }
-        heap[position] = last
-        sift(position)
+        if let former = current.removeValue(forKey: key) { passOver(former.order) }
     }
 
     /// Takes out one key whose deadline is not after `now`, the earliest first; nil when there is none.
@@ -77,33 +81,51 @@ public struct DeadlineQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     @inlinable
-    mutating func takeOrder() -> UInt64 {
-        defer { nextOrder &+= 1 }
-        return nextOrder
+    func isCurrent(_ entry: Entry) -> Bool { current[entry.key]?.order == entry.order }
+
+    /// The entry of this number is current no more.
+    @inlinable
+    mutating func passOver(_ order: UInt64) {
+        if heap.count > 2 * current.count + 64 {
+            heap = heap.filter(isCurrent)
+            for place in stride(from: heap.count / 2 - 1, through: 0, by: -1) { sink(place) }
+        } else if heap[0].order == order {
+            repeat { dropFirst() } while !heap.isEmpty && !isCurrent(heap[0])
+        }
     }
 
-    /// Brings the entry at `start` to where it belongs, up or else down. Each one that gives way to it is noted once.
     @inlinable
-    mutating func sift(_ start: Int) {
+    mutating func dropFirst() {
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return }
+        heap[0] = last
+        sink(0)
+    }
+
+    /// Brings the entry at `start` up to where it belongs.
+    @inlinable
+    mutating func rise(_ start: Int) {
         let entry = heap[start]
         var place = start
         while place > 0, entry.isBefore(heap[(place - 1) / 2]) {
-            put(heap[(place - 1) / 2], at: place)
+            heap[place] = heap[(place - 1) / 2]
             place = (place - 1) / 2
         }
+        heap[place] = entry
+    }
+
+    /// Brings the entry at `start` down to where it belongs.
+    @inlinable
+    mutating func sink(_ start: Int) {
+        let entry = heap[start]
+        var place = start
         while 2 * place + 1 < heap.count {
             var child = 2 * place + 1
             if child + 1 < heap.count, heap[child + 1].isBefore(heap[child]) { child += 1 }
             guard heap[child].isBefore(entry) else { break }
-            put(heap[child], at: place)
+            heap[place] = heap[child]
             place = child
         }
-        put(entry, at: place)
-    }
-
-    @inlinable
-    mutating func put(_ entry: Entry, at place: Int) {
         heap[place] = entry
-        positions[entry.key] = place
     }
 }

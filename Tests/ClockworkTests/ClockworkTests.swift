@@ -1,5 +1,6 @@
-import Clockwork
 import Testing
+
+@testable import Clockwork
 
 @Suite struct InstantTests {
     @Test func stopsAtTheEndsOfTime() {
@@ -106,6 +107,22 @@ import Testing
         var order: [String] = []
         while let key = queue.popDue(.zero) { order.append(key) }
         #expect(order == ["c", "a", "b"])
+    }
+
+    /// What has been replaced is let go before it is most of the memory.
+    @Test func forgetsReplacedDeadlines() {
+        var entropy = SeededEntropy(seed: 6)
+        var queue = DeadlineQueue<Int>()
+        for _ in 0..<2000 {
+            queue.set(Int(entropy.below(10)), to: .zero + .milliseconds(Int64(1 + entropy.below(1000))))
+            queue.set(-1, to: .zero)
+            #expect(queue.heap.count <= 2 * queue.count + 65)
+            #expect(queue.earliest == .zero)
+        }
+        let deadlines = (-1..<10).map { queue.deadline(of: $0) ?? .distantFuture }.sorted()
+        var woken: [Instant] = []
+        while let first = queue.earliest, queue.popDue(.distantFuture) != nil { woken.append(first) }
+        #expect(woken == deadlines)
     }
 }
 
