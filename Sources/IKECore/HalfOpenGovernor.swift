@@ -21,20 +21,29 @@ public struct HalfOpenGovernor: Sendable {
 
     /// What is known of one source.
     private struct Source {
+        let address: IPAddress
         var count = 0
         /// How many of them have brought a cookie, so that it was really the source who sent them.
         var proven = 0
-        var members = Chain<IKESAID>.Ends()
+        var members = Chain<IKESAID>.Row()
     }
 
-    private var sources: [IPAddress: Source] = [:]
-    private var owners: [IKESAID: (source: IPAddress, isProven: Bool)] = [:]
-    /// All half-open IKE SAs, chained source by source, the oldest first.
+    /// A half-open IKE SA: its place, and its source's.
+    private struct Owner {
+        let place: Int
+        let source: Int
+        let isProven: Bool
+    }
+
+    private var owners: [IKESAID: Owner] = [:]
+    /// The place of each source that has any.
+    private var sources: [IPAddress: Int] = [:]
+    /// All half-open IKE SAs, in a row for each source, the oldest first.
     private var members = Chain<IKESAID>()
-    /// All sources, chained by how many they have, whoever has had so many for longest first.
-    private var ranks = Chain<IPAddress>()
+    /// All sources, in a row for each number that they have, whoever has had so many for longest first.
+    private var ranks = Chain<Source>()
     /// By how many they have.
-    private var levels: [Chain<IPAddress>.Ends] = []
+    private var levels: [Chain<Source>.Row] = []
 
     /// Starts with none.
     public init() {}
@@ -45,7 +54,8 @@ public struct HalfOpenGovernor: Sendable {
     /// What a new request from `address` meets. Only what has brought a cookie counts towards a refusal: anybody can
     /// write somebody else's address on an envelope.
     public func verdict(for address: IPAddress, _ limits: Limits) -> Verdict {
-        if limits.halfOpenPerAddress > 0, let source = sources[Self.source(of: address)] {
+        if limits.halfOpenPerAddress > 0, let place = sources[Self.source(of: address)] {
+            let source = ranks[place]
             if source.proven >= limits.halfOpenPerAddress { return .refuse }
             if source.count >= limits.halfOpenPerAddress { return .demandCookie }
         }
@@ -59,37 +69,43 @@ public struct HalfOpenGovernor: Sendable {
     /// that has the most, and of the newcomer's own when nobody has more: who fills the table pushes out himself.
     public func surplus(before address: IPAddress, _ limits: Limits) -> IKESAID? {
         guard isFull(limits), let most = levels.indices.last else { return nil }
-        if let own = sources[Self.source(of: address)], own.count >= most { return own.members.first }
-        return levels[most].first.flatMap { sources[$0]?.members.first }
+        var place = levels[most].first
+        if let own = sources[Self.source(of: address)], ranks[own].count >= most { place = own }
+        return place.flatMap { ranks[$0].members.first }.map { members[$0] }
     }
 
     /// One more from `address`; `isProven` when it has brought a cookie.
     public mutating func opened(_ id: IKESAID, from address: IPAddress, isProven: Bool) {
         guard owners[id] == nil else { return }
-        let key = Self.source(of: address)
-        owners[id] = (key, isProven)
-        var source = sources[key] ?? Source()
-        members.append(id, to: &source.members)
-        if isProven { source.proven += 1 }
-        move(key, from: source.count, to: source.count + 1)
-        source.count += 1
-        sources[key] = source
+        let address = Self.source(of: address)
+        let source = sources[address] ?? ranks.add(Source(address: address))
+        let place = members.add(id)
+        owners[id] = Owner(place: place, source: source, isProven: isProven)
+        members.append(place, to: &ranks[source].members)
+        if isProven { ranks[source].proven += 1 }
+        move(source, by: 1)
+        if ranks[source].count == 1 { sources[address] = source }
     }
 
     /// One fewer: it was established, or it is gone.
     public mutating func closed(_ id: IKESAID) {
-        guard let owner = owners.removeValue(forKey: id), var source = sources[owner.source] else { return }
-        members.remove(id, from: &source.members)
-        if owner.isProven { source.proven -= 1 }
-        move(owner.source, from: source.count, to: source.count - 1)
-        source.count -= 1
-        sources[owner.source] = source.count > 0 ? source : nil
+        guard let owner = owners.removeValue(forKey: id) else { return }
+        members.remove(owner.place, from: &ranks[owner.source].members)
+        members.vacate(owner.place)
+        if owner.isProven { ranks[owner.source].proven -= 1 }
+        move(owner.source, by: -1)
+        guard ranks[owner.source].count == 0 else { return }
+        sources[ranks[owner.source].address] = nil
+        ranks.vacate(owner.source)
     }
 
-    /// A source has another number of them now. Numbers that nobody has are forgotten, so that the last is the highest.
-    private mutating func move(_ source: IPAddress, from old: Int, to new: Int) {
+    /// A source has one more of them, or one fewer. Numbers that nobody has are forgotten, so that the last is the highest.
+    private mutating func move(_ source: Int, by step: Int) {
+        let old = ranks[source].count
+        let new = old + step
+        ranks[source].count = new
         if old > 0 { ranks.remove(source, from: &levels[old]) }
-        while levels.count <= new { levels.append(Chain.Ends()) }
+        while levels.count <= new { levels.append(Chain.Row()) }
         if new > 0 { ranks.append(source, to: &levels[new]) }
         while levels.last.map({ $0.first == nil }) ?? false { levels.removeLast() }
     }
@@ -99,28 +115,55 @@ public struct HalfOpenGovernor: Sendable {
     }
 }
 
-/// Elements in rows, each of them in one row at most; putting one in and taking one out cost the same however long the
-/// row is.
+/// Elements at numbered places, each of them in one row at most; putting one in and taking one out cost the same however
+/// long the row is.
 ///
 /// It owns what lies before and behind each element. Where rows begin and end is with their owners.
-private struct Chain<Element: Hashable & Sendable>: Sendable {
-    /// Where a row begins and ends.
-    struct Ends: Sendable {
-        var first: Element?
-        var last: Element?
+private struct Chain<Element: Sendable>: Sendable {
+    /// The places where a row begins and ends.
+    struct Row: Sendable {
+        var first: Int?
+        var last: Int?
     }
 
-    private var neighbours: [Element: (before: Element?, behind: Element?)] = [:]
-
-    mutating func append(_ element: Element, to row: inout Ends) {
-        neighbours[element] = (row.last, nil)
-        if let last = row.last { neighbours[last]?.behind = element } else { row.first = element }
-        row.last = element
+    private struct Link: Sendable {
+        var element: Element
+        var before: Int?
+        var behind: Int?
     }
 
-    mutating func remove(_ element: Element, from row: inout Ends) {
-        guard let (before, behind) = neighbours.removeValue(forKey: element) else { return }
-        if let before { neighbours[before]?.behind = behind } else { row.first = behind }
-        if let behind { neighbours[behind]?.before = before } else { row.last = before }
+    private var links: [Link] = []
+    /// Places without an element.
+    private var vacant: [Int] = []
+
+    subscript(_ place: Int) -> Element {
+        get { links[place].element }
+        _modify { yield &links[place].element }
+    }
+
+    /// Gives an element a place; it is in no row yet.
+    mutating func add(_ element: Element) -> Int {
+        if let place = vacant.popLast() {
+            links[place].element = element
+            return place
+        }
+        links.append(Link(element: element))
+        return links.count - 1
+    }
+
+    /// The place of an element that is in no row is another's now.
+    mutating func vacate(_ place: Int) { vacant.append(place) }
+
+    mutating func append(_ place: Int, to row: inout Row) {
+        links[place].before = row.last
+        links[place].behind = nil
+        if let last = row.last { links[last].behind = place } else { row.first = place }
+        row.last = place
+    }
+
+    mutating func remove(_ place: Int, from row: inout Row) {
+        let (before, behind) = (links[place].before, links[place].behind)
+        if let before { links[before].behind = behind } else { row.first = behind }
+        if let behind { links[behind].before = before } else { row.last = before }
     }
 }
