@@ -13,7 +13,7 @@ struct AssociationRegister {
     }
 
     /// By the index in the SPI.
-    private var inbound = CompactTable<Int, any InstalledAssociation>()
+    private var inbound = CompactTable<UInt32, any InstalledAssociation>()
     /// By SPI; peers choose them, so two may be the same.
     private var outbound = CompactTable<UInt32, Outbound>()
     private var namesakes: [UInt32: [Outbound]] = [:]
@@ -33,20 +33,22 @@ struct AssociationRegister {
 
     // MARK: Inbound
 
+    private static func index(_ spi: UInt32) -> UInt32 { UInt32(SPILayout.index(of: spi)) }
+
     /// Refuses an SPI whose place another SA has.
     mutating func add(_ association: some InstalledAssociation) throws(SAError) {
-        let index = SPILayout.index(of: association.spi)
+        let index = Self.index(association.spi)
         if let there = inbound[index], there.spi != association.spi { throw .indexTaken(spi: association.spi) }
         inbound[index] = association
     }
 
     func inbound(_ spi: UInt32) -> (any InstalledAssociation)? {
-        inbound[SPILayout.index(of: spi)].flatMap { $0.spi == spi ? $0 : nil }
+        inbound[Self.index(spi)].flatMap { $0.spi == spi ? $0 : nil }
     }
 
     mutating func removeInbound(_ spi: UInt32) -> (any InstalledAssociation)? {
         guard let association = inbound(spi) else { return nil }
-        inbound[SPILayout.index(of: spi)] = nil
+        inbound[Self.index(spi)] = nil
         return association
     }
 
@@ -82,6 +84,8 @@ struct AssociationRegister {
         setOutbound(spi, others + [made])
     }
 
+    // Inlined: a look would have to copy all of the register otherwise.
+    @inline(__always)
     func outbound(_ spi: UInt32, _ child: ChildSAID) -> Outbound? {
         guard let first = outbound[spi] else { return nil }
         return first.child == child ? first : namesakes[spi]?.first { $0.child == child }

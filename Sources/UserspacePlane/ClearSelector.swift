@@ -57,14 +57,24 @@ struct ClearSelector: CompactKey, Comparable {
         )
     }
 
-    /// Few words for the hasher: each change of a tunnel looks for some of these.
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(source)
-        hasher.combine(destination)
-        hasher.combine(
-            UInt64(sourcePorts.lowerBound) << 48 | UInt64(sourcePorts.upperBound) << 32
-                | UInt64(destinationPorts.lowerBound) << 16 | UInt64(destinationPorts.upperBound))
-        hasher.combine(UInt64(ipProtocol))
+    /// Few steps: each change of a tunnel looks for some of these.
+    var spread: UInt {
+        let ports =
+            UInt(sourcePorts.lowerBound) << 48 | UInt(sourcePorts.upperBound) << 32
+            | UInt(destinationPorts.lowerBound) << 16 | UInt(destinationPorts.upperBound)
+        let former = CompactSpread.of(ports, after: UInt(ipProtocol))
+        return Self.spread(destination, after: Self.spread(source, after: former))
+    }
+
+    private static func spread(_ range: AddressRange, after former: UInt) -> UInt {
+        let (lower, upper) = (range.lower.bits, range.upper.bits)
+        if range.family == .v4 { return CompactSpread.of(UInt(truncatingIfNeeded: lower << 32 | upper), after: former) }
+        return Self.spread(upper, after: Self.spread(lower, after: former))
+    }
+
+    private static func spread(_ bits: UInt128, after former: UInt) -> UInt {
+        let high = CompactSpread.of(UInt(truncatingIfNeeded: bits >> 64), after: former)
+        return CompactSpread.of(UInt(truncatingIfNeeded: bits), after: high)
     }
 
     private var family: IPAddress.Family { source.lower.family }

@@ -20,25 +20,25 @@ final class RouteKeeper {
 
     /// Who wants what for one block. There are as many as there are tunnels, most of them wanted by one.
     private struct Block {
-        private var first: Claim?
+        // The large first: they lie closer together.
         private var others: [Claim] = []
+        /// The route through the device; nil while there is none.
+        var way: Way?
+        private var first: Claim?
         /// Found at the start, and nobody has taken it over yet.
         var isFound = false
         /// Asked for by the configuration: it stays whatever becomes of Child SAs.
         var isConfigured = false
         /// Whether the route that refuses is there, or on its way.
         var isRefused = false
-        /// The route through the device; nil while there is none.
-        var way: Way?
+        /// Something about it could not be done: whoever wants it next asks for all of it.
+        var isUncertain = false
 
         /// A route through the device, as it was asked for.
         struct Way: Equatable {
             /// The address that the host speaks from; nil lets the kernel choose.
             let source: IPAddress?
         }
-
-        /// Something about it could not be done: whoever wants it next asks for all of it.
-        var isUncertain = false
 
         init(isConfigured: Bool = false, isRefused: Bool = false, way: Way? = nil) {
             (self.isConfigured, self.isRefused, self.way) = (isConfigured, isRefused, way)
@@ -53,16 +53,42 @@ final class RouteKeeper {
             if first == nil { first = claim } else { others.append(claim) }
         }
 
+        /// Its packets go through the device for this child: whether the route that refuses has to be made, and whether
+        /// the other one.
+        mutating func lead(_ wanted: Way, for child: ChildSAID) -> (refusal: Bool, way: Bool) {
+            let missing = (isUncertain || !isRefused, isUncertain || way != wanted)
+            claim(Claim(child: child, isBlock: false))
+            (way, isRefused, isUncertain) = (wanted, true, false)
+            // Whoever found it has handed it over.
+            isFound = false
+            return missing
+        }
+
         mutating func release(_ child: ChildSAID) {
-            others.removeAll { $0.child == child }
+            if !others.isEmpty { others.removeAll { $0.child == child } }
             if first?.child == child { first = others.popLast() }
         }
     }
 
+    /// What is to be changed, and for whom.
+    private struct Changes {
+        var batch = RouteBatch()
+        var owners: [ChildSAID?] = []
+
+        mutating func add(_ route: Route, for child: ChildSAID?) {
+            batch.add(route)
+            owners.append(child)
+        }
+
+        mutating func delete(_ route: Route, for child: ChildSAID?) {
+            batch.delete(route)
+            owners.append(child)
+        }
+    }
+
     private let socket: RouteSocket
-    /// What is to be changed and has not been yet, and for whom.
-    private var pending = RouteBatch()
-    private var owners: [ChildSAID?] = []
+    /// What has not been changed yet.
+    private var pending = Changes()
     private let addresses: OwnAddresses
     private let interface: UInt32
     private let configuration: PlaneConfiguration
@@ -127,19 +153,14 @@ final class RouteKeeper {
         // Before anything could lead our own side's packets to the peer.
         spare(child, Self.within(wanted, local))
         for prefix in wanted {
-            let wanted = Block.Way(source: Self.preferredSource(prefix.family, local, known))
-            blocks.change(prefix) { there in
-                var block = there ?? Block()
-                block.claim(Claim(child: child, isBlock: false))
-                // Whoever found it has handed it over.
-                block.isFound = false
-                // First the refusal, then the way: there is no moment without one of them.
-                refuse(prefix, &block, for: child)
-                if block.way != wanted || block.isUncertain { add(way(prefix, source: wanted.source), for: child) }
-                block.way = wanted
-                block.isUncertain = false
-                there = block
+            let source = Self.preferredSource(prefix.family, local, known)
+            let missing = blocks.change(prefix) { block in
+                if block == nil { block = Block() }
+                return block?.lead(Block.Way(source: source), for: child)
             }
+            // First the refusal, then the way: there is no moment without one of them.
+            if missing?.refusal == true { pending.add(refusal(prefix), for: child) }
+            if missing?.way == true { pending.add(way(prefix, source: source), for: child) }
         }
         for prefix in refused {
             blocks.change(prefix) { there in
@@ -168,7 +189,7 @@ final class RouteKeeper {
     /// Sends these blocks back to the other tables for this Child SA, and no others any more.
     func spare(_ child: ChildSAID, _ wanted: [IPPrefix]) {
         for prefix in wanted where spared[prefix]?.contains(child) != true {
-            if spared[prefix]?.isEmpty ?? true { add(wayBack(prefix), for: child) }
+            if spared[prefix]?.isEmpty ?? true { pending.add(wayBack(prefix), for: child) }
             sparedChanges += 1
             spared[prefix, default: []].append(child)
         }
@@ -183,16 +204,15 @@ final class RouteKeeper {
     func addressesChanged() { addresses.expire() }
 
     /// Whether changes were asked for that are not made yet.
-    var hasChanges: Bool { !pending.isEmpty }
+    var hasChanges: Bool { !pending.batch.isEmpty }
 
     /// Makes all changes that were asked for. The Child SAs for which something could not be done, and what; nil where it
     /// was for none.
     func flush() throws(SystemError) -> [(child: ChildSAID?, error: SystemError)] {
         addresses.expire()
-        guard !pending.isEmpty else { return [] }
-        let (batch, children) = (pending, owners)
-        pending = RouteBatch()
-        owners = []
+        guard hasChanges else { return [] }
+        let (batch, children) = (pending.batch, pending.owners)
+        pending = Changes()
         var failures: [(child: ChildSAID?, error: SystemError)] = []
         for (place, error) in try socket.make(batch) {
             let child = children[place]
@@ -262,28 +282,18 @@ final class RouteKeeper {
     private func settled(_ block: Block, _ prefix: IPPrefix, for child: ChildSAID?) -> Block? {
         var block = block
         if !block.isProtected, block.way != nil {
-            delete(way(prefix, source: nil), for: child)
+            pending.delete(way(prefix, source: nil), for: child)
             block.way = nil
         }
         if block.isWanted { return block }
-        delete(refusal(prefix), for: child)
+        pending.delete(refusal(prefix), for: child)
         return nil
     }
 
     private func refuse(_ prefix: IPPrefix, _ block: inout Block, for child: ChildSAID?) {
         guard !block.isRefused || block.isUncertain else { return }
-        add(refusal(prefix), for: child)
+        pending.add(refusal(prefix), for: child)
         block.isRefused = true
-    }
-
-    private func add(_ route: Route, for child: ChildSAID?) {
-        pending.add(route)
-        owners.append(child)
-    }
-
-    private func delete(_ route: Route, for child: ChildSAID?) {
-        pending.delete(route)
-        owners.append(child)
     }
 
     private func addRule(_ family: IPAddress.Family) throws(SystemError) {
@@ -319,7 +329,7 @@ final class RouteKeeper {
     private func stopSparing(_ prefix: IPPrefix) {
         spared[prefix] = nil
         sparedChanges += 1
-        delete(wayBack(prefix), for: nil)
+        pending.delete(wayBack(prefix), for: nil)
     }
 
     /// The blocks of a side, each once.

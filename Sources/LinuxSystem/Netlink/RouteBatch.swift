@@ -5,6 +5,8 @@ internal import NetworkTypes
 /// It owns the requests in their order. Adding makes it so, whatever was there; deleting what is not there is no error.
 public struct RouteBatch: Sendable {
     private var changes: [(route: Route, isAddition: Bool)] = []
+    /// What a few tunnels ask for.
+    private static let usual = 16
 
     /// No changes yet.
     public init() {}
@@ -16,7 +18,10 @@ public struct RouteBatch: Sendable {
     public var isEmpty: Bool { changes.isEmpty }
 
     /// Makes a route, in the place of the one with the same destination, table and metric.
-    public mutating func add(_ route: Route) { changes.append((route, true)) }
+    public mutating func add(_ route: Route) {
+        if isEmpty { changes.reserveCapacity(Self.usual) }
+        changes.append((route, true))
+    }
 
     /// Removes the route that agrees in all that `route` names.
     public mutating func delete(_ route: Route) { changes.append((route, false)) }
