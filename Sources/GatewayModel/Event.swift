@@ -26,57 +26,57 @@ public struct Event: Hashable, Sendable {
         peer = nil
     }
 
-    /// What happened. Indirect: events are handed on many times, and then one reference is copied instead of all that
-    /// they tell.
-    public indirect enum Kind: Hashable, Sendable {
+    /// What happened. What tells much is indirect: events are handed on many times, and then one reference is copied
+    /// instead of all of it.
+    public enum Kind: Hashable, Sendable {
         /// An IKE SA went from one state to another.
         case ikeStateChanged(from: IKESAState, to: IKESAState)
         /// The IKE SA is up.
-        case ikeEstablished(IKESASummary)
+        indirect case ikeEstablished(IKESASummary)
         /// The peer proved its identity with a certificate or a raw public key.
-        case peerCertified(PeerCertificate)
+        indirect case peerCertified(PeerCertificate)
         /// The IKE SA is gone.
-        case ikeClosed(CloseReason)
+        indirect case ikeClosed(CloseReason)
         /// IKE algorithms were chosen.
-        case ikeProposalChosen(Proposal)
+        indirect case ikeProposalChosen(Proposal)
         /// NAT was looked for.
         case natDetected(local: Bool, remote: Bool)
         /// The ends moved to another path.
-        case pathChanged(from: Path, to: Path)
+        indirect case pathChanged(from: Path, to: Path)
         /// A Child SA is up.
-        case childInstalled(ChildSASummary)
+        indirect case childInstalled(ChildSASummary)
         /// A Child SA is gone.
-        case childClosed(ChildSASummary, CloseReason)
+        indirect case childClosed(ChildSASummary, CloseReason)
         /// We or the peer refused, or nobody answered. `child` names the child when the IKE SA goes on without it.
-        case refused(Refusal, child: String?)
+        indirect case refused(Refusal, child: String?)
         /// A message was sent: its one-line summary and size.
-        case sent(String, bytes: Int, Path)
+        indirect case sent(String, bytes: Int, Path)
         /// A message was sent or received: told always, while its words are told to those who want them only.
         case exchanged(MessageKind)
         /// A message was received: its one-line summary and size.
-        case received(String, bytes: Int, Path)
+        indirect case received(String, bytes: Int, Path)
         /// A request was sent again: how often so far.
-        case retransmitted(exchange: String, messageID: UInt32, attempt: Int)
+        indirect case retransmitted(exchange: String, messageID: UInt32, attempt: Int)
         /// A request came again and got the same answer.
         case answeredAgain(messageID: UInt32)
         /// A datagram was dropped.
-        case dropped(DropReason, Path)
+        indirect case dropped(DropReason, Path)
         /// A cookie was asked for, by us or by the peer.
         case cookieDemanded(byUs: Bool)
         /// The peer wants another key exchange group.
-        case keyExchangeRetried(from: Transform, to: Transform)
+        indirect case keyExchangeRetried(from: Transform, to: Transform)
         /// A client was sent to another gateway (RFC 5685): by us, or we are the client.
-        case redirected(Redirection, byUs: Bool)
+        indirect case redirected(Redirection, byUs: Bool)
         /// The peer was asked whether it lives, and does.
         case peerAlive
         /// The peer gave us virtual addresses and what goes with them.
-        case hostConfigured(HostSettings)
+        indirect case hostConfigured(HostSettings)
         /// What the peer gave us is void.
-        case hostUnconfigured(HostSettings)
+        indirect case hostUnconfigured(HostSettings)
         /// We lent virtual addresses to the peer.
-        case leased(Lease)
+        indirect case leased(Lease)
         /// So many events about peers that have not proved who they are were for counters only.
-        case leftOut(Int)
+        indirect case leftOut(Int)
     }
 
     /// What counters need to know of a message.
