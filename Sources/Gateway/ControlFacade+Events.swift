@@ -13,7 +13,7 @@ extension ControlFacade {
         switch event.kind {
         case .exchanged(let message):
             counters.count(event)
-            if !repeating.isEmpty, message.isResponse, !message.isSent { publishAnswer(event) }
+            if message.isResponse, !message.isSent, !repeating.isEmpty { publishAnswer(event) }
             return
         case .dropped: counters.count(event)
         case .refused: failures.count(event)
@@ -23,8 +23,9 @@ extension ControlFacade {
         remembered.append(event)
         noteRepetitions(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
-        if case .ikeStateChanged = event.kind, pending.isInitiating, let id = event.ikeSA, let name = event.connection,
-            let sa = gateway.ikeSA(id), Self.isOther(sa)
+        let isWaiting = pending.isWaiting
+        if isWaiting, pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA,
+            let name = event.connection, let sa = gateway.ikeSA(id), Self.isOther(sa)
         {
             pending.disregard(id, of: name)
         }
@@ -34,7 +35,7 @@ extension ControlFacade {
         if isHeard { tell(event, server) }
         publishChange(event, server)
         if isHeard { publishAlerts(event, server) }
-        guard pending.isWaiting else { return }
+        guard isWaiting else { return }
         for (ticket, outcome) in pending.settle(event) { server.complete(ticket, outcome) }
     }
 

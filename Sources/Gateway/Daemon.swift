@@ -290,9 +290,9 @@ public final class Daemon {
 
     /// A family in which we have no address goes nowhere while its child is up: that is easily taken for a fault.
     private func tellOfClosedNetworks(_ event: Event) {
-        guard case .childInstalled(let child) = event.kind,
-            let notice = child.notice(ofClosed: station.plane.closedNetworks(of: child.id))
-        else { return }
+        guard case .childInstalled(let child) = event.kind else { return }
+        let closed = station.plane.closedNetworks(of: child.id)
+        guard !closed.isEmpty, let notice = child.notice(ofClosed: closed) else { return }
         log.line("KNL", notice)
     }
 

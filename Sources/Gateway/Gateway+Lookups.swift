@@ -30,7 +30,7 @@ extension Gateway {
 
     /// What last went wrong with a connection that did not come up since.
     public func lastRefusal(of connection: String) -> (time: Instant, refusal: Refusal)? {
-        let refusals = [endpoint.lastRefusal(ofConnection: connection), planeRefusals[connection]]
+        let refusals = [endpoint.lastRefusal(ofConnection: connection), planeRefusal(of: connection)]
         return refusals.compactMap { $0 }.max { $0.time < $1.time }
     }
 

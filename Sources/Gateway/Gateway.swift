@@ -16,11 +16,11 @@ public final class Gateway {
     let endpoint: IKEv2Endpoint
     private var environment: Environment
     private var effects = Effects()
-    private var inputs: [Input] = []
+    private var inputs: [Input?] = []
     private var isHandling = false
     private var isGathering = false
     /// What waits for the plane's changes.
-    private var held: [Effect] = []
+    private var held: [Effect?] = []
     private var credentials: CredentialStore
     private var signatures: SignatureStore
     private let signing: (any SignatureService)?
@@ -43,26 +43,18 @@ public final class Gateway {
     public var names: NameResolver?
     let clock: () -> Instant
     private var observers: [Observer] = []
-    /// Child SAs that the plane did not take, until they are closed.
-    private var untaken: Set<ChildSAID> = []
-    /// Their SAs, which the plane does not have although the engine will ask for their removal.
-    private var absent: Set<Direction> = []
-    /// What the plane last refused of each connection, until a child of it is taken.
-    var planeRefusals: [String: (time: Instant, refusal: Refusal)] = [:]
+    // Only ever read or replaced as a whole, so that a look into it, at every event and every command, costs nothing.
+    private var refused = PlaneRefusals()
 
     private struct Observer {
         let kinds: EventKinds
         let tell: (Event) -> Void
     }
 
-    /// Whether there is anything in these three: asked at every event and every command.
-    private var hasRefusals: Bool { !untaken.isEmpty || !absent.isEmpty || !planeRefusals.isEmpty }
-
-    /// One direction of a Child SA, as commands name it.
-    private struct Direction: Hashable {
-        var direction: SecurityAssociation.Direction
-        var spi: UInt32
-        var child: ChildSAID
+    /// What the plane last refused of a connection of which it has taken nothing since.
+    func planeRefusal(of connection: String) -> (time: Instant, refusal: Refusal)? {
+        let refused = refused
+        return refused.connections[connection]
     }
 
     /// Called before each input from outside: whoever saves up changes of the configuration makes them now.
@@ -112,7 +104,7 @@ public final class Gateway {
 
     /// Calls `observer` with every event of these kinds from now on, on the gateway's thread.
     public func observe(_ kinds: EventKinds = .all, _ observer: @escaping (Event) -> Void) {
-        observers.append(Observer(kinds: kinds, tell: observer))
+        observers = observers + [Observer(kinds: kinds, tell: observer)]
     }
 
     /// Whether observers hear of every message that comes and goes. It costs time at thousands of handshakes a second.
@@ -136,7 +128,7 @@ public final class Gateway {
         leases.replace(loaded.pools)
         radius?.configure(loaded.settings.radius)
         handle(.configuration(configuration))
-        planeRefusals = planeRefusals.filter { endpoint.connection(named: $0.key) != nil }
+        note { $0.connections = $0.connections.filter { endpoint.connection(named: $0.key) != nil } }
     }
 
     /// Time has passed.
@@ -152,8 +144,8 @@ public final class Gateway {
     func resumeWork() {
         environment.now = clock()
         endpoint.resumeWork(&environment, &effects)
-        obey(effects.take())
-        if !inputs.isEmpty { handleInputs() }
+        obey(effects.takePlaces())
+        handleInputs()
     }
 
     /// Appends the engine's state.
@@ -177,8 +169,8 @@ public final class Gateway {
     func takeOver(from reader: inout RecordReader) throws(RecordError) {
         environment.now = clock()
         try endpoint.takeOver(from: &reader, &environment, &effects)
-        obey(effects.take())
-        if !inputs.isEmpty { handleInputs() }
+        obey(effects.takePlaces())
+        handleInputs()
     }
 
     /// Looks at what the data plane has to tell.
@@ -189,34 +181,33 @@ public final class Gateway {
     /// Gives the engine something to do and sees to all that comes of it. What an effect gives rise to is handled after
     /// the effects that stand before it, never in between.
     public func handle(_ input: Input) {
-        if !isHandling, let beforeInput { beforeInput() }
-        guard !isHandling, inputs.isEmpty else {
-            inputs.append(input)
-            handleInputs()
-            return
-        }
+        if isHandling { return inputs.append(input) }
+        beforeInput?()
         isHandling = true
-        take(input)
+        if inputs.isEmpty { take(input) } else { inputs.append(input) }
         isHandling = false
-        if !inputs.isEmpty { handleInputs() }
+        handleInputs()
     }
 
     private func handleInputs() {
         guard !isHandling else { return }
         isHandling = true
         defer { isHandling = false }
-        while !inputs.isEmpty {
-            var waiting: [Input] = []
+        while true {
+            var waiting: [Input?] = []
             swap(&waiting, &inputs)
-            for input in waiting { take(input) }
+            if waiting.isEmpty { return }
+            for place in waiting.indices {
+                if let input = waiting[place].take() { take(input) }
+            }
         }
     }
 
     private func take(_ input: Input) {
         environment.now = clock()
-        if !talks.isEmpty { tell(input) }
+        if tellsConsiderations, !talks.isEmpty { tell(input) }
         endpoint.handle(input, &environment, &effects)
-        obey(effects.take())
+        obey(effects.takePlaces())
     }
 
     /// Does `body`, and lets the plane make its changes of the system together after it. Nobody hears of what waits for
@@ -227,36 +218,48 @@ public final class Gateway {
         body()
         isGathering = false
         for refusal in plane.commitChanges() { refuse(refusal.child, refusal.reason, isPolicy: true) }
-        var waiting: [Effect] = []
+        var waiting: [Effect?] = []
         swap(&waiting, &held)
-        obey(waiting)
-        if !inputs.isEmpty { handleInputs() }
+        obey(consume waiting)
+        handleInputs()
     }
 
-    /// Does all of it, in this order.
-    private func obey(_ effects: [Effect]) {
-        // By their places: an effect is large, and most of them only hand one thing on.
+    /// Does all of it, in this order; what somebody would hear of waits while a change of the system does.
+    private func obey(_ effects: consuming [Effect?]) {
+        var waiting: [Effect?] = []
+        swap(&waiting, &held)
+        var mustWait: Bool?
         for place in effects.indices {
-            switch effects[place] {
-            case .send(let datagram):
-                if mustWait { held.append(effects[place]) } else { transport.send(datagram) }
-            case .publish(let event):
-                if mustWait { held.append(effects[place]) } else { publish(event) }
-            case .ask(let ticket, let query):
-                if tellsConsiderations { tell(query, ticket) }
-                if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
-            case .plane(let command): obey(command)
-            case .release(let lease): leases.release(lease)
-            case .forget(let conversation):
-                conversations.forget(conversation)
-                radius?.forget(conversation)
-            case .expose(let keys): keyReader?.read(keys)
+            guard let effect = effects[place].take() else { continue }
+            guard effect.isHeard else {
+                obey(effect)
+                continue
             }
+            // Asked once: commands stand before all that is heard.
+            let waits = mustWait ?? (isGathering && (!waiting.isEmpty || plane.hasChanges))
+            mustWait = waits
+            if waits { waiting.append(effect) } else { obey(effect) }
+        }
+        held = waiting
+    }
+
+    // Not inlined: what it is given is borrowed then, and handed on without a copy.
+    @inline(never)
+    private func obey(_ effect: Effect) {
+        switch effect {
+        case .send(let datagram): transport.send(datagram)
+        case .publish(let event): publish(event)
+        case .ask(let ticket, let query):
+            if tellsConsiderations { tell(query, ticket) }
+            if let answer = answer(query, ticket) { inputs.append(.answer(ticket, answer)) }
+        case .plane(let command): obey(command)
+        case .release(let lease): leases.release(lease)
+        case .forget(let conversation):
+            conversations.forget(conversation)
+            radius?.forget(conversation)
+        case .expose(let keys): keyReader?.read(keys)
         }
     }
-
-    /// Whether nobody is to hear of anything yet.
-    private var mustWait: Bool { isGathering && (!held.isEmpty || plane.hasChanges) }
 
     /// The answer to a question; nil when it comes later.
     private func answer(_ query: Query, _ ticket: Ticket) -> Answer? {
@@ -321,19 +324,19 @@ public final class Gateway {
     }
 
     private func publish(_ event: Event) {
-        if hasRefusals, !settle(event) { return }
+        if !refused.isEmpty, !settle(event) { return }
         let kind = event.kind.group
-        let observers = observers
         for index in observers.indices where observers[index].kinds.contains(kind) { observers[index].tell(event) }
     }
 
     /// What the plane has refused is over, or is the reason why nobody is to hear of the event: then false.
     private func settle(_ event: Event) -> Bool {
+        let refused = refused
         switch event.kind {
         // The engine can't know yet that the plane has refused it: nobody shall hear that it is up.
-        case .childInstalled(let child) where untaken.contains(child.id): return false
-        case .childInstalled: if let name = event.connection { planeRefusals[name] = nil }
-        case .childClosed(let child, _): untaken.remove(child.id)
+        case .childInstalled(let child) where refused.children.contains(child.id): return false
+        case .childInstalled: if let name = event.connection { note { $0.connections[name] = nil } }
+        case .childClosed(let child, _): note { $0.children.remove(child.id) }
         default: break
         }
         return true
@@ -358,10 +361,11 @@ public final class Gateway {
             return
         }
         // What is refused, or not even tried, is not there to be removed.
-        if hasRefusals, let child, untaken.contains(child) { return mark(command, isAbsent: true) }
+        let refused = refused
+        if let child, refused.children.contains(child) { return mark(command, isAbsent: true) }
         do {
             try plane.obey(command)
-            if hasRefusals { mark(command, isAbsent: false) }
+            if !refused.isEmpty { mark(command, isAbsent: false) }
         } catch {
             mark(command, isAbsent: true)
             let isPolicy = if case .protect = command { true } else { false }
@@ -369,16 +373,26 @@ public final class Gateway {
         }
     }
 
+    private func note(_ change: (inout PlaneRefusals) -> Void) {
+        var now = refused
+        change(&now)
+        refused = now
+    }
+
     private func mark(_ command: PlaneCommand, isAbsent: Bool) {
         guard case .install(let association) = command else { return }
-        let direction = Direction(
+        let direction = PlaneRefusals.Direction(
             direction: association.direction, spi: association.spi, child: association.child)
-        if isAbsent { absent.insert(direction) } else { absent.remove(direction) }
+        note { if isAbsent { $0.directions.insert(direction) } else { $0.directions.remove(direction) } }
     }
 
     /// Whether the plane does not have an SA that it is to remove.
     private func isAbsent(_ direction: SecurityAssociation.Direction, _ spi: UInt32, _ child: ChildSAID) -> Bool {
-        hasRefusals && absent.remove(Direction(direction: direction, spi: spi, child: child)) != nil
+        let refused = refused
+        let direction = PlaneRefusals.Direction(direction: direction, spi: spi, child: child)
+        guard !refused.isEmpty, refused.directions.contains(direction) else { return false }
+        note { $0.directions.remove(direction) }
+        return true
     }
 
     /// What an SA has carried is asked for while it is there.
@@ -391,12 +405,11 @@ public final class Gateway {
     private func give(_ address: IPAddress, to owner: IKESAID, by command: PlaneCommand) {
         do { try plane.obey(command) } catch {
             let connection = endpoint.summary(of: owner)?.connection
+            let time = environment.now
             let refusal = Refusal.planeRefused(reason: "the virtual address \(address) can't be added: \(error)")
-            if let connection { planeRefusals[connection] = (environment.now, refusal) }
+            if let connection { note { $0.connections[connection] = (time, refusal) } }
             publish(
-                Event(
-                    time: environment.now, ikeSA: owner, connection: connection,
-                    kind: .refused(refusal, child: nil)))
+                Event(time: time, ikeSA: owner, connection: connection, kind: .refused(refusal, child: nil)))
             inputs.append(.command(.terminate(.ikeSA(owner))))
         }
     }
@@ -405,15 +418,26 @@ public final class Gateway {
     private func refuse(_ child: ChildSAID?, _ reason: String, isPolicy: Bool) {
         let owner = ikeSAs.first { sa in sa.children.contains { $0.id == child } }
         let name = owner?.children.first { $0.id == child }?.name
+        let time = environment.now
         let refusal = Refusal.planeRefused(reason: reason, isPolicy: isPolicy)
-        if let owner { planeRefusals[owner.connection] = (environment.now, refusal) }
+        if let owner { note { $0.connections[owner.connection] = (time, refusal) } }
         publish(
             Event(
-                time: environment.now, ikeSA: owner?.id, connection: owner?.connection,
+                time: time, ikeSA: owner?.id, connection: owner?.connection,
                 kind: .refused(refusal, child: name)))
         guard let child else { return }
         // Only one that the engine has can be closed, and forgotten then.
-        if owner != nil { untaken.insert(child) }
+        if owner != nil { note { $0.children.insert(child) } }
         inputs.append(.command(.terminate(.childSA(child))))
+    }
+}
+
+extension Effect {
+    /// Whether peers or observers learn something by it.
+    fileprivate var isHeard: Bool {
+        switch self {
+        case .send, .publish: true
+        case .ask, .plane, .release, .forget, .expose: false
+        }
     }
 }

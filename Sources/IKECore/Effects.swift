@@ -20,13 +20,16 @@ public enum Effect: Sendable {
 
 /// What an engine wants done, in order: the order is part of the meaning. What the data plane is to do comes first.
 public struct Effects: Sendable {
-    /// What is to be done, the first first.
-    public private(set) var list: [Effect] = []
+    /// What is to be done, the first first; each can be taken out of its place.
+    private var list: [Effect?] = []
     /// How many of these are for the data plane.
     private var planeCount = 0
 
     /// Starts empty.
     public init() {}
+
+    /// Whether nothing is to be done.
+    public var isEmpty: Bool { list.isEmpty }
 
     /// Adds one more thing at the end, or at the end of what the data plane is to do: a peer may send, and be answered, as
     /// soon as it hears from us.
@@ -40,8 +43,11 @@ public struct Effects: Sendable {
     }
 
     /// Takes out everything: first what the data plane is to do, then the rest, either in order.
-    public mutating func take() -> [Effect] {
-        var taken: [Effect] = []
+    public mutating func take() -> [Effect] { takePlaces().compactMap { $0 } }
+
+    /// The same, each in a place out of which it can be taken: an effect is large, and then no copy is made of it.
+    public mutating func takePlaces() -> [Effect?] {
+        var taken: [Effect?] = []
         // As many come next time, more or less: no growing by doubling.
         taken.reserveCapacity(list.count)
         swap(&taken, &list)

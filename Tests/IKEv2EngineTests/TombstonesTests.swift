@@ -68,7 +68,7 @@ import Testing
                 }
             }
             #expect(taken == ["plane 1", "plane 2", "plane 3", "event 1", "event 2", "event 3"], "round \(round)")
-            #expect(effects.list.isEmpty)
+            #expect(effects.isEmpty)
         }
     }
 }
