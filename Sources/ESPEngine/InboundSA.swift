@@ -33,14 +33,14 @@ public final class InboundSA: @unchecked Sendable {
     ///
     /// `pathMTU` is the longest outer packet that the path takes, by which TCP's segments are held; nil when it is not
     /// known.
-    public convenience init(_ association: SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
+    public convenience init(_ association: borrowing SecurityAssociation, pathMTU: Int? = nil) throws(SAError) {
         guard association.spi > 255 else { throw .reservedSPI(association.spi) }
         try self.init(association, highestSequence: 0, pathMTU: pathMTU)
     }
 
     /// With numbers up to `highestSequence` seen already: for test vectors.
     convenience init(
-        _ association: SecurityAssociation, highestSequence: UInt64, pathMTU: Int? = nil
+        _ association: borrowing SecurityAssociation, highestSequence: UInt64, pathMTU: Int? = nil
     ) throws(SAError) {
         guard let window = ReplayWindow(size: association.replayWindow, highest: highestSequence) else {
             throw .replayWindow(association.replayWindow)
@@ -51,7 +51,7 @@ public final class InboundSA: @unchecked Sendable {
 
     /// With a window that has seen numbers already: another process has gone so far.
     init(
-        _ association: SecurityAssociation, window: ReplayWindow, remote: Endpoint, counters: SACounters,
+        _ association: borrowing SecurityAssociation, window: ReplayWindow, remote: Endpoint, counters: SACounters,
         pathMTU: Int?
     ) throws(SAError) {
         let selectors = max(association.localSelectors.count, association.remoteSelectors.count)

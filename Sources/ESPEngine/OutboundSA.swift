@@ -29,14 +29,14 @@ public final class OutboundSA: @unchecked Sendable {
     ///
     /// `serial` is the caller's own count of SAs. The IVs start at a random place.
     public convenience init(
-        _ association: SecurityAssociation, serial: UInt32, entropy: inout some Entropy
+        _ association: borrowing SecurityAssociation, serial: UInt32, entropy: inout some Entropy
     ) throws(SAError) {
         try self.init(association, serial: serial, ivStart: entropy.uint64(), lastSequence: 0)
     }
 
     /// With given numbers: for test vectors, and for what goes on where another left off.
     init(
-        _ association: SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64,
+        _ association: borrowing SecurityAssociation, serial: UInt32, ivStart: UInt64, lastSequence: UInt64,
         counters: SACounters = SACounters()
     ) throws(SAError) {
         let keys = PacketKeys(encryption: association.encryptionKey, integrity: association.integrityKey)

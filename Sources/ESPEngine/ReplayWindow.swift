@@ -24,9 +24,7 @@ public struct ReplayWindow: Sendable {
         self.highest = highest
         // One word more than the window covers, so that the newest word can be cleared while the oldest still counts.
         let words = size > 0 ? (size + 63) / 64 + 1 : 0
-        ring = []
-        ring.reserveCapacity(words)
-        for _ in 0..<words { ring.append(highest == 0 ? 0 : .max) }
+        ring = Array(repeating: highest == 0 ? 0 : .max, count: words)
         // Numbers after `highest` in its own word are still to come.
         if highest > 0, size > 0 { ring[0] = .max >> (63 - highest & 63) }
     }

@@ -57,7 +57,7 @@ public struct TunnelRules: Hashable, Sendable {
     }
 
     /// For the packets of this SA.
-    public init(_ association: SecurityAssociation, shape: SealedShape, pathMTU: Int) {
+    public init(_ association: borrowing SecurityAssociation, shape: SealedShape, pathMTU: Int) {
         self.init(
             association.tunnel, shape: shape, isV6: association.path.remote.address.family == .v6,
             inUDP: association.encapsulation == .udp, pathMTU: pathMTU)

@@ -350,12 +350,12 @@ public final class UserspacePlane: DataPlane {
         guard count <= PolicyDatabase.maximumEntries else {
             throw .association(.tooManySelectors(count, limit: PolicyDatabase.maximumEntries))
         }
+        let domain = domains[child]
         transmitOrders.append(
-            .protect(
-                child, selectors, found.handle, precedence: precedence(child), domain: domains[child] ?? 0))
+            .protect(child, selectors, found.handle, precedence: precedence(child), domain: domain ?? 0))
         // Packets may be held for it, or it has something to do without any packet.
         if !standing.entries.isEmpty || sendsDummies { transmitOrders.wake() }
-        if domains[child] != nil {
+        if domain != nil {
             // Whoever routes packets into its device decides which; nothing else in the kernel changes.
             protecting[child] = (selectors, found.handle)
             return
