@@ -9,13 +9,15 @@ import WireFormat
 /// It answers an engine's questions: prove that we are somebody, tell whether a proof is true. It never hands a secret
 /// out. About a false proof it may say which of the usual mistakes made it, in words that hold no secret.
 struct CredentialStore {
-    private var secrets: [Secret]
+    private let secrets: [Secret]
+    /// What was made of the secret by which the last true proof was made: ours comes next, mostly with the same one.
+    private var latest: (place: Int, prf: Transform, pad: SecretBytes)?
 
     /// A store with the secrets of a configuration.
     init(_ secrets: [Secret] = []) { self.secrets = secrets }
 
     /// Answers a question about a proof (RFC 7296 §2.15: `prf(prf(secret, "Key Pad for IKEv2"), octets)`).
-    func answer(_ query: Query) -> Answer? {
+    mutating func answer(_ query: Query) -> Answer? {
         switch query {
         case .path, .lease, .lastUse, .eap: return nil
         case .mix(let identity, let prf, let keys):
@@ -24,19 +26,24 @@ struct CredentialStore {
             var entropy = SystemEntropy()
             return .encapsulation(method, to: value, entropy: &entropy)
         case .prove(let proof):
-            guard let secret = secrets.sharedKey(local: proof.signer, remote: proof.other)?.value else {
+            guard let place = secrets.placeOfSharedKey(local: proof.signer, remote: proof.other) else {
                 return .noSecret
             }
-            return authenticationData(secret, proof).map { .proof($0.exposedBytes()) }
+            let isLatest = latest.map { $0.place == place && $0.prf == proof.prf } ?? false
+            let pad = isLatest ? latest?.pad : pad(secrets[place].value, proof.prf)
+            return pad.flatMap { data($0, proof) }.map { .proof($0.exposedBytes()) }
         case .verify(let proof, let received):
-            let found = secrets.sharedKey(local: proof.other, remote: proof.signer)
+            let place = secrets.placeOfSharedKey(local: proof.other, remote: proof.signer)
             // A stranger costs the same work, so that the time to our answer does not tell who is known here.
-            let secret = found ?? Self.nobodys
-            guard let expected = authenticationData(secret.value, proof) else { return nil }
+            let value = place.map { secrets[$0].value } ?? Self.nobodys.value
+            guard let pad = pad(value, proof.prf), let expected = data(pad, proof) else { return nil }
             let given = SecretBytes(received)
-            if expected == given, found != nil { return .verified }
-            let nearMiss = nearMiss(secret, proof, given)
-            return found == nil ? .noSecret : nearMiss.map(Answer.nearMiss) ?? .falseProof
+            if expected == given, let place {
+                latest = (place, proof.prf, pad)
+                return .verified
+            }
+            let nearMiss = nearMiss(place.map { secrets[$0] } ?? Self.nobodys, proof, given)
+            return place == nil ? .noSecret : nearMiss.map(Answer.nearMiss) ?? .falseProof
         }
     }
 
@@ -74,8 +81,14 @@ struct CredentialStore {
     private static let keyPad = Array("Key Pad for IKEv2".utf8)
 
     private func authenticationData(_ secret: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
-        guard let prf = PRF(proof.prf) else { return nil }
-        let pad = prf.compute(key: secret, Self.keyPad)
-        return prf.compute(key: pad, proof.octets)
+        pad(secret, proof.prf).flatMap { data($0, proof) }
+    }
+
+    private func pad(_ secret: SecretBytes, _ prf: Transform) -> SecretBytes? {
+        PRF(prf)?.compute(key: secret, Self.keyPad)
+    }
+
+    private func data(_ pad: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
+        PRF(proof.prf)?.compute(key: pad, proof.octets)
     }
 }

@@ -60,12 +60,17 @@ extension [Secret] {
 
     /// The shared key that fits these two ends best, the first of equals; nil when none does.
     public func sharedKey(local: Identity, remote: Identity) -> Secret? {
+        placeOfSharedKey(local: local, remote: remote).map { self[$0] }
+    }
+
+    /// Where that one is; nil when none does.
+    public func placeOfSharedKey(local: Identity, remote: Identity) -> Int? {
         var best: (fit: Int, place: Int)?
         for place in indices where self[place].kind == .ike {
             let fit = self[place].fit(local: local, remote: remote)
             if fit > best?.fit ?? 0 { best = (fit, place) }
         }
-        return best.map { self[$0.place] }
+        return best?.place
     }
 }
 

@@ -61,7 +61,8 @@ import WireFormat
 
     /// What a store that reads `ours` says about a peer that uses `theirs`.
     private static func verdict(ours: [Secret], theirs: [UInt8]) -> String {
-        verdict(CredentialStore(ours).answer(.verify(proof(branch, hq), received: proofOctets(theirs))))
+        var store = CredentialStore(ours)
+        return verdict(store.answer(.verify(proof(branch, hq), received: proofOctets(theirs))))
     }
 
     @Test func theHMACOfTheTestIsRight() {
@@ -73,10 +74,27 @@ import WireFormat
 
     @Test(arguments: ["k", "a key of some length", String(repeating: "long ", count: 40)])
     func provesAsTheRFCSays(_ key: String) {
-        let store = CredentialStore([Self.secret("ike-1", key, [Self.hq, Self.branch])])
+        var store = CredentialStore([Self.secret("ike-1", key, [Self.hq, Self.branch])])
         let expected = "proof " + Hex.encode(Self.proofOctets(Array(key.utf8)))
         #expect(Self.verdict(store.answer(.prove(Self.proof(Self.hq, Self.branch)))) == expected)
         #expect(Self.verdict(ours: [Self.secret("ike-1", key)], theirs: Array(key.utf8)) == "verified")
+    }
+
+    @Test("After a peer's true proof, ours is made with the secret and the function that it asks for")
+    func provesAfterVerifying() {
+        let other = Identity.fqdn("other.example")
+        let all = [Self.secret("ike-1", "one", [Self.branch]), Self.secret("ike-2", "two", [other])]
+        let received = Self.proofOctets(Array("one".utf8))
+        var strong = Self.proof(Self.hq, Self.branch)
+        strong.prf = .prfsha512
+        for asked in [Self.proof(Self.hq, Self.branch), Self.proof(Self.hq, other), strong] {
+            var (fresh, used) = (CredentialStore(all), CredentialStore(all))
+            let verified = Self.verdict(used.answer(.verify(Self.proof(Self.branch, Self.hq), received: received)))
+            #expect(verified == "verified")
+            let expected = Self.verdict(fresh.answer(.prove(asked)))
+            #expect(expected.hasPrefix("proof "))
+            #expect(Self.verdict(used.answer(.prove(asked))) == expected)
+        }
     }
 
     @Test func theBestFittingSecretIsUsed() {
@@ -86,7 +104,7 @@ import WireFormat
         ]
         for count in 1...4 {
             let expected = ["anybody's", "ours", "theirs", "both"][count - 1]
-            let store = CredentialStore(Array(all.prefix(count)).reversed())
+            var store = CredentialStore(Array(all.prefix(count)).reversed())
             #expect(
                 Self.verdict(store.answer(.prove(Self.proof(Self.hq, Self.branch))))
                     == "proof " + Hex.encode(Self.proofOctets(Array(expected.utf8))))
@@ -99,7 +117,7 @@ import WireFormat
     }
 
     @Test func strangersHaveNoSecret() {
-        let store = CredentialStore([Self.secret("ike-x", "a key", [.fqdn("x.example")])])
+        var store = CredentialStore([Self.secret("ike-x", "a key", [.fqdn("x.example")])])
         #expect(Self.verdict(store.answer(.prove(Self.proof(Self.hq, Self.branch)))) == "no secret")
         // Not even the stand-in for nobody's secret makes a proof true.
         for theirs in [Array("a key".utf8), [], [UInt8](repeating: 0, count: 32)] {
@@ -110,7 +128,7 @@ import WireFormat
     }
 
     @Test func aFalseProofIsFalse() {
-        let store = CredentialStore([Self.secret("ike-1", "a key")])
+        var store = CredentialStore([Self.secret("ike-1", "a key")])
         let right = Self.proofOctets(Array("a key".utf8))
         for received in [
             [], Array(right.dropLast()), right + [0], right.map { $0 ^ 1 }, [UInt8](repeating: 0, count: 32),
@@ -123,7 +141,7 @@ import WireFormat
     @Test func anUnknownFunctionGetsNoAnswer() {
         var proof = Self.proof(Self.hq, Self.branch)
         proof.prf = Transform(.prf, 999)
-        let store = CredentialStore([Self.secret("ike-1", "a key")])
+        var store = CredentialStore([Self.secret("ike-1", "a key")])
         #expect(Self.verdict(store.answer(.prove(proof))) == "nothing")
         #expect(Self.verdict(store.answer(.verify(proof, received: []))) == "nothing")
     }
