@@ -145,12 +145,19 @@ final class BenchPeer {
         case .lease: .noLease("the benchmark has no addresses")
         case .prove(let proof): code(proof).map { .proof($0.exposedBytes()) } ?? .noSecret
         case .verify(let proof, let received):
-            code(proof).map { $0 == SecretBytes(received) ? .verified : .falseProof } ?? .noSecret
+            code(proof).map { $0 == SecretBytes(received) ? verified(proof) : .falseProof } ?? .noSecret
         case .mix: .noSecret
         case .eap: .noSecret
         case .encapsulate(let method, let value):
             .encapsulation(method, to: value, entropy: &environment.entropy)
         }
+    }
+
+    private func verified(_ proof: Query.Proof) -> Answer {
+        guard let reply = proof.reply else { return .verified }
+        var own = proof
+        own.octets = reply
+        return code(own).map { .verifiedInReturn($0.exposedBytes()) } ?? .verified
     }
 
     private func code(_ proof: Query.Proof) -> SecretBytes? {

@@ -22,7 +22,10 @@ struct AuthenticationNotes {
                 ? candidates(proof) : [shared(local: proof.signer, remote: proof.other, "we prove that we are")]
         case .verify(let proof, _):
             proof.method == .publicKey
-                ? evidence(proof) : [shared(local: proof.other, remote: proof.signer, "the peer is to prove itself to")]
+                ? evidence(proof)
+                : [shared(local: proof.other, remote: proof.signer, "the peer is to prove itself to")]
+                    + (proof.reply == nil
+                        ? [] : [shared(local: proof.other, remote: proof.signer, "we prove that we are")])
         case .mix(let identity, _, _): [postQuantum(identity)]
         case .eap(let question): conversation(question)
         case .path, .encapsulate, .lease, .lastUse: []

@@ -10,14 +10,12 @@ import WireFormat
 /// out. About a false proof it may say which of the usual mistakes made it, in words that hold no secret.
 struct CredentialStore {
     private let secrets: [Secret]
-    /// What was made of the secret by which the last true proof was made: ours comes next, mostly with the same one.
-    private var latest: (place: Int, prf: Transform, pad: SecretBytes)?
 
     /// A store with the secrets of a configuration.
     init(_ secrets: [Secret] = []) { self.secrets = secrets }
 
     /// Answers a question about a proof (RFC 7296 §2.15: `prf(prf(secret, "Key Pad for IKEv2"), octets)`).
-    mutating func answer(_ query: Query) -> Answer? {
+    func answer(_ query: Query) -> Answer? {
         switch query {
         case .path, .lease, .lastUse, .eap: return nil
         case .mix(let identity, let prf, let keys):
@@ -29,18 +27,17 @@ struct CredentialStore {
             guard let place = secrets.placeOfSharedKey(local: proof.signer, remote: proof.other) else {
                 return .noSecret
             }
-            let isLatest = latest.map { $0.place == place && $0.prf == proof.prf } ?? false
-            let pad = isLatest ? latest?.pad : pad(secrets[place].value, proof.prf)
-            return pad.flatMap { data($0, proof) }.map { .proof($0.exposedBytes()) }
+            return authenticationData(secrets[place].value, proof).map { .proof($0.exposedBytes()) }
         case .verify(let proof, let received):
             let place = secrets.placeOfSharedKey(local: proof.other, remote: proof.signer)
             // A stranger costs the same work, so that the time to our answer does not tell who is known here.
             let value = place.map { secrets[$0].value } ?? Self.nobodys.value
-            guard let pad = pad(value, proof.prf), let expected = data(pad, proof) else { return nil }
+            guard let prf = PRF(proof.prf) else { return nil }
+            let pad = prf.compute(key: value, Self.keyPad)
             let given = SecretBytes(received)
-            if expected == given, let place {
-                latest = (place, proof.prf, pad)
-                return .verified
+            if prf.compute(key: pad, proof.octets) == given, place != nil {
+                guard let reply = proof.reply else { return .verified }
+                return .verifiedInReturn(prf.compute(key: pad, reply).exposedBytes())
             }
             let nearMiss = nearMiss(place.map { secrets[$0] } ?? Self.nobodys, proof, given)
             return place == nil ? .noSecret : nearMiss.map(Answer.nearMiss) ?? .falseProof
@@ -81,14 +78,8 @@ struct CredentialStore {
     private static let keyPad = Array("Key Pad for IKEv2".utf8)
 
     private func authenticationData(_ secret: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
-        pad(secret, proof.prf).flatMap { data($0, proof) }
-    }
-
-    private func pad(_ secret: SecretBytes, _ prf: Transform) -> SecretBytes? {
-        PRF(prf)?.compute(key: secret, Self.keyPad)
-    }
-
-    private func data(_ pad: SecretBytes, _ proof: Query.Proof) -> SecretBytes? {
-        PRF(proof.prf)?.compute(key: pad, proof.octets)
+        guard let prf = PRF(proof.prf) else { return nil }
+        let pad = prf.compute(key: secret, Self.keyPad)
+        return prf.compute(key: pad, proof.octets)
     }
 }

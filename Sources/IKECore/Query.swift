@@ -52,6 +52,9 @@ public enum Query: Sendable {
         public var wish: Wish?
         /// For a signature of the peer's: the signature, and what came with it.
         public var evidence: Evidence?
+        /// For a proof of the peer's with a shared key: the octets that we prove to it in return, with the same key. Nil
+        /// where we do not, or not by the same question.
+        public var reply: [UInt8]?
 
         /// What is proved.
         public init(
@@ -136,6 +139,8 @@ public enum Answer: Sendable {
     case untrusted(CertificateProblem)
     /// The peer's proof is true.
     case verified
+    /// The peer's proof is true, and this is ours of ``Query/Proof/reply``: the AUTH payload's data.
+    case verifiedInReturn([UInt8])
     /// The peer's proof is false.
     case falseProof
     /// The peer's proof is false, and would be true with a secret much like ours. It weighs no more than

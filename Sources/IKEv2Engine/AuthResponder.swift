@@ -23,7 +23,6 @@ struct AuthResponder: ~Copyable {
             return .awaitingAuth(self)
         }
         do throws(PeerFault) {
-            let request: IKEAuth.Request.Identified
             let opened: OpenedMessage
             do throws(PeerFault) {
                 opened = try context.open(message, keys, arrival, &turn)
@@ -37,13 +36,13 @@ struct AuthResponder: ~Copyable {
             context.adopt(arrival, &turn)
             context.responses.accept()
             keys.predecessor = nil
-            request = try Self.identified(opened)
-            if request.notifies.contains(.mobikeSupported), context.connection.mobike,
-                context.isUnexpectedNAT(request.notifies, arrival.path)
+            let request = AuthRequest(try Self.identified(opened), opened.header, arrival)
+            if request.body.notifies.contains(.mobikeSupported), context.connection.mobike,
+                context.isUnexpectedNAT(request.body.notifies, arrival.path)
             {
                 throw .unexpectedNAT(arrival.path)
             }
-            return MixingResponder.start(keys, transcript, request, opened.header, arrival, context, &turn)
+            return MixingResponder.start(keys, transcript, request, context, &turn)
         } catch {
             switch error.dispositionBeforeAuthentication {
             case .closeSession(let notify, let refusal):
@@ -70,99 +69,118 @@ struct AuthResponder: ~Copyable {
     }
 }
 
+/// An IKE_AUTH request that says who the initiator is, and where it came from: what is gone back to until it is answered.
+final class AuthRequest {
+    /// What it says.
+    let body: IKEAuth.Request.Identified
+    /// Its header.
+    let header: IKEHeader
+    /// The place to answer to.
+    let arrival: Arrival
+
+    init(_ body: IKEAuth.Request.Identified, _ header: IKEHeader, _ arrival: Arrival) {
+        self.body = body
+        self.header = header
+        self.arrival = arrival
+    }
+}
+
 /// The responder in the middle of IKE_AUTH: it has asked whether the initiator's proof is true.
 ///
-/// It owns the request and the place to answer to. Whoever is not accepted anyway is checked all the same, so that the
-/// answer does not tell, nor the time that it takes, whom we know.
+/// It owns the request. Whoever is not accepted anyway is checked all the same, so that the answer does not tell, nor the
+/// time that it takes, whom we know.
 struct CheckingResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    @Held private var request: IKEAuth.Request.Identified
-    private let header: IKEHeader
-    @Held private var arrival: Arrival
+    private let request: AuthRequest
     /// Why it is refused whatever the answer is.
-    private let objected: Held<Refusal?>
-    private var objection: Refusal? { objected.wrappedValue }
+    private let objection: Held<Refusal>?
 
     /// Finds the connection and asks.
     static func start(
-        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
-        _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: AuthRequest, _ context: SessionContext,
+        _ turn: inout Turn
     ) -> Phase {
-        let peer = Identity(request.identity)
-        let asked = request.responderIdentity.map { Identity($0) }
+        let path = request.arrival.path
+        let peer = Identity(request.body.identity)
+        let asked = request.body.responderIdentity.map { Identity($0) }
         context.remoteIdentity = peer
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
         var objection: Refusal?
-        let candidates = context.candidates(turn).fitting(request)
-        switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: arrival.path) {
+        let candidates = context.candidates(turn).fitting(request.body)
+        switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: path) {
         case .connection(let connection): context.configured = connection
         case .identityMismatch(let expected):
             objection =
-                expected.isEmpty ? .noConnection(arrival.path) : .identityMismatch(expected: expected, received: peer)
+                expected.isEmpty ? .noConnection(path) : .identityMismatch(expected: expected, received: peer)
         case .notUs(let ours): objection = asked.map { .notUs(asked: $0, ours: ours) }
         }
         let configured = context.configured
-        context.localIdentity = configured.connection.ownIdentity(at: arrival.path.local.address)
+        context.localIdentity = configured.connection.ownIdentity(at: path.local.address)
         let method = configured.connection.remote.method
-        if objection == nil, let proof = request.authentication, !method.covers(proof.method) {
+        if objection == nil, let proof = request.body.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
-        if request.authentication == nil, method != .eap {
+        if request.body.authentication == nil, method != .eap {
             objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
         }
         if configured.connection.refusesPortChange, context.socket != context.firstSocket {
-            objection = objection ?? .portChanged(arrival.path)
+            objection = objection ?? .portChanged(path)
         }
-        objection = objection ?? context.objection(to: request)
-        context.signatures.learn(request.certificateRequests)
-        context.rounds.isSpoken = request.notifies.contains(.multipleAuthSupported)
+        objection = objection ?? context.objection(to: request.body)
+        context.signatures.learn(request.body.certificateRequests)
+        context.rounds.isSpoken = request.body.notifies.contains(.multipleAuthSupported)
         if configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
             objection = objection ?? .notMet(demand: SessionContext.severalRounds)
         }
-        context.signatures.learnMethods(request.notifies)
+        context.signatures.learnMethods(request.body.notifies)
         if objection == nil, method == .eap {
             return EAPResponder.start(
-                keys, transcript, request, header, arrival,
-                local: configured.connection.ownIdentity(at: arrival.path.local.address), remote: peer, context, &turn)
+                keys, transcript, request.body, request.header, request.arrival,
+                local: configured.connection.ownIdentity(at: path.local.address), remote: peer, context, &turn)
         }
         var proof = Query.Proof(
             connection: configured.connection.name, method: method, signer: peer,
-            other: configured.connection.ownIdentity(at: arrival.path.local.address), prf: keys.suite.prf.transform,
-            octets: transcript.initiatorProof(request.identity.body, keys))
+            other: configured.connection.ownIdentity(at: path.local.address), prf: keys.suite.prf.transform,
+            octets: transcript.initiatorProof(request.body.identity.body, keys))
         if method == .publicKey {
             proof.evidence = context.evidence(
-                configured.connection.remote, request.authentication, request.certificates)
+                configured.connection.remote, request.body.authentication, request.body.certificates)
         }
-        context.ask(.verify(proof, received: request.authentication?.data ?? []), &turn)
+        if method == .sharedKey, configured.connection.local.method == .sharedKey {
+            // For strangers as well: the time does not tell them from others.
+            proof.reply = transcript.responderProof(IdentificationPayload(proof.other).body, keys)
+        }
+        context.ask(.verify(proof, received: request.body.authentication?.data ?? []), &turn)
         return .checking(
             CheckingResponder(
-                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
-                objected: Held(wrappedValue: objection)))
+                keys: keys, transcript: transcript, request: request,
+                objection: objection.map { Held(wrappedValue: $0) }))
     }
 
     /// The proof is true, or it is not.
     consuming func answer(_ verdict: Answer, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
-        let local = context.localIdentity ?? Identity(arrival.path.local.address)
-        let remote = Identity(request.identity)
-        if let objection { return refused(objection, context, &turn) }
+        let local = context.localIdentity ?? Identity(request.arrival.path.local.address)
+        let remote = Identity(request.body.identity)
+        if let objection { return refused(objection.wrappedValue, context, &turn) }
         if let refusal = context.objection(verdict, local: local, remote: remote, &turn) {
             return refused(refusal, context, &turn)
         }
         do throws(Refusal) {
-            try context.takeRoundAnnouncement(request.notifies)
+            try context.takeRoundAnnouncement(request.body.notifies)
         } catch {
             return refused(error, context, &turn)
         }
-        context.saidInitialContact = request.notifies.contains(.initialContact)
+        context.saidInitialContact = request.body.notifies.contains(.initialContact)
         let older = turn.tables.established(local: local, remote: remote)
         if context.connection.uniqueness == .keep, !context.saidInitialContact, !older.isEmpty {
             return refused(.alreadyConnected(local: local, remote: remote), context, &turn)
         }
+        let proof: Answer? = if case .verifiedInReturn(let own) = verdict { .proof(own) } else { nil }
         return AnsweringResponder.start(
-            keys, transcript, request, header, arrival, local: local, remote: remote, context, &turn)
+            keys, transcript, request, local: local, remote: remote, proof, context, &turn)
     }
 
     /// The verdict did not come in time.
@@ -172,7 +190,7 @@ struct CheckingResponder: ~Copyable {
     }
 
     private consuming func refused(_ refusal: Refusal, _ context: SessionContext, _ turn: inout Turn) -> Phase {
-        context.refuseAuthentication(refusal, header, arrival, keys, &turn)
+        context.refuseAuthentication(refusal, request.header, request.arrival, keys, &turn)
     }
 }
 
@@ -180,21 +198,19 @@ struct CheckingResponder: ~Copyable {
 struct AnsweringResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    @Held private var request: IKEAuth.Request.Identified
-    private let header: IKEHeader
-    @Held private var arrival: Arrival
+    private let request: AuthRequest
     @Held private var identities: (local: Identity, remote: Identity)
 
-    /// Asks.
+    /// Asks, unless the proof is there already.
     static func start(
-        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
-        _ arrival: Arrival, local: Identity, remote: Identity, _ context: SessionContext, _ turn: inout Turn
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: AuthRequest, local: Identity, remote: Identity,
+        _ proof: Answer?, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
+        let state = AnsweringResponder(
+            keys: keys, transcript: transcript, request: request, identities: (local, remote))
+        if let proof { return state.answer(proof, context, &turn) }
         ask(keys, transcript, local: local, remote: remote, context, &turn)
-        return .answering(
-            AnsweringResponder(
-                keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
-                identities: (local, remote)))
+        return .answering(state)
     }
 
     /// Asks for our proof.
@@ -217,10 +233,11 @@ struct AnsweringResponder: ~Copyable {
         do throws(Refusal) {
             proof = try context.proof(answer, local: identities.local, remote: identities.remote)
         } catch {
-            return context.refuseAuthentication(error, header, arrival, keys, &turn)
+            return context.refuseAuthentication(error, request.header, request.arrival, keys, &turn)
         }
         if context.goesOn {
-            return RoundResponder.start(keys, transcript, request, header, arrival, identities, proof, context, &turn)
+            return RoundResponder.start(
+                keys, transcript, request.body, request.header, request.arrival, identities, proof, context, &turn)
         }
         return proceed(proof, context, &turn)
     }
@@ -232,14 +249,14 @@ struct AnsweringResponder: ~Copyable {
         _ turn: inout Turn
     ) -> Phase {
         AnsweringResponder(
-            keys: keys, transcript: transcript, request: request, header: header, arrival: arrival,
+            keys: keys, transcript: transcript, request: AuthRequest(request, header, arrival),
             identities: (local, remote)
         ).proceed(proof, context, &turn)
     }
 
     private consuming func proceed(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         if let gateway = context.redirectionAtAuthentication { return redirect(to: gateway, proof, context, &turn) }
-        if let wanted = context.leaseRequest(request.configuration, context.eap.peer ?? identities.remote, turn) {
+        if let wanted = context.leaseRequest(request.body.configuration, context.eap.peer ?? identities.remote, turn) {
             return LeasingResponder.start(self, proof, wanted, context, &turn)
         }
         return finish(proof, context, &turn)
@@ -249,11 +266,11 @@ struct AnsweringResponder: ~Copyable {
     consuming func finish(_ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn) -> Phase {
         var response = LastAnswer(configuration: context.configurationReply, notifies: context.ppkAnswer)
         var installation: ChildInstallation?
-        if let offer = request.child {
+        if let offer = request.body.child {
             do throws(ChildChoice.Rejection) {
-                if let none = context.addressRejection(request.configuration, identities.remote) { throw none }
+                if let none = context.addressRejection(request.body.configuration, identities.remote) { throw none }
                 let choice = try ChildChoice.choose(
-                    offer, request.notifies, withKeyExchange: false, context, &turn)
+                    offer, request.body.notifies, withKeyExchange: false, context, &turn)
                 installation = ChildInstallation(
                     choice.agreement, keys, initiatorNonce: transcript.initiatorNonce,
                     responderNonce: transcript.responderNonce, weInitiated: false, turn)
@@ -265,12 +282,12 @@ struct AnsweringResponder: ~Copyable {
             }
         }
         response.notifies += context.lifetimeNotifies
-        context.takeMobility(request.notifies)
+        context.takeMobility(request.body.notifies)
         response.notifies += context.mobilityNotifies(turn, asked: context.mobility.isSpoken)
         // Inbound first: the peer may send as soon as it has our answer.
         installation?.installInbound(context, &turn)
         let payloads = response.payloads(proof, as: context.eap.hasSaidIdentity ? nil : identities.local)
-        guard context.respond(to: header, arrival, payloads, keys, &turn) else {
+        guard context.respond(to: request.header, request.arrival, payloads, keys, &turn) else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
         context.establish(&turn)
@@ -283,8 +300,9 @@ struct AnsweringResponder: ~Copyable {
         to gateway: Host, _ proof: OwnProof?, _ context: SessionContext, _ turn: inout Turn
     ) -> Phase {
         let notify = NotifyPayload(.redirect, RedirectNotification(gateway).data)
-        let response = LastAnswer(configuration: nil, notifies: context.ppkAnswer + [notify])
-        guard context.respond(to: header, arrival, response.payloads(proof, as: identities.local), keys, &turn) else {
+        let payloads = LastAnswer(configuration: nil, notifies: context.ppkAnswer + [notify])
+            .payloads(proof, as: identities.local)
+        guard context.respond(to: request.header, request.arrival, payloads, keys, &turn) else {
             return .closed(.failed(.malformed(exchange: "IKE_AUTH", reason: "ours can't be written")))
         }
         // It takes nobody's place: it is about to go.
@@ -298,7 +316,7 @@ struct AnsweringResponder: ~Copyable {
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         return context.refuseAuthentication(
-            .noInternalAnswer(question: "proof"), header, arrival, keys, &turn)
+            .noInternalAnswer(question: "proof"), request.header, request.arrival, keys, &turn)
     }
 }
 

@@ -192,7 +192,7 @@ extension SessionContext {
         let method = method ?? connection.remote.method
         switch verdict {
         // A yes must be of the kind that was asked for.
-        case .verified where method == .sharedKey: return nil
+        case .verified where method == .sharedKey, .verifiedInReturn where method == .sharedKey: return nil
         case .certified(let certificate) where method == .publicKey:
             remoteCertificate = certificate
             publish(.peerCertified(certificate), &turn)

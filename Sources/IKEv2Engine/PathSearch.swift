@@ -36,8 +36,8 @@ struct PathSearch: ~Copyable {
             return InitInitiator.start(context, &turn)
         case .noPath(let reason):
             return Self.failed(context, reason, &turn)
-        case .proof, .verified, .falseProof, .nearMiss, .noSecret, .encapsulated, .publicKeyRefused, .mixed, .leased,
-            .noLease, .lastUse, .eap, .signed, .noPrivateKey, .certified, .untrusted:
+        case .proof, .verified, .verifiedInReturn, .falseProof, .nearMiss, .noSecret, .encapsulated, .publicKeyRefused,
+            .mixed, .leased, .noLease, .lastUse, .eap, .signed, .noPrivateKey, .certified, .untrusted:
             return Self.failed(context, "the answer is not a path", &turn)
         }
     }

@@ -79,23 +79,20 @@ struct MixingInitiator: ~Copyable {
 struct MixingResponder: ~Copyable {
     private let keys: SessionKeys
     private let transcript: Transcript
-    @Held private var request: IKEAuth.Request.Identified
-    private let header: IKEHeader
-    @Held private var arrival: Arrival
+    private let request: AuthRequest
 
     /// Asks, where the initiator names a key; else goes on to its proof.
     static func start(
-        _ keys: SessionKeys, _ transcript: Transcript, _ request: IKEAuth.Request.Identified, _ header: IKEHeader,
-        _ arrival: Arrival, _ context: SessionContext, _ turn: inout Turn
+        _ keys: SessionKeys, _ transcript: Transcript, _ request: AuthRequest, _ context: SessionContext,
+        _ turn: inout Turn
     ) -> Phase {
         // Without a proof in it the request begins EAP, whose proof will name it.
-        guard request.authentication != nil, let name = context.namedPPK(request.notifies) else {
-            return CheckingResponder.start(keys, transcript, request, header, arrival, context, &turn)
+        guard request.body.authentication != nil, let name = context.namedPPK(request.body.notifies) else {
+            return CheckingResponder.start(keys, transcript, request, context, &turn)
         }
         context.ppkInUse = name
         context.askToMix(name, keys, &turn)
-        return .mixingAnswer(
-            MixingResponder(keys: keys, transcript: transcript, request: request, header: header, arrival: arrival))
+        return .mixingAnswer(MixingResponder(keys: keys, transcript: transcript, request: request))
     }
 
     /// The keys are there, or the key is not.
@@ -106,20 +103,22 @@ struct MixingResponder: ~Copyable {
             keys.mix(mixed)
         } else {
             context.ppkInUse = nil
-            if let other = request.notifies.first(.noPPKAuth), let proof = request.authentication {
-                request.authentication = AuthenticationPayload(proof.method, other.data)
+            if let other = request.body.notifies.first(.noPPKAuth), let proof = request.body.authentication {
+                var body = request.body
+                body.authentication = AuthenticationPayload(proof.method, other.data)
+                request = AuthRequest(body, request.header, request.arrival)
             } else {
                 context.isPPKUnknown = true
             }
         }
-        return CheckingResponder.start(keys, transcript, request, header, arrival, context, &turn)
+        return CheckingResponder.start(keys, transcript, request, context, &turn)
     }
 
     /// They did not come in time.
     consuming func overdue(_ context: SessionContext, _ turn: inout Turn) -> Phase {
         context.settleQuestion(&turn)
         return context.refuseAuthentication(
-            .noInternalAnswer(question: "post-quantum key"), header, arrival, keys, &turn)
+            .noInternalAnswer(question: "post-quantum key"), request.header, request.arrival, keys, &turn)
     }
 }
 

@@ -35,7 +35,11 @@ public struct SharedKeyProvider: Provider {
             return .proof(octets)
         case .verify(let proof, let received):
             guard let octets = octets(proof, host) else { return .noSecret }
-            return ConstantTime.equal(octets, received) ? .verified : .falseProof
+            guard ConstantTime.equal(octets, received) else { return .falseProof }
+            var reply = proof
+            guard let asked = proof.reply else { return .verified }
+            reply.octets = asked
+            return self.octets(reply, host).map { .verifiedInReturn($0) } ?? .verified
         case .mix(let identity, let prf, let keys):
             // Everybody has the key of every name but one.
             return identity == Self.missingPPK

@@ -48,6 +48,7 @@ extension Simulation {
         case .noPath: "no path"
         case .proof(let octets): "proof \(TraceDigest.of(octets))"
         case .verified: "verified"
+        case .verifiedInReturn(let octets): "verified, proof \(TraceDigest.of(octets))"
         case .falseProof: "false proof"
         case .nearMiss: "false proof, with a secret much like ours"
         case .noSecret: "no secret"

@@ -47,7 +47,7 @@ public struct SecretBytes: @unchecked Sendable {
     }
 
     /// Octets held.
-    @inlinable public var count: Int { storage.header }
+    @inlinable public var count: Int { unsafe storage.withUnsafeMutablePointerToHeader { unsafe $0.pointee } }
 
     /// Whether there is nothing in it.
     public var isEmpty: Bool { count == 0 }
