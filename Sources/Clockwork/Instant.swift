@@ -13,6 +13,13 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Later than any time that a clock shows.
     public static let distantFuture = Instant(nanoseconds: .max)
 
+    /// The earlier one; nil where there is neither.
+    @inlinable
+    public static func earlier(_ first: Instant?, _ second: Instant?) -> Instant? {
+        guard let first, let second else { return first ?? second }
+        return min(first, second)
+    }
+
     /// Order in time.
     public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 

@@ -15,15 +15,19 @@ public struct Event: Hashable, Sendable {
     /// The peer's address; nil where it is not known, or where the kind says it.
     public var peer: IPAddress?
     /// Whether it is for counters only: strangers make too many of its kind for anybody to read.
-    public var isForCountersOnly = false
+    public var isForCountersOnly: Bool
 
     /// Something that happened.
-    public init(time: Instant, ikeSA: IKESAID?, connection: String?, kind: Kind) {
+    public init(
+        time: Instant, ikeSA: IKESAID?, connection: String?, kind: Kind, peer: IPAddress? = nil,
+        isForCountersOnly: Bool = false
+    ) {
         self.time = time
         self.ikeSA = ikeSA
         self.connection = connection
         self.kind = kind
-        peer = nil
+        self.peer = peer
+        self.isForCountersOnly = isForCountersOnly
     }
 
     /// What happened. What tells much is indirect: events are handed on many times, and then one reference is copied

@@ -1,5 +1,6 @@
 public import GatewayModel
 public import IPsecCrypto
+public import NetworkTypes
 
 /// A connection that many refer to, and what follows from it for every IKE SA that may become one of its own.
 ///
@@ -39,6 +40,14 @@ public final class ConfiguredConnection: Sendable {
             demandsSignatures || ([connection.local] + connection.furtherLocal).contains { $0.method == .publicKey }
     }
 
+    /// Who we are on it; see ``Connection/ownIdentity(at:)``.
+    public func ownIdentity(at address: IPAddress) -> Identity { connection.local.identity ?? Identity(address) }
+
+    /// Whom we accept on it; see ``Connection/expectedIdentity(of:)``.
+    func expectedIdentity(of address: IPAddress) -> IdentityPattern {
+        connection.remote.identity ?? .exactly(Identity(address))
+    }
+
     /// Those connections as they are configured.
     public static func list(_ connections: [Connection]) -> [ConfiguredConnection] {
         connections.map { ConfiguredConnection($0) }
@@ -56,9 +65,12 @@ extension ConfiguredConnection: Hashable {
 }
 
 extension Proposal {
+    /// Whether it names algorithms whose numbers are only strongSwan's.
+    public var hasPrivateNumbers: Bool { transforms.contains(where: AlgorithmRegistry.needsPeerVendor) }
+
     /// Without algorithms whose numbers are only strongSwan's; nil when nothing is left of some type.
     public var withoutPrivateNumbers: Proposal? {
-        guard transforms.contains(where: AlgorithmRegistry.needsPeerVendor) else { return self }
+        guard hasPrivateNumbers else { return self }
         let known = transforms.filter { !AlgorithmRegistry.needsPeerVendor($0) }
         let lost = Set(transforms.map(\.type)).subtracting(known.map(\.type))
         return lost.isEmpty ? Proposal(securityProtocol, known) : nil

@@ -52,12 +52,12 @@ public struct ConnectionLookup: Sendable {
         var expected: [IdentityPattern] = []
         var ours: [Identity] = []
         for (index, candidate) in candidates.enumerated() {
-            let pattern = candidate.connection.expectedIdentity(of: path.remote.address)
+            let pattern = candidate.expectedIdentity(of: path.remote.address)
             guard pattern.matches(peer) else {
                 if !expected.contains(pattern) { expected.append(pattern) }
                 continue
             }
-            let identity = candidate.connection.ownIdentity(at: path.local.address)
+            let identity = candidate.ownIdentity(at: path.local.address)
             if let asked, !IdentityPattern.exactly(identity).matches(asked) {
                 if !ours.contains(identity) { ours.append(identity) }
                 continue

@@ -34,6 +34,14 @@ public struct Message: Hashable, Sendable {
     /// The same for an array.
     public init(parsing datagram: [UInt8]) throws(GrammarError) { try self.init(parsing: datagram.span) }
 
+    /// The same with the header that was peeked at; see ``IKEHeader/init(peeking:)``.
+    public init(_ header: IKEHeader, parsing datagram: [UInt8]) throws(GrammarError) {
+        guard case .clear(let message) = try ReceivedMessage(header, parsing: datagram) else {
+            throw .unexpectedProtection(header.exchange)
+        }
+        self = message
+    }
+
     /// The message as it travels in clear.
     public func encoded() throws(WritingError) -> [UInt8] {
         guard payloads.count <= Self.maximumPayloads else { throw .tooManyPayloads(payloads.count) }
@@ -72,6 +80,22 @@ public enum ReceivedMessage: Hashable, Sendable {
         try self.init(datagram, bytes: [UInt8](copying: datagram))
     }
 
+    /// The same with the header that was peeked at; see ``IKEHeader/init(peeking:)``.
+    public init(_ header: IKEHeader, parsing datagram: [UInt8]) throws(GrammarError) {
+        guard datagram.count <= Message.maximumLength else { throw .messageTooLong(datagram.count) }
+        guard header.version.major == IKEVersion.v2.major else { throw .unsupportedVersion(header.version) }
+        var reader = WireReader(datagram.span)
+        let first: PayloadType
+        do throws(WireError) {
+            try reader.skip(IKEHeader.nextPayloadOffset, "SPIs")
+            first = PayloadType(rawValue: try reader.uint8("next payload"))
+            try reader.skip(IKEHeader.byteCount - reader.offset, "header")
+        } catch {
+            throw .header(error)
+        }
+        try self.init(header, first, &reader, bytes: datagram)
+    }
+
     private init(_ datagram: Span<UInt8>, bytes: @autoclosure () -> [UInt8]) throws(GrammarError) {
         guard datagram.count <= Message.maximumLength else { throw .messageTooLong(datagram.count) }
         var reader = WireReader(datagram)
@@ -80,7 +104,14 @@ public enum ReceivedMessage: Hashable, Sendable {
         // The version first: what another version means by its length is not ours to judge.
         guard header.version.major == IKEVersion.v2.major else { throw .unsupportedVersion(header.version) }
         try prefix.requireLength(datagram.count)
-        let walk = try PayloadChain.walk(from: prefix.first, &reader)
+        try self.init(header, prefix.first, &reader, bytes: bytes())
+    }
+
+    /// Reads what comes after the header.
+    private init(
+        _ header: IKEHeader, _ first: PayloadType, _ reader: inout WireReader, bytes: @autoclosure () -> [UInt8]
+    ) throws(GrammarError) {
+        let walk = try PayloadChain.walk(from: first, &reader)
         if walk.stop == .none {
             self = .clear(Message(header, walk.payloads))
             return

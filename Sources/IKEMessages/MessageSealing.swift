@@ -78,8 +78,7 @@ extension Message {
             firstInner: firstInner, fragment: fragment, bodyLength: bodyLength, into: &writer)
         // The lengths are part of what is authenticated: they must be right before the sealing.
         writer.patch32(at: IKEHeader.lengthOffset, writer.count + bodyLength)
-        let head = writer.bytes
-        let sealed = cipher.seal(associatedData: head.span, iv: iv.span, plaintext: inside.span)
+        let sealed = cipher.seal(associatedData: writer.bytes.span, iv: iv.span, plaintext: inside.span)
         guard let sealed, sealed.count == inside.count + cipher.icvLength else { throw .cipher }
         writer.append(iv)
         writer.append(sealed)

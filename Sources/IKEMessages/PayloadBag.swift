@@ -121,10 +121,12 @@ public struct PayloadBag: Sendable {
 
     /// Takes all payloads of a kind, in their order.
     public mutating func all<Body>(_ kind: PayloadKind<Body>) -> [Body] {
-        guard contains(kind.type) else { return [] }
+        guard !isTaken(kind.type) else { return [] }
+        let count = payloads.count { $0.type == kind.type }
+        guard count > 0 else { return [] }
         taken |= 1 << UInt64(kind.type.rawValue)
         var bodies: [Body] = []
-        bodies.reserveCapacity(payloads.count { $0.type == kind.type })
+        bodies.reserveCapacity(count)
         for payload in payloads where payload.type == kind.type {
             if let body = kind.body(payload) { bodies.append(body) }
         }
@@ -133,14 +135,12 @@ public struct PayloadBag: Sendable {
 
     /// Takes the payload of a kind that may be there once.
     public mutating func optional<Body>(_ kind: PayloadKind<Body>) throws(GrammarError) -> Body? {
-        guard contains(kind.type) else { return nil }
+        guard !isTaken(kind.type), let place = payloads.firstIndex(where: { $0.type == kind.type }) else { return nil }
         taken |= 1 << UInt64(kind.type.rawValue)
-        var body: Body?
-        for payload in payloads where payload.type == kind.type {
-            guard body == nil else { throw .repeated(kind.type, exchange) }
-            body = kind.body(payload)
+        guard !payloads[(place + 1)...].contains(where: { $0.type == kind.type }) else {
+            throw .repeated(kind.type, exchange)
         }
-        return body
+        return kind.body(payloads[place])
     }
 
     /// Takes the payload of a kind that must be there once.

@@ -63,11 +63,11 @@ enum PayloadChain {
 
     /// Appends `payloads`; the last one names `last` as its next.
     static func write(_ payloads: [Payload], last: PayloadType = .none, into writer: inout WireWriter) {
-        for (index, payload) in payloads.enumerated() {
+        for index in payloads.indices {
             let next = index + 1 < payloads.count ? payloads[index + 1].type : last
             writer.uint8(next.rawValue)
             writer.uint8(0)
-            writer.lengthPrefixed16(overhead: GenericPayloadHeader.byteCount) { payload.write(into: &$0) }
+            writer.lengthPrefixed16(overhead: GenericPayloadHeader.byteCount) { payloads[index].write(into: &$0) }
         }
     }
 }

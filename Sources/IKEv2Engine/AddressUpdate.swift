@@ -262,7 +262,7 @@ extension SessionContext {
         guard mobility.isSpoken, reauthentication.isOurs, arrival.path.remote != path.remote,
             mobility.peerAddresses.contains(arrival.path.remote.address)
         else { return }
-        mobility.peerAddresses.append(path.remote.address)
+        mobility.peerAddresses = mobility.peerAddresses + [path.remote.address]
         changePath(to: arrival.path, &turn)
         agenda.add(.updateAddresses)
     }

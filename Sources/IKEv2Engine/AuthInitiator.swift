@@ -304,8 +304,8 @@ struct VerifyingInitiator: ~Copyable {
                 if let refusal = context.addressRefusal { throw refusal }
                 let agreement = context.narrowed(try offer.agreement(child, answer.notifies))
                 let installation = ChildInstallation(
-                    agreement, keys, initiatorNonce: transcript.initiatorNonce,
-                    responderNonce: transcript.responderNonce, weInitiated: true, turn)
+                    Held(wrappedValue: agreement), keys, initiatorNonce: transcript.initiatorNonce,
+                    responderNonce: transcript.responderNonce, weInitiated: true, turn.tables)
                 guard let installation else { throw .choseWhatWasNotOffered(what: "a proposal without keys") }
                 installation.installInbound(context, &turn)
                 installation.complete(context, &turn)

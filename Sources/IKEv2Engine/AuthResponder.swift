@@ -108,7 +108,7 @@ struct CheckingResponder: ~Copyable {
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
         var objection: Refusal?
-        let candidates = context.candidates(turn).fitting(request.body)
+        let candidates = context.candidates(turn.tables).fitting(request.body)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: path) {
         case .connection(let connection): context.configured = connection
         case .identityMismatch(let expected):
@@ -117,7 +117,8 @@ struct CheckingResponder: ~Copyable {
         case .notUs(let ours): objection = asked.map { .notUs(asked: $0, ours: ours) }
         }
         let configured = context.configured
-        context.localIdentity = configured.connection.ownIdentity(at: path.local.address)
+        let local = configured.ownIdentity(at: path.local.address)
+        context.localIdentity = local
         let method = configured.connection.remote.method
         if objection == nil, let proof = request.body.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
@@ -129,20 +130,22 @@ struct CheckingResponder: ~Copyable {
             objection = objection ?? .portChanged(path)
         }
         objection = objection ?? context.objection(to: request.body)
-        context.signatures.learn(request.body.certificateRequests)
         context.rounds.isSpoken = request.body.notifies.contains(.multipleAuthSupported)
         if configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
             objection = objection ?? .notMet(demand: SessionContext.severalRounds)
         }
-        context.signatures.learnMethods(request.body.notifies)
+        context.signatures = context.signatures.after {
+            $0.learn(request.body.certificateRequests)
+            $0.learnMethods(request.body.notifies)
+        }
         if objection == nil, method == .eap {
             return EAPResponder.start(
                 keys, transcript, request.body, request.header, request.arrival,
-                local: configured.connection.ownIdentity(at: path.local.address), remote: peer, context, &turn)
+                local: local, remote: peer, context, &turn)
         }
         var proof = Query.Proof(
-            connection: configured.connection.name, method: method, signer: peer,
-            other: configured.connection.ownIdentity(at: path.local.address), prf: keys.suite.prf.transform,
+            connection: configured.connection.name, method: method, signer: peer, other: local,
+            prf: keys.suite.prf.transform,
             octets: transcript.initiatorProof(request.body.identity.body, keys))
         if method == .publicKey {
             proof.evidence = context.evidence(
@@ -150,7 +153,7 @@ struct CheckingResponder: ~Copyable {
         }
         if method == .sharedKey, configured.connection.local.method == .sharedKey {
             // For strangers as well: the time does not tell them from others.
-            proof.reply = transcript.responderProof(IdentificationPayload(proof.other).body, keys)
+            proof.reply = transcript.responderProof(IdentificationPayload(local).body, keys)
         }
         context.ask(.verify(proof, received: request.body.authentication?.data ?? []), &turn)
         return .checking(
@@ -272,8 +275,8 @@ struct AnsweringResponder: ~Copyable {
                 let choice = try ChildChoice.choose(
                     offer, request.body.notifies, withKeyExchange: false, context, &turn)
                 installation = ChildInstallation(
-                    choice.agreement, keys, initiatorNonce: transcript.initiatorNonce,
-                    responderNonce: transcript.responderNonce, weInitiated: false, turn)
+                    choice.terms, keys, initiatorNonce: transcript.initiatorNonce,
+                    responderNonce: transcript.responderNonce, weInitiated: false, turn.tables)
                 response.child = choice.negotiation
                 response.notifies += choice.notifies
             } catch {
@@ -362,8 +365,12 @@ extension [ConfiguredConnection] {
 
 extension SessionContext {
     /// The connections that suit the path and the chosen IKE proposal; the likely one when none is configured any more.
-    func candidates(_ turn: Turn) -> [ConfiguredConnection] {
-        let candidates = turn.tables.directory.candidates(for: path)
+    func candidates(_ tables: EndpointTables) -> [ConfiguredConnection] {
+        candidates(among: tables.directory.candidates(for: path))
+    }
+
+    /// The same of those that suit the path.
+    func candidates(among candidates: [ConfiguredConnection]) -> [ConfiguredConnection] {
         if candidates.count == 1, candidates[0] === configured { return candidates }
         let chosen = algorithms.map { [$0] } ?? []
         return candidates.filter {

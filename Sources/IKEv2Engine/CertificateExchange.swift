@@ -58,6 +58,13 @@ struct SignatureAgreement {
         }
     }
 
+    /// The same after `change`.
+    func after(_ change: (inout SignatureAgreement) -> Void) -> SignatureAgreement {
+        var next = self
+        change(&next)
+        return next
+    }
+
     /// SIGNATURE_HASH_ALGORITHMS of ours.
     static var notify: NotifyPayload {
         NotifyPayload(

@@ -23,7 +23,9 @@ enum ChildChoice {
     /// The choice, and the payloads that tell the peer.
     struct Choice {
         /// What both agree on, when the peer gets the answer.
-        let agreement: ChildAgreement
+        let terms: Held<ChildAgreement>
+        /// The same.
+        var agreement: ChildAgreement { terms.wrappedValue }
         /// SA, TSi and TSr of the answer.
         let negotiation: ChildNegotiation
         /// Notifications that go with it.
@@ -56,11 +58,11 @@ enum ChildChoice {
             let known = (old?.mode ?? template.mode) == .transport ? seen : offered
             let candidate = old.map { Candidate(replacing: $0, known) } ?? Candidate(template, known, hosts)
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
-                if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(offered) }
+                if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(template, offered) }
                 continue
             }
             let possible = context.possible(template.offer)
-            let ours = withKeyExchange ? possible : possible.map { $0.withoutKeyExchange }.unique
+            let ours = withKeyExchange ? possible : possible.withoutKeyExchange
             if ours.isEmpty {
                 if proposalRefused == nil {
                     proposalRefused = Rejection(
@@ -82,9 +84,10 @@ enum ChildChoice {
                 continue
             }
             let wire = offered.entries[selection.offeredIndex]
-            let membership = try candidate.membership(notifies, replacing: old, context, turn)
+            let membership = try candidate.membership(
+                template, notifies, replacing: old, context, resources: turn.configuration.resources)
             return try choice(
-                candidate, selection.proposal, wire, notifies, translation, membership, context, &turn)
+                template, candidate, selection.proposal, wire, notifies, translation, membership, context, &turn)
         }
         let nothing = Rejection(
             notify: NotifyPayload(.tsUnacceptable),
@@ -95,28 +98,28 @@ enum ChildChoice {
     }
 
     private static func choice(
-        _ candidate: Candidate, _ proposal: Proposal, _ wire: Offered.Entry, _ notifies: [NotifyPayload],
-        _ translation: TransportMode.Translation?, _ membership: ResourceMembership,
+        _ template: ChildTemplate, _ candidate: Candidate, _ proposal: Proposal, _ wire: Offered.Entry,
+        _ notifies: [NotifyPayload], _ translation: TransportMode.Translation?, _ membership: ResourceMembership,
         _ context: SessionContext, _ turn: inout Turn
     ) throws(Rejection) -> Choice {
         guard let spi = context.children.hasRoom ? context.takeSPI(&turn) : nil else {
             throw Rejection(
                 notify: NotifyPayload(.noAdditionalSAs), refusal: .planeRefused(reason: "no room for another Child SA"),
-                child: candidate.template.name)
+                child: template.name)
         }
         let isTransport =
             candidate.mode == .transport && notifies.contains(.useTransportMode)
             && TransportMode.isHostToHost(local: candidate.local, remote: candidate.remote, context.path)
         let translation = candidate.mode == .transport ? translation : nil
         var agreement = ChildAgreement(
-            template: candidate.template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
+            template: template, proposal: proposal, inboundSPI: spi, outboundSPI: wire.spi,
             mode: isTransport ? .transport : .tunnel, localSelectors: candidate.local,
             remoteSelectors: candidate.remote)
         agreement.refusesPadding = notifies.contains(.espTFCPaddingNotSupported)
         agreement.carriesLaterFragments =
             !isTransport && notifies.contains(.nonFirstFragmentsAlso)
-            && (candidate.local + candidate.remote).contains { $0.namesPorts }
-        agreement.compression = context.compression(candidate.template, proposal, notifies, &turn)
+            && (candidate.local.contains { $0.namesPorts } || candidate.remote.contains { $0.namesPorts })
+        agreement.compression = context.compression(template, proposal, notifies, &turn)
         agreement.isGrouped = membership.isGrouped
         agreement.resource = membership.resource
         let negotiation = ChildNegotiation(
@@ -128,7 +131,7 @@ enum ChildChoice {
             responderSelectors: TrafficSelectorPayload(
                 translation?.responderNamed(candidate.local) ?? candidate.local))
         return Choice(
-            agreement: agreement, negotiation: negotiation,
+            terms: Held(wrappedValue: agreement), negotiation: negotiation,
             notifies: (isTransport ? [NotifyPayload(.useTransportMode)] : [])
                 + (agreement.compression.map { [CompressionOffer(index: $0.inbound).notify] } ?? [])
                 + membership.notifies
@@ -197,7 +200,6 @@ enum ChildChoice {
 
     /// One template held against the offer.
     private struct Candidate {
-        let template: ChildTemplate
         let mode: ChildTemplate.Mode
         let ours: (local: [TrafficSelector], remote: [TrafficSelector])
         let local: [TrafficSelector]
@@ -206,7 +208,6 @@ enum ChildChoice {
         init(
             _ template: ChildTemplate, _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
         ) {
-            self.template = template
             mode = template.mode
             ours = (
                 template.localSelectors.flatMap { $0.resolved(for: hosts.local) },
@@ -217,7 +218,6 @@ enum ChildChoice {
         }
 
         init(replacing old: ChildAgreement, _ offered: Offered) {
-            template = old.template
             mode = old.mode
             ours = (old.localSelectors, old.remoteSelectors)
             local = SelectorNarrowing.intersection(configured: ours.local, offered: offered.responderSelectors)
@@ -226,19 +226,20 @@ enum ChildChoice {
 
         /// Which of a group's Child SAs it would be.
         func membership(
-            _ notifies: [NotifyPayload], replacing old: ChildAgreement?, _ context: SessionContext, _ turn: Turn
+            _ template: ChildTemplate, _ notifies: [NotifyPayload], replacing old: ChildAgreement?,
+            _ context: SessionContext, resources: Int
         ) throws(Rejection) -> ResourceMembership {
             if let old { return ResourceMembership(replacing: old, notifies) }
-            let membership = ResourceMembership(template, local: local, remote: remote, notifies, context, turn)
+            let membership = ResourceMembership(template, local: local, remote: remote, notifies, context, resources: resources)
             if let membership { return membership }
             throw Rejection(
                 notify: NotifyPayload(.tsMaxQueue),
                 refusal: .planeRefused(
-                    reason: "there is a Child SA for each of our \(turn.configuration.resources) workers"),
+                    reason: "there is a Child SA for each of our \(resources) workers"),
                 child: template.name)
         }
 
-        func selectorsDisjoint(_ offered: Offered) -> Rejection {
+        func selectorsDisjoint(_ template: ChildTemplate, _ offered: Offered) -> Rejection {
             Rejection(
                 notify: NotifyPayload(.tsUnacceptable),
                 refusal: .selectorsDisjoint(

@@ -12,8 +12,9 @@ import WireFormat
 struct ChildInstallation {
     /// The number that it will have.
     let id: ChildSAID
+    private let terms: Held<ChildAgreement>
     /// What was agreed.
-    let agreement: ChildAgreement
+    var agreement: ChildAgreement { terms.wrappedValue }
     private let inboundKeys: PacketKeys
     private let outboundKeys: PacketKeys
     private let weInitiated: Bool
@@ -21,15 +22,16 @@ struct ChildInstallation {
     /// Derives the keys; nil when the algorithms do not make a protection. `weInitiated` is about the exchange, not
     /// about the IKE SA.
     init?(
-        _ agreement: ChildAgreement, _ keys: SessionKeys, sharedSecret: SecretBytes? = nil,
-        further: [SecretBytes] = [], initiatorNonce: [UInt8], responderNonce: [UInt8], weInitiated: Bool, _ turn: Turn
+        _ terms: Held<ChildAgreement>, _ keys: SessionKeys, sharedSecret: SecretBytes? = nil,
+        further: [SecretBytes] = [], initiatorNonce: [UInt8], responderNonce: [UInt8], weInitiated: Bool,
+        _ tables: EndpointTables
     ) {
         let derived = KeySchedule.childKeys(
-            agreement.proposal, prf: keys.suite.prf, derivation: keys.derivation, sharedSecret: sharedSecret,
+            terms.wrappedValue.proposal, prf: keys.suite.prf, derivation: keys.derivation, sharedSecret: sharedSecret,
             further: further, initiatorNonce: initiatorNonce, responderNonce: responderNonce)
         guard let derived else { return nil }
-        id = turn.tables.newChildSAID()
-        self.agreement = agreement
+        id = tables.newChildSAID()
+        self.terms = terms
         self.weInitiated = weInitiated
         // The initiator's keys protect what the initiator sends (RFC 7296 §2.17).
         inboundKeys = weInitiated ? derived.responder : derived.initiator
@@ -57,21 +59,21 @@ struct ChildInstallation {
         let number = turn.tables.protections.enter(
             agreement, of: context.connection.name, number: before ?? id.rawValue)
         var child = ChildSA(
-            id: id, agreement: agreement, encapsulation: context.encapsulation,
+            id: id, terms: terms, encapsulation: context.encapsulation,
             state: takesOver ? .installed : .rekeyed, installed: turn.now, rekeyDue: takesOver ? rekeyTime : nil,
             expires: lifeTime > .zero ? turn.now + lifeTime : nil, isProtecting: false, protection: number)
         child.predecessor = predecessor
-        context.heldSPIs.removeAll { $0 == agreement.inboundSPI }
+        context.heldSPIs = context.heldSPIs.filter { $0 != agreement.inboundSPI }
         context.children.add(child)
         if takesOver, predecessor == nil { context.lead(to: id, &turn) }
         context.timers.set(.childExpiry(id), to: child.expires)
         context.timers.set(.childRekey(id), to: child.rekeyDue)
         context.watchUse(of: child)
-        context.wanted.removeAll { $0 == agreement.template.name }
+        if !context.wanted.isEmpty { context.wanted = context.wanted.filter { $0 != agreement.template.name } }
         turn.tables.refusals.clear(context.connection.name)
         turn.tables.acquires.cameUp(context.connection.name, agreement.template.name)
         context.publish(.childInstalled(child.summary), &turn)
-        if weInitiated, takesOver { context.wantMore(like: child, turn) }
+        if weInitiated, takesOver { context.wantMore(like: child, resources: turn.configuration.resources) }
     }
 
     private func association(
@@ -134,14 +136,15 @@ extension SessionContext {
 
     /// Packets go to this Child SA from now on: the newest policy decides, so they change over between one and the next.
     func lead(to id: ChildSAID, _ turn: inout Turn) {
-        guard let agreement = children.child(id)?.agreement else { return }
+        guard let terms = children.child(id)?.terms else { return }
         children.update(id) {
             $0.isProtecting = true
             $0.predecessor = nil
         }
         turn.plane(
             .protect(
-                id, local: agreement.localSelectors, remote: agreement.remoteSelectors, spi: agreement.outboundSPI))
+                id, local: terms.wrappedValue.localSelectors, remote: terms.wrappedValue.remoteSelectors,
+                spi: terms.wrappedValue.outboundSPI))
     }
 
     /// Takes a Child SA out of the data plane and forgets it.

@@ -43,13 +43,13 @@ struct ChildOffer {
         guard let spi = context.takeSPI(&turn) else { return nil }
         self.template = template
         self.spi = spi
-        proposals = withKeyExchange ? possible : possible.map { $0.withoutKeyExchange }.unique
+        proposals = withKeyExchange ? possible : possible.withoutKeyExchange
         localSelectors = template.localSelectors.flatMap { $0.resolved(for: context.localHosts) }
         remoteSelectors = template.remoteSelectors.flatMap { $0.resolved(for: context.remoteHosts) }
         let isHostToHost = TransportMode.isHostToHost(local: localSelectors, remote: remoteSelectors, context.path)
         mode = isHostToHost ? template.mode : .tunnel
         compressionIndex = context.compressionIndex(template, proposals, &turn)
-        announcesResources = template.announcesResources(turn)
+        announcesResources = template.announcesResources(turn.configuration.resources)
     }
 
     /// An offer in place of a Child SA: the same packets in the same way (RFC 7296 §2.9.2); nil when all SPIs are in use.
@@ -132,14 +132,14 @@ extension SessionContext {
     /// Takes an inbound SPI; nil when all are in use. It is given back with the IKE SA at the latest.
     func takeSPI(_ turn: inout Turn) -> UInt32? {
         guard let spi = turn.tables.spis.allocate(&turn.environment.entropy) else { return nil }
-        heldSPIs.append(spi)
+        heldSPIs = heldSPIs + [spi]
         return spi
     }
 
     /// Gives an inbound SPI back that no Child SA has.
     func giveBackSPI(_ spi: UInt32, _ turn: inout Turn) {
-        guard let index = heldSPIs.firstIndex(of: spi) else { return }
-        heldSPIs.remove(at: index)
+        guard heldSPIs.contains(spi) else { return }
+        heldSPIs = heldSPIs.filter { $0 != spi }
         turn.tables.spis.release(spi)
     }
 
@@ -156,18 +156,23 @@ extension SessionContext {
 extension Proposal {
     /// Without key exchange methods, as IKE_AUTH needs it.
     var withoutKeyExchange: Proposal {
-        Proposal(securityProtocol, transforms.filter { $0.keyExchangeMethod.type != .keyExchange })
+        guard hasKeyExchange else { return self }
+        return Proposal(securityProtocol, transforms.filter { $0.keyExchangeMethod.type != .keyExchange })
     }
+
+    /// Whether a key exchange is in it, of the first kind or an additional one.
+    fileprivate var hasKeyExchange: Bool { transforms.contains { $0.keyExchangeMethod.type == .keyExchange } }
 
     /// Whether there is an additional key exchange in it.
     var hasAdditionalKeyExchange: Bool { transforms.contains { $0.type.additionalKeyExchange != nil } }
 }
 
 extension [Proposal] {
-    /// Each proposal once, in order.
-    var unique: [Proposal] {
+    /// Without key exchange methods, each proposal once, in order.
+    var withoutKeyExchange: [Proposal] {
+        guard count > 1 || contains(where: \.hasKeyExchange) else { return self }
         var result: [Proposal] = []
-        for proposal in self where !result.contains(proposal) { result.append(proposal) }
+        for proposal in self.map(\.withoutKeyExchange) where !result.contains(proposal) { result.append(proposal) }
         return result
     }
 }

@@ -45,8 +45,10 @@ struct ChildAgreement: Hashable {
 struct ChildSA: Hashable {
     /// Its number.
     let id: ChildSAID
+    /// What was agreed, which is large and handed on often.
+    let terms: Held<ChildAgreement>
     /// What was agreed.
-    let agreement: ChildAgreement
+    var agreement: ChildAgreement { terms.wrappedValue }
     /// How its packets travel.
     var encapsulation: SecurityAssociation.Encapsulation
     /// The state.

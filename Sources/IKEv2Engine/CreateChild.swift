@@ -188,8 +188,8 @@ struct CreateChild: Exchange {
             return
         }
         let installation = ChildInstallation(
-            agreed, keys, sharedSecret: secrets.first, further: Array(secrets.dropFirst()), initiatorNonce: nonce,
-            responderNonce: child.nonce.nonce, weInitiated: true, turn)
+            Held(wrappedValue: agreed), keys, sharedSecret: secrets.first, further: Array(secrets.dropFirst()), initiatorNonce: nonce,
+            responderNonce: child.nonce.nonce, weInitiated: true, turn.tables)
         guard let installation else {
             abandon(
                 .choseWhatWasNotOffered(what: "a proposal without keys"), peerInstalledIt: true, context, &turn)

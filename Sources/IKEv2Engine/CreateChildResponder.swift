@@ -108,8 +108,8 @@ enum CreateChildResponder {
             return Answer(payloads: CreateChildSA.Response.child(answer).payloads, followup: followup)
         }
         let installation = ChildInstallation(
-            choice.agreement, keys, sharedSecret: secret, initiatorNonce: child.nonce.nonce, responderNonce: nonce,
-            weInitiated: false, turn)
+            choice.terms, keys, sharedSecret: secret, initiatorNonce: child.nonce.nonce, responderNonce: nonce,
+            weInitiated: false, turn.tables)
         let answer = CreateChildSA.Child(
             negotiation: choice.negotiation, nonce: NoncePayload(nonce), keyExchange: publicValue,
             notifies: choice.notifies)

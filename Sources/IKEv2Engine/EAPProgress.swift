@@ -29,12 +29,14 @@ struct EAPProgress {
     /// How long its proof is worth something; nil for as long as the configuration says.
     var lifetime: Interval?
 
-    /// Takes note of what somebody who knows the peer says of it. A later round that says nothing takes nothing back.
-    mutating func heed(_ outcome: EAPOutcome) {
-        peer = outcome.identity ?? peer
-        if !outcome.addresses.isEmpty { addresses = outcome.addresses }
-        if !outcome.attributes.isEmpty { attributes = outcome.attributes }
-        lifetime = outcome.lifetime ?? lifetime
+    /// The same with what somebody who knows the peer says of it. A later round that says nothing takes nothing back.
+    func heeding(_ outcome: EAPOutcome) -> EAPProgress {
+        var next = self
+        next.peer = outcome.identity ?? peer
+        if !outcome.addresses.isEmpty { next.addresses = outcome.addresses }
+        if !outcome.attributes.isEmpty { next.attributes = outcome.attributes }
+        next.lifetime = outcome.lifetime ?? lifetime
+        return next
     }
 }
 

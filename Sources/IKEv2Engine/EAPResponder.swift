@@ -319,7 +319,7 @@ struct EAPResponder: ~Copyable {
             throw .unauthenticated(error)
         }
         context.closeEAP(&turn)
-        context.eap.heed(outcome)
+        context.eap = context.eap.heeding(outcome)
         if let certificate = outcome.certificate {
             context.remoteCertificate = certificate
             context.publish(.peerCertified(certificate), &turn)

@@ -152,7 +152,7 @@ extension IKEv2Endpoint {
             case .connection(let name) where context.connection.name == name: end(session, &turn)
             case .ikeSA(let id) where context.id == id: end(session, &turn)
             case .child(let name, let connection) where connection ?? context.connection.name == context.connection.name:
-                context.wanted.removeAll { $0 == name }
+                context.wanted = context.wanted.filter { $0 != name }
                 context.agenda.drop { $0 == .createChild(name) }
                 for child in context.children.all where child.agreement.template.name == name {
                     session.intend(.deleteChild(child.id, .asked), &turn)

@@ -174,7 +174,7 @@ struct RefusalLog {
     }
 
     /// It came up: the reason is history.
-    mutating func clear(_ connection: String) { byConnection[connection] = nil }
+    mutating func clear(_ connection: String) { if !byConnection.isEmpty { byConnection[connection] = nil } }
 
     /// Forgets connections that are configured no longer.
     mutating func keep(_ names: Set<String>) { byConnection = byConnection.filter { names.contains($0.key) } }

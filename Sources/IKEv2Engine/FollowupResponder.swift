@@ -72,8 +72,8 @@ final class FollowupResponder {
                 return CreateChildResponder.Answer(payloads: [.notify(NotifyPayload(.temporaryFailure))])
             }
             let installation = ChildInstallation(
-                agreement, keys, sharedSecret: secrets[0], further: Array(secrets.dropFirst()),
-                initiatorNonce: nonces[0], responderNonce: nonces[1], weInitiated: false, turn)
+                Held(wrappedValue: agreement), keys, sharedSecret: secrets[0], further: Array(secrets.dropFirst()),
+                initiatorNonce: nonces[0], responderNonce: nonces[1], weInitiated: false, turn.tables)
             var result = CreateChildResponder.Answer(payloads: [], installation: installation)
             result.old = id
             if verdict == .answerAndContest, let id, let installation {

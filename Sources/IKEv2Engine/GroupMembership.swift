@@ -10,7 +10,7 @@ extension SessionContext {
     /// two ends in the same way and has such a group. Who is in none gets nothing.
     func heedGroups(_ outcome: EAPOutcome, _ local: Identity, _ remote: Identity, _ turn: Turn) throws(Refusal) {
         guard !connection.admits(outcome.groups) else { return }
-        let others = candidates(turn).filter { candidate in
+        let others = candidates(turn.tables).filter { candidate in
             let other = candidate.connection
             return other.name != connection.name && other.admits(outcome.groups) && !other.remote.groups.isEmpty
                 && other.remote.method == .eap && other.remote.eap.isRelayed == connection.remote.eap.isRelayed

@@ -10,3 +10,11 @@ final class Held<Value> {
         self.wrappedValue = wrappedValue
     }
 }
+
+extension Held: Equatable where Value: Equatable {
+    static func == (left: Held, right: Held) -> Bool { left === right || left.wrappedValue == right.wrappedValue }
+}
+
+extension Held: Hashable where Value: Hashable {
+    func hash(into hasher: inout Hasher) { hasher.combine(wrappedValue) }
+}

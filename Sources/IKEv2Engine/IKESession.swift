@@ -15,6 +15,8 @@ final class IKESession {
     /// What all phases share.
     let context: SessionContext
     private var phase: Phase
+    /// How far the phase was after the last input. What others ask for is this: an input holds the phase while it lasts.
+    private var stage: Phase.Stage
     private var hasFinished = false
     private var registered: (local: Identity, remote: Identity)?
 
@@ -26,11 +28,12 @@ final class IKESession {
         /// What the request is recognised by.
         let key: InitiationKey
         /// The answer; empty when the peer has moved on.
-        var response: [UInt8]
+        let response: [UInt8]
     }
 
     private init(_ context: SessionContext, _ phase: consuming Phase) {
         self.context = context
+        stage = phase.stage
         self.phase = phase
     }
 
@@ -90,13 +93,13 @@ final class IKESession {
     }
 
     /// Whether it is neither established nor at its end.
-    var isConnecting: Bool { phase.isConnecting }
+    var isConnecting: Bool { stage == .connecting }
 
     /// Whether both have proved who they are.
-    var isEstablished: Bool { phase.isEstablished }
+    var isEstablished: Bool { stage == .established }
 
     /// Whether it is over.
-    var isOver: Bool { phase.isOver }
+    var isOver: Bool { stage == .over }
 
     /// A message came that is addressed to it.
     func receive(_ message: ReceivedMessage, _ arrival: Arrival, _ turn: inout Turn) {
@@ -113,6 +116,8 @@ final class IKESession {
             context.sideAnswered(answer, &turn)
             phase.proceed(context, &turn)
         } else if context.question == ticket {
+            // Its number went with the answer.
+            context.question = nil
             phase.answer(answer, context, &turn)
         }
         settle(&turn)
@@ -120,7 +125,7 @@ final class IKESession {
 
     /// Time has passed.
     func deadline(_ turn: inout Turn) {
-        while !hasFinished, !phase.isOver, let timer = context.timers.popDue(turn.now) {
+        while !hasFinished, phase.stage != .over, let timer = context.timers.popDue(turn.now) {
             switch timer {
             case .retransmission:
                 if let refusal = context.retransmit(&turn) { phase.gaveUp(refusal, context, &turn) }
@@ -180,7 +185,9 @@ final class IKESession {
     /// Brings children up: now when it is established, else with it. Those that are up already are left alone.
     func want(_ children: [String], _ turn: inout Turn) {
         guard isEstablished else {
-            for name in children where !context.wanted.contains(name) { context.wanted.append(name) }
+            var wanted = context.wanted
+            for name in children where !wanted.contains(name) { wanted.append(name) }
+            context.wanted = wanted
             return
         }
         for name in children where !context.children.hasLive(named: name) {
@@ -220,17 +227,19 @@ final class IKESession {
 
     private func settle(_ turn: inout Turn) {
         guard !hasFinished else { return }
-        if !phase.isConnecting, initiation?.response.isEmpty == false {
-            initiation?.response = []
+        let stage = phase.stage
+        self.stage = stage
+        if stage != .connecting, initiation?.response.isEmpty == false {
+            initiation = initiation.map { Initiation(key: $0.key, response: []) }
             turn.tables.governor.closed(context.id)
         }
-        if phase.isEstablished, registered == nil, let local = context.localIdentity,
+        if stage == .established, registered == nil, let local = context.localIdentity,
             let remote = context.provenIdentity
         {
             registered = (local, remote)
             turn.tables.enter(context.id, local: local, remote: remote)
         }
-        if let reason = phase.closeReason {
+        if stage == .over, let reason = phase.closeReason {
             finish(reason, &turn)
         } else {
             context.timers.set(.retransmission, to: context.requests.deadline)
@@ -246,7 +255,7 @@ final class IKESession {
         if let rival = context.ikeRival?.session {
             // It never came to be more than a try.
             rival.abandon(reason, &turn)
-            context.newcomers.append(rival)
+            context.announce(rival)
             context.ikeRival = nil
         }
         for child in context.children.all {

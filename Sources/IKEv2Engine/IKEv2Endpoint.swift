@@ -100,7 +100,7 @@ public final class IKEv2Endpoint {
 
     /// When ``Input/deadline`` is due; nil when nothing waits.
     public var nextDeadline: Instant? {
-        [deadlines.earliest, tables.retries.earliest, tables.reticence.due].compactMap { $0 }.min()
+        Instant.earlier(deadlines.earliest, Instant.earlier(tables.retries.earliest, tables.reticence.due))
     }
 
     /// All IKE SAs, the oldest first.
@@ -263,7 +263,7 @@ public final class IKEv2Endpoint {
                 repeatLastWords(header, ownSPI, arrival, &turn)
                 return
             }
-            let message = try ReceivedMessage(parsing: datagram.bytes)
+            let message = try ReceivedMessage(header, parsing: datagram.bytes)
             session.receive(message, arrival, &turn)
             after(session, &turn)
         } catch {
@@ -349,7 +349,7 @@ public final class IKEv2Endpoint {
         }
         let request: IKESAInit.Request
         do throws(GrammarError) {
-            let message = try Message(parsing: arrival.bytes)
+            let message = try Message(header, parsing: arrival.bytes)
             request = try IKESAInit.Request(message)
             turn.count(header, isSent: false)
             turn.publish(message: .received(message.description, bytes: arrival.byteCount, arrival.path))

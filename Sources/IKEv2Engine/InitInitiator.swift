@@ -215,9 +215,11 @@ struct InitInitiator: ~Copyable {
         context.publish(.natDetected(local: context.nat.isLocal, remote: context.nat.isRemote), &turn)
         context.takeExtensions(answer.notifies)
         context.rounds.isSpoken = answer.notifies.contains(.multipleAuthSupported)
-        context.signatures.learn(answer.notifies)
-        context.signatures.learn(answer.certificateRequests)
-        context.signatures.learnMethods(answer.notifies)
+        context.signatures = context.signatures.after {
+            $0.learn(answer.notifies)
+            $0.learn(answer.certificateRequests)
+            $0.learnMethods(answer.notifies)
+        }
         context.floatAsInitiator(&turn)
         let transcript = Transcript(
             request: datagram, response: arrival.bytes, initiatorNonce: request.nonce.nonce,

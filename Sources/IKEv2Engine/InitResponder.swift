@@ -33,6 +33,8 @@ enum InitResponder {
         let number: UInt8
         let suite: KeySchedule.Suite
         let group: Transform
+        /// All connections that suit the path.
+        let candidates: [ConfiguredConnection]
         /// Whether the request has brought a cookie.
         let isProven: Bool
     }
@@ -104,7 +106,7 @@ enum InitResponder {
             return .accept(
                 Acceptance(
                     connection: candidate, proposal: selection.proposal, number: numbers[selection.offeredIndex],
-                    suite: suite, group: group, isProven: isProven))
+                    suite: suite, group: group, candidates: candidates, isProven: isProven))
         }
         return .answer(
             NotifyPayload(.noProposalChosen),
@@ -140,9 +142,9 @@ enum InitResponder {
         notifies += context.answerExtensions(request.notifies)
         let methods = acceptance.proposal.additionalKeyExchanges
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
-        context.signatures.learn(request.notifies)
+        context.signatures = context.signatures.after { $0.learn(request.notifies) }
         context.algorithms = acceptance.proposal
-        let candidates = context.candidates(turn)
+        let candidates = context.candidates(among: acceptance.candidates)
         notifies += context.hashNotifies(for: candidates)
         notifies += SessionContext.roundNotifies(for: candidates)
         let requests = SignatureAgreement.requests(candidates)

@@ -98,7 +98,7 @@ struct IntermediateInitiator: ~Copyable {
         } catch {
             throw .malformed(.ikeIntermediate, error, isResponse: true)
         }
-        context.signatures.learnMethods(response.notifies)
+        context.signatures = context.signatures.after { $0.learnMethods(response.notifies) }
         if let error = response.notifies.firstError {
             throw .refused(
                 .byPeer(

@@ -11,7 +11,8 @@ extension SessionContext {
     /// The proposals of ours that can be used here; empty when AH alone is configured and can't be.
     func possible(_ proposals: [Proposal]) -> [Proposal] {
         let usable = encapsulation == .udp ? proposals.filter { $0.securityProtocol != .ah } : proposals
-        return peerIsStrongSwan ? usable : usable.compactMap { $0.withoutPrivateNumbers }
+        if peerIsStrongSwan || !usable.contains(where: \.hasPrivateNumbers) { return usable }
+        return usable.compactMap { $0.withoutPrivateNumbers }
     }
 }
 

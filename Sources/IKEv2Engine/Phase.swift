@@ -81,19 +81,25 @@ enum Phase: ~Copyable {
         }
     }
 
-    /// Whether it is over.
-    var isOver: Bool {
-        switch self {
-        case .ended: true
-        default: false
-        }
+    /// How far it is.
+    enum Stage {
+        /// Neither established nor at its end.
+        case connecting
+        /// Both have proved who they are.
+        case established
+        /// The peer was told that it is over.
+        case leaving
+        /// It is over.
+        case over
     }
 
-    /// Whether both have proved who they are.
-    var isEstablished: Bool {
+    /// How far it is.
+    var stage: Stage {
         switch self {
-        case .established: true
-        default: false
+        case .established: .established
+        case .leaving: .leaving
+        case .ended: .over
+        default: .connecting
         }
     }
 
@@ -112,16 +118,6 @@ enum Phase: ~Copyable {
             state.keys.write(to: writer)
             writer.optional(state.remainder) { writer.put($0) }
         default: break
-        }
-    }
-
-    /// Whether it is neither established nor at its end.
-    var isConnecting: Bool {
-        switch self {
-        case .established: false
-        case .leaving: false
-        case .ended: false
-        default: true
         }
     }
 

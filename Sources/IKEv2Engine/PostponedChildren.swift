@@ -51,7 +51,7 @@ extension SessionContext {
         if let successor {
             // It was asked of an IKE SA that has been replaced since: the new one takes it up.
             successor.context.agenda.add(.createChild(name))
-            newcomers.append(successor)
+            announce(successor)
             return true
         }
         guard postponed.add(name) else { return false }

@@ -41,7 +41,7 @@ extension SessionContext {
         if time > .zero, reauthentication.expires == nil {
             if reauthentication.isOurs {
                 let due = turn.moment(in: time, less: connection.randTime)
-                reauthentication.due = [due, reauthentication.due].compactMap { $0 }.min()
+                reauthentication.due = Instant.earlier(due, reauthentication.due)
             }
             if connection.overTime > .zero { reauthentication.expires = turn.now + time + connection.overTime }
         }
@@ -50,14 +50,15 @@ extension SessionContext {
 
     private func setReauthenticationTimers() {
         timers.set(.reauthentication, to: reauthentication.due)
-        let expiries = [timers.deadline(of: .ikeExpiry), reauthentication.expires]
-        timers.set(.ikeExpiry, to: expiries.compactMap { $0 }.min())
+        timers.set(.ikeExpiry, to: Instant.earlier(timers.deadline(of: .ikeExpiry), reauthentication.expires))
     }
 
     /// What a responder tells about how long its trust lasts (RFC 4478 §2).
     var lifetimeNotifies: [NotifyPayload] {
-        let times = [connection.reauthTime, eap.lifetime ?? .zero].filter { $0 > .zero }
-        guard let lifetime = times.min() else { return [] }
+        let configured = connection.reauthTime
+        let lifetime = eap.lifetime.flatMap { $0 > .zero && ($0 < configured || configured <= .zero) ? $0 : nil }
+            ?? configured
+        guard lifetime > .zero else { return [] }
         let seconds = UInt32(clamping: lifetime.wholeSeconds)
         return [NotifyPayload(.authLifetime, (0..<4).reversed().map { UInt8(truncatingIfNeeded: seconds >> (8 * $0)) })]
     }
@@ -69,7 +70,7 @@ extension SessionContext {
         let lifetime = max(.seconds(seconds), Self.shortestLifetime)
         let latest = lifetime.scaled(by: 0.9)
         let due = turn.moment(in: latest, less: lifetime.scaled(by: 0.1))
-        reauthentication.due = [due, reauthentication.due].compactMap { $0 }.min()
+        reauthentication.due = Instant.earlier(due, reauthentication.due)
         if established != nil { setReauthenticationTimers() }
     }
 

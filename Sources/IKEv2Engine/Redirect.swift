@@ -28,13 +28,14 @@ struct RedirectTrail {
         var children: [String]
     }
 
-    /// One more; false when it is one too many.
-    mutating func add(from gateway: IPAddress, now: Instant) -> Bool {
-        times.removeAll { $0 + Self.period <= now }
-        guard times.count < Self.most else { return false }
-        times.append(now)
-        from = gateway
-        return true
+    /// The same with one more; nil when it is one too many.
+    func adding(from gateway: IPAddress, now: Instant) -> RedirectTrail? {
+        var next = self
+        next.times.removeAll { $0 + Self.period <= now }
+        guard next.times.count < Self.most else { return nil }
+        next.times.append(now)
+        next.from = gateway
+        return next
     }
 }
 
@@ -75,12 +76,13 @@ extension SessionContext {
                 && (!address.isLoopback || path.remote.address.isLoopback)
             guard isHost else { return .redirectRefused(to: gateway, reason: "that is no gateway's address") }
         }
-        guard redirects.add(from: path.remote.address, now: turn.now) else {
+        guard let trail = redirects.adding(from: path.remote.address, now: turn.now) else {
             return .redirectRefused(
                 to: gateway,
                 reason: "it is the \(RedirectTrail.most + 1)th time within \(RedirectTrail.period.wholeSeconds) seconds"
             )
         }
+        redirects = trail
         return nil
     }
 

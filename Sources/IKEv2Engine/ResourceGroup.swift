@@ -26,19 +26,23 @@ struct ResourceMembership {
     /// That of one that the peer asks for; nil when there are as many as may be (RFC 9611 §5.2).
     init?(
         _ template: ChildTemplate, local: [TrafficSelector], remote: [TrafficSelector], _ notifies: [NotifyPayload],
-        _ context: SessionContext, _ turn: Turn
+        _ context: SessionContext, resources: Int
     ) {
-        isGrouped = template.announcesResources(turn) && notifies.contains(.saResourceInfo)
+        isGrouped = template.announcesResources(resources) && notifies.contains(.saResourceInfo)
+        guard isGrouped else {
+            resource = nil
+            return
+        }
         let first = context.children.all.first {
             $0.isLive && $0.agreement.isGrouped && $0.agreement.resource == nil
                 && $0.agreement.template.name == template.name && $0.agreement.localSelectors == local
                 && $0.agreement.remoteSelectors == remote
         }
-        guard isGrouped, let first else {
+        guard let first else {
             resource = nil
             return
         }
-        guard let free = context.freeResource(like: first.agreement, of: turn.configuration.resources) else {
+        guard let free = context.freeResource(like: first.agreement, of: resources) else {
             return nil
         }
         resource = free
@@ -56,7 +60,7 @@ extension NotifyPayload {
 
 extension ChildTemplate {
     /// Whether we say that there may be several Child SAs of it.
-    func announcesResources(_ turn: Turn) -> Bool { usesPerResourceSAs && turn.configuration.resources > 1 }
+    func announcesResources(_ resources: Int) -> Bool { usesPerResourceSAs && resources > 1 }
 }
 
 extension ChildSA {
@@ -74,9 +78,9 @@ extension SessionContext {
     }
 
     /// A Child SA is up that we asked for: when it is one of several, the next is asked for.
-    func wantMore(like child: ChildSA, _ turn: Turn) {
+    func wantMore(like child: ChildSA, resources: Int) {
         guard child.agreement.isGrouped,
-            freeResource(like: child.agreement, of: turn.configuration.resources) != nil
+            freeResource(like: child.agreement, of: resources) != nil
         else { return }
         agenda.add(.createBeside(child.id))
     }

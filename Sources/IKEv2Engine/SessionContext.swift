@@ -125,7 +125,18 @@ final class SessionContext {
     /// When it is to be replaced.
     var rekeyDue: Instant?
     /// What is waited for.
-    var timers = DeadlineList<SessionTimer>()
+    var timers: DeadlineList<SessionTimer> {
+        get { pendingTimers }
+        _modify {
+            // Out of its place while it is changed: an access that lasts for a call is watched at run time, and so is
+            // every other access then.
+            var list = DeadlineList<SessionTimer>()
+            swap(&list, &pendingTimers)
+            defer { swap(&list, &pendingTimers) }
+            yield &list
+        }
+    }
+    private var pendingTimers = DeadlineList<SessionTimer>()
     /// The state that people see.
     private(set) var state: IKESAState = .created
     /// What NAT detection found.

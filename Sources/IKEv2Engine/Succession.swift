@@ -45,7 +45,7 @@ extension SessionContext {
 
     /// Our replacement is agreed on.
     func replaceIKESA(_ next: IKESession, nonces: [[UInt8]], _ turn: inout Turn) {
-        newcomers.append(next)
+        announce(next)
         guard !isReplaced else {
             // The peer uses its own already.
             next.context.isReplaced = true
@@ -66,7 +66,7 @@ extension SessionContext {
             rival.session.context.isReplaced = true
             rival.session.context.awaitsContest = false
             rival.session.context.timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
-            newcomers.append(rival.session)
+            announce(rival.session)
         } else {
             next.context.isReplaced = true
             next.context.agenda.add(.deleteIKESA(.replaced))
@@ -81,7 +81,7 @@ extension SessionContext {
             next.context.awaitsContest = true
             next.context.predecessor = self
             ikeRival = IKERival(session: next, nonces: nonces)
-            newcomers.append(next)
+            announce(next)
         } else {
             handOver(to: next, &turn)
             timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
@@ -112,7 +112,7 @@ extension SessionContext {
         old.ikeRival = nil
         old.handOver(to: rival.session, &turn)
         old.timers.set(.ikeExpiry, to: turn.now + Self.successionPause)
-        newcomers += old.takeNewcomers()
+        newcomers = newcomers + old.takeNewcomers()
     }
 
     /// Nothing will come of our own replacement; the peer's takes over, if there is one.
@@ -122,6 +122,9 @@ extension SessionContext {
         handOver(to: rival.session, &turn)
         return true
     }
+
+    /// The endpoint has to look at this IKE SA.
+    func announce(_ session: IKESession) { newcomers = newcomers + [session] }
 
     /// Takes out the IKE SAs that the endpoint has to look at.
     func takeNewcomers() -> [IKESession] {
@@ -135,7 +138,7 @@ extension SessionContext {
         next.awaitsContest = false
         isReplaced = true
         successor = session
-        if !newcomers.contains(where: { $0 === session }) { newcomers.append(session) }
+        if !newcomers.contains(where: { $0 === session }) { announce(session) }
         for child in children.all {
             next.children.add(child)
             // Sooner than it was meant to be, when limits or a failure have put it so.
@@ -149,7 +152,7 @@ extension SessionContext {
             next.timers.set(
                 .childRekey(child.id),
                 to: child.state == .installed
-                    ? [planned, child.rekeyDue].compactMap { $0 }.min().map { max($0, soonest) } : nil)
+                    ? Instant.earlier(planned, child.rekeyDue).map { max($0, soonest) } : nil)
         }
         children = ChildTable()
         if let pendingSPI { giveBackSPI(pendingSPI, &turn) }
@@ -161,9 +164,9 @@ extension SessionContext {
         case .childUse(let child)?: next.timers.set(.childInactivity(child), to: turn.now + Self.rekeyPause)
         case .lastUse?, nil: break
         }
-        next.heldSPIs += heldSPIs
+        next.heldSPIs = next.heldSPIs + heldSPIs
         heldSPIs = []
-        next.wanted += wanted
+        next.wanted = next.wanted + wanted
         wanted = []
         for intent in agenda.intents where !intent.endsWithIKESA { next.agenda.add(intent) }
         agenda.drop { if case .deleteIKESA = $0 { false } else { true } }

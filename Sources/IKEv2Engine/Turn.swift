@@ -34,15 +34,13 @@ struct Turn {
         _ kind: Event.Kind, ikeSA: IKESAID? = nil, connection: String? = nil, peer: IPAddress? = nil,
         ofStranger: Bool = false
     ) {
-        var event = Event(time: now, ikeSA: ikeSA, connection: connection, kind: kind)
-        event.peer = peer
-        if ofStranger, kind.isTold { hush(&event) }
-        effects.append(.publish(event))
-    }
-
-    /// Leaves an event to the counters when there were too many like it.
-    private mutating func hush(_ event: inout Event) {
-        event.isForCountersOnly = !tables.reticence.tells(event.kind, now: now)
+        // Left to the counters when there were too many like it.
+        let isHushed = ofStranger && kind.isTold && !tables.reticence.tells(kind, now: now)
+        effects.append(
+            .publish(
+                Event(
+                    time: now, ikeSA: ikeSA, connection: connection, kind: kind, peer: peer,
+                    isForCountersOnly: isHushed)))
     }
 
     /// Says how much was left out, when it is time.
@@ -69,10 +67,10 @@ struct Turn {
         _ refusal: Refusal, child: String? = nil, ikeSA: IKESAID? = nil, connection: String?, peer: IPAddress? = nil,
         ofStranger: Bool = false
     ) {
-        var event = Event(
-            time: now, ikeSA: ikeSA, connection: connection, kind: .refused(refusal, child: child))
-        event.peer = peer
-        if ofStranger { hush(&event) }
+        let kind = Event.Kind.refused(refusal, child: child)
+        let event = Event(
+            time: now, ikeSA: ikeSA, connection: connection, kind: kind, peer: peer,
+            isForCountersOnly: ofStranger && !tables.reticence.tells(kind, now: now))
         tables.refusals.record(event, refusal)
         effects.append(.publish(event))
     }

@@ -76,6 +76,8 @@ public enum AlgorithmRegistry {
         }
     }
     private static let buckets = 64
+    /// The first number for private use in each of IANA's registries of transforms.
+    private static let privateUse: UInt16 = 1024
 
     /// The first with these numbers, as a place in ``algorithms``. An additional key exchange has the algorithm of its
     /// method, whose own numbers are those of the first.
@@ -111,7 +113,7 @@ public enum AlgorithmRegistry {
 
     /// ``Algorithm/needsPeerVendor`` of the algorithm with these numbers; false when there is none.
     public static func needsPeerVendor(_ transform: Transform) -> Bool {
-        place(of: transform).map { algorithms[$0].needsPeerVendor } ?? false
+        transform.id >= privateUse && (place(of: transform).map { algorithms[$0].needsPeerVendor } ?? false)
     }
 
     /// How the algorithm with these numbers is carried out.

@@ -52,11 +52,12 @@ public struct WireWriter: Sendable {
 
     /// Appends a 16-bit length, then the body. The length counts the body and `overhead` octets more (negative to count
     /// fewer): a payload header's own four octets, for example.
+    @inlinable
     public mutating func lengthPrefixed16(overhead: Int = 0, _ body: (inout WireWriter) -> Void) {
-        let position = bytes.count
+        let position = count
         uint16(0)
         body(&self)
-        patch16(at: position, bytes.count - position - 2 + overhead)
+        patch16(at: position, count - position - 2 + overhead)
     }
 
     /// Overwrites the two octets at `position`; remembers when `value` does not fit.

@@ -43,12 +43,12 @@ public struct NotifyPayload: PayloadBody {
 
     /// Appends the body. An SPI above 255 octets can't be counted: the rest of it is left out.
     public func write(into writer: inout WireWriter) {
-        let spi = spi.prefix(255)
+        let spi = spi.span.extracting(first: 255)
         writer.uint8(securityProtocol?.rawValue ?? 0)
         writer.uint8(UInt8(truncatingIfNeeded: spi.count))
         writer.uint16(type.rawValue)
         writer.append(spi)
-        writer.append(data)
+        writer.append(data.span)
     }
 
     /// The SPI as a number; nil when it doesn't have 4 octets.

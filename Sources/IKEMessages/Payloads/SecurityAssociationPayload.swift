@@ -94,32 +94,33 @@ public struct SecurityAssociationPayload: PayloadBody {
 
     /// Appends the body. What can't be counted in one octet (an SPI or a list of transforms above 255) is left out.
     public func write(into writer: inout WireWriter) {
-        for (index, proposal) in proposals.enumerated() {
+        for index in proposals.indices {
             writer.uint8(index + 1 < proposals.count ? 2 : 0)
             writer.uint8(0)
-            writer.lengthPrefixed16(overhead: 4) { writer in Self.write(proposal, into: &writer) }
+            writer.lengthPrefixed16(overhead: 4) { writer in Self.write(proposals[index], into: &writer) }
         }
     }
 
     private static func write(_ proposal: WireProposal, into writer: inout WireWriter) {
-        let spi = proposal.spi.prefix(255)
-        let transforms = proposal.transforms.prefix(255)
+        let spi = proposal.spi.span.extracting(first: 255)
+        let count = min(proposal.transforms.count, 255)
         writer.uint8(proposal.number)
         writer.uint8(proposal.securityProtocol.rawValue)
         writer.uint8(UInt8(truncatingIfNeeded: spi.count))
-        writer.uint8(UInt8(truncatingIfNeeded: transforms.count))
+        writer.uint8(UInt8(truncatingIfNeeded: count))
         writer.append(spi)
-        for (index, entry) in transforms.enumerated() {
-            writer.uint8(index + 1 < transforms.count ? 3 : 0)
+        for index in 0..<count {
+            writer.uint8(index + 1 < count ? 3 : 0)
             writer.uint8(0)
             writer.lengthPrefixed16(overhead: 4) { writer in
-                writer.uint8(entry.transform.type.rawValue)
+                let transform = proposal.transforms[index].transform
+                writer.uint8(transform.type.rawValue)
                 writer.uint8(0)
-                writer.uint16(entry.transform.id)
-                if let bits = entry.transform.keyBits {
-                    TransformAttribute(type: TransformAttribute.keyLength, value: .short(bits)).write(into: &writer)
+                writer.uint16(transform.id)
+                if let bits = transform.keyBits {
+                    TransformAttribute.writeKeyLength(bits, into: &writer)
                 }
-                for attribute in entry.unknownAttributes { attribute.write(into: &writer) }
+                for attribute in proposal.transforms[index].unknownAttributes { attribute.write(into: &writer) }
             }
         }
     }

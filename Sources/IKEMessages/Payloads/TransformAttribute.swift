@@ -31,6 +31,12 @@ public struct TransformAttribute: Hashable, Sendable {
         value = head & 0x8000 != 0 ? .short(field) : .long(try reader.bytes(Int(field), "attribute value"))
     }
 
+    /// Appends a key length.
+    static func writeKeyLength(_ bits: UInt16, into writer: inout WireWriter) {
+        writer.uint16(keyLength | 0x8000)
+        writer.uint16(bits)
+    }
+
     func write(into writer: inout WireWriter) {
         switch value {
         case .short(let number):
