@@ -17,9 +17,9 @@ public struct VolumeLifetime: Hashable, Sendable {
         }
 
         /// After how much it is replaced, with `chance` from 0 to 1; nil never.
-        public func soft(chance: Double) -> UInt64? {
+        public func soft(chance: @autoclosure () -> Double) -> UInt64? {
             guard rekey > 0 else { return nil }
-            let share = Double(min(random, rekey)) * min(max(chance, 0), 1)
+            let share = Double(min(random, rekey)) * min(max(chance(), 0), 1)
             // At least one packet goes through every SA, else it would be replaced for ever.
             return max(rekey - min(UInt64(share), rekey), 1)
         }
@@ -39,12 +39,14 @@ public struct VolumeLifetime: Hashable, Sendable {
         self.packets = packets
     }
 
-    /// The limits of one SA, with two numbers from 0 to 1 that chance gave.
-    public func limits(bytesChance: Double, packetsChance: Double) -> VolumeLimits {
+    /// The limits of one SA, with a number from 0 to 1 of chance for each that has any.
+    public func limits(
+        bytesChance: @autoclosure () -> Double, packetsChance: @autoclosure () -> Double
+    ) -> VolumeLimits {
         var limits = VolumeLimits()
-        limits.softBytes = bytes.soft(chance: bytesChance)
+        limits.softBytes = bytes.soft(chance: bytesChance())
         limits.hardBytes = bytes.hard
-        limits.softPackets = packets.soft(chance: packetsChance)
+        limits.softPackets = packets.soft(chance: packetsChance())
         limits.hardPackets = packets.hard
         return limits
     }

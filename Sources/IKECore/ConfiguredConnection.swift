@@ -16,6 +16,8 @@ public final class ConfiguredConnection: Sendable {
     public let tunnels: [ChildTemplate]
     /// Whether it names policies only, and no peer can mean it.
     public let isPolicyOnly: Bool
+    /// Whether AH is offered for any child.
+    public let offersAH: Bool
     /// Whether any end signs.
     public let usesSignatures: Bool
     /// Whether the peer signs.
@@ -35,6 +37,9 @@ public final class ConfiguredConnection: Sendable {
             connection.children.contains { $0.shunt != nil }
             ? connection.children.filter { $0.shunt == nil } : connection.children
         isPolicyOnly = connection.isPolicyOnly
+        offersAH = connection.children.contains { child in
+            child.proposals.contains { $0.securityProtocol == .ah }
+        }
         demandsSignatures = ([connection.remote] + connection.furtherRemote).contains { $0.method == .publicKey }
         usesSignatures =
             demandsSignatures || ([connection.local] + connection.furtherLocal).contains { $0.method == .publicKey }

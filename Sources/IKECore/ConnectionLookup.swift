@@ -18,18 +18,21 @@ public struct ConnectionLookup: Sendable {
 
     /// The same among the connections at `places`, which are in the configuration's order.
     static func candidates(
-        among places: some Sequence<Int>, of connections: [ConfiguredConnection], for path: Path
+        among places: some Collection<Int>, of connections: [ConfiguredConnection], for path: Path
     ) -> [ConfiguredConnection] {
-        var fitting: [Rank] = []
-        for place in places {
-            let connection = connections[place].connection
-            guard let remote = specificity(connection.remoteAddresses, path.remote.address),
-                let local = specificity(connection.localAddresses, path.local.address), !connections[place].isPolicyOnly
-            else { continue }
-            fitting.append(Rank(identity: 0, remote: remote, local: local, index: place))
+        if places.count == 1, let place = places.first {
+            return rank(place, connections[place], path) == nil ? [] : [connections[place]]
         }
-        if fitting.count > 1 { fitting.sort() }
-        return fitting.map { connections[$0.index] }
+        return places.compactMap { rank($0, connections[$0], path) }.sorted().map { connections[$0.index] }
+    }
+
+    /// How closely a connection fits `path`; nil when it does not.
+    private static func rank(_ place: Int, _ configured: ConfiguredConnection, _ path: Path) -> Rank? {
+        guard !configured.isPolicyOnly,
+            let remote = specificity(configured.connection.remoteAddresses, path.remote.address),
+            let local = specificity(configured.connection.localAddresses, path.local.address)
+        else { return nil }
+        return Rank(identity: 0, remote: remote, local: local, index: place)
     }
 
     /// How the identities of IKE_AUTH pick one of the candidates.

@@ -8,7 +8,7 @@ public import NetworkTypes
 /// business, and who has to make room is told it by the endpoint.
 ///
 /// A source is an IPv4 address or the 64 bits in front of an IPv6 one: who has one address there has all of them.
-public struct HalfOpenGovernor: Sendable {
+public struct HalfOpenGovernor: ~Copyable, Sendable {
     /// What a new request meets.
     public enum Verdict: Hashable, Sendable {
         /// Let it in.

@@ -69,22 +69,6 @@ struct AuthResponder: ~Copyable {
     }
 }
 
-/// An IKE_AUTH request that says who the initiator is, and where it came from: what is gone back to until it is answered.
-final class AuthRequest {
-    /// What it says.
-    let body: IKEAuth.Request.Identified
-    /// Its header.
-    let header: IKEHeader
-    /// The place to answer to.
-    let arrival: Arrival
-
-    init(_ body: IKEAuth.Request.Identified, _ header: IKEHeader, _ arrival: Arrival) {
-        self.body = body
-        self.header = header
-        self.arrival = arrival
-    }
-}
-
 /// The responder in the middle of IKE_AUTH: it has asked whether the initiator's proof is true.
 ///
 /// It owns the request. Whoever is not accepted anyway is checked all the same, so that the answer does not tell, nor the
@@ -123,16 +107,16 @@ struct CheckingResponder: ~Copyable {
         if objection == nil, let proof = request.body.authentication, !method.covers(proof.method) {
             objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
         }
-        if request.body.authentication == nil, method != .eap {
-            objection = objection ?? .wrongMethod(expected: method, received: 0, remote: peer)
+        if objection == nil, request.body.authentication == nil, method != .eap {
+            objection = .wrongMethod(expected: method, received: 0, remote: peer)
         }
-        if configured.connection.refusesPortChange, context.socket != context.firstSocket {
-            objection = objection ?? .portChanged(path)
+        if objection == nil, configured.connection.refusesPortChange, context.socket != context.firstSocket {
+            objection = .portChanged(path)
         }
-        objection = objection ?? context.objection(to: request.body)
+        if objection == nil { objection = context.objection(to: request.body) }
         context.rounds.isSpoken = request.body.notifies.contains(.multipleAuthSupported)
-        if configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
-            objection = objection ?? .notMet(demand: SessionContext.severalRounds)
+        if objection == nil, configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
+            objection = .notMet(demand: SessionContext.severalRounds)
         }
         context.signatures = context.signatures.after {
             $0.learn(request.body.certificateRequests)
@@ -177,8 +161,9 @@ struct CheckingResponder: ~Copyable {
             return refused(error, context, &turn)
         }
         context.saidInitialContact = request.body.notifies.contains(.initialContact)
-        let older = turn.tables.established(local: local, remote: remote)
-        if context.connection.uniqueness == .keep, !context.saidInitialContact, !older.isEmpty {
+        if context.connection.uniqueness == .keep, !context.saidInitialContact,
+            !turn.tables.established(local: local, remote: remote).isEmpty
+        {
             return refused(.alreadyConnected(local: local, remote: remote), context, &turn)
         }
         let proof: Answer? = if case .verifiedInReturn(let own) = verdict { .proof(own) } else { nil }

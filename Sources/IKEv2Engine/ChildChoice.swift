@@ -55,8 +55,10 @@ enum ChildChoice {
         var selectorsRefused: Rejection?
         var proposalRefused: Rejection?
         for template in old.map({ [$0.template] }) ?? ranked(context.configured.tunnels, offered, hosts) {
-            let known = (old?.mode ?? template.mode) == .transport ? seen : offered
-            let candidate = old.map { Candidate(replacing: $0, known) } ?? Candidate(template, known, hosts)
+            let mode = if let old { old.mode } else { template.mode }
+            let known = mode == .transport ? seen : offered
+            let candidate =
+                if let old { Candidate(replacing: old, known) } else { Candidate(template, known, hosts) }
             guard !candidate.local.isEmpty, !candidate.remote.isEmpty else {
                 if selectorsRefused == nil { selectorsRefused = candidate.selectorsDisjoint(template, offered) }
                 continue
@@ -230,7 +232,8 @@ enum ChildChoice {
             _ context: SessionContext, resources: Int
         ) throws(Rejection) -> ResourceMembership {
             if let old { return ResourceMembership(replacing: old, notifies) }
-            let membership = ResourceMembership(template, local: local, remote: remote, notifies, context, resources: resources)
+            let membership = ResourceMembership(
+                template, local: local, remote: remote, notifies, context, resources: resources)
             if let membership { return membership }
             throw Rejection(
                 notify: NotifyPayload(.tsMaxQueue),

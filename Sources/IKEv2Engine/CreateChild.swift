@@ -188,7 +188,8 @@ struct CreateChild: Exchange {
             return
         }
         let installation = ChildInstallation(
-            Held(wrappedValue: agreed), keys, sharedSecret: secrets.first, further: Array(secrets.dropFirst()), initiatorNonce: nonce,
+            Held(wrappedValue: agreed), keys, sharedSecret: secrets.first, further: Array(secrets.dropFirst()),
+            initiatorNonce: nonce,
             responderNonce: child.nonce.nonce, weInitiated: true, turn.tables)
         guard let installation else {
             abandon(

@@ -9,8 +9,10 @@ import StateRecords
 ///
 /// It owns bookkeeping only. Nothing in it starts or ends an IKE SA, and no result depends on the order of a dictionary.
 final class EndpointTables {
-    /// The configured connections.
-    var directory = ConnectionDirectory()
+    /// The connections and the limits.
+    var configuration: Configuration
+    /// The connections, to be found.
+    var directory: ConnectionDirectory
     /// Inbound SPIs of Child SAs.
     var spis = SPIAllocator()
     /// What Child SAs protect, by number.
@@ -51,6 +53,12 @@ final class EndpointTables {
     private struct IdentityPair: Hashable {
         var local: Identity
         var remote: Identity
+    }
+
+    /// What belongs to no IKE SA yet.
+    init(_ configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+        directory = ConnectionDirectory(configuration.connections)
     }
 
     /// Questions without an answer.

@@ -310,6 +310,6 @@ struct InitiationKey: Hashable, Recorded {
     init(_ arrival: Arrival, spi: UInt64) {
         remote = arrival.path.remote
         self.spi = spi
-        digest = Digest.sha256([arrival.bytes])
+        digest = Digest.sha256(arrival.bytes.span)
     }
 }

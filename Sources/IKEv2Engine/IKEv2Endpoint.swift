@@ -32,8 +32,8 @@ public final class IKEv2Endpoint {
     /// How far apart two IKE SAs may be made that nevertheless were started at the same time.
     static let simultaneity = Interval.seconds(30)
 
-    var configuration: Configuration
-    let tables = EndpointTables()
+    let tables: EndpointTables
+    var configuration: Configuration { tables.configuration }
     private(set) var sessions: [IKESAID: IKESession] = [:]
     private var bySPI: [UInt64: IKESAID] = [:]
     private var byInitiation: [InitiationKey: IKESAID] = [:]
@@ -46,15 +46,14 @@ public final class IKEv2Endpoint {
 
     /// An endpoint without any IKE SA.
     public init(configuration: Configuration) {
-        self.configuration = configuration
-        tables.directory = ConnectionDirectory(configuration.connections)
+        tables = EndpointTables(configuration)
     }
 
     /// Lends the world to `body` for one call.
     func inTurn<Failure: Error>(
         _ environment: inout Environment, _ effects: inout Effects, _ body: (inout Turn) throws(Failure) -> Void
     ) throws(Failure) {
-        var turn = Turn(configuration: configuration, tables: tables, environment: environment, effects: Effects())
+        var turn = Turn(tables: tables, environment: environment, effects: Effects())
         swap(&turn.effects, &effects)
         defer {
             swap(&turn.effects, &effects)
@@ -91,7 +90,7 @@ public final class IKEv2Endpoint {
             if next.connections != configuration.connections {
                 tables.directory = ConnectionDirectory(next.connections)
             }
-            configuration = next
+            tables.configuration = next
             tables.refusals.keep(Set(next.connections.map(\.name)))
             tables.retries.keep { tables.directory.has($0) }
             tables.acquires.forget()

@@ -139,7 +139,7 @@ enum InitResponder {
                 pretending: context.pretendsNAT, &turn.environment.entropy)
             if context.nat.isAny || context.pretendsNAT { context.encapsulation = .udp }
         }
-        notifies += context.answerExtensions(request.notifies)
+        context.answerExtensions(request.notifies, to: &notifies)
         let methods = acceptance.proposal.additionalKeyExchanges
         if !methods.isEmpty { notifies.append(NotifyPayload(.intermediateExchangeSupported)) }
         context.signatures = context.signatures.after { $0.learn(request.notifies) }

@@ -4,7 +4,7 @@ import WireFormat
 /// The keys of an IKE SA (RFC 7296 §2.14) and the keying material of its Child SAs (§2.17).
 ///
 /// It owns the order in which keys are cut. It never keeps the shared secret of the key exchange.
-struct KeySchedule {
+final class KeySchedule {
     /// The algorithms that an IKE SA uses, and nothing that it does not.
     struct Suite {
         let prf: PRF
@@ -40,7 +40,7 @@ struct KeySchedule {
     let responderProof: SecretBytes
 
     /// Derives SKEYSEED and from it the seven keys; nil when the function can't put out so many octets.
-    init?(
+    convenience init?(
         _ suite: Suite, sharedSecret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) {
@@ -54,7 +54,7 @@ struct KeySchedule {
     /// The same for an IKE SA in place of another, whose SK_d and function make SKEYSEED (RFC 7296 §2.18); `further` are
     /// the secrets of additional key exchanges (RFC 9370 §2.2.4). With the same suite, nonces and SPIs it is the step from
     /// one key exchange of IKE_INTERMEDIATE to the next (RFC 9370 §2.2.2).
-    init?(
+    convenience init?(
         _ suite: Suite, rekeying old: SessionKeys, sharedSecret: SecretBytes, further: [SecretBytes] = [],
         initiatorNonce: [UInt8], responderNonce: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
     ) {

@@ -52,8 +52,8 @@ struct NATDetection: Hashable {
         var writer = WireWriter(capacity: 34)
         writer.uint64(initiatorSPI)
         writer.uint64(responderSPI)
-        writer.append(end.address.bytes)
+        writer.address(end.address)
         writer.uint16(end.port)
-        return Digest.sha1([writer.bytes])
+        return Digest.sha1(writer.bytes.span)
     }
 }

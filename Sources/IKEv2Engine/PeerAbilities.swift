@@ -27,11 +27,12 @@ extension Connection {
     /// Our own mark, where the configuration wants it to be shown: by it a peer of the same kind, or strongSwan, takes
     /// private numbers from us.
     var vendorIDs: [VendorIDPayload] { sendsVendorID ? [.strongSwan] : [] }
+}
 
+extension ConfiguredConnection {
     /// Whether our NAT detection hash is made to mismatch, so that ESP travels in UDP.
     func pretendsNAT(_ configuration: Configuration) -> Bool {
-        if forcesEncapsulation { return true }
-        let needsPlainPath = children.contains { child in child.proposals.contains { $0.securityProtocol == .ah } }
-        return configuration.prefersUDPEncapsulation && !avoidsEncapsulation && !needsPlainPath
+        if connection.forcesEncapsulation { return true }
+        return configuration.prefersUDPEncapsulation && !connection.avoidsEncapsulation && !offersAH
     }
 }

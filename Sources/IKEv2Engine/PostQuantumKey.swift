@@ -168,13 +168,13 @@ extension SessionContext {
         peerIsChildless = notifies.contains(.childlessIKEv2Supported)
     }
 
-    /// What we answer to the peer's.
-    func answerExtensions(_ notifies: [NotifyPayload]) -> [NotifyPayload] {
+    /// Adds what we answer to the peer's.
+    func answerExtensions(_ notifies: [NotifyPayload], to answer: inout [NotifyPayload]) {
         takeExtensions(notifies)
         peerKnowsPPKs = peerKnowsPPKs && connection.knowsPPKs
-        return (peerTakesFragments ? fragmentationNotifies : [])
-            + (peerKnowsPPKs ? [NotifyPayload(.usePPK)] : [])
-            + (connection.childless == .never ? [] : [NotifyPayload(.childlessIKEv2Supported)])
+        if peerTakesFragments { answer += fragmentationNotifies }
+        if peerKnowsPPKs { answer.append(NotifyPayload(.usePPK)) }
+        if connection.childless != .never { answer.append(NotifyPayload(.childlessIKEv2Supported)) }
     }
 
     /// What our IKE_AUTH request says about the key: its name, of a fixed kind, and the proof without it.

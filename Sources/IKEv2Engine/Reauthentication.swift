@@ -55,9 +55,8 @@ extension SessionContext {
 
     /// What a responder tells about how long its trust lasts (RFC 4478 §2).
     var lifetimeNotifies: [NotifyPayload] {
-        let configured = connection.reauthTime
-        let lifetime = eap.lifetime.flatMap { $0 > .zero && ($0 < configured || configured <= .zero) ? $0 : nil }
-            ?? configured
+        var lifetime = connection.reauthTime
+        if let other = eap.lifetime, other > .zero, lifetime <= .zero || other < lifetime { lifetime = other }
         guard lifetime > .zero else { return [] }
         let seconds = UInt32(clamping: lifetime.wholeSeconds)
         return [NotifyPayload(.authLifetime, (0..<4).reversed().map { UInt8(truncatingIfNeeded: seconds >> (8 * $0)) })]

@@ -39,7 +39,6 @@ struct ResponseWindow {
     }
 
     /// A fresh request has been taken on; its answer follows.
-    @inline(__always)
     mutating func accept() {
         guard let id = expected else { return }
         expected = id == .max ? nil : id + 1

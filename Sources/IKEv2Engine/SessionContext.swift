@@ -81,9 +81,27 @@ final class SessionContext {
     /// The responder's SPI; zero until it is known.
     var responderSPI: UInt64
     /// Our requests.
-    var requests: RequestWindow
+    var requests: RequestWindow {
+        get { requestWindow }
+        _modify {
+            var window = requestWindow
+            defer { requestWindow = window }
+            yield &window
+        }
+    }
     /// The peer's requests.
-    var responses: ResponseWindow
+    var responses: ResponseWindow {
+        get { responseWindow }
+        _modify {
+            var window = responseWindow
+            defer { responseWindow = window }
+            yield &window
+        }
+    }
+    // Changed as copies, and put back: an access that lasts for a call is watched at run time, and so is every other
+    // access then.
+    private var requestWindow: RequestWindow
+    private var responseWindow: ResponseWindow
     /// What we want to do next.
     var agenda = Agenda()
     /// Children that are to be brought up with the IKE SA, by name.
@@ -128,8 +146,7 @@ final class SessionContext {
     var timers: DeadlineList<SessionTimer> {
         get { pendingTimers }
         _modify {
-            // Out of its place while it is changed: an access that lasts for a call is watched at run time, and so is
-            // every other access then.
+            // Out of its place meanwhile, since it is an array; else as above.
             var list = DeadlineList<SessionTimer>()
             swap(&list, &pendingTimers)
             defer { swap(&list, &pendingTimers) }
@@ -228,9 +245,9 @@ final class SessionContext {
         reauthentication = Reauthentication(isOurs: isInitiator)
         created = turn.now
         lastHeard = turn.now
-        pretendsNAT = connection.connection.pretendsNAT(turn.configuration)
-        requests = RequestWindow(connection.connection.retransmission)
-        responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
+        pretendsNAT = connection.pretendsNAT(turn.configuration)
+        requestWindow = RequestWindow(connection.connection.retransmission)
+        responseWindow = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
 
     /// The SPI by which the peer addresses us.

@@ -293,7 +293,8 @@ extension ChildSA: Recorded {
         let rekeyDue = try reader.optional("rekeying") { reader throws(RecordError) in try reader.instant("rekeying") }
         let expires = try reader.optional("expiry") { reader throws(RecordError) in try reader.instant("expiry") }
         self.init(
-            id: id, terms: Held(wrappedValue: agreement), encapsulation: encapsulation, state: state, installed: installed,
+            id: id, terms: Held(wrappedValue: agreement), encapsulation: encapsulation, state: state,
+            installed: installed,
             rekeyDue: rekeyDue, expires: expires, isProtecting: try reader.bool("protecting"), protection: id.rawValue)
         predecessor = try reader.optional("predecessor")
     }

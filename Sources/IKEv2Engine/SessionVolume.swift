@@ -10,9 +10,9 @@ struct SessionVolume {
     init() {}
 
     /// With a limit, lower by chance (0 to 1) by up to a tenth, so that both ends seldom start at once; zero is none.
-    init(limit: UInt64, chance: Double) {
+    init(limit: UInt64, chance: @autoclosure () -> Double) {
         guard limit > 0 else { return }
-        self.limit = max(limit - UInt64(Double(limit / 10) * min(max(chance, 0), 1)), 1)
+        self.limit = max(limit - UInt64(Double(limit / 10) * min(max(chance(), 0), 1)), 1)
     }
 
     /// Appends it.

@@ -8,14 +8,15 @@ import NetworkTypes
 ///
 /// It lives as long as the call. States and exchanges know the world through it and through nothing else.
 struct Turn {
-    /// The connections and the limits.
-    let configuration: Configuration
     /// What all IKE SAs share.
     let tables: EndpointTables
     /// Time and chance, as the caller lent them.
     var environment: Environment
     /// What is to be done.
     var effects: Effects
+
+    /// The connections and the limits.
+    var configuration: Configuration { tables.configuration }
 
     /// The time.
     var now: Instant { environment.now }

@@ -19,23 +19,50 @@ public enum Digest {
 
     /// The hash of the parts in their order.
     public static func hash(_ function: HashFunction, _ parts: [[UInt8]]) -> [UInt8] {
-        let number = function.number
-        // All of these live in this frame and are used during the calls only.
-        var digest = martlet_digest()
-        var done = unsafe LibraryAlgorithms.allowsDigest(function) && martlet_digest_start(&digest, number) == 1
-        for part in parts {
-            let updated = unsafe part.withUnsafeBytes { buffer in
-                unsafe martlet_digest_update(&digest, number, buffer.baseAddress, buffer.count)
-            }
-            done = done && updated == 1
+        var digest = RunningDigest(function)
+        for part in parts { digest.update(part.span) }
+        return digest.finish()
+    }
+
+    /// SHA-1 of octets in one piece: 20 octets. Only for what demands it.
+    public static func sha1(_ octets: Span<UInt8>) -> [UInt8] { hash(.sha1, octets) }
+
+    /// SHA-256 of octets in one piece: 32 octets.
+    public static func sha256(_ octets: Span<UInt8>) -> [UInt8] { hash(.sha256, octets) }
+
+    private static func hash(_ function: HashFunction, _ octets: Span<UInt8>) -> [UInt8] {
+        var digest = RunningDigest(function)
+        digest.update(octets)
+        return digest.finish()
+    }
+}
+
+/// A hash that is being made.
+private struct RunningDigest: ~Copyable {
+    private let function: HashFunction
+    private var state = martlet_digest()
+    private var isGood: Bool
+
+    init(_ function: HashFunction) {
+        self.function = function
+        // Memory of this value, here and below, used during the calls only.
+        isGood = unsafe LibraryAlgorithms.allowsDigest(function) && martlet_digest_start(&state, function.number) == 1
+    }
+
+    mutating func update(_ octets: Span<UInt8>) {
+        let updated = unsafe octets.withUnsafeBytes { buffer in
+            unsafe martlet_digest_update(&state, function.number, buffer.baseAddress, buffer.count)
         }
-        var output = [UInt8](repeating: 0, count: function.outputLength)
-        let finished = unsafe output.withUnsafeMutableBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return Int32(0) }
-            // The array has exactly the octets that this hash writes.
-            return unsafe martlet_digest_finish(&digest, number, base)
+        isGood = isGood && updated == 1
+    }
+
+    consuming func finish() -> [UInt8] {
+        let output = unsafe [UInt8](unsafeUninitializedCapacity: function.outputLength) { buffer, count in
+            guard let base = buffer.baseAddress, isGood else { return }
+            // The memory has room for the octets that this hash writes, all of them.
+            if unsafe martlet_digest_finish(&state, function.number, base) == 1 { count = function.outputLength }
         }
-        guard done, finished == 1 else { fatalError("libcrypto cannot compute \(function.rawValue)") }
+        guard output.count == function.outputLength else { fatalError("libcrypto cannot compute \(function.rawValue)") }
         return output
     }
 }

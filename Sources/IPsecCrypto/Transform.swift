@@ -93,7 +93,8 @@ public struct Proposal: Hashable, Sendable {
 
     /// The additional key exchanges of a chosen proposal, in the order in which they take place (RFC 9370 §2.2.1).
     public var additionalKeyExchanges: [Transform] {
-        TransformType.additionalKeyExchanges.compactMap { first($0) }.filter { $0.id != 0 }
+        guard transforms.contains(where: { $0.type.additionalKeyExchange != nil }) else { return [] }
+        return TransformType.additionalKeyExchanges.compactMap { first($0) }.filter { $0.id != 0 }
     }
 
     /// The first alternative of a type: in a chosen proposal, the only one.

@@ -82,6 +82,32 @@ import Testing
         #expect(pair.right.isEmpty)
     }
 
+    @Test(arguments: [true, false])
+    func aProofThatComesWithTheVerdictIsNotAskedFor(isRight: Bool) throws {
+        let pair = Pair()
+        pair.right.answersAtOnce = false
+        pair.initiate()
+        pair.run()
+        let (ticket, query) = pair.right.questions.removeFirst()
+        guard case .verify(let theirs, _) = query else {
+            Issue.record("another question: \(query)")
+            return
+        }
+        var ours = theirs
+        (ours.signer, ours.other, ours.octets) = (theirs.other, theirs.signer, try #require(theirs.reply))
+        guard case .proof(let octets) = pair.right.answer(.prove(ours)) else {
+            Issue.record("no proof")
+            return
+        }
+        pair.right.handle(.answer(ticket, .verifiedInReturn(isRight ? octets : octets.map { $0 ^ 1 })))
+        #expect(pair.right.questions.isEmpty)
+        #expect(pair.right.endpoint.counts.openTickets == 0)
+        pair.run()
+        // The peer judges what came in return as it judges any proof.
+        #expect((pair.left.summary?.state == .established) == isRight)
+        #expect((pair.right.summary?.state == .established) == isRight)
+    }
+
     @Test func theResponderVerifiesWhileTheRequestIsRepeated() {
         let pair = Pair()
         pair.right.answersAtOnce = false

@@ -77,15 +77,6 @@ public struct TrafficSelectorPayload: PayloadBody {
         return IPAddress(.v6, bits: UInt128(high) << 64 | UInt128(try reader.uint64(field)))
     }
 
-    private static func write(_ address: IPAddress, into writer: inout WireWriter) {
-        if address.family == .v6 {
-            writer.uint64(UInt64(truncatingIfNeeded: address.bits >> 64))
-            writer.uint64(UInt64(truncatingIfNeeded: address.bits))
-        } else {
-            writer.uint32(UInt32(truncatingIfNeeded: address.bits))
-        }
-    }
-
     /// Appends the body. More than 255 selectors can't be counted: the rest is left out.
     public func write(into writer: inout WireWriter) {
         let sent = elements.prefix(255)
@@ -106,13 +97,25 @@ public struct TrafficSelectorPayload: PayloadBody {
                     writer.uint16(0xffff)
                     writer.uint16(0)
                 }
-                Self.write(selector.addresses.lower, into: &writer)
-                Self.write(selector.addresses.upper, into: &writer)
+                writer.address(selector.addresses.lower)
+                writer.address(selector.addresses.upper)
             case .unknown(let type, let body):
                 writer.uint8(type)
                 writer.uint8(body.first ?? 0)
                 writer.lengthPrefixed16(overhead: 4) { $0.append(body.dropFirst()) }
             }
+        }
+    }
+}
+
+extension WireWriter {
+    /// Appends an address: 4 or 16 octets.
+    public mutating func address(_ address: IPAddress) {
+        if address.family == .v6 {
+            uint64(UInt64(truncatingIfNeeded: address.bits >> 64))
+            uint64(UInt64(truncatingIfNeeded: address.bits))
+        } else {
+            uint32(UInt32(truncatingIfNeeded: address.bits))
         }
     }
 }
