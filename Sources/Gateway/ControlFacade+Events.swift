@@ -23,7 +23,6 @@ extension ControlFacade {
         remembered.append(event)
         noteRepetitions(event)
         // A peer that tries at the same time, and fails, is not the failure that somebody here waits for.
-        let isWaiting = pending.isWaiting
         if isWaiting, pending.isInitiating, case .ikeStateChanged = event.kind, let id = event.ikeSA,
             let name = event.connection, let sa = gateway.ikeSA(id), Self.isOther(sa)
         {
@@ -40,7 +39,7 @@ extension ControlFacade {
     }
 
     /// Whether anybody wants to read of every message.
-    var wantsMessages: Bool { pending.isWaiting || server?.hasListeners("log") ?? false }
+    var wantsMessages: Bool { isWaiting || server?.hasListeners("log") ?? false }
 
     func recentLog() -> [ViciLogLine] {
         let (now, unixTime) = (now, unixTime)
@@ -71,7 +70,7 @@ extension ControlFacade {
 
     /// Puts the event into words for those who want to read them, and only then: most events have no reader.
     private func tell(_ event: Event, _ server: any ViciAudience) {
-        let listeners = pending.listeners(event)
+        let listeners = isWaiting ? pending.listeners(event) : []
         let isPublic = server.hasListeners("log")
         guard isPublic || !listeners.isEmpty else { return }
         let text = EventText(event)

@@ -22,7 +22,9 @@ final class ControlFacade: ViciHandler {
     /// How the last such change went.
     var report: [(name: String, value: String)] = []
     private let reload: () -> ViciOutcome
-    var pending = PendingCommands()
+    var pending = PendingCommands() { didSet { isWaiting = pending.isWaiting } }
+    /// Whether anybody waits for the outcome of a command: asked at every event.
+    private(set) var isWaiting = false
     /// IKE SAs that were announced as up, so that they can be announced as down when the engine has forgotten them: each
     /// as the event that told of it, ``Event/Kind/ikeEstablished(_:)``, of which there is one copy then.
     var announced: [IKESAID: Event.Kind] = [:]

@@ -21,7 +21,9 @@ public final class ViciControl {
     public static let maximumSessions = 128
 
     private weak var handler: (any ViciHandler)?
-    private var sessions: [SessionID: ViciSession] = [:]
+    private var sessions: [SessionID: ViciSession] = [:] { didSet { present = sessions.count } }
+    /// How many these are: asked at every message.
+    private var present = 0
     private var order: [SessionID] = []
     private var awaiting: [ViciTicket: SessionID] = [:]
     private var lastSession: UInt32 = 0
@@ -102,7 +104,7 @@ public final class ViciControl {
     }
 
     /// Clients.
-    public var sessionCount: Int { sessions.count }
+    public var sessionCount: Int { present }
 
     private func touch(_ id: SessionID) { if !changed.contains(id) { changed.append(id) } }
 
@@ -162,7 +164,7 @@ public final class ViciControl {
 
     /// Whether anybody wants events of this name: what costs to make need not be made for nobody.
     public func hasListeners(_ event: String) -> Bool {
-        !sessions.isEmpty && sessions.values.contains { $0.isRegistered(event) }
+        present > 0 && sessions.values.contains { $0.isRegistered(event) }
     }
 
     // MARK: Commands

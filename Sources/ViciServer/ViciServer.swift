@@ -19,7 +19,9 @@ public final class ViciServer {
     private let firstToken: UInt64
     private var listener: UnixListener?
     private var resumeListening: Instant?
-    private var clients: [ViciControl.SessionID: Client] = [:]
+    private var clients: [ViciControl.SessionID: Client] = [:] { didSet { connected = clients.count } }
+    /// How many these are: asked at every event.
+    private var connected = 0
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
     private struct Client {
@@ -99,7 +101,7 @@ public final class ViciServer {
     public func hasListeners(_ event: String) -> Bool { control.hasListeners(event) }
 
     /// Clients that are connected.
-    public var clientCount: Int { clients.count }
+    public var clientCount: Int { connected }
 
     /// When ``expire()`` has something to do; nil for never.
     public var nextDeadline: Instant? {
