@@ -15,7 +15,6 @@ public import SwanctlConfig
 public final class Gateway {
     let endpoint: IKEv2Endpoint
     private var environment: Environment
-    private var effects = Effects()
     private var inputs: [Input?] = []
     private var isHandling = false
     private var isGathering = false
@@ -143,6 +142,7 @@ public final class Gateway {
     /// Nobody goes on from here: everything does.
     func resumeWork() {
         environment.now = clock()
+        var effects = Effects()
         endpoint.resumeWork(&environment, &effects)
         obey(effects.takePlaces())
         handleInputs()
@@ -168,6 +168,7 @@ public final class Gateway {
     /// Goes on from where another process was. The data plane has the SAs already.
     func takeOver(from reader: inout RecordReader) throws(RecordError) {
         environment.now = clock()
+        var effects = Effects()
         try endpoint.takeOver(from: &reader, &environment, &effects)
         obey(effects.takePlaces())
         handleInputs()
@@ -206,6 +207,7 @@ public final class Gateway {
     private func take(_ input: Input) {
         environment.now = clock()
         if tellsConsiderations, !talks.isEmpty { tell(input) }
+        var effects = Effects()
         endpoint.handle(input, &environment, &effects)
         obey(effects.takePlaces())
     }

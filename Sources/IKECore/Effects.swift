@@ -24,6 +24,8 @@ public struct Effects: Sendable {
     private var list: [Effect?] = []
     /// How many of these are for the data plane.
     private var planeCount = 0
+    /// What most inputs give rise to.
+    private static var usual: Int { 8 }
 
     /// Starts empty.
     public init() {}
@@ -34,6 +36,7 @@ public struct Effects: Sendable {
     /// Adds one more thing at the end, or at the end of what the data plane is to do: a peer may send, and be answered, as
     /// soon as it hears from us.
     public mutating func append(_ effect: consuming Effect) {
+        if list.isEmpty { list.reserveCapacity(Self.usual) }
         if case .plane = effect {
             list.insert(effect, at: planeCount)
             planeCount += 1
@@ -48,8 +51,6 @@ public struct Effects: Sendable {
     /// The same, each in a place out of which it can be taken: an effect is large, and then no copy is made of it.
     public mutating func takePlaces() -> [Effect?] {
         var taken: [Effect?] = []
-        // As many come next time, more or less: no growing by doubling.
-        taken.reserveCapacity(list.count)
         swap(&taken, &list)
         planeCount = 0
         return taken
