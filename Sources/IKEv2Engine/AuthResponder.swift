@@ -91,33 +91,23 @@ struct CheckingResponder: ~Copyable {
         context.remoteIdentity = peer
         // From here on we wait for ourselves, and for no longer than the limits say.
         context.timers.remove(.halfOpen)
-        var objection: Refusal?
+        let refusal: Refusal?
         let candidates = context.candidates(turn.tables).fitting(request.body)
         switch ConnectionLookup.verdict(among: candidates, peer: peer, asked: asked, path: path) {
-        case .connection(let connection): context.configured = connection
+        case .connection(let connection):
+            context.configured = connection
+            refusal = nil
         case .identityMismatch(let expected):
-            objection =
+            refusal =
                 expected.isEmpty ? .noConnection(path) : .identityMismatch(expected: expected, received: peer)
-        case .notUs(let ours): objection = asked.map { .notUs(asked: $0, ours: ours) }
+        case .notUs(let ours): refusal = asked.map { .notUs(asked: $0, ours: ours) }
         }
         let configured = context.configured
         let local = configured.ownIdentity(at: path.local.address)
         context.localIdentity = local
         let method = configured.connection.remote.method
-        if objection == nil, let proof = request.body.authentication, !method.covers(proof.method) {
-            objection = .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
-        }
-        if objection == nil, request.body.authentication == nil, method != .eap {
-            objection = .wrongMethod(expected: method, received: 0, remote: peer)
-        }
-        if objection == nil, configured.connection.refusesPortChange, context.socket != context.firstSocket {
-            objection = .portChanged(path)
-        }
-        if objection == nil { objection = context.objection(to: request.body) }
         context.rounds.isSpoken = request.body.notifies.contains(.multipleAuthSupported)
-        if objection == nil, configured.connection.hasSeveralRounds, !context.rounds.isSpoken {
-            objection = .notMet(demand: SessionContext.severalRounds)
-        }
+        let objection = refusal ?? Self.objection(to: request, of: peer, context)
         context.signatures = context.signatures.after {
             $0.learn(request.body.certificateRequests)
             $0.learnMethods(request.body.notifies)
@@ -144,6 +134,25 @@ struct CheckingResponder: ~Copyable {
             CheckingResponder(
                 keys: keys, transcript: transcript, request: request,
                 objection: objection.map { Held(wrappedValue: $0) }))
+    }
+
+    /// Why a peer whose connection is known is refused all the same; nil when nothing speaks against it.
+    private static func objection(to request: AuthRequest, of peer: Identity, _ context: SessionContext) -> Refusal? {
+        let connection = context.configured.connection
+        let method = connection.remote.method
+        if let proof = request.body.authentication {
+            if !method.covers(proof.method) {
+                return .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
+            }
+        } else if method != .eap {
+            return .wrongMethod(expected: method, received: 0, remote: peer)
+        }
+        if connection.refusesPortChange, context.socket != context.firstSocket {
+            return .portChanged(request.arrival.path)
+        }
+        if let refusal = context.objection(to: request.body) { return refusal }
+        let lacksRounds = connection.hasSeveralRounds && !context.rounds.isSpoken
+        return lacksRounds ? .notMet(demand: SessionContext.severalRounds) : nil
     }
 
     /// The proof is true, or it is not.
