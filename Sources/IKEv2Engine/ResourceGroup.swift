@@ -25,8 +25,8 @@ struct ResourceMembership {
 
     /// That of one that the peer asks for; nil when there are as many as may be (RFC 9611 §5.2).
     init?(
-        _ template: ChildTemplate, local: [TrafficSelector], remote: [TrafficSelector], _ notifies: [NotifyPayload],
-        _ context: SessionContext, resources: Int
+        _ template: borrowing ChildTemplate, local: [TrafficSelector], remote: [TrafficSelector],
+        _ notifies: [NotifyPayload], _ context: SessionContext, resources: Int
     ) {
         isGrouped = template.announcesResources(resources) && notifies.contains(.saResourceInfo)
         guard isGrouped else {

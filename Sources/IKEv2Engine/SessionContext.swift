@@ -231,7 +231,7 @@ final class SessionContext {
     /// A new IKE SA.
     init(
         id: IKESAID, isInitiator: Bool, connection: ConfiguredConnection, path: Path, socket: IKESocket,
-        initiatorSPI: UInt64, responderSPI: UInt64, _ turn: Turn
+        initiatorSPI: UInt64, responderSPI: UInt64, _ turn: borrowing Turn
     ) {
         self.id = id
         origin = id
