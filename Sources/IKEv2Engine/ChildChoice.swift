@@ -208,7 +208,8 @@ enum ChildChoice {
         let remote: [TrafficSelector]
 
         init(
-            _ template: borrowing ChildTemplate, _ offered: Offered, _ hosts: (local: [AddressRange], remote: [AddressRange])
+            _ template: borrowing ChildTemplate, _ offered: Offered,
+            _ hosts: (local: [AddressRange], remote: [AddressRange])
         ) {
             mode = template.mode
             ours = (
