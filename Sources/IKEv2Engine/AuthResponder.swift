@@ -138,8 +138,8 @@ struct CheckingResponder: ~Copyable {
 
     /// Why a peer whose connection is known is refused all the same; nil when nothing speaks against it.
     private static func objection(to request: AuthRequest, of peer: Identity, _ context: SessionContext) -> Refusal? {
-        let connection = context.configured.connection
-        let method = connection.remote.method
+        let configured = context.configured
+        let method = configured.connection.remote.method
         if let proof = request.body.authentication {
             if !method.covers(proof.method) {
                 return .wrongMethod(expected: method, received: proof.method.rawValue, remote: peer)
@@ -147,11 +147,11 @@ struct CheckingResponder: ~Copyable {
         } else if method != .eap {
             return .wrongMethod(expected: method, received: 0, remote: peer)
         }
-        if connection.refusesPortChange, context.socket != context.firstSocket {
+        if configured.connection.refusesPortChange, context.socket != context.firstSocket {
             return .portChanged(request.arrival.path)
         }
         if let refusal = context.objection(to: request.body) { return refusal }
-        let lacksRounds = connection.hasSeveralRounds && !context.rounds.isSpoken
+        let lacksRounds = configured.connection.hasSeveralRounds && !context.rounds.isSpoken
         return lacksRounds ? .notMet(demand: SessionContext.severalRounds) : nil
     }
 
