@@ -81,27 +81,9 @@ final class SessionContext {
     /// The responder's SPI; zero until it is known.
     var responderSPI: UInt64
     /// Our requests.
-    var requests: RequestWindow {
-        get { requestWindow }
-        _modify {
-            var window = requestWindow
-            defer { requestWindow = window }
-            yield &window
-        }
-    }
+    var requests: RequestWindow
     /// The peer's requests.
-    var responses: ResponseWindow {
-        get { responseWindow }
-        _modify {
-            var window = responseWindow
-            defer { responseWindow = window }
-            yield &window
-        }
-    }
-    // Changed as copies, and put back: an access that lasts for a call is watched at run time, and so is every other
-    // access then.
-    private var requestWindow: RequestWindow
-    private var responseWindow: ResponseWindow
+    var responses: ResponseWindow
     /// What we want to do next.
     var agenda = Agenda()
     /// Children that are to be brought up with the IKE SA, by name.
@@ -143,17 +125,7 @@ final class SessionContext {
     /// When it is to be replaced.
     var rekeyDue: Instant?
     /// What is waited for.
-    var timers: DeadlineList<SessionTimer> {
-        get { pendingTimers }
-        _modify {
-            // Out of its place meanwhile, since it is an array; else as above.
-            var list = DeadlineList<SessionTimer>()
-            swap(&list, &pendingTimers)
-            defer { swap(&list, &pendingTimers) }
-            yield &list
-        }
-    }
-    private var pendingTimers = DeadlineList<SessionTimer>()
+    var timers = DeadlineList<SessionTimer>()
     /// The state that people see.
     private(set) var state: IKESAState = .created
     /// What NAT detection found.
@@ -246,8 +218,8 @@ final class SessionContext {
         created = turn.now
         lastHeard = turn.now
         pretendsNAT = connection.pretendsNAT(turn.configuration)
-        requestWindow = RequestWindow(connection.connection.retransmission)
-        responseWindow = ResponseWindow(expecting: isInitiator ? 0 : 1)
+        requests = RequestWindow(connection.connection.retransmission)
+        responses = ResponseWindow(expecting: isInitiator ? 0 : 1)
     }
 
     /// The SPI by which the peer addresses us.
