@@ -134,6 +134,11 @@ static int64_t clock_nanoseconds(clockid_t clock) {
 }
 
 int64_t martlet_clock_monotonic(void) { return clock_nanoseconds(CLOCK_MONOTONIC); }
+void martlet_sleep_monotonic(int64_t nanoseconds) {
+    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+}
+
 int64_t martlet_clock_boot(void) { return clock_nanoseconds(CLOCK_BOOTTIME); }
 int64_t martlet_clock_wall(void) { return clock_nanoseconds(CLOCK_REALTIME); }
 int64_t martlet_clock_process(void) { return clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }

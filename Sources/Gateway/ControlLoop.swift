@@ -11,11 +11,16 @@ public final class ControlLoop {
     public static let foreignTokens: UInt64 = 1 << 32
     /// Gets the events of such tokens.
     public var onForeignEvent: ((PollEvent) -> Void)?
-    private var sources: [UInt64: (Readiness) -> Void] = [:]
+    private var sources: [UInt64: Source] = [:]
     private var deadlines: [Deadline] = []
     private var afterEach: [() -> Void] = []
     private var lastToken: UInt64 = 0
     private var isStopping = false
+
+    private struct Source {
+        let isGathered: Bool
+        let handler: (Readiness) -> Void
+    }
 
     private struct Deadline {
         let due: () -> Instant?
@@ -25,14 +30,20 @@ public final class ControlLoop {
     /// A loop that waits for nothing yet.
     public init() throws(SystemError) { poller = try Poller() }
 
-    /// Calls `handler` whenever `descriptor` is ready for what `interests` says; returns the token that names it.
+    /// How far apart rounds of nothing but gathered events begin at least: under load one round then does for several
+    /// messages, and whoever comes alone does not wait.
+    private static let spacing = Interval.microseconds(300)
+
+    /// Calls `handler` whenever `descriptor` is ready for what `interests` says; returns the token that names it. Events
+    /// that are gathered may wait for others of their kind, for less than a millisecond.
     @discardableResult
     public func add(
-        _ descriptor: Descriptor, _ interests: Readiness, _ handler: @escaping (Readiness) -> Void
+        _ descriptor: Descriptor, _ interests: Readiness, isGathered: Bool = false,
+        _ handler: @escaping (Readiness) -> Void
     ) throws(SystemError) -> UInt64 {
         lastToken += 1
         try poller.add(descriptor, token: lastToken, interests)
-        sources[lastToken] = handler
+        sources[lastToken] = Source(isGathered: isGathered, handler: handler)
         return lastToken
     }
 
@@ -65,11 +76,15 @@ public final class ControlLoop {
             }
             let pause = earliest.map { max(.zero, $0 - MonotonicClock.now()) }
             try poller.wait(timeout: pause, into: &events)
+            let began = MonotonicClock.now()
+            var isGathered = !events.isEmpty
             for event in events {
                 if event.token >= Self.foreignTokens {
+                    isGathered = false
                     onForeignEvent?(event)
-                } else {
-                    sources[event.token]?(event.readiness)
+                } else if let source = sources[event.token] {
+                    isGathered = isGathered && source.isGathered
+                    source.handler(event.readiness)
                 }
             }
             let now = MonotonicClock.now()
@@ -77,6 +92,7 @@ public final class ControlLoop {
                 if let due = deadline.due(), due <= now { deadline.fire() }
             }
             for body in afterEach { body() }
+            if isGathered { MonotonicClock.sleep(until: began + Self.spacing) }
         }
     }
 }

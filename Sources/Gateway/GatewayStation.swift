@@ -56,7 +56,9 @@ public final class GatewayStation {
         }
         try loop.add(plane.descriptor, .readable) { [unowned self] _ in receive() }
         for descriptor in plane.messageDescriptors {
-            try loop.add(descriptor, .readable) { [unowned self] _ in take(self.plane.readMessages(descriptor)) }
+            try loop.add(descriptor, .readable, isGathered: true) { [unowned self] _ in
+                take(self.plane.readMessages(descriptor))
+            }
         }
         let names = try NameResolver()
         gateway.names = names

@@ -53,6 +53,8 @@ int martlet_signal_read(int descriptor);
 int martlet_ignore_broken_pipes(void);
 
 int64_t martlet_clock_monotonic(void);
+// Sleeps until that clock shows this, or a signal comes.
+void martlet_sleep_monotonic(int64_t nanoseconds);
 int64_t martlet_clock_boot(void);
 int64_t martlet_clock_wall(void);
 int64_t martlet_clock_process(void);

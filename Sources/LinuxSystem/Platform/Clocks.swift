@@ -5,6 +5,9 @@ public import Clockwork
 public enum MonotonicClock {
     /// The time now.
     public static func now() -> Instant { Instant(nanoseconds: martlet_clock_monotonic()) }
+
+    /// Holds up the calling thread until then, or until it gets a signal.
+    public static func sleep(until instant: Instant) { martlet_sleep_monotonic(instant.nanoseconds) }
 }
 
 /// Like ``MonotonicClock``, but it runs on while the machine sleeps (CLOCK_BOOTTIME): for lifetimes that the peer counts
