@@ -19,13 +19,6 @@ struct ProtectionNumbers {
             local = agreement.localSelectors
             remote = agreement.remoteSelectors
         }
-
-        /// Few words for the hasher: what nearly always tells one from another.
-        func hash(into hasher: inout Hasher) {
-            hasher.combine(connection)
-            hasher.combine(local.first?.addresses)
-            hasher.combine(remote.first?.addresses)
-        }
     }
 
     private var rows: [Protected: (number: UInt32, users: Int)] = [:]
