@@ -216,6 +216,11 @@ enum Phase: ~Copyable {
                 self = .closed(reason)
                 return
             }
+            // The peer has been heard since, by its own replacement of this IKE SA.
+            if context.rivalIsAlive, context.succeedRival(&turn) {
+                self = .closed(.replaced)
+                return
+            }
             context.refuse(refusal, &turn)
             self = .closed(.peerDead)
         case .leaving(let state): self = .closed(state.reason)

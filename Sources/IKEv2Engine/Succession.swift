@@ -115,6 +115,9 @@ extension SessionContext {
         newcomers = newcomers + old.takeNewcomers()
     }
 
+    /// Whether the peer was heard on its own replacement later than here.
+    var rivalIsAlive: Bool { ikeRival.map { $0.session.context.lastHeard > lastHeard } ?? false }
+
     /// Nothing will come of our own replacement; the peer's takes over, if there is one.
     func succeedRival(_ turn: inout Turn) -> Bool {
         guard let rival = ikeRival, !rival.session.isOver else { return false }

@@ -193,6 +193,33 @@ import WireFormat
         try childrenCanBeReplaced(pair)
     }
 
+    /// Our own replacement needs an answer that never comes, while the peer's is there and the peer answers on it.
+    @Test func thePeersReplacementOutlivesOurUnansweredOne() throws {
+        let ike = "aes128gcm16-prfsha256-x25519-ke1_ecp384"
+        var left = Pair.connection(ike: ike)
+        left.dpdDelay = .seconds(30)
+        let pair = Pair(left: left, right: Pair.connection(isLeft: false, ike: ike))
+        pair.connect()
+        let before = try onlySA(pair)
+        // Of the old one's the peer's requests arrive until it closes it, and no answer of the peer's.
+        pair.wire = { datagram, fromLeft in
+            guard !fromLeft, let header = try? IKEHeader(peeking: datagram.bytes),
+                header.initiatorSPI == before.left.initiatorSPI
+            else { return [datagram] }
+            return header.isResponse || header.exchange == .informational ? [] : [datagram]
+        }
+        rekey(pair.left)
+        rekey(pair.right)
+        pair.advance(.minutes(5))
+        pair.wire = { datagram, _ in [datagram] }
+        pair.advance(.minutes(1))
+        let after = try onlySA(pair)
+        #expect(after.left.initiatorSPI != before.left.initiatorSPI)
+        #expect(after.left.isInitiator == false)
+        #expect(after.left.children.map(\.id) == before.left.children.map(\.id))
+        try childrenCanBeReplaced(pair)
+    }
+
     /// TEMPORARY_FAILURE puts both off; in the end both are done.
     @Test func theIKESAAndAChildAreReplacedAtOnce() throws {
         let pair = Pair()
